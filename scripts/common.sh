@@ -1,0 +1,62 @@
+# shellcheck shell=sh
+# What every script here starts with. It is read with `.`, from the root of the clone.
+set -eu
+
+root=$(pwd -P)
+[ -f "$root/scripts/common.sh" ] || {
+  echo "error: $root is not the root of lambda-musl: run make there" >&2
+  exit 1
+}
+
+# All that is made stays below target/, temporary files too.
+export TMPDIR="$root/target/tmp"
+mkdir -p "$TMPDIR"
+
+say() {
+  printf '%s\n' "$*" >&2
+}
+
+die() {
+  say "error: $*"
+  exit 1
+}
+
+# step TEXT COMMAND...: says what runs and how long it took; when it fails, shows the end of its log and where the rest is.
+step() {
+  step_text=$1
+  shift
+  mkdir -p "$root/target/logs"
+  step_log="$root/target/logs/$(printf '%s' "$step_text" | tr -cs 'A-Za-z0-9.' '-').$$.log"
+  step_start=$(date +%s)
+  say "$step_text …"
+  if "$@" >"$step_log" 2>&1 </dev/null; then
+    say "$step_text: $(($(date +%s) - step_start)) s"
+    rm -f "$step_log"
+  else
+    step_status=$?
+    tail -n 40 "$step_log" >&2
+    say "error: $step_text failed with status $step_status; the whole log: $step_log"
+    exit "$step_status"
+  fi
+}
+
+# identity FILE...: a name for what is made from these files; other contents give another name.
+identity() {
+  cat "$@" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-16
+}
+
+# publish FROM TO: moves a finished folder into place in one go; where another run was faster, its folder stays.
+publish() {
+  python3 -c 'import os, sys; os.rename(sys.argv[1], sys.argv[2])' "$1" "$2" 2>/dev/null || {
+    [ -d "$2" ] || die "cannot move $1 to $2"
+    rm -rf "$1"
+  }
+}
+
+# The names that each tool has for the architecture.
+case ${ARCH:=x86_64} in
+  x86_64) triple=x86_64-unknown-linux-musl zig_target=x86_64-linux-musl ;;
+  arm64) triple=aarch64-unknown-linux-musl zig_target=aarch64-linux-musl ;;
+  *) die "ARCH=$ARCH is no architecture of Lambda: expected x86_64 or arm64" ;;
+esac
+export ARCH triple zig_target

@@ -1,0 +1,173 @@
+//! What Lambda says about an invocation beside its event.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http_req::response::Headers;
+use serde::de::DeserializeOwned;
+
+/// What Lambda says about one invocation.
+///
+/// The values are the headers of the [next invocation][next], kept as they came and parsed when asked for: a header that
+/// is missing or empty is `None`, one that is malformed never ends the function.
+///
+/// [next]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next
+#[derive(Clone, Debug)]
+pub struct Context {
+    headers: Arc<Headers>,
+}
+
+impl Context {
+    pub(crate) fn new(headers: Headers) -> Self {
+        let headers = Arc::new(headers);
+        Context { headers }
+    }
+
+    /// The id of the invocation, as it stands in Lambda's logs.
+    pub fn request_id(&self) -> &str {
+        self.header("Lambda-Runtime-Aws-Request-Id").unwrap_or("")
+    }
+
+    /// The AWS X-Ray tracing header.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.header("Lambda-Runtime-Trace-Id")
+    }
+
+    /// The ARN that was invoked; it may name another version or alias from one invocation to the next.
+    pub fn function_arn(&self) -> Option<&str> {
+        self.header("Lambda-Runtime-Invoked-Function-Arn")
+    }
+
+    /// When Lambda will stop the invocation, to the millisecond.
+    pub fn deadline(&self) -> Option<SystemTime> {
+        let unix_ms = self.header("Lambda-Runtime-Deadline-Ms")?.parse().ok()?;
+        UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms))
+    }
+
+    /// The time until [`deadline`](Self::deadline); zero once it has passed.
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.deadline()?;
+        Some(
+            deadline
+                .duration_since(SystemTime::now())
+                .unwrap_or_default(),
+        )
+    }
+
+    /// The client context, which the caller of [Invoke] chooses, as the type that the function expects.
+    ///
+    /// # Errors
+    ///
+    /// When what the caller sent is not JSON or does not fit `C`.
+    ///
+    /// [Invoke]: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#lambda-Invoke-request-ClientContext
+    pub fn client_context<C: DeserializeOwned>(&self) -> serde_json::Result<Option<C>> {
+        self.json("Lambda-Runtime-Client-Context")
+    }
+
+    /// The Amazon Cognito identity of a caller in the AWS Mobile SDK: JSON with `cognitoIdentityId` and
+    /// `cognitoIdentityPoolId`.
+    ///
+    /// # Errors
+    ///
+    /// When the header is not JSON or does not fit `C`.
+    pub fn cognito_identity<C: DeserializeOwned>(&self) -> serde_json::Result<Option<C>> {
+        self.json("Lambda-Runtime-Cognito-Identity")
+    }
+
+    /// The tenant that the invocation is for, where the function isolates its tenants.
+    pub fn tenant_id(&self) -> Option<&str> {
+        self.header("Lambda-Runtime-Aws-Tenant-Id")
+    }
+
+    /// The header that Lambda wants to see again with the answer.
+    pub(crate) fn invocation_id(&self) -> Option<&str> {
+        self.header("Lambda-Runtime-Invocation-Id")
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let value = self.headers.get(name)?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn json<C: DeserializeOwned>(&self, name: &str) -> serde_json::Result<Option<C>> {
+        self.header(name).map(serde_json::from_str).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn context(name: &str, value: &str) -> Context {
+        let mut headers = Headers::new();
+        headers.insert(name, value);
+        Context::new(headers)
+    }
+
+    #[test]
+    fn a_deadline_is_milliseconds_since_1970() {
+        let context = context("Lambda-Runtime-Deadline-Ms", "1500");
+        let deadline = UNIX_EPOCH + Duration::from_millis(1500);
+        assert_eq!(context.deadline(), Some(deadline));
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_leaves_no_time() {
+        let context = context("Lambda-Runtime-Deadline-Ms", "1500");
+        assert_eq!(context.time_left(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_deadline_that_is_no_number_is_none() {
+        for text in ["", "soon", "-1", "1e3", "99999999999999999999999"] {
+            let context = context("Lambda-Runtime-Deadline-Ms", text);
+            assert_eq!(context.deadline(), None, "{text}");
+            assert_eq!(context.time_left(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_clock_does_not_panic() {
+        let context = context("Lambda-Runtime-Deadline-Ms", &u64::MAX.to_string());
+        context.deadline();
+        context.time_left();
+    }
+
+    #[test]
+    fn an_empty_header_counts_as_missing() {
+        assert_eq!(context("Lambda-Runtime-Trace-Id", "").trace_id(), None);
+    }
+
+    #[test]
+    fn header_names_are_found_in_any_case() {
+        let context = context("lambda-runtime-aws-tenant-id", "blue");
+        assert_eq!(context.tenant_id(), Some("blue"));
+    }
+
+    #[test]
+    fn a_client_context_may_nest_and_leave_ascii() {
+        let context = context(
+            "Lambda-Runtime-Client-Context",
+            r#"{"custom":{"who":"Zoë"}}"#,
+        );
+        let value: Value = context.client_context().unwrap().unwrap();
+        assert_eq!(value, json!({"custom": {"who": "Zoë"}}));
+    }
+
+    #[test]
+    fn a_client_context_that_is_not_json_is_an_error_of_its_own() {
+        let context = context("Lambda-Runtime-Client-Context", "{");
+        assert!(context.client_context::<Value>().is_err());
+        assert_eq!(context.trace_id(), None);
+    }
+
+    #[test]
+    fn a_cognito_identity_that_was_not_sent_is_none() {
+        let context = context("Lambda-Runtime-Trace-Id", "Root=1");
+        assert!(context.cognito_identity::<Value>().unwrap().is_none());
+    }
+}

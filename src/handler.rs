@@ -1,0 +1,55 @@
+//! What a function is made of.
+
+use std::fmt::Display;
+
+use crate::{Context, IntoResponse};
+
+/// A Lambda function: takes an event of type `T` with its [`Context`], returns a response or an error.
+///
+/// A type with state of its own:
+///
+/// ```
+/// use lambda_musl::{Context, LambdaHandler};
+/// use serde_json::Value;
+///
+/// struct Counter { name: &'static str }
+///
+/// impl LambdaHandler<Vec<Value>> for Counter {
+///     type Response = String;
+///     type Error = std::convert::Infallible;
+///
+///     async fn handle(&self, event: Vec<Value>, _: Context) -> Result<String, Self::Error> {
+///         Ok(format!("{}: {}", self.name, event.len()))
+///     }
+/// }
+/// ```
+///
+/// A closure or a function that takes the same is a handler as well: see [`run`](crate::run).
+pub trait LambdaHandler<T> {
+    /// What answers the invocation: anything that serializes, or [`Raw`](crate::Raw).
+    type Response: IntoResponse;
+
+    /// What went wrong: the text that it displays is what the caller of the function reads.
+    type Error: Display;
+
+    /// Handles one event.
+    fn handle(
+        &self,
+        event: T,
+        context: Context,
+    ) -> impl Future<Output = Result<Self::Response, Self::Error>>;
+}
+
+impl<T, F, R, E> LambdaHandler<T> for F
+where
+    F: AsyncFn(T, Context) -> Result<R, E>,
+    R: IntoResponse,
+    E: Display,
+{
+    type Response = R;
+    type Error = E;
+
+    async fn handle(&self, event: T, context: Context) -> Result<R, E> {
+        self(event, context).await
+    }
+}

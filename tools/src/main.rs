@@ -1,0 +1,53 @@
+//! What runs on the host: finds out what a crate builds, packages a function, invokes it under Lambda's emulator.
+//!
+//! Each command is what the script of that name calls; the user's way in is `make`.
+
+mod function;
+mod invoke;
+mod package;
+
+use std::{env, ffi::OsString, path::Path, process::ExitCode};
+
+const USAGE: &str = "expected one of:
+  function CRATE TARGET                    what CRATE builds, as shell variables
+  package BOOTSTRAP BINARY CACHE ZIP       write the deployment package
+  event EVENT                              check an event, which is JSON or @file
+  invoke ZIP EVENT EMULATORS FOLDER        run the package under the emulator
+  openssl-source | openssl-version         the OpenSSL of the crate openssl-src";
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    let arguments: Vec<&Path> = arguments.iter().map(Path::new).collect();
+    let command = arguments.first().and_then(|name| name.to_str());
+    let result = match (command, arguments.get(1..).unwrap_or_default()) {
+        (Some("function"), [crate_folder, target]) => function::describe(crate_folder, target),
+        (Some("package"), [bootstrap, binary, cache, zip]) => {
+            package::package(bootstrap, binary, cache, zip)
+        }
+        (Some("event"), [event]) => invoke::read_event(event).map(|_| String::new()),
+        (Some("invoke"), [zip, event, emulators, folder]) => {
+            invoke::invoke(zip, event, emulators, folder)
+        }
+        (Some("openssl-source"), []) => Ok(openssl_src::source_dir().display().to_string()),
+        (Some("openssl-version"), []) => Ok(openssl_version().to_owned()),
+        _ => Err(USAGE.to_owned()),
+    };
+    match result {
+        Ok(text) => {
+            if !text.is_empty() {
+                println!("{text}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The part of the crate's version that is OpenSSL's: `3.5.5` of `300.5.5+3.5.5`.
+fn openssl_version() -> &'static str {
+    let version = openssl_src::version();
+    version.split_once('+').map_or(version, |(_, own)| own)
+}
