@@ -237,7 +237,9 @@ fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> 
             return Ok(());
         }
         read_exactly(reader, size, body)?;
-        if !read_line(&mut reader.take(2), &mut line)?.is_empty() {
+        let mut end = [0; 2];
+        reader.read_exact(&mut end)?;
+        if &end != b"\r\n" {
             return Err(malformed("a chunk is longer than it says".into()));
         }
     }
