@@ -3,16 +3,15 @@
 .DEFAULT_GOAL := build
 .PHONY: build invoke test lint doctor help clean
 
-ARCH := x86_64
-CRATE := .
-OUT := dist
-ZIP = $(value OUT)/function.zip
+ARCH ?= x86_64
+CRATE ?= .
+OUT ?= dist
 
 # `value` keeps make from expanding what a user gave: a $ in an event is a $.
 override ARCH := $(value ARCH)
 override CRATE := $(value CRATE)
 override OUT := $(value OUT)
-override ZIP := $(if $(filter command line,$(origin ZIP)),$(value ZIP),$(value OUT)/function.zip)
+override ZIP := $(if $(value ZIP),$(value ZIP),$(OUT)/function.zip)
 override EVENT := $(value EVENT)
 export ARCH CRATE OUT ZIP EVENT
 

@@ -1,6 +1,7 @@
 //! The runtime against a Runtime API that follows a script.
 
-mod support;
+#[path = "support/runtime_api.rs"]
+mod runtime_api;
 
 use std::{
     cell::RefCell,
@@ -12,9 +13,9 @@ use std::{
 };
 
 use lambda_musl::{Context, Error, LambdaHandler, Raw, Runtime};
+use runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use support::{Received, RuntimeApi, Step, accepted, answer, event, invocation};
 
 const NEXT: &str = "GET /2018-06-01/runtime/invocation/next";
 

@@ -12,7 +12,8 @@ use serde_json::Value;
 pub fn describe(folder: &Path, target: &Path) -> Result<String, String> {
     let manifest = fs::canonicalize(folder.join("Cargo.toml"))
         .map_err(|_| not_a_function(folder, "there is no Cargo.toml in that folder"))?;
-    let metadata = metadata(&manifest)?;
+    let metadata =
+        metadata(&manifest).map_err(|error| format!("CRATE={}: {error}", folder.display()))?;
     let package = packages(&metadata)
         .find(|package| manifest_of(package) == manifest)
         .ok_or_else(|| not_a_function(folder, "it is a workspace, not one of its packages"))?;

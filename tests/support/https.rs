@@ -1,0 +1,75 @@
+//! An HTTPS server on localhost with a certificate authority of its own.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    sync::Arc,
+    thread,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+
+/// Serves `body` to whoever asks until the test ends, and writes the authority's certificate to `authority`. The port.
+pub fn serve(body: &'static str, authority: &Path) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(config(authority));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            thread::spawn(move || answer(StreamOwned::new(connection, stream), body));
+        }
+    });
+    port
+}
+
+fn config(authority: &Path) -> ServerConfig {
+    let mut params = CertificateParams::default();
+    // Another name than the server's: a certificate that names itself as its issuer counts as self-signed.
+    let name = &mut params.distinguished_name;
+    name.push(DnType::CommonName, "an authority of this test");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(authority, certificate.pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap()
+}
+
+/// A client that does not like the certificate goes away: that is its right.
+fn answer(stream: StreamOwned<ServerConnection, TcpStream>, body: &str) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+    }
+    let stream = reader.get_mut();
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.0 203 Sure\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .ok()?;
+    stream.conn.send_close_notify();
+    stream.flush().ok()
+}

@@ -1,0 +1,133 @@
+//! Runs make as a user would, here or in a copy of the clone.
+
+use std::{
+    env, fs,
+    io::Write,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The clone that is tested.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Run {
+    pub success: bool,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl Run {
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert!(self.success, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Failed, with all of these on stderr.
+    #[track_caller]
+    pub fn failed_with(self, words: &[&str]) -> Self {
+        assert!(!self.success, "{}{}", self.stdout, self.stderr);
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "{word:?} is not in:\n{}",
+                self.stderr
+            );
+        }
+        self
+    }
+
+    pub fn last_line(&self) -> &str {
+        self.stdout.lines().last().unwrap_or_default()
+    }
+}
+
+/// A command in `folder` without what the test runner and an outer make have left in the environment.
+pub fn command(program: impl AsRef<Path>, folder: &Path) -> Command {
+    let mut command = Command::new(program.as_ref());
+    command.current_dir(folder).stdin(Stdio::null());
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let ours = [
+            "ARCH",
+            "CRATE",
+            "OUT",
+            "ZIP",
+            "EVENT",
+            "LD_LIBRARY_PATH",
+            "TMPDIR",
+        ];
+        let cargos = text.starts_with("CARGO") && text != "CARGO_HOME";
+        if cargos || text.starts_with("MAKE") || text == "MFLAGS" || ours.contains(&&*text) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+pub fn run(mut command: Command) -> Run {
+    let start = Instant::now();
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Run {
+        success: output.status.success(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+        took: start.elapsed(),
+    }
+}
+
+/// make with these arguments, in the clone.
+pub fn make(arguments: &[&str]) -> Run {
+    let mut make = command("make", root());
+    make.args(arguments);
+    run(make)
+}
+
+/// A copy of the files of the clone, as they are in the work tree: all that a fresh clone would have.
+pub fn copy_of_the_clone(folder: &Path) {
+    let mut list = command("git", root());
+    list.args(["ls-files", "-z"]);
+    let list = run(list).succeeded().stdout;
+    for file in list.split_terminator('\0') {
+        let to = folder.join(file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(root().join(file), to).unwrap();
+    }
+}
+
+/// A folder for `PATH` with every program that this machine has but `without`.
+pub fn programs_without(without: &str, folder: &Path) {
+    for from in env::split_paths(&env::var_os("PATH").unwrap()) {
+        for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+            if entry.file_name() != without {
+                // The first of a name wins, as in PATH.
+                let _ = symlink(entry.path(), folder.join(entry.file_name()));
+            }
+        }
+    }
+}
+
+/// Where `program` is.
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// Says that a test was left out, here and at the end of `make test`.
+pub fn skip(what: &str, why: &str) {
+    let line = format!("{what}: {why}\n");
+    eprint!("SKIPPED: {line}");
+    if let Some(file) = env::var_os("LAMBDA_MUSL_SKIPPED") {
+        let mut file = fs::OpenOptions::new().append(true).open(file).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+    }
+}
