@@ -122,6 +122,23 @@ fn no_path_of_this_machine_is_in_the_binary() {
 
 #[test]
 #[ignore = "through make"]
+fn the_binary_is_a_static_pie_that_asks_for_nothing() {
+    build();
+    let binary = root().join("target/x86_64-unknown-linux-musl/release/lambda-musl");
+    let mut readelf = command("readelf", root());
+    let readelf = readelf.args(["--wide", "--file-header", "--segments", "--dynamic"]);
+    let output = readelf.arg(binary).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for expected in ["DYN (", "GNU_RELRO", "BIND_NOW"] {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+    for unwanted in ["INTERP", "NEEDED", "RPATH", "RWE"] {
+        assert!(!text.contains(unwanted), "{unwanted} is in:\n{text}");
+    }
+}
+
+#[test]
+#[ignore = "through make"]
 fn a_function_without_tls_is_small() {
     let zip = build_greeting();
     let size = fs::metadata(&zip).unwrap().len();
@@ -142,13 +159,18 @@ fn a_crate_outside_the_clone_is_built_where_it_lies() {
     let code = "use lambda_musl::{Context, run};
         use serde_json::Value;
         fn main() -> Result<(), lambda_musl::Error> {
-            run(async |event: Value, _: Context| Ok::<_, String>(event[\"n\"].as_u64().map(|n| n * 2)))
+            run(async |event: Value, _: Context| {
+                let n = event[\"n\"].as_u64().expect(\"n is a number\");
+                Ok::<_, String>(n * 2)
+            })
         }";
     fs::write(krate.join("src/main.rs"), code).unwrap();
     let out = format!("OUT={}/my dist", folder.path().display());
     make(&[&format!("CRATE={}", krate.display()), &out]).succeeded();
     let run = make(&["invoke", &out, r#"EVENT={"n":21}"#]).succeeded();
     assert_eq!(run.stdout, "42\n");
+    let run = make(&["invoke", &out, r#"EVENT={"n":"many"}"#]).failed_with(&["src/main.rs:5:"]);
+    assert_eq!(answer(&run)["errorType"], "Function.Panic");
     let left: Vec<_> = fs::read_dir(&krate)
         .unwrap()
         .flatten()
