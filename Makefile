@@ -1,11 +1,12 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build invoke test lint doctor help clean
+.PHONY: build docker-build invoke toolchain fetch base-image test lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
 OUT ?= dist
+PINS ?= classic
 
 # `value` keeps make from expanding what a user gave: a $ in an event is a $.
 override ARCH := $(value ARCH)
@@ -13,13 +14,29 @@ override CRATE := $(value CRATE)
 override OUT := $(value OUT)
 override ZIP := $(if $(value ZIP),$(value ZIP),$(OUT)/function.zip)
 override EVENT := $(value EVENT)
-export ARCH CRATE OUT ZIP EVENT
+override PINS := $(value PINS)
+override SOURCES := $(value SOURCES)
+override BASE := $(value BASE)
+override PREFIX := $(value PREFIX)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
 
+docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
+	@scripts/docker-build
+
 invoke: ## run the zip under AWS's emulator: EVENT='{…}' or EVENT=@file
 	@scripts/invoke
+
+toolchain: ## musl and OpenSSL from source into PREFIX=folder, without Docker
+	@scripts/toolchain
+
+fetch: ## the archives that PINS names, for a build without a network
+	@scripts/fetch
+
+base-image: ## a base for docker-build from Debian's packages, where no registry can be reached
+	@scripts/base-image
 
 test: ## every test that this machine can run
 	@scripts/test

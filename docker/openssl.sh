@@ -1,38 +1,60 @@
 #!/bin/sh
-# openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries from the folder SOURCE, in BUILD, into PREFIX.
-# The compiler is $CC, $AR and $RANLIB, the architecture $ARCH. PREFIX does not depend on where the folders are.
+# openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries, in BUILD, into PREFIX. SOURCE is an archive or a
+# folder, of OpenSSL 1.0.1, 1.1.1 or 3.x. The compiler is $CC, $AR, $RANLIB and, where
+# it leaves debug information, $STRIP; the architecture is $ARCH. What PREFIX holds
+# does not depend on where the folders are.
 set -eu
 
 source=$1 build=$2 prefix=$3
-
-case ${ARCH:?} in
-  x86_64) platform=linux-x86_64 ;;
-  arm64) platform=linux-aarch64 ;;
-  *) echo "openssl.sh: ARCH=$ARCH: expected x86_64 or arm64" >&2 && exit 1 ;;
-esac
+jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
 
 # The sources are built where they lie, so that every path in the libraries is relative.
-cp -R "$source" "$build"
+mkdir -p "$build"
+if [ -d "$source" ]; then
+  cp -R "$source/." "$build"
+else
+  tar -xzf "$source" -C "$build" --strip-components=1
+fi
 cd "$build"
 chmod -R u+w .
 
-# 1970: without it the date of the build is in the libraries.
+# Amazon Linux keeps its certificates in /etc/pki/tls.
+set -- --prefix=/usr --openssldir=/etc/pki/tls no-shared no-dso no-ssl3 -fPIC -ffunction-sections -fdata-sections
+arm64=linux-aarch64
+if grep -q 'define OPENSSL_VERSION_TEXT.*OpenSSL 1\.0\.' crypto/opensslv.h 2>/dev/null; then
+  arm64=linux-generic64 jobs=1 # its make is not safe in parallel
+  set -- "$@" no-ssl2 -Ulinux
+  # musl has termios.h and no termio.h; `linux` would turn the old one on again.
+  sed -i 's/-DTERMIO\b/-DTERMIOS/g' Configure
+  # The date of the build: cversion.c does without.
+  sed -i '/DATE/d' util/mkbuildinf.pl
+else
+  # musl has no getcontext, which async needs, and not all headers that engines do; the rest a TLS client never calls.
+  # A release knows some of these names, and rejects the others.
+  for feature in async engine secure-memory module tests apps docs comp legacy camellia idea seed quic cmp ts slh-dsa; do
+    if grep -q "^ *\"$feature\",$" Configure; then
+      set -- "$@" "no-$feature"
+    fi
+  done
+  set -- "$@" --libdir=lib
+fi
+case ${ARCH:?} in
+  x86_64) platform=linux-x86_64 ;;
+  arm64) platform=$arm64 ;;
+  *) echo "openssl.sh: ARCH=$ARCH: expected x86_64 or arm64" >&2 && exit 1 ;;
+esac
+
+# 1970: newer releases take the date of the build from here.
 export SOURCE_DATE_EPOCH=0
+perl ./Configure "$platform" "$@"
+[ "$jobs" != 1 ] || make depend MAKEDEPPROG="$CC"
+make -j"$jobs" build_libs
 
-# Where Amazon Linux keeps its certificates: /etc/pki/tls. What is left out, a TLS client never calls; musl has no
-# getcontext for async, and its headers no linux/version.h for engines.
-perl ./Configure "$platform" --prefix=/usr --libdir=lib --openssldir=/etc/pki/tls \
-  no-shared no-module no-dso no-engine no-async no-secure-memory \
-  no-tests no-apps no-docs no-comp no-legacy no-ssl3 \
-  no-camellia no-idea no-seed no-quic no-cmp no-ts no-slh-dsa \
-  -fPIC -ffunction-sections -fdata-sections
-
-make -j"${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}" build_libs
-
-# Whole or not at all.
+# Whole or not at all. The headers of 1.0.1 are links into its sources.
 mkdir -p "$prefix.part/lib" "$prefix.part/include/openssl"
 cp libssl.a libcrypto.a "$prefix.part/lib/"
-cp include/openssl/*.h "$prefix.part/include/openssl/"
-cp LICENSE.txt "$prefix.part/"
+[ -z "${STRIP-}" ] || $STRIP --strip-debug --enable-deterministic-archives "$prefix.part/lib"/*.a
+cp -L include/openssl/*.h "$prefix.part/include/openssl/"
+cp LICENSE* "$prefix.part/LICENSE.openssl"
 chmod -R u=rwX,go=rX "$prefix.part"
 mv "$prefix.part" "$prefix"

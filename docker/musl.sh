@@ -1,0 +1,40 @@
+#!/bin/sh
+# musl.sh ARCHIVE BUILD PREFIX: compiles musl from ARCHIVE, in BUILD, into PREFIX, with the compiler gcc of this machine.
+# PREFIX/bin/musl-gcc compiles and links against it. PREFIX can be moved, and does not depend on where the folders are.
+set -eu
+
+archive=$1 build=$2 prefix=$3
+here=$(cd "$(dirname "$0")" && pwd)
+gcc=${GCC:-gcc}
+
+mkdir -p "$build"
+tar -xzf "$archive" -C "$build" --strip-components=1
+cd "$build"
+
+# Objects for a static-pie are position-independent. The wrapper that musl brings is left out: it cannot link one.
+CC=$gcc CFLAGS="-fPIC -g0" \
+  ./configure --prefix=/ --disable-shared --disable-wrapper --syslibdir=/lib
+make -j"${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}"
+
+# Into a folder whose name make can take, whatever that of the prefix is.
+make DESTDIR=install install
+part=$prefix.part
+rm -rf "$part"
+cp -R install "$part"
+# gcc's assembler notes the folder of the build as debug information.
+find "$part/lib" -name '*.[ao]' -exec strip --strip-debug --enable-deterministic-archives {} +
+
+# Headers of the kernel, which musl has not and OpenSSL 1.1.1 and later ask for. gcc knows where this system keeps them.
+for folder in linux asm asm-generic; do
+  header=$(printf '#include <%s>\n' "$folder/types.h" | $gcc -E -M -x c - 2>/dev/null |
+    tr -d '\\\n' | tr ' ' '\n' | grep "/$folder/types.h$" | head -n 1) || true
+  [ -n "$header" ] || { echo "musl.sh: no kernel headers: $folder/types.h; install linux-libc-dev or kernel-headers" >&2 && exit 1; }
+  cp -RL "$(dirname "$header")" "$part/include/"
+done
+
+mkdir -p "$part/bin"
+cp COPYRIGHT "$part/COPYRIGHT.musl"
+cp "$here/musl.specs" "$part/lib/"
+cp "$here/musl-gcc" "$here/rust-musl-gcc" "$part/bin/"
+chmod -R u=rwX,go=rX "$part"
+mv "$part" "$prefix"
