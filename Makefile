@@ -9,9 +9,10 @@ OUT ?= dist
 PINS ?= classic
 
 # `value` keeps make from expanding what a user gave: a $ in an event is a $.
+MAKEOVERRIDES :=
 override ARCH := $(value ARCH)
-override CRATE := $(value CRATE)
-override OUT := $(value OUT)
+override CRATE := $(or $(value CRATE),.)
+override OUT := $(or $(value OUT),dist)
 override ZIP := $(if $(value ZIP),$(value ZIP),$(OUT)/function.zip)
 override EVENT := $(value EVENT)
 override PINS := $(value PINS)

@@ -200,7 +200,7 @@ fn refused(request: String, reply: &Reply) -> Error {
 /// Whether the text can stand between two slashes of a path as it is.
 fn is_path_segment(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !b"/?#%".contains(&byte);
-    !text.is_empty() && text.bytes().all(allowed)
+    !["", ".", ".."].contains(&text) && text.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -242,7 +242,9 @@ mod tests {
 
     #[test]
     fn a_request_id_that_would_change_the_path_is_refused() {
-        for id in ["", "a b", "a/b", "a?b", "a#b", "a%2f", "ä", "a\r\n"] {
+        for id in [
+            "", ".", "..", "a b", "a/b", "a?b", "a#b", "a%2f", "ä", "a\r\n",
+        ] {
             assert!(!is_path_segment(id), "{id:?}");
         }
         assert!(is_path_segment("8476a536-e9f4-11e8-9739-2dfe598c3fcd"));

@@ -55,10 +55,13 @@ impl Connection {
 
     /// Sends a request and reads what comes back, however long that takes.
     pub fn exchange(&mut self, request: &Request) -> io::Result<Reply> {
-        let was_open = self.stream.is_some();
+        // A peer may close a kept connection at any time (RFC 9112, section 9.3.1): a new one has to do.
+        if self.stream.as_ref().is_some_and(is_stale) {
+            self.stream = None;
+        }
+        let may_repeat = self.stream.is_some() && request.method == Method::GET;
         match self.attempt(request) {
-            // A peer may close a kept connection at any time (RFC 9112, section 9.3.1): a new one has to do.
-            Err(Broken { error, silent }) if was_open && silent && is_close(&error) => {
+            Err(Broken { error, silent }) if may_repeat && silent && is_close(&error) => {
                 self.attempt(request)
             }
             result => result,
@@ -77,8 +80,18 @@ impl Connection {
         };
         let head = head(request).map_err(silent)?;
         let sent = write_all(stream.get_mut(), &head, &request.body);
-        // A peer that refuses a body may answer and close before it has read it: the answer says why.
-        let nothing = stream.fill_buf().map_err(silent)?.is_empty();
+        match sent {
+            // A peer that refuses a body may answer and close before it has read it: the answer says why.
+            Err(error) if !is_close(&error) => return Err(silent(error)),
+            _ => {}
+        }
+        let nothing = loop {
+            match stream.fill_buf() {
+                Ok(bytes) => break bytes.is_empty(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(silent(error)),
+            }
+        };
         let (reply, keep) = read_reply(&mut stream).map_err(|error| Broken {
             error,
             silent: nothing,
@@ -92,6 +105,18 @@ impl Connection {
         stream.set_nodelay(true)?;
         Ok(BufReader::new(stream))
     }
+}
+
+/// Whether a connection that nothing is expected of has something to say: its end, or what no request asked for.
+fn is_stale(stream: &BufReader<TcpStream>) -> bool {
+    let socket = stream.get_ref();
+    let quiet = socket.set_nonblocking(true).and_then(|()| {
+        let peeked = socket.peek(&mut [0]);
+        socket.set_nonblocking(false)?;
+        peeked
+    });
+    !stream.buffer().is_empty()
+        || !matches!(quiet, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 /// A failed attempt; `silent` where the peer had not answered a single byte.

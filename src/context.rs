@@ -13,8 +13,10 @@ use serde::de::DeserializeOwned;
 /// The values are the headers of the [next invocation][next], kept as they came and parsed when asked for: a header that
 /// is missing or empty is `None`, one that is malformed never ends the function.
 ///
+/// The default is a context of which nothing is known, for a test that calls a handler by hand.
+///
 /// [next]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Context {
     headers: Arc<Headers>,
 }

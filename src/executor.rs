@@ -4,28 +4,45 @@ use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
 
-struct Unpark(Thread);
+/// Wakes a thread that sleeps. A thread has one token for all who park on it, and what a future calls may take it: the
+/// flag is what counts.
+struct Alarm {
+    thread: Thread,
+    rang: AtomicBool,
+}
 
-impl Wake for Unpark {
+impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.rang.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
 /// Runs `future` to its end on this thread, which sleeps while there is nothing to do.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let alarm = Arc::new(Alarm {
+        thread: thread::current(),
+        rang: AtomicBool::new(false),
+    });
+    let waker = Waker::from(Arc::clone(&alarm));
     let mut context = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+            Poll::Pending => {
+                while !alarm.rang.swap(false, Ordering::Acquire) {
+                    thread::park();
+                }
+            }
         }
     }
 }
@@ -46,10 +63,17 @@ pub(crate) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Box<d
     .await
 }
 
+/// Drops what a panic has thrown, which may panic as well.
+pub(crate) fn drop_thrown(thrown: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(thrown))) {
+        std::mem::forget(again);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::{sync::mpsc, time::Duration};
 
     /// Pending once, woken from another thread.
     async fn sleep() {
@@ -76,6 +100,26 @@ mod tests {
             42
         });
         assert_eq!(answer, 42);
+    }
+
+    #[test]
+    fn a_future_that_parks_its_thread_by_itself_is_woken_all_the_same() {
+        let mut asked = false;
+        block_on(std::future::poll_fn(move |context| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            let waker = context.waker().clone();
+            let (sender, receiver) = mpsc::channel();
+            thread::spawn(move || {
+                waker.wake();
+                thread::sleep(Duration::from_millis(30));
+                sender.send(()).unwrap();
+            });
+            // Sleeps on the thread's own token, and takes it.
+            receiver.recv().unwrap();
+            Poll::Pending
+        }));
     }
 
     #[test]

@@ -110,10 +110,18 @@ pub(crate) fn remember_panics() {
     ONCE.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            PLACE.set(panic.location().map(ToString::to_string));
+            // A thread that ends has no place any more.
+            let _ = PLACE.try_with(|place| {
+                place.replace(panic.location().map(ToString::to_string));
+            });
             previous(panic);
         }));
     });
+}
+
+/// Forgets the place of a panic that was caught by others: it is not that of the next one.
+pub(crate) fn forget_panics() {
+    PLACE.take();
 }
 
 #[cfg(test)]

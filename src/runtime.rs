@@ -8,8 +8,8 @@ use crate::{
     Context, Error, IntoResponse, LambdaHandler, Raw,
     api::{Address, Api, Invocation, Transport, log},
     background::Background,
-    executor::{block_on, catch_panic},
-    failure::{Failure, remember_panics},
+    executor::{block_on, catch_panic, drop_thrown},
+    failure::{Failure, forget_panics, remember_panics},
 };
 
 /// Takes invocations and gives them to `handler`, one after the other, for as long as Lambda lets it.
@@ -37,6 +37,8 @@ where
 }
 
 /// The same as [`run`], for a `main` that is async: it runs under tokio and under any other executor, and blocks none.
+///
+/// To be awaited to its end: an invocation that comes after the future is dropped is not answered.
 ///
 /// ```no_run
 /// # async fn main_() -> Result<(), lambda_musl::Error> {
@@ -130,8 +132,14 @@ where
     remember_panics();
     loop {
         let Invocation { context, event } = api.next().await?;
+        forget_panics();
         let answer = catch_panic(answer(handler, &event, context.clone())).await;
-        match answer.unwrap_or_else(|thrown| Err(Failure::panic(&*thrown))) {
+        let answer = answer.unwrap_or_else(|thrown| {
+            let failure = Failure::panic(&*thrown);
+            drop_thrown(thrown);
+            Err(failure)
+        });
+        match answer {
             Ok(response) => api.respond(&context, response).await?,
             Err(failure) => {
                 log(context.request_id(), format_args!("{failure}"));

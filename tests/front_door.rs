@@ -139,6 +139,27 @@ fn the_binary_is_a_static_pie_that_asks_for_nothing() {
 
 #[test]
 #[ignore = "through make"]
+fn what_the_shell_has_set_for_other_programs_is_not_in_the_zip() {
+    let expected = sum(&build_greeting());
+    let mut make = command("make", root());
+    make.args(["CRATE=examples/greeting", "OUT=dist/greeting"])
+        .envs([
+            ("RUSTFLAGS", "-Copt-level=0"),
+            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
+            ("CARGO_INCREMENTAL", "1"),
+            (
+                "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER",
+                "/bin/false",
+            ),
+            ("CFLAGS", "-O0"),
+            ("ZIG_LIB_DIR", "/nowhere"),
+        ]);
+    run(make).succeeded();
+    assert_eq!(sum(&root().join("dist/greeting/function.zip")), expected);
+}
+
+#[test]
+#[ignore = "through make"]
 fn a_function_without_tls_is_small() {
     let zip = build_greeting();
     let size = fs::metadata(&zip).unwrap().len();
@@ -479,6 +500,37 @@ fn invoke_leaves_no_process_and_no_file_behind() {
 
 #[test]
 #[ignore = "through make"]
+fn a_signal_to_make_alone_ends_an_invocation_that_hangs() {
+    build();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!(
+        "http://127.0.0.1:{}/",
+        listener.local_addr().unwrap().port()
+    );
+    let event = json!({"url": url, "timeout_ms": 60_000});
+    let mut make = command("make", root());
+    make.args(["invoke", &format!("EVENT={event}")]);
+    let mut make = make
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Once the function asks for the URL, all of it runs.
+    listener.accept().unwrap();
+    let mut kill = command("/bin/sh", root());
+    kill.args(["-c", &format!("kill -TERM {}", make.id())]);
+    run(kill).succeeded();
+    make.wait().unwrap();
+    let mut ps = command("/bin/sh", root());
+    ps.args([
+        "-c",
+        "sleep 2; ps -eo args | grep -E '[a]ws-lambda-rie|[/]target/tmp/invoke' || true",
+    ]);
+    assert_eq!(run(ps).stdout, "");
+}
+
+#[test]
+#[ignore = "through make"]
 fn the_function_ends_with_status_1_and_one_line_where_there_is_no_runtime_api() {
     build_greeting();
     let binary = root().join("target/x86_64-unknown-linux-musl/release/greeting");
@@ -548,6 +600,19 @@ fn a_crate_without_a_binary_is_named_with_those_that_have_one() {
     fs::write(folder.path().join("src/lib.rs"), "").unwrap();
     let krate = format!("CRATE={}", folder.path().display());
     make(&[&krate]).failed_with(&[&krate, "no binary target", "examples/greeting"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_lock_file_that_does_not_match_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    let manifest = folder.path().join("Cargo.toml");
+    fs::write(&manifest, "[package]\nname = 'mine'\n").unwrap();
+    fs::write(folder.path().join("src/main.rs"), "fn main() {}").unwrap();
+    fs::write(folder.path().join("Cargo.lock"), "version = 4\n").unwrap();
+    let krate = format!("CRATE={}", folder.path().display());
+    make(&[&krate, "OUT=dist/greeting"]).failed_with(&[&krate, "cargo update --workspace"]);
 }
 
 #[test]

@@ -299,6 +299,35 @@ fn a_panic_after_waiting_is_reported() {
 }
 
 #[test]
+fn a_panic_that_throws_what_panics_when_dropped_is_reported() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("again")
+        }
+    }
+    let handler =
+        async |_: Value, _: Context| -> Result<(), Infallible> { std::panic::panic_any(Bomb) };
+    let post = run_one(invocation("a", &[], "1"), handler);
+    assert_error(&post, "Function.Panic", "without a message");
+}
+
+#[test]
+fn the_place_of_a_panic_is_not_that_of_an_earlier_one() {
+    let handler = async |n: u32, _: Context| -> Result<(), Infallible> {
+        if n == 1 {
+            let _ = std::panic::catch_unwind(|| panic!("the handler's own matter"));
+            return Ok(());
+        }
+        std::panic::resume_unwind(Box::new("no hook is asked"))
+    };
+    let script = [event("x", "1"), accepted(), event("a", "2"), accepted()];
+    let (received, _) = run(script, handler);
+    assert_error(&received[3], "Function.Panic", "no hook is asked");
+    assert_eq!(received[3].json()["stackTrace"], json!([]));
+}
+
+#[test]
 fn a_response_that_does_not_serialize_is_a_marshal_error() {
     let handler = async |_: Value, _: Context| Ok::<_, Infallible>(BTreeMap::from([((1, 2), 3)]));
     let post = run_one(invocation("a", &[], "1"), handler);
@@ -383,9 +412,46 @@ fn a_connection_that_the_server_closes_is_opened_again() {
         event("b", "2"),
         accepted(),
     ];
-    let (received, _) = run(script, echo);
+    // A close takes a moment to arrive; one that has arrived is seen before anything is sent.
+    let handler = async |event: Value, _: Context| {
+        std::thread::sleep(Duration::from_millis(50));
+        Ok::<_, Infallible>(event)
+    };
+    let (received, _) = run(script, handler);
     let connections: Vec<usize> = received.iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 1, 2, 2]);
+}
+
+#[test]
+fn an_answer_that_the_server_has_read_is_not_sent_again() {
+    let script = [
+        event("a", "1"),
+        Step::SendAndClose(Vec::new()),
+        event("b", "2"),
+        accepted(),
+    ];
+    let (received, _) = run(script, echo);
+    let lines: Vec<&str> = received
+        .iter()
+        .map(|request| request.line.as_str())
+        .collect();
+    assert_eq!(
+        lines,
+        [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
+    );
+}
+
+#[test]
+fn what_no_request_asked_for_is_not_taken_for_an_answer() {
+    let mut bytes = invocation("a", &[], "1");
+    bytes.extend(answer(408, "too late"));
+    let script = [Step::Send(bytes), accepted()];
+    let (received, _) = run(script, echo);
+    assert_eq!(received[1].line, path("a", "response"));
+    assert_eq!(
+        received[1].connection, 1,
+        "the other one is in an unknown state"
+    );
 }
 
 #[test]

@@ -12,8 +12,7 @@ use serde_json::Value;
 pub fn describe(folder: &Path, target: &Path) -> Result<String, String> {
     let manifest = fs::canonicalize(folder.join("Cargo.toml"))
         .map_err(|_| not_a_function(folder, "there is no Cargo.toml in that folder"))?;
-    let metadata =
-        metadata(&manifest).map_err(|error| format!("CRATE={}: {error}", folder.display()))?;
+    let metadata = metadata(&manifest).map_err(|error| in_crate(folder, &error))?;
     let package = packages(&metadata)
         .find(|package| manifest_of(package) == manifest)
         .ok_or_else(|| not_a_function(folder, "it is a workspace, not one of its packages"))?;
@@ -22,7 +21,8 @@ pub fn describe(folder: &Path, target: &Path) -> Result<String, String> {
 
     let lock = Path::new(text(&metadata["workspace_root"])).join("Cargo.lock");
     let locked = if lock.exists() { "--locked" } else { "" };
-    let openssl = links_openssl(&manifest, &features, locked, target)?;
+    let openssl = links_openssl(&manifest, text(&package["name"]), &features, locked, target)
+        .map_err(|error| in_crate(folder, &error))?;
     let variables = [
         ("manifest", &*manifest.to_string_lossy()),
         ("package", text(&package["name"])),
@@ -34,6 +34,17 @@ pub fn describe(folder: &Path, target: &Path) -> Result<String, String> {
     Ok(variables
         .map(|(name, value)| format!("{name}={}", quote(value)))
         .join("\n"))
+}
+
+/// What cargo says of the crate, and what to do where it says what only cargo's own user can do.
+fn in_crate(folder: &Path, error: &str) -> String {
+    let folder = folder.display();
+    if error.contains("--locked was passed") {
+        return format!(
+            "CRATE={folder}: Cargo.lock does not match Cargo.toml; run `cargo update --workspace` in that folder, then make again"
+        );
+    }
+    format!("CRATE={folder}: {error}")
 }
 
 /// The binary that `cargo run` would take.
@@ -89,12 +100,14 @@ fn known_functions() -> Option<Vec<String>> {
 
 fn links_openssl(
     manifest: &Path,
+    package: &str,
     features: &str,
     locked: &str,
     target: &Path,
 ) -> Result<bool, String> {
     let mut tree = Command::new("cargo");
     tree.args(["tree", "--edges=normal", "--prefix=none", "--format={p}"])
+        .arg(format!("--package={package}"))
         .arg(format!("--features={features}"))
         .arg("--manifest-path")
         .arg(manifest)

@@ -1,12 +1,18 @@
 //! Runs a deployment package as Lambda would: under the Runtime Interface Emulator, for one event.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::{fd::AsFd, unix::fs::PermissionsExt},
+    os::{
+        fd::AsFd,
+        unix::{ffi::OsStrExt, fs::PermissionsExt},
+    },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +21,12 @@ use http_req::{
     request::{Method, Request},
     uri::Uri,
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
 use zip::ZipArchive;
 
 /// How long the emulator may take to listen.
@@ -27,48 +38,74 @@ const INVOCATION: Duration = Duration::from_secs(15 * 60 + 30);
 /// How often ports that another program has taken meanwhile are replaced by others.
 const ATTEMPTS: u32 = 5;
 
-/// The event as bytes: JSON, or `@` and the file that holds it.
-pub fn read_event(event: &Path) -> Result<Vec<u8>, String> {
-    let text = event.to_string_lossy();
-    let (name, bytes) = match text.strip_prefix('@') {
-        Some(file) => {
-            let bytes = fs::read(file).map_err(|error| format!("EVENT=@{file}: {error}"))?;
-            (format!("EVENT=@{file}"), bytes)
-        }
-        None => ("EVENT".to_owned(), text.into_owned().into_bytes()),
-    };
-    match serde_json::from_slice::<Value>(&bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(format!(
-            "{name} is not JSON: {error}; expected something like EVENT='{{\"url\":\"https://example.com\"}}'"
-        )),
-    }
+/// Bytes of the longest event that Lambda takes; the emulator cuts what is longer without a word.
+const LONGEST_EVENT: usize = 6_291_556;
+
+/// Writes the event, which is JSON or `@` and the file that holds it, to `file`, once it is known to be JSON.
+pub fn check_event(event: &Path, file: &Path) -> Result<String, String> {
+    let bytes = read_event(event.as_os_str())?;
+    fs::write(file, bytes).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(String::new())
 }
 
-/// Sends `event` to the function in `zip`; its answer is the result, the log goes to stderr.
+fn read_event(event: &OsStr) -> Result<Vec<u8>, String> {
+    let (name, bytes) = match event.as_bytes().strip_prefix(b"@") {
+        Some(file) => {
+            let file = Path::new(OsStr::from_bytes(file));
+            let name = format!("EVENT=@{}", file.display());
+            let bytes = fs::read(file).map_err(|error| format!("{name}: {error}"))?;
+            (name, bytes)
+        }
+        None => ("EVENT".to_owned(), event.as_bytes().to_vec()),
+    };
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(&bytes) {
+        return Err(format!(
+            "{name} is not JSON: {error}; expected something like EVENT='{{\"url\":\"https://example.com\"}}'"
+        ));
+    }
+    if bytes.len() > LONGEST_EVENT {
+        let length = bytes.len();
+        return Err(format!(
+            "{name} has {length} bytes; Lambda takes up to {LONGEST_EVENT}"
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Sends the event in the file to the function in `zip`, and prints the answer; the log goes to stderr.
 ///
 /// `emulators` is the folder with the emulator for each architecture; `folder` is where the package is unpacked.
 pub fn invoke(zip: &Path, event: &Path, emulators: &Path, folder: &Path) -> Result<String, String> {
-    let event = read_event(event)?;
+    let event = fs::read(event).map_err(|error| format!("{}: {error}", event.display()))?;
     let emulator = emulators.join(emulator_name()?);
     let task_root = folder.join("task");
     unpack(zip, &task_root)?;
     emulate_architecture(&task_root.join("binary"))?;
 
-    let mut running = start(&emulator, &task_root)?;
-    let answer = post(running.address, &event);
+    let running = Running::default();
+    running.stop_on_signals()?;
+    let answer = start(&emulator, &task_root, &running).and_then(|address| post(address, &event));
     running.stop();
     let (status, answer) = answer?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
+    print(&answer).map_err(|error| format!("printing the answer: {error}"))?;
     if status == 200 && !is_error(&answer) {
-        return Ok(answer);
+        return Ok(String::new());
     }
-    println!("{answer}");
     Err("the function reported an error".into())
 }
 
+/// Prints an answer as it is; text ends with a new line.
+fn print(answer: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(answer)?;
+    if std::str::from_utf8(answer).is_ok_and(|text| !text.ends_with('\n')) {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()
+}
+
 /// Whether the answer is what Lambda makes of a failed invocation. The emulator says it in no other way.
-fn is_error(answer: &str) -> bool {
+fn is_error(answer: &[u8]) -> bool {
     const KEYS: [&str; 5] = [
         "errorType",
         "errorMessage",
@@ -76,7 +113,7 @@ fn is_error(answer: &str) -> bool {
         "requestId",
         "cause",
     ];
-    match serde_json::from_str(answer) {
+    match serde_json::from_slice(answer) {
         Ok(Value::Object(object)) => {
             object.contains_key("errorType")
                 && object.contains_key("errorMessage")
@@ -99,7 +136,7 @@ fn emulator_name() -> Result<&'static str, String> {
 fn unpack(zip: &Path, folder: &Path) -> Result<(), String> {
     let describe = |error: String| format!("{}: {error}", zip.display());
     let file = fs::File::open(zip)
-        .map_err(|error| describe(format!("{error}; `make` builds dist/function.zip")))?;
+        .map_err(|error| describe(format!("{error}; `make` with the same OUT builds one")))?;
     ZipArchive::new(file)
         .and_then(|mut archive| archive.extract(folder))
         .map_err(|error| describe(format!("{error}; expected a deployment package")))?;
@@ -148,39 +185,57 @@ fn find_program(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The emulator with the function in it, stopped when it is dropped.
-struct Emulator {
-    child: Child,
-    address: SocketAddr,
+/// The emulator with the function in it, which ends with this program, however that ends.
+#[derive(Clone, Default)]
+struct Running {
+    child: Arc<Mutex<Option<Child>>>,
 }
 
-impl Emulator {
+impl Running {
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop_on_signals(&self) -> Result<(), String> {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+            .map_err(|error| format!("listening for signals: {error}"))?;
+        let running = self.clone();
+        thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                running.stop();
+                process::exit(128 + signal);
+            }
+        });
+        Ok(())
+    }
+
+    /// Whether the emulator has ended, and how.
+    fn ended(&self) -> Option<String> {
+        let status = self.child().as_mut()?.try_wait().ok()??;
+        Some(status.to_string())
+    }
+
     /// Lets the emulator end the function as well, which a kill would not.
-    fn stop(&mut self) {
-        let ask = format!("kill -TERM {}", self.child.id());
+    fn stop(&self) {
+        let Some(mut child) = self.child().take() else {
+            return;
+        };
+        let ask = format!("kill -TERM {}", child.id());
         let _ = Command::new("/bin/sh").arg("-c").arg(ask).status();
         let patience = Instant::now() + Duration::from_secs(5);
         while Instant::now() < patience {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            if !matches!(child.try_wait(), Ok(None)) {
                 return;
             }
             thread::sleep(Duration::from_millis(10));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.stop();
-        }
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
 /// Starts the emulator on ports that nobody else has.
-fn start(emulator: &Path, task_root: &Path) -> Result<Emulator, String> {
+fn start(emulator: &Path, task_root: &Path, running: &Running) -> Result<SocketAddr, String> {
     let mut ended = String::new();
     for _ in 0..ATTEMPTS {
         let [address, runtime_api] =
@@ -200,18 +255,19 @@ fn start(emulator: &Path, task_root: &Path) -> Result<Emulator, String> {
             .stderr(err)
             .spawn()
             .map_err(|error| format!("{}: {error}", emulator.display()))?;
-        let mut running = Emulator { child, address };
+        *running.child() = Some(child);
         let patience = Instant::now() + START;
         while Instant::now() < patience {
-            if let Ok(Some(status)) = running.child.try_wait() {
-                ended = status.to_string();
+            if let Some(status) = running.ended() {
+                ended = status;
                 break;
             }
             if TcpStream::connect(address).is_ok() {
-                return Ok(running);
+                return Ok(address);
             }
             thread::sleep(Duration::from_millis(5));
         }
+        running.stop();
     }
     Err(format!("the emulator did not start: {ended}"))
 }
@@ -233,7 +289,6 @@ fn post(address: SocketAddr, event: &[u8]) -> Result<(u16, Vec<u8>), String> {
         .body(event)
         .send(&mut answer)
         .map_err(|error| format!("the emulator did not answer: {error}"))?;
-    io::stderr().flush().ok();
     Ok((u16::from(response.status_code()), answer))
 }
 
@@ -244,10 +299,10 @@ mod tests {
     #[test]
     fn an_answer_in_the_form_of_lambdas_errors_is_an_error() {
         assert!(is_error(
-            r#"{"errorType":"Function.Error","errorMessage":"no"}"#
+            br#"{"errorType":"Function.Error","errorMessage":"no"}"#
         ));
         assert!(is_error(
-            r#"{"errorType":"a","errorMessage":"b","stackTrace":[],"requestId":"c"}"#
+            br#"{"errorType":"a","errorMessage":"b","stackTrace":[],"requestId":"c"}"#
         ));
     }
 
@@ -259,13 +314,13 @@ mod tests {
             r#""errorType errorMessage""#,
             "not JSON",
         ] {
-            assert!(!is_error(answer), "{answer}");
+            assert!(!is_error(answer.as_bytes()), "{answer}");
         }
     }
 
     #[test]
     fn an_event_that_is_not_json_is_named_with_the_position() {
-        let error = read_event(Path::new("{\"url\":")).unwrap_err();
+        let error = read_event(OsStr::new("{\"url\":")).unwrap_err();
         assert!(error.contains("line 1 column 7"), "{error}");
     }
 
@@ -275,12 +330,12 @@ mod tests {
         let file = folder.path().join("my event.json");
         fs::write(&file, "[1]\n").unwrap();
         let event = format!("@{}", file.display());
-        assert_eq!(read_event(Path::new(&event)).unwrap(), b"[1]\n");
+        assert_eq!(read_event(OsStr::new(&event)).unwrap(), b"[1]\n");
     }
 
     #[test]
     fn a_file_that_is_missing_is_named() {
-        let error = read_event(Path::new("@nowhere.json")).unwrap_err();
+        let error = read_event(OsStr::new("@nowhere.json")).unwrap_err();
         assert!(error.starts_with("EVENT=@nowhere.json: "), "{error}");
     }
 }

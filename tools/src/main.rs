@@ -11,8 +11,8 @@ use std::{env, ffi::OsString, path::Path, process::ExitCode};
 const USAGE: &str = "expected one of:
   function CRATE TARGET                    what CRATE builds, as shell variables
   package BOOTSTRAP BINARY CACHE ZIP       write the deployment package
-  event EVENT                              check an event, which is JSON or @file
-  invoke ZIP EVENT EMULATORS FOLDER        run the package under the emulator
+  event EVENT FILE                         check an event, JSON or @file, and write it to FILE
+  invoke ZIP FILE EMULATORS FOLDER         run the package under the emulator
   openssl-source | openssl-version         the OpenSSL of the crate openssl-src";
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         (Some("package"), [bootstrap, binary, cache, zip]) => {
             package::package(bootstrap, binary, cache, zip)
         }
-        (Some("event"), [event]) => invoke::read_event(event).map(|_| String::new()),
+        (Some("event"), [event, file]) => invoke::check_event(event, file),
         (Some("invoke"), [zip, event, emulators, folder]) => {
             invoke::invoke(zip, event, emulators, folder)
         }
