@@ -20,9 +20,7 @@ use std::{
     time::Duration,
 };
 
-use machine::{
-    Run, command, copy_of_the_clone, find_program, make, programs_without, root, run, skip,
-};
+use machine::{Run, command, find_program, make, programs_without, root, run, skip};
 use serde_json::{Value, json};
 
 /// Bytes of the zip of the example without TLS, at most.
@@ -70,6 +68,18 @@ fn invoke(event: &Value) -> Run {
 
 fn answer(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run:?}"))
+}
+
+/// A copy of the files of the clone, as they are in the work tree: all that a fresh clone would have.
+fn copy_of_the_clone(folder: &Path) {
+    let mut list = command("git", root());
+    list.args(["ls-files", "-z"]);
+    let list = run(list).succeeded().stdout;
+    for file in list.split_terminator('\0') {
+        let to = folder.join(file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(root().join(file), to).unwrap();
+    }
 }
 
 // The zip.

@@ -91,18 +91,6 @@ pub fn make(arguments: &[&str]) -> Run {
     run(make)
 }
 
-/// A copy of the files of the clone, as they are in the work tree: all that a fresh clone would have.
-pub fn copy_of_the_clone(folder: &Path) {
-    let mut list = command("git", root());
-    list.args(["ls-files", "-z"]);
-    let list = run(list).succeeded().stdout;
-    for file in list.split_terminator('\0') {
-        let to = folder.join(file);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(root().join(file), to).unwrap();
-    }
-}
-
 /// A folder for `PATH` with every program that this machine has but `without`.
 pub fn programs_without(without: &str, folder: &Path) {
     for from in env::split_paths(&env::var_os("PATH").unwrap()) {
