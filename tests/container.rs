@@ -124,6 +124,23 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
     run(flags).failed_with(&["RUSTFLAGS", "unset RUSTFLAGS"]);
 }
 
+#[test]
+#[ignore = "through make"]
+fn the_lock_file_of_classic_fits_the_workspace() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = command(root().join("scripts/stage"), root());
+    stage.arg(folder.path()).arg("docker/pins/classic.lock");
+    run(stage).succeeded();
+    let mut update = command("cargo", folder.path());
+    update.args(["update", "--workspace", "--locked"]);
+    let update = run(update);
+    assert!(
+        update.success,
+        "run scripts/classic-lock\n{}",
+        update.stderr
+    );
+}
+
 // Bad input.
 
 fn pins_file(folder: &Path, text: &str) -> String {
