@@ -68,4 +68,6 @@ case ${ARCH:=x86_64} in
   arm64) triple=aarch64-unknown-linux-musl zig_target=aarch64-linux-musl ;;
   *) die "ARCH=$ARCH is no architecture of Lambda: expected x86_64 or arm64" ;;
 esac
-export ARCH triple zig_target
+# As it stands in the names of environment variables.
+triple_variable=$(printf '%s' "$triple" | tr 'a-z-' 'A-Z_')
+export ARCH triple triple_variable zig_target

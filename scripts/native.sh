@@ -11,5 +11,5 @@ export ZIG_GLOBAL_CACHE_DIR="$root/target/zig" ZIG_LOCAL_CACHE_DIR="$root/target
 if [ "$openssl" = yes ]; then
   prefix=$(scripts/openssl)
   # Where a crate asks for an OpenSSL of its own, it gets this one.
-  export "$(printf '%s' "$triple" | tr 'a-z-' 'A-Z_')_OPENSSL_DIR=$prefix" OPENSSL_STATIC=1 OPENSSL_NO_VENDOR=1
+  export "${triple_variable:?}_OPENSSL_DIR=$prefix" OPENSSL_STATIC=1 OPENSSL_NO_VENDOR=1
 fi
