@@ -2,9 +2,13 @@
 //!
 //! Each command is what the script of that name calls; the user's way in is `make`.
 
+mod elf;
 mod function;
 mod invoke;
 mod package;
+#[cfg(test)]
+mod specimen;
+mod strings;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
@@ -12,6 +16,7 @@ const USAGE: &str = "expected one of:
   function CRATE TARGET                    what CRATE builds, as shell variables
   package BOOTSTRAP BINARY CACHE ZIP       write the deployment package
   event EVENT FILE                         check an event, JSON or @file, and write it to FILE
+  elf BINARY ARCH [FOLDER...]              check a binary, in which no path of a FOLDER may be
   invoke ZIP FILE EMULATORS FOLDER         run the package under the emulator
   openssl-source | openssl-version         the OpenSSL of the crate openssl-src";
 
@@ -23,6 +28,9 @@ fn main() -> ExitCode {
         (Some("function"), [crate_folder, target]) => function::describe(crate_folder, target),
         (Some("package"), [bootstrap, binary, cache, zip]) => {
             package::package(bootstrap, binary, cache, zip)
+        }
+        (Some("elf"), [binary, arch, places @ ..]) => {
+            elf::check(binary, &arch.to_string_lossy(), places)
         }
         (Some("event"), [event, file]) => invoke::check_event(event, file),
         (Some("invoke"), [zip, event, emulators, folder]) => {
@@ -50,4 +58,16 @@ fn main() -> ExitCode {
 fn openssl_version() -> &'static str {
     let version = openssl_src::version();
     version.split_once('+').map_or(version, |(_, own)| own)
+}
+
+/// Nothing where nothing is wrong with a file, else a line for each fault.
+fn verdict(name: &str, faults: Vec<String>) -> Result<String, String> {
+    if faults.is_empty() {
+        return Ok(String::new());
+    }
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{name}: {fault}"))
+        .collect();
+    Err(lines.join("\nerror: "))
 }

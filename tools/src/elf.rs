@@ -1,0 +1,423 @@
+//! What a binary must be to run on Lambda alone: static, hardened, stripped, and silent about the machine that built it.
+//!
+//! The names are those of the System V ABI and of glibc's `elf.h`.
+
+use object::{
+    LittleEndian,
+    elf::{
+        self, DynamicFlags, DynamicFlags1, DynamicTag, FileHeader64, ProgramHeader64, ProgramType,
+    },
+    read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
+};
+use std::{fs, path::Path};
+
+use crate::strings;
+
+const LE: LittleEndian = LittleEndian;
+
+/// Reads `binary` and says all that is wrong with it, a line each. `places` are folders whose paths must not be in it.
+pub fn check(binary: &Path, arch: &str, places: &[&Path]) -> Result<String, String> {
+    let name = binary.display();
+    let bytes = fs::read(binary).map_err(|error| format!("{name}: {error}"))?;
+    let places: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
+    let places: Vec<&str> = places.iter().map(|place| &**place).collect();
+    crate::verdict(&name.to_string(), faults(&bytes, Some(arch), &places))
+}
+
+/// What Lambda calls the architecture that a binary is for.
+pub fn architecture(bytes: &[u8]) -> Result<&'static str, String> {
+    let header = FileHeader64::<LittleEndian>::parse(bytes)
+        .and_then(|header| header.endian().map(|_| header))
+        .map_err(|_| "is no 64-bit little-endian ELF file")?;
+    match header.e_machine(LE) {
+        elf::EM_X86_64 => Ok("x86_64"),
+        elf::EM_AARCH64 => Ok("arm64"),
+        other => Err(format!("is for machine {}, which Lambda has not", other.0)),
+    }
+}
+
+/// All that is wrong with a binary; without `arch` it may be for either architecture.
+pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> {
+    let actual = match architecture(bytes) {
+        Ok(actual) => actual,
+        Err(fault) => return vec![fault],
+    };
+    let elf = match Elf::parse(bytes) {
+        Ok(elf) => elf,
+        Err(error) => return vec![format!("is a broken ELF file: {error}")],
+    };
+    let mut faults = Vec::new();
+    let mut fault = |text: String| faults.push(text);
+    if arch.is_some_and(|arch| arch != actual) {
+        fault(format!("is for {actual}, not {}", arch.unwrap_or_default()));
+    }
+    if elf.header.e_type(LE) != elf::ET_DYN || !elf.flags_1().contains(elf::DF_1_PIE) {
+        fault("is no static-pie: expected type DYN and the flag PIE".into());
+    }
+    if let Some(interpreter) = elf.interpreter() {
+        fault(format!("has an interpreter: {interpreter}"));
+    }
+    for library in elf.needed() {
+        fault(format!("needs a library: {library}"));
+    }
+    if elf.segment(elf::PT_GNU_RELRO).is_none() {
+        fault("has no RELRO: its relocated data stays writable".into());
+    }
+    if !elf.binds_now() {
+        fault("does not bind NOW: RELRO covers a part only".into());
+    }
+    match elf.segment(elf::PT_GNU_STACK) {
+        None => fault("does not say that its stack is not executable: no GNU_STACK".into()),
+        Some(stack) if stack.p_flags(LE).contains(elf::PF_X) => {
+            fault("has an executable stack".into());
+        }
+        Some(_) => {}
+    }
+    if elf.has_writable_code() {
+        fault("has a segment that is both writable and executable".into());
+    }
+    if elf.value(elf::DT_TEXTREL).is_some() || elf.flags().contains(elf::DF_TEXTREL) {
+        fault("has text relocations".into());
+    }
+    if let Some(section) = elf.leftovers() {
+        fault(format!("is not stripped: it has the section {section}"));
+    }
+    if let Some(path) = strings::path_of_a_builder(bytes, places) {
+        fault(format!("holds a path of the machine that built it: {path}"));
+    }
+    faults
+}
+
+/// The tables of a 64-bit little-endian file, each known to lie within it.
+struct Elf<'a> {
+    bytes: &'a [u8],
+    header: &'a FileHeader64<LittleEndian>,
+    segments: &'a [ProgramHeader64<LittleEndian>],
+    /// Tags and values up to the terminating null.
+    dynamic: Vec<(DynamicTag, u64)>,
+    /// The names of the sections, and whether each is a table of symbols.
+    sections: Vec<(String, bool)>,
+}
+
+impl<'a> Elf<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let describe = |error: object::Error| error.to_string();
+        let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(describe)?;
+        let segments = header.program_headers(LE, bytes).map_err(describe)?;
+        let mut dynamic = Vec::new();
+        for segment in segments {
+            segment
+                .data(LE, bytes)
+                .map_err(|()| "a segment ends behind the file")?;
+            let entries = segment.dynamic(LE, bytes).map_err(describe)?;
+            let entries = entries.unwrap_or_default().iter();
+            let entries = entries.map(|entry| (entry.d_tag(LE), entry.d_val(LE)));
+            dynamic.extend(entries.take_while(|(tag, _)| *tag != elf::DT_NULL));
+        }
+        let table = header.sections(LE, bytes).map_err(describe)?;
+        let sections = table.iter().map(|section| {
+            let name = table.section_name(LE, section).map_err(describe)?;
+            section.data(LE, bytes).map_err(describe)?;
+            let is_symbols = section.sh_type(LE) == elf::SHT_SYMTAB;
+            Ok((strings::until_null(name), is_symbols))
+        });
+        Ok(Self {
+            bytes,
+            header,
+            segments,
+            dynamic,
+            sections: sections.collect::<Result<_, String>>()?,
+        })
+    }
+
+    fn segment(&self, kind: ProgramType) -> Option<&'a ProgramHeader64<LittleEndian>> {
+        let mut segments = self.segments.iter();
+        segments.find(|segment| segment.p_type(LE) == kind)
+    }
+
+    fn value(&self, tag: DynamicTag) -> Option<u64> {
+        let entry = self.dynamic.iter().find(|(other, _)| *other == tag);
+        entry.map(|(_, value)| *value)
+    }
+
+    fn flags(&self) -> DynamicFlags {
+        DynamicFlags(self.value(elf::DT_FLAGS).unwrap_or_default())
+    }
+
+    fn flags_1(&self) -> DynamicFlags1 {
+        DynamicFlags1(self.value(elf::DT_FLAGS_1).unwrap_or_default())
+    }
+
+    fn interpreter(&self) -> Option<String> {
+        let segment = self.segment(elf::PT_INTERP)?;
+        let name = segment.data(LE, self.bytes).unwrap_or_default();
+        Some(strings::until_null(name))
+    }
+
+    /// The libraries that a loader would have to find.
+    fn needed(&self) -> impl Iterator<Item = String> {
+        let needed = self
+            .dynamic
+            .iter()
+            .filter(|(tag, _)| *tag == elf::DT_NEEDED);
+        needed.map(|(_, offset)| {
+            let name = self
+                .value(elf::DT_STRTAB)
+                .and_then(|table| self.at(table.checked_add(*offset)?));
+            name.map_or("one without a name".into(), strings::until_null)
+        })
+    }
+
+    /// What is loaded at an address, up to the end of its segment.
+    fn at(&self, address: u64) -> Option<&'a [u8]> {
+        self.segments.iter().find_map(|segment| {
+            let offset = address.checked_sub(segment.p_vaddr(LE))?;
+            let data = segment.data(LE, self.bytes).ok()?;
+            let is_loaded = segment.p_type(LE) == elf::PT_LOAD;
+            data.get(usize::try_from(offset).ok()?..)
+                .filter(|rest| is_loaded && !rest.is_empty())
+        })
+    }
+
+    fn binds_now(&self) -> bool {
+        self.value(elf::DT_BIND_NOW).is_some()
+            || self.flags().contains(elf::DF_BIND_NOW)
+            || self.flags_1().contains(elf::DF_1_NOW)
+    }
+
+    fn has_writable_code(&self) -> bool {
+        self.segments.iter().any(|segment| {
+            segment.p_type(LE) == elf::PT_LOAD
+                && segment.p_flags(LE).contains(elf::PF_W | elf::PF_X)
+        })
+    }
+
+    /// A section that a stripped file has not.
+    fn leftovers(&self) -> Option<&str> {
+        let mut sections = self.sections.iter();
+        let left = sections.find(|(name, is_symbols)| {
+            *is_symbols
+                || [".debug", ".zdebug", ".gdb_index", ".stab"]
+                    .iter()
+                    .any(|start| name.starts_with(start))
+        });
+        left.map(|(name, _)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::specimen::{self, Specimen};
+
+    #[track_caller]
+    fn assert_fault(specimen: &Specimen, expected: &str) {
+        assert_eq!(faults(&specimen.bytes(), Some("x86_64"), &[]), [expected]);
+    }
+
+    fn without(kind: ProgramType) -> Specimen {
+        let mut specimen = Specimen::default();
+        specimen.segments.retain(|segment| segment.kind != kind);
+        specimen
+    }
+
+    #[test]
+    fn a_static_pie_for_either_architecture_is_fine() {
+        for (arch, machine) in [("x86_64", elf::EM_X86_64), ("arm64", elf::EM_AARCH64)] {
+            let specimen = Specimen {
+                machine,
+                ..Specimen::default()
+            };
+            let none: [&str; 0] = [];
+            assert_eq!(faults(&specimen.bytes(), Some(arch), &[]), none);
+            assert_eq!(faults(&specimen.bytes(), None, &[]), none);
+            assert_eq!(architecture(&specimen.bytes()), Ok(arch));
+        }
+    }
+
+    #[test]
+    fn another_architecture_is_named() {
+        let specimen = Specimen {
+            machine: elf::EM_AARCH64,
+            ..Specimen::default()
+        };
+        assert_fault(&specimen, "is for arm64, not x86_64");
+    }
+
+    #[test]
+    fn a_machine_that_lambda_has_not_is_named() {
+        let specimen = Specimen {
+            machine: elf::EM_RISCV,
+            ..Specimen::default()
+        };
+        assert_fault(&specimen, "is for machine 243, which Lambda has not");
+    }
+
+    #[test]
+    fn what_is_no_elf_file_is_said_to_be_none() {
+        for bytes in [&b""[..], b"\x7fELF", b"#!/bin/sh\nexec true\n", &[0; 4096]] {
+            assert_eq!(
+                faults(bytes, None, &[]),
+                ["is no 64-bit little-endian ELF file"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_program_at_a_fixed_address_is_no_static_pie() {
+        let specimen = Specimen {
+            kind: elf::ET_EXEC,
+            ..Specimen::default()
+        };
+        assert_fault(
+            &specimen,
+            "is no static-pie: expected type DYN and the flag PIE",
+        );
+    }
+
+    #[test]
+    fn a_shared_library_is_no_static_pie() {
+        let mut specimen = Specimen::default();
+        specimen.set(elf::DT_FLAGS_1, elf::DF_1_NOW.0);
+        assert_fault(
+            &specimen,
+            "is no static-pie: expected type DYN and the flag PIE",
+        );
+    }
+
+    #[test]
+    fn an_interpreter_is_named() {
+        let mut specimen = Specimen::default();
+        specimen.add_segment(elf::PT_INTERP, elf::PF_R, b"/lib/ld-musl-x86_64.so.1\0");
+        assert_fault(&specimen, "has an interpreter: /lib/ld-musl-x86_64.so.1");
+    }
+
+    #[test]
+    fn a_needed_library_is_named() {
+        let mut specimen = Specimen::default();
+        specimen.set(elf::DT_NEEDED, specimen::LIBRARY);
+        assert_fault(&specimen, "needs a library: libc.so.6");
+    }
+
+    #[test]
+    fn relocated_data_that_stays_writable_is_named() {
+        assert_fault(
+            &without(elf::PT_GNU_RELRO),
+            "has no RELRO: its relocated data stays writable",
+        );
+    }
+
+    #[test]
+    fn lazy_binding_is_named() {
+        let mut specimen = Specimen::default();
+        specimen.set(elf::DT_FLAGS, 0);
+        specimen.set(elf::DT_FLAGS_1, elf::DF_1_PIE.0);
+        assert_fault(&specimen, "does not bind NOW: RELRO covers a part only");
+    }
+
+    #[test]
+    fn any_of_the_three_ways_to_bind_now_is_enough() {
+        for (tag, value) in [
+            (elf::DT_FLAGS, elf::DF_BIND_NOW.0),
+            (elf::DT_BIND_NOW, 0),
+            (elf::DT_FLAGS_1, (elf::DF_1_PIE | elf::DF_1_NOW).0),
+        ] {
+            let mut specimen = Specimen::default();
+            specimen.set(elf::DT_FLAGS, 0);
+            specimen.set(elf::DT_FLAGS_1, elf::DF_1_PIE.0);
+            specimen.set(tag, value);
+            assert!(faults(&specimen.bytes(), None, &[]).is_empty(), "{tag:?}");
+        }
+    }
+
+    #[test]
+    fn a_stack_of_which_nothing_is_said_is_named() {
+        assert_fault(
+            &without(elf::PT_GNU_STACK),
+            "does not say that its stack is not executable: no GNU_STACK",
+        );
+    }
+
+    #[test]
+    fn an_executable_stack_is_named() {
+        let mut specimen = without(elf::PT_GNU_STACK);
+        specimen.add_segment(elf::PT_GNU_STACK, elf::PF_R | elf::PF_W | elf::PF_X, b"");
+        assert_fault(&specimen, "has an executable stack");
+    }
+
+    #[test]
+    fn code_that_can_be_written_is_named() {
+        let mut specimen = Specimen::default();
+        specimen.add_segment(elf::PT_LOAD, elf::PF_R | elf::PF_W | elf::PF_X, b"code");
+        assert_fault(
+            &specimen,
+            "has a segment that is both writable and executable",
+        );
+    }
+
+    #[test]
+    fn text_relocations_are_named() {
+        for (tag, value) in [
+            (elf::DT_TEXTREL, 0),
+            (elf::DT_FLAGS, (elf::DF_TEXTREL | elf::DF_BIND_NOW).0),
+        ] {
+            let mut specimen = Specimen::default();
+            specimen.set(tag, value);
+            assert_fault(&specimen, "has text relocations");
+        }
+    }
+
+    #[test]
+    fn symbols_and_debug_sections_are_named() {
+        for (name, kind) in [
+            (".symtab", elf::SHT_SYMTAB),
+            (".debug_info", elf::SHT_PROGBITS),
+        ] {
+            let mut specimen = Specimen::default();
+            specimen.sections.push((name, kind, Vec::new()));
+            assert_fault(
+                &specimen,
+                &format!("is not stripped: it has the section {name}"),
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_of_the_builder_is_shown() {
+        let mut specimen = Specimen::default();
+        specimen.add_segment(
+            elf::PT_LOAD,
+            elf::PF_R,
+            b"called at/home/ada/app/src/main.rs\0",
+        );
+        assert_fault(
+            &specimen,
+            "holds a path of the machine that built it: /home/ada/app/src/main.rs",
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_anywhere_is_broken_and_nothing_panics() {
+        let mut whole = Specimen::default();
+        whole.set(elf::DT_NEEDED, u64::MAX);
+        let whole = whole.bytes();
+        for length in 0..whole.len() {
+            assert!(
+                !faults(&whole[..length], None, &[]).is_empty(),
+                "{length} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn no_byte_that_is_changed_makes_it_panic() {
+        let whole = Specimen::default().bytes();
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut changed = whole.clone();
+                changed[at] = value;
+                faults(&changed, None, &[]);
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A small static-pie for tests, with nothing wrong, in which each part can be made wrong.
+
+use object::elf::{self, DynamicTag, FileType, Machine, ProgramFlags, ProgramType, SectionType};
+
+/// Where the name of a library stands among the strings.
+pub const LIBRARY: u64 = 1;
+
+const STRINGS: &[u8] = b"\0libc.so.6\0";
+const HEADER: usize = 64;
+const PROGRAM_HEADER: usize = 56;
+const SECTION_HEADER: usize = 64;
+
+pub struct Segment {
+    pub kind: ProgramType,
+    flags: ProgramFlags,
+    data: Vec<u8>,
+}
+
+pub struct Specimen {
+    pub kind: FileType,
+    pub machine: Machine,
+    pub segments: Vec<Segment>,
+    pub dynamic: Vec<(DynamicTag, u64)>,
+    pub sections: Vec<(&'static str, SectionType, Vec<u8>)>,
+}
+
+impl Default for Specimen {
+    fn default() -> Self {
+        let mut specimen = Self {
+            kind: elf::ET_DYN,
+            machine: elf::EM_X86_64,
+            segments: Vec::new(),
+            dynamic: Vec::new(),
+            sections: vec![("", elf::SHT_NULL, Vec::new())],
+        };
+        specimen.set(elf::DT_FLAGS, elf::DF_BIND_NOW.0);
+        specimen.set(elf::DT_FLAGS_1, (elf::DF_1_NOW | elf::DF_1_PIE).0);
+        specimen.add_segment(elf::PT_LOAD, elf::PF_R, STRINGS);
+        specimen.add_segment(elf::PT_LOAD, elf::PF_R | elf::PF_X, b"code");
+        specimen.add_segment(elf::PT_GNU_RELRO, elf::PF_R, b"");
+        specimen.add_segment(elf::PT_GNU_STACK, elf::PF_R | elf::PF_W, b"");
+        let comment = b"rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0".to_vec();
+        specimen
+            .sections
+            .push((".comment", elf::SHT_PROGBITS, comment));
+        specimen
+    }
+}
+
+impl Specimen {
+    pub fn add_segment(&mut self, kind: ProgramType, flags: ProgramFlags, data: &[u8]) {
+        let data = data.to_vec();
+        self.segments.push(Segment { kind, flags, data });
+    }
+
+    /// Sets an entry of the dynamic section.
+    pub fn set(&mut self, tag: DynamicTag, value: u64) {
+        self.dynamic.retain(|(other, _)| *other != tag);
+        self.dynamic.push((tag, value));
+    }
+
+    /// Headers, the data of the segments, sections, their names and their table: each is at the address of its offset.
+    pub fn bytes(&self) -> Vec<u8> {
+        let segments = self.segments.len() + 1;
+        let mut body = Body {
+            start: HEADER + PROGRAM_HEADER * segments,
+            bytes: Vec::new(),
+        };
+        let mut programs = Vec::new();
+        let mut program = |kind: ProgramType, flags: ProgramFlags, (offset, size): (u64, u64)| {
+            programs.extend(kind.0.to_le_bytes());
+            programs.extend(flags.0.to_le_bytes());
+            for field in [offset, offset, offset, size, size, 8] {
+                programs.extend(field.to_le_bytes());
+            }
+        };
+        let mut strings = 0;
+        for segment in &self.segments {
+            let place = body.add(&segment.data);
+            if segment.data == STRINGS {
+                strings = place.0;
+            }
+            program(segment.kind, segment.flags, place);
+        }
+        let mut dynamic = Vec::new();
+        for (tag, value) in self
+            .dynamic
+            .iter()
+            .chain(&[(elf::DT_STRTAB, strings), (elf::DT_NULL, 0)])
+        {
+            dynamic.extend(tag.0.to_le_bytes());
+            dynamic.extend(value.to_le_bytes());
+        }
+        program(elf::PT_DYNAMIC, elf::PF_R | elf::PF_W, body.add(&dynamic));
+
+        let mut names = Vec::new();
+        let mut table = Vec::new();
+        let mut section = |name: usize, kind: SectionType, (offset, size): (u64, u64)| {
+            table.extend((name as u32).to_le_bytes());
+            table.extend(kind.0.to_le_bytes());
+            for field in [0, 0, offset, size, 0, 1, 0] {
+                table.extend(field.to_le_bytes());
+            }
+        };
+        for (name, kind, data) in &self.sections {
+            let place = body.add(data);
+            section(names.len(), *kind, place);
+            names.extend(name.bytes().chain([0]));
+        }
+        let own_name = names.len();
+        names.extend(b".shstrtab\0");
+        section(own_name, elf::SHT_STRTAB, body.add(&names));
+        let (sections, _) = body.add(&table);
+
+        let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        file.extend(self.kind.0.to_le_bytes());
+        file.extend(self.machine.0.to_le_bytes());
+        file.extend(1u32.to_le_bytes());
+        for field in [0, HEADER as u64, sections] {
+            file.extend(field.to_le_bytes());
+        }
+        file.extend(0u32.to_le_bytes());
+        let count = self.sections.len() + 1;
+        for field in [
+            HEADER,
+            PROGRAM_HEADER,
+            segments,
+            SECTION_HEADER,
+            count,
+            count - 1,
+        ] {
+            file.extend((field as u16).to_le_bytes());
+        }
+        [file, programs, body.bytes].concat()
+    }
+}
+
+struct Body {
+    start: usize,
+    bytes: Vec<u8>,
+}
+
+impl Body {
+    /// Where the data lies in the file, and its size.
+    fn add(&mut self, data: &[u8]) -> (u64, u64) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        let offset = self.start + self.bytes.len();
+        self.bytes.extend(data);
+        (offset as u64, data.len() as u64)
+    }
+}

@@ -1,0 +1,121 @@
+//! Text in a binary: names, and the paths that a build leaves behind.
+
+/// Where people's folders are on the systems that can build, and how many names a path there has at least: `/home/page`
+/// may be an address of the function's, `/home/ada/app` is a folder.
+const HOMES: [(&str, usize); 3] = [("/home/", 2), ("/Users/", 2), ("/root/", 1)];
+
+/// Folders of cargo and rustup, wherever they lie.
+const TOOLS: [&str; 4] = ["/.cargo/", "/.rustup/", "/registry/src/", "/git/checkouts/"];
+
+/// The longest path that is shown, in bytes.
+const SHOWN: usize = 120;
+
+/// The first path of the machine that built it: below one of `places`, of somebody's home, or of cargo's own folders.
+pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
+    let below = places.iter().filter(|place| place.len() > 1);
+    let below = below.filter_map(|place| positions(bytes, place).next());
+    let homes = HOMES.iter().filter_map(|(home, names)| {
+        positions(bytes, home).find(|at| names_in(&bytes[at + home.len()..]) >= *names)
+    });
+    let tools = TOOLS
+        .iter()
+        .filter_map(|tool| positions(bytes, tool).next().map(|at| start_of(bytes, at)));
+    below
+        .chain(homes)
+        .chain(tools)
+        .min()
+        .map(|at| shown(&bytes[at..]))
+}
+
+fn positions<'a>(bytes: &'a [u8], text: &'a str) -> impl Iterator<Item = usize> + 'a {
+    memchr::memmem::find_iter(bytes, text)
+}
+
+fn is_path(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/._-+@".contains(byte)
+}
+
+/// How many names of a path stand here, one after the other.
+fn names_in(bytes: &[u8]) -> usize {
+    let end = bytes
+        .iter()
+        .position(|byte| !is_path(byte))
+        .unwrap_or(bytes.len());
+    let names = bytes[..end.min(SHOWN)].split(|byte| *byte == b'/');
+    names.take_while(|name| !name.is_empty()).count()
+}
+
+/// Where the path around this place starts.
+fn start_of(bytes: &[u8], at: usize) -> usize {
+    let before = bytes[..at].iter().rev().take(SHOWN);
+    at - before.take_while(|byte| is_path(byte)).count()
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let end = bytes
+        .iter()
+        .position(|byte| !is_path(byte))
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end.min(SHOWN)]).into_owned()
+}
+
+/// The text before the first null, as far as it can be shown on a line.
+pub fn until_null(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = &text[..text.len().min(SHOWN)];
+    String::from_utf8_lossy(text).escape_debug().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Option<String> {
+        path_of_a_builder(text.as_bytes(), &["/work/my clone", "/"])
+    }
+
+    #[test]
+    fn paths_of_homes_of_cargo_and_of_the_given_places_are_found() {
+        for (text, path) in [
+            (
+                "panicked at/home/ada/app/src/main.rs:1",
+                "/home/ada/app/src/main.rs",
+            ),
+            ("\0/Users/ada/app\0", "/Users/ada/app"),
+            ("in /root/app.c", "/root/app.c"),
+            (
+                "\0/opt/x/.cargo/registry/y.rs\0",
+                "/opt/x/.cargo/registry/y.rs",
+            ),
+            (
+                "\0/ci/registry/src/index/serde\0",
+                "/ci/registry/src/index/serde",
+            ),
+            ("\0/work/my clone/target", "/work/my"),
+        ] {
+            assert_eq!(found(text).as_deref(), Some(path), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_function_may_say_is_no_path_of_a_builder() {
+        for text in [
+            "/home/",
+            "/home/page",
+            "/root/",
+            "/Users",
+            "/cargo/registry/serde-1.0.0/src/lib.rs",
+            "/rustc/0123/library/std/src/rt.rs",
+            "/tmp/cache",
+            "/work/other",
+        ] {
+            assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_shown_on_one_line_and_not_at_any_length() {
+        assert_eq!(until_null(b"a\nb\0c"), "a\\nb");
+        assert_eq!(until_null(&[b'a'; 9999]).len(), SHOWN);
+    }
+}
