@@ -1,15 +1,20 @@
 #!/bin/sh
-# musl.sh ARCHIVE BUILD PREFIX: compiles musl from ARCHIVE, in BUILD, into PREFIX, with the compiler gcc of this machine.
+# musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl from ARCHIVE, with the patches in the folder PATCHES in the order of
+# their names, in BUILD, into PREFIX, with the compiler gcc of this machine.
 # PREFIX/bin/musl-gcc compiles and links against it. PREFIX can be moved, and does not depend on where the folders are.
 set -eu
 
-archive=$1 build=$2 prefix=$3
+archive=$1 build=$3 prefix=$4
 here=$(cd "$(dirname "$0")" && pwd)
+patches=$(cd "$2" && pwd)
 gcc=${GCC:-gcc}
 
 mkdir -p "$build"
 tar -xzf "$archive" -C "$build" --strip-components=1
 cd "$build"
+for patch in "$patches"/*; do
+  [ ! -f "$patch" ] || patch -p1 -N -i "$patch"
+done
 
 # Objects for a static-pie are position-independent. The wrapper that musl brings is left out: it cannot link one.
 CC=$gcc CFLAGS="-fPIC -g0" \
@@ -35,6 +40,6 @@ done
 mkdir -p "$part/bin"
 cp COPYRIGHT "$part/COPYRIGHT.musl"
 cp "$here/musl.specs" "$part/lib/"
-cp "$here/musl-gcc" "$here/rust-musl-gcc" "$part/bin/"
+cp "$here/musl-gcc" "$part/bin/"
 chmod -R u=rwX,go=rX "$part"
 mv "$part" "$prefix"

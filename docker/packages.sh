@@ -2,7 +2,7 @@
 # Installs what compiling needs into a base image that has dnf, yum, apt or apk; nothing where all is there already.
 set -eu
 
-for program in gcc make perl strip tar gzip find; do
+for program in gcc make perl strip tar gzip find patch; do
   command -v "$program" >/dev/null || missing="${missing-} $program"
 done
 for module in FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long; do
@@ -11,7 +11,7 @@ done
 [ -n "${missing-}" ] || exit 0
 echo "installing:$missing"
 
-rpms="gcc make binutils tar gzip findutils kernel-headers perl-interpreter perl-FindBin perl-IPC-Cmd perl-Time-Piece
+rpms="gcc make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-FindBin perl-IPC-Cmd perl-Time-Piece
   perl-File-Compare perl-File-Copy perl-Data-Dumper perl-Getopt-Long perl-Pod-Html"
 # shellcheck disable=SC2086 # a list of words
 if command -v dnf >/dev/null; then
@@ -23,9 +23,9 @@ elif command -v yum >/dev/null; then
   yum install -y $rpms
 elif command -v apt-get >/dev/null; then
   apt-get update
-  apt-get install -y --no-install-recommends gcc libc6-dev linux-libc-dev make binutils tar gzip findutils perl
+  apt-get install -y --no-install-recommends gcc libc6-dev linux-libc-dev make binutils tar gzip findutils patch perl
 elif command -v apk >/dev/null; then
-  apk add gcc musl-dev linux-headers make binutils tar gzip findutils perl
+  apk add gcc musl-dev linux-headers make binutils tar gzip findutils patch perl
 else
   echo "packages.sh: the base image has none of dnf, yum, apt-get and apk, and lacks:$missing" >&2
   exit 1

@@ -84,11 +84,16 @@ pub fn run(mut command: Command) -> Run {
     }
 }
 
+/// A program with these arguments, in the clone.
+pub fn call(program: impl AsRef<Path>, arguments: &[&str]) -> Run {
+    let mut command = command(program, root());
+    command.args(arguments);
+    run(command)
+}
+
 /// make with these arguments, in the clone.
 pub fn make(arguments: &[&str]) -> Run {
-    let mut make = command("make", root());
-    make.args(arguments);
-    run(make)
+    call("make", arguments)
 }
 
 /// A folder for `PATH` with every program that this machine has but `without`.

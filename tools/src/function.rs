@@ -19,12 +19,14 @@ pub fn describe(folder: &Path, target: &Path) -> Result<String, String> {
     let binary = binary(package).map_err(|reason| not_a_function(folder, &reason))?;
     let features = list(&binary["required-features"]).join(",");
 
-    let lock = Path::new(text(&metadata["workspace_root"])).join("Cargo.lock");
+    let workspace = text(&metadata["workspace_root"]);
+    let lock = Path::new(workspace).join("Cargo.lock");
     let locked = if lock.exists() { "--locked" } else { "" };
     let openssl = links_openssl(&manifest, text(&package["name"]), &features, locked, target)
         .map_err(|error| in_crate(folder, &error))?;
     let variables = [
         ("manifest", &*manifest.to_string_lossy()),
+        ("workspace", workspace),
         ("package", text(&package["name"])),
         ("binary", text(&binary["name"])),
         ("features", &features),

@@ -1,0 +1,219 @@
+//! The whole build: from the archives to an answer.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    docker_build, engine, engine_call, https,
+    machine::{Run, call, command, make, root, run, skip},
+    stand_ins, whole_build,
+};
+
+/// The sum of the zip that make's last line names.
+fn sum(run: &Run) -> String {
+    run.last_line().split(", ").nth(1).unwrap().to_owned()
+}
+
+/// The value of a key in the stand-ins' pins.
+fn pinned(key: &str) -> String {
+    let pins = fs::read_to_string(stand_ins().unwrap().join("pins.env")).unwrap();
+    let line = pins
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .unwrap();
+    line.trim_start_matches('=').trim_matches('"').to_owned()
+}
+
+/// An event that probes an HTTPS server, and the file of the authority that vouches for it.
+fn probe(folder: &Path) -> (Value, PathBuf) {
+    let authority = folder.join("ca.pem");
+    let port = https::serve("hello", &authority);
+    let event = json!({"url": format!("https://localhost:{port}/")});
+    (event, authority)
+}
+
+fn assert_probed_with_the_pinned_openssl(answer: &str) {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    assert_eq!(answer["status"], 203, "{answer}");
+    let tls = answer["tls"].as_str().unwrap();
+    let expected = format!("OpenSSL {} ", pinned("OPENSSL_VERSION"));
+    assert!(tls.starts_with(&expected), "{tls}");
+}
+
+#[test]
+#[ignore = "through make"]
+fn docker_build_links_the_pinned_musl_and_openssl() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("make docker-build", why),
+    };
+    let built = docker_build(&build, &["OUT=dist/container"]).succeeded();
+    let (musl, openssl) = (pinned("MUSL_VERSION"), pinned("OPENSSL_VERSION"));
+    let versions = format!("musl {musl}, OpenSSL {openssl}");
+    let line = built.last_line();
+    assert!(line.contains(&versions), "{line}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let (event, authority) = probe(folder.path());
+    let mut invoke = command("make", root());
+    invoke
+        .args(["invoke", "OUT=dist/container", &format!("EVENT={event}")])
+        .env("SSL_CERT_FILE", &authority);
+    assert_probed_with_the_pinned_openssl(&run(invoke).succeeded().stdout);
+
+    let again = docker_build(&build, &["OUT=dist/container"]).succeeded();
+    assert!(again.took < Duration::from_secs(10), "{:?}", again.took);
+    assert_eq!(sum(&again), sum(&built));
+}
+
+#[test]
+#[ignore = "through make"]
+fn two_docker_builds_at_once_give_the_same_zip() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("two docker-builds at once", why),
+    };
+    let both = ["OUT=dist/container", "OUT=dist/container 2"].map(|out| {
+        let build = build.clone();
+        thread::spawn(move || docker_build(&build, &[out]).succeeded())
+    });
+    let sums = both.map(|run| sum(&run.join().unwrap()));
+    assert_eq!(sums[0], sums[1]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_binary_runs_in_an_image_that_is_empty() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("an empty image", why),
+    };
+    docker_build(&build, &["OUT=dist/container"]).succeeded();
+    let folder = tempfile::tempdir().unwrap();
+    let (event, _) = probe(folder.path());
+    let to = folder.path().to_string_lossy();
+    let zip = "dist/container/function.zip";
+    call("python3", &["-m", "zipfile", "-e", zip, &to]).succeeded();
+    let wheel = call(root().join("scripts/wheel"), &["emulator"]).succeeded();
+    let emulator = "samcli/local/rapid/aws-lambda-rie-x86_64";
+    fs::copy(
+        Path::new(wheel.last_line()).join(emulator),
+        folder.path().join("rie"),
+    )
+    .unwrap();
+    for program in ["rie", "binary"] {
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(folder.path().join(program), mode).unwrap();
+    }
+    let dockerfile = "FROM scratch\nCOPY rie binary /\nCOPY ca.pem /etc/pki/tls/cert.pem\n";
+    fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+    let image = "lambda-musl-empty:test";
+    engine_call(&["build", "--tag", image, &to]).succeeded();
+
+    let free = || {
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .to_string()
+    };
+    let (address, runtime_api) = (free(), free());
+    let mut container = command(engine().unwrap(), root());
+    container
+        .args(["run", "--rm", "--network=host", "--entrypoint=/rie", image])
+        .args(["--runtime-interface-emulator-address", &address])
+        .args(["--runtime-api-address", &runtime_api, "/binary"])
+        .stdout(Stdio::null());
+    let mut container = container.stderr(Stdio::null()).spawn().unwrap();
+    let url = format!("http://{address}/2015-03-31/functions/function/invocations");
+    let mut post = command("curl", root());
+    post.args([
+        "--silent",
+        "--show-error",
+        "--retry",
+        "30",
+        "--retry-connrefused",
+        "--retry-delay",
+        "1",
+    ]);
+    post.args(["--max-time", "60", "--data", &event.to_string(), &url]);
+    let answer = run(post);
+    let _ = container.kill();
+    let _ = container.wait();
+    let left = engine_call(&["ps", "--quiet", "--filter", &format!("ancestor={image}")]);
+    for container in left.stdout.lines() {
+        engine_call(&["rm", "--force", container]);
+    }
+    engine_call(&["image", "rm", image]);
+    assert_probed_with_the_pinned_openssl(&answer.succeeded().stdout);
+}
+
+/// A crate outside of the clone, in `folder`.
+fn krate(folder: &Path) -> PathBuf {
+    let krate = folder.join("my function");
+    fs::create_dir_all(krate.join("src")).unwrap();
+    let manifest = format!(
+        "[package]\nname = 'mine'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}' }}\n",
+        root().display()
+    );
+    fs::write(krate.join("Cargo.toml"), manifest).unwrap();
+    fs::copy(root().join("Cargo.lock"), krate.join("Cargo.lock")).unwrap();
+    krate
+}
+
+fn write_main(krate: &Path, answer: &str) {
+    let code = format!(
+        "fn main() -> Result<(), lambda_musl::Error> {{
+            lambda_musl::run(async |n: u64, _: lambda_musl::Context| Ok::<_, String>(n {answer}))
+        }}"
+    );
+    fs::write(krate.join("src/main.rs"), code).unwrap();
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_crate_outside_the_clone_gives_the_same_zip_in_another_folder_and_an_edit_compiles_no_library()
+{
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("docker-build of a crate outside the clone", why),
+    };
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let runs = folders.each_ref().map(|folder| {
+        let krate = krate(folder.path());
+        write_main(&krate, "* 2");
+        // The lock file of the clone names more crates than this one has: cargo leaves them out.
+        let mut update = command("cargo", &krate);
+        update.args(["update", "--workspace", "--quiet"]);
+        run(update).succeeded();
+        let krate = format!("CRATE={}", krate.display());
+        docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded()
+    });
+    assert_eq!(sum(&runs[0]), sum(&runs[1]));
+    let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
+    assert_eq!(answer.stdout, "42\n");
+
+    let krate = folders[1].path().join("my function");
+    write_main(&krate, "* 3");
+    let krate = format!("CRATE={}", krate.display());
+    let edited = docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded();
+    let compiled: Vec<&str> = edited
+        .stderr
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Compiling "))
+        .filter(|line| !line.starts_with("mine "))
+        .collect();
+    assert!(compiled.is_empty(), "{compiled:?}");
+    assert!(!edited.stderr.contains("musl 1"), "{}", edited.stderr);
+    let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
+    assert_eq!(answer.stdout, "63\n");
+}

@@ -1,0 +1,178 @@
+//! What goes wrong with the engine, the base image and what runs in it.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    base, docker_build, engine_call,
+    machine::{Run, call, command, make, programs_without, root, run, skip},
+};
+
+/// Pins of a musl whose configure is `script`, after a fix that makes `unmended` in it `mended`.
+fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
+    let musl = folder.join("musl-9");
+    fs::create_dir(&musl).unwrap();
+    fs::write(
+        musl.join("configure"),
+        format!("#!/bin/sh\n: unmended\n{script}\n"),
+    )
+    .unwrap();
+    let fix = "--- a/configure\n+++ b/configure\n@@ -1,2 +1,2 @@\n #!/bin/sh\n-: unmended\n+echo mended\n";
+    fs::write(folder.join("A.patch"), fix).unwrap();
+    fs::set_permissions(musl.join("configure"), fs::Permissions::from_mode(0o755)).unwrap();
+    let text = folder.to_string_lossy();
+    call(
+        "tar",
+        &["-czf", &format!("{text}/musl.tgz"), "-C", &text, "musl-9"],
+    )
+    .succeeded();
+    fs::write(folder.join("openssl.tgz"), "").unwrap();
+    let sum = |name: &str| {
+        let sum = call("sha256sum", &[&format!("{text}/{name}")]).succeeded();
+        sum.stdout[..64].to_owned()
+    };
+    let pins = format!(
+        "MUSL_VERSION=9\nMUSL_SHA256={}\nMUSL_URLS=http://127.0.0.1:1/musl.tgz\n\
+         MUSL_PATCH_A=\"{} http://127.0.0.1:1/1\"\n\
+         OPENSSL_VERSION=9\nOPENSSL_SHA256={}\nOPENSSL_URLS=http://127.0.0.1:1/openssl.tgz\n",
+        sum("musl.tgz"),
+        sum("A.patch"),
+        sum("openssl.tgz"),
+    );
+    fs::write(folder.join("my pins.env"), pins).unwrap();
+    vec![
+        "docker-build".to_owned(),
+        format!("PINS={text}/my pins.env"),
+        format!("SOURCES={text}"),
+    ]
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_library_that_does_not_compile_is_said_with_the_end_of_its_log_and_its_status() {
+    let base = match base() {
+        Ok(base) => format!("BASE={base}"),
+        Err(why) => return skip("a library that does not compile", why),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo a word of the compiler; exit 77";
+    let build = pins_of_a_musl_with(script, folder.path());
+    let run =
+        docker_build(&build, &[&base]).failed_with(&["a word of the compiler", "mended", "77"]);
+    let log = run.stderr.split("the whole log: ").nth(1).unwrap();
+    let log = fs::read_to_string(log.lines().next().unwrap()).unwrap();
+    assert!(log.contains("a word of the compiler"), "{log}");
+    assert!(!run.stderr.contains("OpenSSL 9 …"), "{}", run.stderr);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
+    let base = match base() {
+        Ok(base) => format!("BASE={base}"),
+        Err(why) => return skip("a docker-build that is stopped", why),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let build = pins_of_a_musl_with("sleep 300", folder.path());
+    let tags = || {
+        let images = engine_call(&["images", "--quiet", "lambda-musl-builder"]);
+        images.succeeded().stdout
+    };
+    let before = tags();
+    let mut make = command("make", root());
+    make.args(&build).arg(&base).process_group(0);
+    let mut make = make
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let building = || {
+        engine_call(&["ps", "--no-trunc"])
+            .stdout
+            .contains("musl.sh")
+    };
+    let start = Instant::now();
+    while !building() && start.elapsed() < Duration::from_secs(120) {
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert!(building(), "it never began");
+    call("/bin/sh", &["-c", &format!("kill -INT -{}", make.id())]);
+    assert!(!make.wait().unwrap().success());
+    assert_eq!(tags(), before);
+    let start = Instant::now();
+    while building() && start.elapsed() < Duration::from_secs(30) {
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert!(!building(), "the compiler goes on");
+}
+
+#[test]
+#[ignore = "through make"]
+fn without_an_engine_the_other_way_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    programs_without("docker", folder.path());
+    let _ = fs::remove_file(folder.path().join("podman"));
+    let mut make = command("make", root());
+    make.arg("docker-build").env("PATH", folder.path());
+    run(make).failed_with(&["no container engine", "docker or podman", "make"]);
+}
+
+/// make docker-build where docker says `words` and fails.
+fn docker_build_where_docker_says(words: &str) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let docker = folder.path().join("docker");
+    fs::write(&docker, format!("#!/bin/sh\necho '{words}' >&2\nexit 1\n")).unwrap();
+    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+    programs_without("docker", folder.path());
+    let mut make = command("make", root());
+    make.arg("docker-build").env("PATH", folder.path());
+    run(make)
+}
+
+#[test]
+#[ignore = "through make"]
+fn an_engine_that_does_not_run_is_said_with_its_words() {
+    let words = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+    docker_build_where_docker_says(words).failed_with(&[
+        "docker",
+        "does not run",
+        words,
+        "the other way",
+    ]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_socket_without_permission_is_said_with_what_to_do() {
+    let words = "permission denied while trying to connect to the Docker daemon socket";
+    docker_build_where_docker_says(words).failed_with(&[
+        "no permission on its socket",
+        "group docker",
+        words,
+    ]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
+    if let Err(why) = base() {
+        return skip("a base that cannot be pulled", why);
+    }
+    let base = "BASE=registry.invalid/no/such:image";
+    make(&["docker-build", base])
+        .failed_with(&["registry.invalid/no/such:image", "make base-image"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn flags_that_would_replace_those_of_the_image_are_refused() {
+    let mut make = command("make", root());
+    make.arg("docker-build").env("RUSTFLAGS", "-Copt-level=0");
+    run(make).failed_with(&["RUSTFLAGS", "unset RUSTFLAGS"]);
+}
