@@ -36,6 +36,14 @@ pub fn architecture(bytes: &[u8]) -> Result<&'static str, String> {
     }
 }
 
+/// What a section holds.
+pub fn section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
+    let table = header.sections(LE, bytes).ok()?;
+    let (_, section) = table.section_by_name(LE, name.as_bytes())?;
+    section.data(LE, bytes).ok()
+}
+
 /// All that is wrong with a binary; without `arch` it may be for either architecture.
 pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> {
     let actual = match architecture(bytes) {

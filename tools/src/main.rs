@@ -2,13 +2,16 @@
 //!
 //! Each command is what the script of that name calls; the user's way in is `make`.
 
+mod archive;
 mod elf;
 mod function;
 mod invoke;
+mod origin;
 mod package;
 #[cfg(test)]
 mod specimen;
 mod strings;
+mod verify;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
@@ -17,6 +20,8 @@ const USAGE: &str = "expected one of:
   package BOOTSTRAP BINARY CACHE ZIP       write the deployment package
   event EVENT FILE                         check an event, JSON or @file, and write it to FILE
   elf BINARY ARCH [FOLDER...]              check a binary, in which no path of a FOLDER may be
+  note FILE KEY=VALUE...                   write the record that a binary carries
+  verify ZIP ARCH [FOLDER...]              check a package; ARCH may be empty
   invoke ZIP FILE EMULATORS FOLDER         run the package under the emulator
   openssl-source | openssl-version         the OpenSSL of the crate openssl-src";
 
@@ -32,6 +37,8 @@ fn main() -> ExitCode {
         (Some("elf"), [binary, arch, places @ ..]) => {
             elf::check(binary, &arch.to_string_lossy(), places)
         }
+        (Some("note"), [file, pairs @ ..]) => origin::write(file, pairs),
+        (Some("verify"), [zip, arch, places @ ..]) => verify::verify(zip, arch, places),
         (Some("event"), [event, file]) => invoke::check_event(event, file),
         (Some("invoke"), [zip, event, emulators, folder]) => {
             invoke::invoke(zip, event, emulators, folder)
@@ -70,4 +77,8 @@ fn verdict(name: &str, faults: Vec<String>) -> Result<String, String> {
         .map(|fault| format!("{name}: {fault}"))
         .collect();
     Err(lines.join("\nerror: "))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

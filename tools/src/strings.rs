@@ -59,6 +59,22 @@ fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end.min(SHOWN)]).into_owned()
 }
 
+/// The version of the OpenSSL that is in a binary, from the text that it says when asked: `OpenSSL 3.5.5 27 Jan 2026`.
+pub fn openssl_version(bytes: &[u8]) -> Option<String> {
+    const NAME: &str = "OpenSSL ";
+    positions(bytes, NAME).find_map(|at| {
+        let text = &bytes[at + NAME.len()..];
+        let text = &text[..text.len().min(SHOWN)];
+        let mut words = text.split(|byte| *byte == b' ' || *byte == 0);
+        let (version, day, month) = (words.next()?, words.next()?, words.next()?);
+        // 1.0.1 puts two spaces before a day of one digit.
+        let day = if day.is_empty() { month } else { day };
+        let is_date = !day.is_empty() && day.len() <= 2 && day.iter().all(u8::is_ascii_digit);
+        let version = std::str::from_utf8(version).ok()?;
+        (is_date && version.starts_with(|c: char| c.is_ascii_digit())).then(|| version.to_owned())
+    })
+}
+
 /// The text before the first null, as far as it can be shown on a line.
 pub fn until_null(bytes: &[u8]) -> String {
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -110,6 +126,26 @@ mod tests {
             "/work/other",
         ] {
             assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_version_of_openssl_is_the_one_before_a_date() {
+        for (text, version) in [
+            (
+                "OpenSSL 3 is new\0OpenSSL 3.5.5 27 Jan 2026\0",
+                Some("3.5.5"),
+            ),
+            ("\0OpenSSL 1.0.1k 8 Jan 2015", Some("1.0.1k")),
+            ("\0OpenSSL 1.0.1  3 Mar 2012", Some("1.0.1")),
+            ("OpenSSL 3.5.5 is meant", None),
+            ("OpenSSL ", None),
+        ] {
+            assert_eq!(
+                openssl_version(text.as_bytes()).as_deref(),
+                version,
+                "{text}"
+            );
         }
     }
 
