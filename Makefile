@@ -1,7 +1,7 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build invoke toolchain fetch base-image test lint doctor help clean
+.PHONY: build docker-build verify invoke toolchain fetch base-image test lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
@@ -19,13 +19,18 @@ override PINS := $(value PINS)
 override SOURCES := $(value SOURCES)
 override BASE := $(value BASE)
 override PREFIX := $(value PREFIX)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX
+override RUN := $(value RUN)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX RUN
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
 
 docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
 	@scripts/docker-build
+
+verify: export GIVEN_ARCH := $(if $(filter-out file,$(origin ARCH)),$(value ARCH))
+verify: ## what the zip is, or one line for each thing wrong with it; RUN=1 invokes it as well
+	@scripts/verify
 
 invoke: ## run the zip under AWS's emulator: EVENT='{…}' or EVENT=@file
 	@scripts/invoke

@@ -3,11 +3,15 @@
 //! Each command is what the script of that name calls; the user's way in is `make`.
 
 mod archive;
+mod crates;
 mod elf;
 mod function;
 mod invoke;
+mod licences;
 mod origin;
 mod package;
+mod record;
+mod sbom;
 #[cfg(test)]
 mod specimen;
 mod strings;
@@ -20,7 +24,8 @@ const USAGE: &str = "expected one of:
   package BOOTSTRAP BINARY CACHE ZIP       write the deployment package
   event EVENT FILE                         check an event, JSON or @file, and write it to FILE
   elf BINARY ARCH [FOLDER...]              check a binary, in which no path of a FOLDER may be
-  note FILE KEY=VALUE...                   write the record that a binary carries
+  record MANIFEST PACKAGE FEATURES TARGET PARTS FOLDER
+                                           write parts list, licences and the note for the binary
   verify ZIP ARCH [FOLDER...]              check a package; ARCH may be empty
   invoke ZIP FILE EMULATORS FOLDER         run the package under the emulator
   openssl-source | openssl-version         the OpenSSL of the crate openssl-src";
@@ -37,7 +42,9 @@ fn main() -> ExitCode {
         (Some("elf"), [binary, arch, places @ ..]) => {
             elf::check(binary, &arch.to_string_lossy(), places)
         }
-        (Some("note"), [file, pairs @ ..]) => origin::write(file, pairs),
+        (Some("record"), [manifest, package, features, target, parts, folder]) => {
+            record::record(manifest, package, features, target, parts, folder)
+        }
         (Some("verify"), [zip, arch, places @ ..]) => verify::verify(zip, arch, places),
         (Some("event"), [event, file]) => invoke::check_event(event, file),
         (Some("invoke"), [zip, event, emulators, folder]) => {

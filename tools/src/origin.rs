@@ -3,8 +3,6 @@
 //! It is a note as distributions put it into theirs, which `readelf --notes` shows:
 //! <https://systemd.io/ELF_PACKAGE_METADATA/>
 
-use std::{fs, path::Path};
-
 use serde_json::{Map, Value};
 
 use crate::{elf, strings};
@@ -14,20 +12,7 @@ const OWNER: &[u8] = b"FDO\0";
 const KIND: u32 = 0xcafe_1a7e;
 const HEADER: usize = 12;
 
-/// Writes the note with these `KEY=VALUE` pairs to `file`.
-pub fn write(file: &Path, pairs: &[&Path]) -> Result<String, String> {
-    let mut record = Map::new();
-    for pair in pairs {
-        let pair = pair.to_string_lossy();
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| format!("{pair}: expected KEY=VALUE"))?;
-        record.insert(key.into(), value.into());
-    }
-    fs::write(file, note(&record)).map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(String::new())
-}
-
+/// The note with these keys and values.
 pub fn note(record: &Map<String, Value>) -> Vec<u8> {
     let mut text = Value::Object(record.clone()).to_string().into_bytes();
     text.push(0);
@@ -128,11 +113,5 @@ mod tests {
         for length in 0..note.len() - 3 {
             assert_eq!(parse(&note[..length]), None, "{length}");
         }
-    }
-
-    #[test]
-    fn a_pair_without_a_value_is_named() {
-        let error = write(Path::new("/nowhere"), &[Path::new("musl")]).unwrap_err();
-        assert_eq!(error, "musl: expected KEY=VALUE");
     }
 }
