@@ -4,6 +4,7 @@
 
 mod archive;
 mod crates;
+mod difference;
 mod elf;
 mod function;
 mod invoke;
@@ -23,6 +24,7 @@ const USAGE: &str = "expected one of:
   function CRATE TARGET                    what CRATE builds, as shell variables
   package BOOTSTRAP BINARY CACHE ZIP       write the deployment package
   event EVENT FILE                         check an event, JSON or @file, and write it to FILE
+  difference A B                           where two files, or the files of two folders, differ
   elf BINARY ARCH [FOLDER...]              check a binary, in which no path of a FOLDER may be
   record MANIFEST PACKAGE FEATURES TARGET PARTS FOLDER
                                            write parts list, licences and the note for the binary
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         (Some("package"), [bootstrap, binary, cache, zip]) => {
             package::package(bootstrap, binary, cache, zip)
         }
+        (Some("difference"), [a, b]) => difference::difference(a, b),
         (Some("elf"), [binary, arch, places @ ..]) => {
             elf::check(binary, &arch.to_string_lossy(), places)
         }

@@ -13,7 +13,15 @@ const SHOWN: usize = 120;
 /// The first path of the machine that built it: below one of `places`, of somebody's home, or of cargo's own folders.
 pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
     let below = places.iter().filter(|place| place.len() > 1);
-    let below = below.filter_map(|place| positions(bytes, place).next());
+    let below = below.filter_map(|place| {
+        let place = place.trim_end_matches('/');
+        let ends_at = |at: &usize| {
+            bytes
+                .get(at + place.len())
+                .is_none_or(|next| *next == b'/' || !is_path(next))
+        };
+        positions(bytes, place).find(ends_at)
+    });
     let homes = HOMES.iter().filter_map(|(home, names)| {
         positions(bytes, home).find(|at| names_in(&bytes[at + home.len()..]) >= *names)
     });
@@ -124,6 +132,7 @@ mod tests {
             "/rustc/0123/library/std/src/rt.rs",
             "/tmp/cache",
             "/work/other",
+            "/work/my clones",
         ] {
             assert_eq!(found(text), None, "{text}");
         }
