@@ -22,9 +22,10 @@ override PINS := $(value PINS)
 override SOURCES := $(value SOURCES)
 override BASE := $(value BASE)
 override PREFIX := $(value PREFIX)
+override IMAGE := $(value IMAGE)
 override RUN := $(value RUN)
 override HOW := $(value HOW)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX RUN HOW GIVEN_ARCH
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW GIVEN_ARCH
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build

@@ -10,6 +10,7 @@ mod machine;
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -379,4 +380,116 @@ fn the_symbols_of_the_binary_lie_beside_the_zip() {
     let bytes = fs::read(folder.join("function.debug")).unwrap();
     let path = root().as_os_str().as_encoded_bytes();
     assert!(!bytes.windows(path.len()).any(|window| window == path));
+}
+
+// make reproduce.
+
+#[test]
+#[ignore = "through make"]
+fn reproduce_builds_the_same_bytes_where_all_that_may_differ_is_different() {
+    let run = make(&["reproduce", "CRATE=examples/greeting"]).succeeded();
+    assert_eq!(run.last_line(), "✓ both builds are the same to the byte");
+    for name in COMPANY.iter().filter(|name| **name != "SHA256SUMS") {
+        assert!(
+            run.stdout.contains(&format!("  {name}\n")),
+            "{}",
+            run.stdout
+        );
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn reproduce_names_the_place_where_a_clock_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    // Another user has to read it.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let krate = folder.path().join("clock");
+    fs::create_dir_all(krate.join("src")).unwrap();
+    fs::write(
+        krate.join("Cargo.toml"),
+        "[package]\nname = 'clock'\nedition = '2024'\n[workspace]\n",
+    )
+    .unwrap();
+    let build = "fn main() {
+        let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        println!(\"cargo::rustc-env=TIME=built at {} ns\", time.as_nanos());
+    }";
+    fs::write(krate.join("build.rs"), build).unwrap();
+    fs::write(
+        krate.join("src/main.rs"),
+        "fn main() { println!(env!(\"TIME\")) }",
+    )
+    .unwrap();
+    let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
+        "error: function.zip: binary: .rodata: differs from byte",
+        "built at",
+    ]);
+    assert!(!run.stdout.contains('✓'), "{}", run.stdout);
+}
+
+#[test]
+#[ignore = "through make"]
+fn reproduce_lists_the_ways_to_build() {
+    make(&["reproduce", "HOW=magic"]).failed_with(&["HOW=magic", "build or docker-build"]);
+}
+
+// A release.
+
+#[test]
+#[ignore = "through make"]
+fn a_release_needs_a_tag_that_is_the_version_and_words_on_what_is_new() {
+    let check = |tag: &str| {
+        let mut check = command("scripts/release-check", root());
+        check.arg(tag);
+        run(check)
+    };
+    check(concat!("v", env!("CARGO_PKG_VERSION"))).succeeded();
+    let notes = fs::read_to_string(root().join("target/notes")).unwrap();
+    assert!(
+        !notes.trim().is_empty() && !notes.contains("\n## "),
+        "{notes}"
+    );
+    check("v999.0.0").failed_with(&["v999.0.0", concat!("expected v", env!("CARGO_PKG_VERSION"))]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_release_needs_two_builders_that_agree() {
+    let dist = greeting();
+    let folder = tempfile::tempdir().unwrap();
+    let built = |builder: &str| {
+        folder
+            .path()
+            .join(format!("built/{builder}-function-x86_64"))
+    };
+    for builder in ["first", "second"] {
+        fs::create_dir_all(built(builder)).unwrap();
+        for name in COMPANY {
+            fs::copy(dist.join(name), built(builder).join(name)).unwrap();
+        }
+    }
+    let assets = folder.path().join("assets");
+    let collect = || {
+        let mut collect = command("scripts/release-assets", root());
+        collect.arg(folder.path().join("built")).arg(&assets);
+        run(collect)
+    };
+    collect().succeeded();
+    let mut sums = command("sha256sum", &assets);
+    sums.args(["--check", "--strict", "SHA256SUMS"]);
+    let sums = run(sums).succeeded().stdout;
+    assert!(sums.contains("function-x86_64.zip: OK"), "{sums}");
+    assert_eq!(sums.lines().count(), COMPANY.len() - 1);
+
+    fs::write(built("second").join("build.json"), "{}").unwrap();
+    collect().failed_with(&[
+        "build.json: differs from byte",
+        "the two builders do not agree",
+    ]);
+    fs::write(built("first").join("build.json"), "{}").unwrap();
+    collect().failed_with(&["first-function-x86_64: is not what its SHA256SUMS says"]);
+    assert!(!assets.join("SHA256SUMS").exists());
+    fs::remove_dir_all(built("second")).unwrap();
+    collect().failed_with(&["function-x86_64: the second builder made none"]);
 }
