@@ -1,12 +1,15 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build invoke toolchain fetch base-image test lint doctor help clean
+.PHONY: build docker-build verify reproduce invoke toolchain fetch base-image test lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
 OUT ?= dist
 PINS ?= classic
+
+# What is verified says its architecture itself; one that was asked for must be it.
+GIVEN_ARCH := $(if $(filter-out file,$(origin ARCH)),$(value ARCH))
 
 # `value` keeps make from expanding what a user gave: a $ in an event is a $.
 MAKEOVERRIDES :=
@@ -19,13 +22,22 @@ override PINS := $(value PINS)
 override SOURCES := $(value SOURCES)
 override BASE := $(value BASE)
 override PREFIX := $(value PREFIX)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX
+override IMAGE := $(value IMAGE)
+override RUN := $(value RUN)
+override HOW := $(value HOW)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW GIVEN_ARCH
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
 
 docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
 	@scripts/docker-build
+
+verify: ## what the zip is, or one line for each thing wrong with it; RUN=1 invokes it as well
+	@scripts/verify
+
+reproduce: ## build twice with all different that may differ, and compare: HOW=build|docker-build
+	@scripts/reproduce
 
 invoke: ## run the zip under AWS's emulator: EVENT='{…}' or EVENT=@file
 	@scripts/invoke

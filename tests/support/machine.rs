@@ -61,6 +61,7 @@ pub fn command(program: impl AsRef<Path>, folder: &Path) -> Command {
             "OUT",
             "ZIP",
             "EVENT",
+            "RUN",
             "LD_LIBRARY_PATH",
             "TMPDIR",
         ];

@@ -36,6 +36,29 @@ pub fn architecture(bytes: &[u8]) -> Result<&'static str, String> {
     }
 }
 
+/// What a section holds.
+pub fn section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
+    let table = header.sections(LE, bytes).ok()?;
+    let (_, section) = table.section_by_name(LE, name.as_bytes())?;
+    section.data(LE, bytes).ok()
+}
+
+/// The names of all sections and what they hold in the file; none where it is no ELF file.
+pub fn sections(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let table =
+        FileHeader64::<LittleEndian>::parse(bytes).and_then(|header| header.sections(LE, bytes));
+    let Ok(table) = table else {
+        return Vec::new();
+    };
+    let named = table.iter().filter_map(|section| {
+        let name = table.section_name(LE, section).ok()?;
+        let data = section.data(LE, bytes).ok()?;
+        (!name.is_empty()).then(|| (strings::until_null(name), data.to_vec()))
+    });
+    named.collect()
+}
+
 /// All that is wrong with a binary; without `arch` it may be for either architecture.
 pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> {
     let actual = match architecture(bytes) {

@@ -131,7 +131,7 @@ fn metadata(manifest: &Path) -> Result<Value, String> {
     serde_json::from_str(&output(cargo)?).map_err(|error| format!("cargo metadata: {error}"))
 }
 
-fn output(mut command: Command) -> Result<String, String> {
+pub fn output(mut command: Command) -> Result<String, String> {
     let output = command
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;
@@ -152,7 +152,7 @@ fn manifest_of(package: &Value) -> PathBuf {
     fs::canonicalize(&path).unwrap_or(path)
 }
 
-fn array(value: &Value) -> impl Iterator<Item = &Value> {
+pub fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
@@ -160,7 +160,7 @@ fn list(value: &Value) -> Vec<&str> {
     array(value).filter_map(Value::as_str).collect()
 }
 
-fn text(value: &Value) -> &str {
+pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 

@@ -2,13 +2,21 @@
 //!
 //! Each command is what the script of that name calls; the user's way in is `make`.
 
+mod archive;
+mod crates;
+mod difference;
 mod elf;
 mod function;
 mod invoke;
+mod licences;
+mod origin;
 mod package;
+mod record;
+mod sbom;
 #[cfg(test)]
 mod specimen;
 mod strings;
+mod verify;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
@@ -16,7 +24,11 @@ const USAGE: &str = "expected one of:
   function CRATE TARGET                    what CRATE builds, as shell variables
   package BOOTSTRAP BINARY CACHE ZIP       write the deployment package
   event EVENT FILE                         check an event, JSON or @file, and write it to FILE
+  difference A B                           where two files, or the files of two folders, differ
   elf BINARY ARCH [FOLDER...]              check a binary, in which no path of a FOLDER may be
+  record MANIFEST PACKAGE FEATURES TARGET PARTS FOLDER
+                                           write parts list, licences and the note for the binary
+  verify ZIP ARCH [FOLDER...]              check a package; ARCH may be empty
   invoke ZIP FILE EMULATORS FOLDER         run the package under the emulator
   openssl-source | openssl-version         the OpenSSL of the crate openssl-src";
 
@@ -29,9 +41,14 @@ fn main() -> ExitCode {
         (Some("package"), [bootstrap, binary, cache, zip]) => {
             package::package(bootstrap, binary, cache, zip)
         }
+        (Some("difference"), [a, b]) => difference::difference(a, b),
         (Some("elf"), [binary, arch, places @ ..]) => {
             elf::check(binary, &arch.to_string_lossy(), places)
         }
+        (Some("record"), [manifest, package, features, target, parts, folder]) => {
+            record::record(manifest, package, features, target, parts, folder)
+        }
+        (Some("verify"), [zip, arch, places @ ..]) => verify::verify(zip, arch, places),
         (Some("event"), [event, file]) => invoke::check_event(event, file),
         (Some("invoke"), [zip, event, emulators, folder]) => {
             invoke::invoke(zip, event, emulators, folder)
@@ -70,4 +87,8 @@ fn verdict(name: &str, faults: Vec<String>) -> Result<String, String> {
         .map(|fault| format!("{name}: {fault}"))
         .collect();
     Err(lines.join("\nerror: "))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

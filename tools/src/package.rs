@@ -12,6 +12,8 @@ use zip::{
     CompressionMethod, DateTime, System, ZipWriter, result::ZipResult, write::SimpleFileOptions,
 };
 
+use crate::hex;
+
 /// All that decides how contents become bytes: this file and the versions of what it calls.
 const RECIPE: [&[u8]; 2] = [
     include_bytes!("package.rs"),
@@ -97,10 +99,6 @@ fn publish(bytes: &[u8], path: &Path) -> Result<(), String> {
             let _ = fs::remove_file(&aside);
             format!("writing {}: {error}", path.display())
         })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,16 @@
-//! A small static-pie for tests, with nothing wrong, in which each part can be made wrong.
+//! A small static-pie and a package for tests, with nothing wrong, in which each part can be made wrong.
+
+use std::io::Write;
 
 use object::elf::{self, DynamicTag, FileType, Machine, ProgramFlags, ProgramType, SectionType};
+
+use crate::origin;
+
+/// What the specimen was built from.
+pub const RECORD: &str = r#"{
+    "name": "greeting", "version": "0.1.0", "architecture": "x86_64",
+    "musl": "1.2.5", "rustc": "1.99.1 (58cf8f9c3 2026-10-13)"
+}"#;
 
 /// Where the name of a library stands among the strings.
 pub const LIBRARY: u64 = 1;
@@ -43,11 +53,19 @@ impl Default for Specimen {
         specimen
             .sections
             .push((".comment", elf::SHT_PROGBITS, comment));
+        specimen.record(RECORD);
         specimen
     }
 }
 
 impl Specimen {
+    /// Takes this in the place of the record of what it was built from.
+    pub fn record(&mut self, json: &str) {
+        let note = origin::note(&serde_json::from_str(json).unwrap());
+        self.sections.retain(|(name, ..)| *name != origin::SECTION);
+        self.sections.push((origin::SECTION, elf::SHT_NOTE, note));
+    }
+
     pub fn add_segment(&mut self, kind: ProgramType, flags: ProgramFlags, data: &[u8]) {
         let data = data.to_vec();
         self.segments.push(Segment { kind, flags, data });
@@ -148,4 +166,130 @@ impl Body {
         self.bytes.extend(data);
         (offset as u64, data.len() as u64)
     }
+}
+
+/// A package with nothing wrong, in which each part can be made wrong.
+pub struct Zip {
+    pub before: Vec<u8>,
+    pub files: Vec<File>,
+    /// Between the last file and the directory.
+    pub gap: Vec<u8>,
+    pub comment: Vec<u8>,
+    pub behind: Vec<u8>,
+    /// What is put in the place of what, in the record at the end.
+    pub end: Vec<(usize, Vec<u8>)>,
+}
+
+pub struct File {
+    pub name: Vec<u8>,
+    pub data: Vec<u8>,
+    pub packed: Option<Vec<u8>>,
+    pub local_extra: Vec<u8>,
+    pub extra: Vec<u8>,
+    pub comment: Vec<u8>,
+    /// What is put in the place of what, in the two headers.
+    pub local: Vec<(usize, Vec<u8>)>,
+    pub central: Vec<(usize, Vec<u8>)>,
+}
+
+impl File {
+    pub fn new(name: &str, data: Vec<u8>) -> Self {
+        Self {
+            name: name.into(),
+            data,
+            packed: None,
+            local_extra: Vec::new(),
+            extra: Vec::new(),
+            comment: Vec::new(),
+            local: Vec::new(),
+            central: Vec::new(),
+        }
+    }
+
+    /// Changes a field that stands in both headers.
+    pub fn set(&mut self, at_in_local: usize, bytes: &[u8]) {
+        self.local.push((at_in_local, bytes.to_vec()));
+        self.central.push((at_in_local + 2, bytes.to_vec()));
+    }
+}
+
+impl Default for Zip {
+    fn default() -> Self {
+        let entry_point = crate::verify::ENTRY_POINT.to_vec();
+        Self {
+            before: Vec::new(),
+            files: vec![
+                File::new("binary", Specimen::default().bytes()),
+                File::new("bootstrap", entry_point),
+            ],
+            gap: Vec::new(),
+            comment: Vec::new(),
+            behind: Vec::new(),
+            end: Vec::new(),
+        }
+    }
+}
+
+impl Zip {
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut zip = self.before.clone();
+        let mut directory = Vec::new();
+        for file in &self.files {
+            let offset = zip.len() as u32;
+            let packed = file.packed.clone().unwrap_or_else(|| deflate(&file.data));
+            let mut crc = flate2::Crc::new();
+            crc.update(&file.data);
+            let mut shared = vec![20, 0, 0, 0, 8, 0, 0, 0, 0x21, 0];
+            for number in [crc.sum(), packed.len() as u32, file.data.len() as u32] {
+                shared.extend(number.to_le_bytes());
+            }
+            shared.extend((file.name.len() as u16).to_le_bytes());
+
+            let mut local = [b"PK\x03\x04", &shared[..]].concat();
+            local.extend((file.local_extra.len() as u16).to_le_bytes());
+            replace(&mut local, &file.local);
+            for part in [&local, &file.name, &file.local_extra, &packed] {
+                zip.extend(part);
+            }
+
+            let mut central = [b"PK\x01\x02\x14\x03", &shared[..]].concat();
+            for part in [&file.extra, &file.comment] {
+                central.extend((part.len() as u16).to_le_bytes());
+            }
+            central.extend([0; 4]);
+            central.extend((0o100_755u32 << 16).to_le_bytes());
+            central.extend(offset.to_le_bytes());
+            replace(&mut central, &file.central);
+            for part in [&central, &file.name, &file.extra, &file.comment] {
+                directory.extend(part);
+            }
+        }
+        zip.extend(&self.gap);
+        let count = (self.files.len() as u16).to_le_bytes();
+        let mut end = [b"PK\x05\x06\0\0\0\0", &count[..], &count].concat();
+        end.extend((directory.len() as u32).to_le_bytes());
+        end.extend((zip.len() as u32).to_le_bytes());
+        end.extend((self.comment.len() as u16).to_le_bytes());
+        replace(&mut end, &self.end);
+        [
+            zip,
+            directory,
+            end,
+            self.comment.clone(),
+            self.behind.clone(),
+        ]
+        .concat()
+    }
+}
+
+fn replace(header: &mut [u8], changes: &[(usize, Vec<u8>)]) {
+    for (at, bytes) in changes {
+        header[*at..at + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+pub fn deflate(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
 }

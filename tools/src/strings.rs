@@ -13,7 +13,15 @@ const SHOWN: usize = 120;
 /// The first path of the machine that built it: below one of `places`, of somebody's home, or of cargo's own folders.
 pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
     let below = places.iter().filter(|place| place.len() > 1);
-    let below = below.filter_map(|place| positions(bytes, place).next());
+    let below = below.filter_map(|place| {
+        let place = place.trim_end_matches('/');
+        let ends_at = |at: &usize| {
+            bytes
+                .get(at + place.len())
+                .is_none_or(|next| *next == b'/' || !is_path(next))
+        };
+        positions(bytes, place).find(ends_at)
+    });
     let homes = HOMES.iter().filter_map(|(home, names)| {
         positions(bytes, home).find(|at| names_in(&bytes[at + home.len()..]) >= *names)
     });
@@ -57,6 +65,22 @@ fn shown(bytes: &[u8]) -> String {
         .position(|byte| !is_path(byte))
         .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end.min(SHOWN)]).into_owned()
+}
+
+/// The version of the OpenSSL that is in a binary, from the text that it says when asked: `OpenSSL 3.5.5 27 Jan 2026`.
+pub fn openssl_version(bytes: &[u8]) -> Option<String> {
+    const NAME: &str = "OpenSSL ";
+    positions(bytes, NAME).find_map(|at| {
+        let text = &bytes[at + NAME.len()..];
+        let text = &text[..text.len().min(SHOWN)];
+        let mut words = text.split(|byte| *byte == b' ' || *byte == 0);
+        let (version, day, month) = (words.next()?, words.next()?, words.next()?);
+        // 1.0.1 puts two spaces before a day of one digit.
+        let day = if day.is_empty() { month } else { day };
+        let is_date = !day.is_empty() && day.len() <= 2 && day.iter().all(u8::is_ascii_digit);
+        let version = std::str::from_utf8(version).ok()?;
+        (is_date && version.starts_with(|c: char| c.is_ascii_digit())).then(|| version.to_owned())
+    })
 }
 
 /// The text before the first null, as far as it can be shown on a line.
@@ -108,8 +132,29 @@ mod tests {
             "/rustc/0123/library/std/src/rt.rs",
             "/tmp/cache",
             "/work/other",
+            "/work/my clones",
         ] {
             assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_version_of_openssl_is_the_one_before_a_date() {
+        for (text, version) in [
+            (
+                "OpenSSL 3 is new\0OpenSSL 3.5.5 27 Jan 2026\0",
+                Some("3.5.5"),
+            ),
+            ("\0OpenSSL 1.0.1k 8 Jan 2015", Some("1.0.1k")),
+            ("\0OpenSSL 1.0.1  3 Mar 2012", Some("1.0.1")),
+            ("OpenSSL 3.5.5 is meant", None),
+            ("OpenSSL ", None),
+        ] {
+            assert_eq!(
+                openssl_version(text.as_bytes()).as_deref(),
+                version,
+                "{text}"
+            );
         }
     }
 
