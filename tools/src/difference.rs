@@ -12,7 +12,7 @@ use crate::{archive, elf};
 const SHOWN: usize = 32;
 
 /// How many of them stand before the first difference.
-const BEFORE: usize = 12;
+const BEFORE: usize = 16;
 
 /// Compares two files, or all files of two folders.
 pub fn difference(a: &Path, b: &Path) -> Result<String, String> {
@@ -29,6 +29,10 @@ pub fn difference(a: &Path, b: &Path) -> Result<String, String> {
                 )),
                 (first, _) => places.push(only_in(&shown, first)),
             }
+        }
+        // The sums follow from the rest.
+        if places.len() > 1 {
+            places.retain(|place| !place.starts_with("SHA256SUMS: "));
         }
     } else {
         let name = a.file_name().unwrap_or_default().to_string_lossy();
@@ -179,6 +183,18 @@ mod tests {
             places[0].starts_with("function.zip: differs from byte 0xa on\n"),
             "{places:?}"
         );
+    }
+
+    #[test]
+    fn sums_that_differ_because_something_else_does_are_not_shown() {
+        let [a, b] = [0, 1].map(|_| tempfile::tempdir().unwrap());
+        let write = |name: &str, text: &str| {
+            fs::write(a.path().join(name), "1").unwrap();
+            fs::write(b.path().join(name), text).unwrap();
+            difference(a.path(), b.path()).unwrap_err()
+        };
+        assert!(write("SHA256SUMS", "2").starts_with("SHA256SUMS: differs"));
+        assert!(write("build.json", "2").starts_with("build.json: differs"));
     }
 
     #[test]

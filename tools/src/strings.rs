@@ -10,15 +10,15 @@ const TOOLS: [&str; 4] = ["/.cargo/", "/.rustup/", "/registry/src/", "/git/check
 /// The longest path that is shown, in bytes.
 const SHOWN: usize = 120;
 
-/// The first path of the machine that built it: below one of `places`, of somebody's home, or of cargo's own folders.
+/// The first path of the machine that built it: one of `places`, which may end in a slash, or below it, of somebody's home, or of cargo's own folders.
 pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
-    let below = places.iter().filter(|place| place.len() > 1);
+    let below = places
+        .iter()
+        .filter(|place| !place.trim_matches('/').is_empty());
     let below = below.filter_map(|place| {
-        let place = place.trim_end_matches('/');
         let ends_at = |at: &usize| {
-            bytes
-                .get(at + place.len())
-                .is_none_or(|next| *next == b'/' || !is_path(next))
+            let next = bytes.get(at + place.len());
+            place.ends_with('/') || next.is_none_or(|next| *next == b'/' || !is_path(next))
         };
         positions(bytes, place).find(ends_at)
     });
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Option<String> {
-        path_of_a_builder(text.as_bytes(), &["/work/my clone", "/"])
+        path_of_a_builder(text.as_bytes(), &["/work/my clone", "/ada/", "/", "//"])
     }
 
     #[test]
@@ -116,6 +116,8 @@ mod tests {
                 "/ci/registry/src/index/serde",
             ),
             ("\0/work/my clone/target", "/work/my"),
+            ("\0/work/my clone\0", "/work/my"),
+            ("\0/ada/app\0", "/ada/app"),
         ] {
             assert_eq!(found(text).as_deref(), Some(path), "{text}");
         }
@@ -131,8 +133,10 @@ mod tests {
             "/cargo/registry/serde-1.0.0/src/lib.rs",
             "/rustc/0123/library/std/src/rt.rs",
             "/tmp/cache",
+            "https://example.com",
             "/work/other",
             "/work/my clones",
+            "/ada",
         ] {
             assert_eq!(found(text), None, "{text}");
         }
