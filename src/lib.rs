@@ -10,6 +10,7 @@ mod failure;
 mod handler;
 mod response;
 mod runtime;
+pub mod testing;
 
 pub use context::Context;
 pub use error::Error;
