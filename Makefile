@@ -1,7 +1,7 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build invoke toolchain fetch base-image test lint doctor help clean
+.PHONY: build docker-build invoke toolchain fetch base-image test bench lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
@@ -19,7 +19,8 @@ override PINS := $(value PINS)
 override SOURCES := $(value SOURCES)
 override BASE := $(value BASE)
 override PREFIX := $(value PREFIX)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX
+override CHECK := $(value CHECK)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX CHECK
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
@@ -41,6 +42,9 @@ base-image: ## a base for docker-build from Debian's packages, where no registry
 
 test: ## every test that this machine can run
 	@scripts/test
+
+bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails where a target is missed
+	@scripts/bench
 
 lint: ## rustfmt, clippy, shellcheck, shfmt
 	@scripts/lint
