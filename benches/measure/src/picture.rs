@@ -27,7 +27,7 @@ pub fn draw(report: &Report) -> String {
     for (number, row) in rows.iter().enumerate() {
         let ratio = row.ratio().unwrap_or_default();
         let y = 36 + number * ROW;
-        let (text, bar) = (y + 15, WHOLE * ratio.min(1.15));
+        let (text, bar) = (y + 15, WHOLE * ratio.min(1.0));
         let label = row.figure.label().replace('`', "");
         let label = label
             .split_once(", ")
@@ -38,9 +38,9 @@ pub fn draw(report: &Report) -> String {
             "<text x=\"{}\" y=\"{text}\" text-anchor=\"end\">{label}</text>\n\
              <rect x=\"{LABELS}\" y=\"{y}\" width=\"{WHOLE}\" height=\"20\" fill=\"#eaeef2\"/>\n\
              <rect x=\"{LABELS}\" y=\"{y}\" width=\"{bar:.1}\" height=\"20\" fill=\"#0969da\"/>\n\
-             <text x=\"{:.1}\" y=\"{text}\" fill=\"#1f2328\">{ratio:.2}</text>\n",
+             <text x=\"{}\" y=\"{text}\" fill=\"#1f2328\">{ratio:.2}</text>\n",
             LABELS - 10,
-            LABELS as f64 + bar + 6.0,
+            end + 12,
         );
         if let Some([most, _]) = row.figure.targets() {
             let x = LABELS as f64 + WHOLE * most;
@@ -61,9 +61,6 @@ pub fn draw(report: &Report) -> String {
 }
 
 /// A ratio has no unit, which is what stands behind a label's last comma.
-fn without_unit(label: &str) -> String {
-    label
-        .rsplit_once(", ")
-        .map_or(label, |(rest, _)| rest)
-        .to_owned()
+fn without_unit(label: &str) -> &str {
+    label.rsplit_once(", ").map_or(label, |(rest, _)| rest)
 }
