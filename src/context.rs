@@ -5,8 +5,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http_req::response::Headers;
 use serde::de::DeserializeOwned;
+
+use crate::head::Head;
 
 /// What Lambda says about one invocation.
 ///
@@ -18,13 +19,13 @@ use serde::de::DeserializeOwned;
 /// [next]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    headers: Arc<Headers>,
+    head: Arc<Head>,
 }
 
 impl Context {
-    pub(crate) fn new(headers: Headers) -> Self {
-        let headers = Arc::new(headers);
-        Context { headers }
+    pub(crate) fn new(head: Head) -> Self {
+        let head = Arc::new(head);
+        Context { head }
     }
 
     /// The id of the invocation, as it stands in Lambda's logs.
@@ -90,8 +91,7 @@ impl Context {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        let value = self.headers.get(name)?;
-        Some(value.as_str()).filter(|value| !value.is_empty())
+        self.head.get(name).filter(|value| !value.is_empty())
     }
 
     fn json<C: DeserializeOwned>(&self, name: &str) -> serde_json::Result<Option<C>> {
@@ -105,9 +105,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn context(name: &str, value: &str) -> Context {
-        let mut headers = Headers::new();
-        headers.insert(name, value);
-        Context::new(headers)
+        Context::new(Head::with(name, value))
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub enum Error {
     },
     /// An invocation came without a usable request id, so that it cannot be answered.
     RequestId,
+    /// The function could not be initialized; Lambda was told so.
+    Init {
+        /// What kind of error it was: `Function.Panic`, say.
+        error_type: String,
+        /// What went wrong.
+        message: String,
+    },
 }
 
 impl fmt::Display for Error {
@@ -50,6 +57,10 @@ impl fmt::Display for Error {
                 status,
                 message,
             } => write!(f, "{request}: the Runtime API answered {status}: {message}"),
+            Error::Init {
+                error_type,
+                message,
+            } => write!(f, "the function does not start: {error_type}: {message:?}"),
             Error::RequestId => f.write_str(
                 "an invocation came without a usable Lambda-Runtime-Aws-Request-Id: it cannot be answered",
             ),

@@ -1,15 +1,10 @@
-//! The loop.
+//! Where a function begins: [`run`], [`process`], and the [`Runtime`] behind them.
 
-use std::{env, io};
-
-use serde::de::DeserializeOwned;
+use std::env;
 
 use crate::{
-    Context, Error, IntoResponse, LambdaHandler, Raw,
-    api::{Address, Api, Invocation, Transport, log},
-    background::Background,
-    executor::{block_on, catch_panic, drop_thrown},
-    failure::{Failure, forget_panics, remember_panics},
+    Error, Failure, FromEvent, LambdaHandler, address::Address, api::Api, background::Background,
+    connection::Connection, executor::block_on, serve::serve,
 };
 
 /// Takes invocations and gives them to `handler`, one after the other, for as long as Lambda lets it.
@@ -30,7 +25,7 @@ use crate::{
 /// and the exit status is 1, whereupon Lambda starts the function anew.
 pub fn run<T, H>(handler: H) -> Result<(), Error>
 where
-    T: DeserializeOwned,
+    T: FromEvent,
     H: LambdaHandler<T>,
 {
     Runtime::from_env()?.run(handler)
@@ -53,7 +48,7 @@ where
 /// As [`run`].
 pub async fn process<T, H>(handler: H) -> Result<(), Error>
 where
-    T: DeserializeOwned,
+    T: FromEvent,
     H: LambdaHandler<T>,
 {
     Runtime::from_env()?.process(handler).await
@@ -62,7 +57,7 @@ where
 /// A runtime for a Runtime API at a place of the caller's choice, which a test needs.
 #[derive(Clone, Debug)]
 pub struct Runtime {
-    address: Address,
+    pub(crate) address: Address,
 }
 
 impl Runtime {
@@ -96,11 +91,11 @@ impl Runtime {
     /// As [`run`].
     pub fn run<T, H>(&self, handler: H) -> Result<(), Error>
     where
-        T: DeserializeOwned,
+        T: FromEvent,
         H: LambdaHandler<T>,
     {
-        let connection = self.address.connection();
-        block_on(serve(&handler, Api::new(&self.address, connection)))
+        let connection = Connection::new(&self.address);
+        block_on(serve(&handler, &mut Api::new(&self.address, connection)))
     }
 
     /// As [`process`].
@@ -110,53 +105,11 @@ impl Runtime {
     /// As [`run`].
     pub async fn process<T, H>(&self, handler: H) -> Result<(), Error>
     where
-        T: DeserializeOwned,
+        T: FromEvent,
         H: LambdaHandler<T>,
     {
-        let background = Background::start(self.address.connection()).map_err(no_thread)?;
-        serve(&handler, Api::new(&self.address, background)).await
+        let background = Background::start(Connection::new(&self.address))
+            .map_err(|error| self.not_started("/init/error", Failure::start(&error)))?;
+        serve(&handler, &mut Api::new(&self.address, background)).await
     }
-}
-
-fn no_thread(source: io::Error) -> Error {
-    let request = "starting the thread for the Runtime API".to_owned();
-    Error::Connection { request, source }
-}
-
-async fn serve<T, H, W>(handler: &H, mut api: Api<W>) -> Result<(), Error>
-where
-    T: DeserializeOwned,
-    H: LambdaHandler<T>,
-    W: Transport,
-{
-    remember_panics();
-    loop {
-        let Invocation { context, event } = api.next().await?;
-        forget_panics();
-        let answer = catch_panic(answer(handler, &event, context.clone())).await;
-        let answer = answer.unwrap_or_else(|thrown| {
-            let failure = Failure::panic(&*thrown);
-            drop_thrown(thrown);
-            Err(failure)
-        });
-        match answer {
-            Ok(response) => api.respond(&context, response).await?,
-            Err(failure) => {
-                log(context.request_id(), format_args!("{failure}"));
-                api.fail(&context, &failure).await?;
-            }
-        }
-    }
-}
-
-/// All that is the function's own, and may panic: its event, its handler, its response and how its errors display.
-async fn answer<T, H>(handler: &H, event: &[u8], context: Context) -> Result<Raw, Failure>
-where
-    T: DeserializeOwned,
-    H: LambdaHandler<T>,
-{
-    let event = serde_json::from_slice(event).map_err(Failure::unmarshal)?;
-    let response = handler.handle(event, context).await;
-    let response = response.map_err(Failure::handler)?;
-    response.into_response().map_err(Failure::marshal)
 }

@@ -32,9 +32,7 @@ pub use answer::{Answer, Reported};
 pub use event::Event;
 pub use program::Program;
 
-use serde::de::DeserializeOwned;
-
-use crate::{Error, LambdaHandler, Runtime};
+use crate::{Error, FromEvent, LambdaHandler, Runtime};
 use server::{Server, Waiting};
 
 /// Runs `handler` on this thread until it has taken all `events`, and returns its answers in the order of the events.
@@ -53,7 +51,7 @@ use server::{Server, Waiting};
 /// When the runtime ended before every event was answered, and why.
 pub fn run<T, H, E, const N: usize>(handler: H, events: [E; N]) -> Result<[Answer; N], Error>
 where
-    T: DeserializeOwned,
+    T: FromEvent,
     H: LambdaHandler<T>,
     E: Into<Event>,
 {
@@ -89,7 +87,7 @@ pub async fn process<T, H, E, const N: usize>(
     events: [E; N],
 ) -> Result<[Answer; N], Error>
 where
-    T: DeserializeOwned,
+    T: FromEvent,
     H: LambdaHandler<T>,
     E: Into<Event>,
 {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use lambda_musl::{
-    Context, Raw,
+    Context, Failure, Raw, Stream,
     testing::{self, Event, Program},
 };
 use serde_json::{Value, json};
@@ -107,6 +107,28 @@ async fn a_handler_can_be_tested_under_tokio() {
     };
     let [one, two] = testing::process(nap, ["1", "2"]).await.unwrap();
     assert_eq!((one.json(), two.json()), (json!(1), json!(2)));
+}
+
+#[test]
+fn a_stream_is_its_body_and_the_error_that_cut_it() {
+    let lines = async |n: u32, _: Context| {
+        let body = async move |out: &mut (dyn Write + Send)| {
+            for line in 0..n {
+                if line == 2 {
+                    return Err(Failure::new("Function.TooLong", "two are enough"));
+                }
+                writeln!(out, "line {line}").unwrap();
+            }
+            Ok(())
+        };
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let [whole, cut] = testing::run(lines, ["1", "5"]).unwrap();
+    assert_eq!((whole.text().as_str(), whole.error()), ("line 0\n", None));
+    assert_eq!(cut.text(), "line 0\nline 1\n");
+    let error = cut.error().unwrap();
+    assert_eq!(error.error_type, "Function.TooLong");
+    assert_eq!(error.message, "two are enough");
 }
 
 // Programs. This test is its own program: the test named here is the function, where the Runtime API says so.

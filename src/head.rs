@@ -1,0 +1,151 @@
+//! The head of an answer: a status and headers, kept as they came.
+
+use std::io::{self, BufRead, ErrorKind, Read};
+
+/// Bytes of a head, or of the trailers, that are read before giving up. Lambda's own are some hundreds.
+const MAX_HEAD: u64 = 1024 * 1024;
+
+/// A status line and headers. One piece of memory, searched when asked: there are few headers and fewer questions.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub status: u16,
+    text: String,
+}
+
+impl Head {
+    /// Reads up to the empty line. What is not UTF-8 is replaced, a line that is no header says nothing about the others.
+    pub fn read(reader: &mut impl BufRead) -> io::Result<Self> {
+        let mut bytes = Vec::with_capacity(1024);
+        let mut lines = reader.take(MAX_HEAD);
+        while !read_line(&mut lines, &mut bytes)?.is_empty() {}
+        let text = into_text(bytes);
+        let first = text.lines().next().unwrap_or_default();
+        let status = first
+            .strip_prefix("HTTP/1.")
+            .and_then(|rest| rest.split(' ').nth(1)?.trim_end().parse().ok())
+            .ok_or_else(|| malformed(format!("{first:?} is no status line of HTTP/1.1")))?;
+        Ok(Head { status, text })
+    }
+
+    /// The first header of that name, in any case, without the white space around it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// All headers of that name.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let headers = self.text.split('\n').skip(1);
+        headers.filter_map(move |line| {
+            let (key, value) = line.split_at_checked(name.len())?;
+            let value = value.strip_prefix(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// Whether a header that is a list names `token`, in any case.
+    pub fn names(&self, header: &str, token: &str) -> bool {
+        self.all(header)
+            .flat_map(|list| list.split(','))
+            .any(|item| item.trim().eq_ignore_ascii_case(token))
+    }
+
+    /// Whether the peer means to keep the connection (RFC 9112, section 9.3).
+    pub fn keeps(&self) -> bool {
+        if self.text.starts_with("HTTP/1.0") {
+            self.names("Connection", "keep-alive")
+        } else {
+            !self.names("Connection", "close")
+        }
+    }
+
+    #[cfg(test)]
+    pub fn with(name: &str, value: &str) -> Self {
+        let text = format!("HTTP/1.1 200 OK\r\n{name}: {value}\r\n\r\n");
+        Head { status: 200, text }
+    }
+}
+
+/// Appends one line to `bytes`; returns it without its end.
+pub(crate) fn read_line<'a>(
+    reader: &mut io::Take<impl BufRead>,
+    bytes: &'a mut Vec<u8>,
+) -> io::Result<&'a [u8]> {
+    let start = bytes.len();
+    reader.read_until(b'\n', bytes)?;
+    match &bytes[start..] {
+        [line @ .., b'\n'] => Ok(line.trim_ascii_end()),
+        _ if reader.limit() == 0 => Err(malformed(format!("a head of more than {MAX_HEAD} bytes"))),
+        _ => Err(ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Reads the lines after the last chunk, which nobody here needs.
+pub(crate) fn skip_trailers(reader: &mut impl BufRead) -> io::Result<()> {
+    let mut lines = reader.take(MAX_HEAD);
+    let mut bytes = Vec::new();
+    while !read_line(&mut lines, &mut bytes)?.is_empty() {
+        bytes.clear();
+    }
+    Ok(())
+}
+
+pub(crate) fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+pub(crate) fn malformed(what: String) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> io::Result<Head> {
+        Head::read(&mut &bytes[..])
+    }
+
+    #[test]
+    fn header_names_are_found_in_any_case_and_whole() {
+        let head = read(b"HTTP/1.1 200 OK\r\nX-Ab: 1\r\nx-A:2\r\n\r\n").unwrap();
+        assert_eq!(head.get("x-ab"), Some("1"));
+        assert_eq!(head.get("X-a"), Some("2"));
+        assert_eq!(head.get("X"), None);
+    }
+
+    #[test]
+    fn the_status_line_is_no_header() {
+        let head = read(b"HTTP/1.1 200 X: y\r\n\r\n").unwrap();
+        assert_eq!((head.status, head.get("HTTP/1.1 200 X")), (200, None));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_replaced_and_the_others_stay() {
+        let head = read(b"HTTP/1.1 200 OK\nX: a\xff\xe4b\nY: \xc3\xa4\n\n").unwrap();
+        assert_eq!(head.get("X"), Some("a\u{fffd}\u{fffd}b"));
+        assert_eq!(head.get("Y"), Some("ä"));
+    }
+
+    #[test]
+    fn a_name_that_ends_inside_a_character_does_not_panic() {
+        let head = read("HTTP/1.1 200 OK\r\nää: 1\r\n\r\n".as_bytes()).unwrap();
+        assert_eq!(head.get("abc"), None);
+    }
+
+    #[test]
+    fn a_list_names_its_items_in_any_case_and_over_several_lines() {
+        let head = read(b"HTTP/1.1 200 OK\r\nA: gzip , Chunked\r\na: x\r\n\r\n").unwrap();
+        assert!(head.names("A", "chunked"));
+        assert!(head.names("A", "X"));
+        assert!(!head.names("A", "chunk"));
+    }
+
+    #[test]
+    fn a_head_is_cut_or_no_head_at_every_byte_before_its_end() {
+        let whole = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n";
+        for end in 0..whole.len() {
+            assert!(read(&whole[..end]).is_err(), "{end}");
+        }
+    }
+}
