@@ -28,10 +28,7 @@ pub fn draw(report: &Report) -> String {
         let ratio = row.ratio().unwrap_or_default();
         let y = 36 + number * ROW;
         let (text, bar) = (y + 15, WHOLE * ratio.min(1.0));
-        let label = row.figure.label().replace('`', "");
-        let label = label
-            .split_once(", ")
-            .map_or(label.clone(), |_| without_unit(&label));
+        let label = without_unit(row.figure.label()).replace('`', "");
         // Writing to a string cannot fail.
         let _ = write!(
             svg,
