@@ -1,7 +1,7 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build invoke toolchain fetch base-image test bench lint doctor help clean
+.PHONY: build docker-build invoke toolchain fetch base-image test bench conformance lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
@@ -20,7 +20,8 @@ override SOURCES := $(value SOURCES)
 override BASE := $(value BASE)
 override PREFIX := $(value PREFIX)
 override CHECK := $(value CHECK)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX CHECK
+override BINARY := $(value BINARY)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX CHECK BINARY
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
@@ -45,6 +46,9 @@ test: ## every test that this machine can run
 
 bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails where a target is missed
 	@scripts/bench
+
+conformance: ## what BINARY=file, any function, does about all that the Runtime API may do
+	@scripts/conformance
 
 lint: ## rustfmt, clippy, shellcheck, shfmt
 	@scripts/lint

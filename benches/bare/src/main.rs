@@ -25,23 +25,32 @@ fn serve() -> io::Result<()> {
     stream.set_nodelay(true)?;
     let next =
         format!("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let mut buffer = vec![0; 8192];
+    let (mut buffer, mut answer) = (vec![0; 8192], Vec::new());
     loop {
         stream.write_all(next.as_bytes())?;
-        let (head, event) = read(&mut stream, &mut buffer)?;
-        let id = header(&head, "Lambda-Runtime-Aws-Request-Id: ");
-        let answer = serde_json::to_vec(&echo(serde_json::from_slice(&event)?))?;
-        let head = format!(
+        let (head, length, filled) = read(&mut stream, &mut buffer)?;
+        let id = header(&buffer[..head], "Lambda-Runtime-Aws-Request-Id: ");
+        answer.clear();
+        let _ = write!(
+            answer,
             "POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\nHost: {address}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            answer.len()
+             Content-Type: application/json\r\nContent-Length:           \r\n\r\n"
         );
-        // One write for what is short, none that copies what is long.
-        if answer.len() < 4096 {
-            stream.write_all(&[head.as_bytes(), &answer].concat())?;
+        let start = answer.len();
+        let event = if head + length <= filled {
+            serde_json::from_slice(&buffer[head..filled])?
         } else {
-            stream.write_all(head.as_bytes())?;
-            stream.write_all(&answer)?;
+            let mut event = vec![0; length];
+            event[..filled - head].copy_from_slice(&buffer[head..filled]);
+            stream.read_exact(&mut event[filled - head..])?;
+            serde_json::from_slice(&event)?
+        };
+        serde_json::to_writer(&mut answer, &echo(event))?;
+        let length = answer.len() - start;
+        write!(&mut answer[start - 13..], "{length:9}")?;
+        stream.write_all(&answer)?;
+        if length > 65536 {
+            answer = Vec::new();
         }
         read(&mut stream, &mut buffer)?;
     }
@@ -51,10 +60,10 @@ fn echo(event: Value) -> Value {
     event
 }
 
-/// A head and a body. The peer sends nothing that was not asked for, so nothing is left over.
-fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(String, Vec<u8>)> {
+/// Where a head ends, how long its body is, and what has come of both. The peer sends nothing that was not asked for.
+fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, usize)> {
     let mut filled = 0;
-    let end = loop {
+    loop {
         match stream.read(&mut buffer[filled..])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => filled += n,
@@ -63,20 +72,16 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(String, Vec<u8
             .windows(4)
             .position(|four| four == b"\r\n\r\n")
         {
-            break at + 4;
+            let length = header(&buffer[..at + 4], "Content-Length: ")
+                .parse()
+                .expect("a length");
+            return Ok((at + 4, length, filled));
         }
-    };
-    let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-    let length = header(&head, "Content-Length: ").parse().expect("a length");
-    let mut body = Vec::with_capacity(length);
-    body.extend(&buffer[end..filled]);
-    stream
-        .take((length - body.len()) as u64)
-        .read_to_end(&mut body)?;
-    Ok((head, body))
+    }
 }
 
-fn header<'a>(head: &'a str, name: &str) -> &'a str {
+fn header<'a>(head: &'a [u8], name: &str) -> &'a str {
+    let head = str::from_utf8(head).expect("a head of text");
     let (_, rest) = head.split_once(name).unwrap_or_default();
     rest.split_once("\r\n").unwrap_or_default().0
 }
