@@ -6,6 +6,7 @@ mod background;
 mod base64;
 mod body;
 mod chunks;
+mod concurrent;
 mod connection;
 mod context;
 mod error;
@@ -23,10 +24,12 @@ mod request;
 mod response;
 mod runtime;
 mod serve;
+mod snapstart;
 mod stream;
 mod trace;
 mod transport;
 
+pub use concurrent::run_concurrent;
 pub use context::Context;
 pub use error::Error;
 pub use event::FromEvent;
@@ -35,6 +38,7 @@ pub use handler::LambdaHandler;
 pub use init::{init, init_async};
 pub use response::{IntoResponse, Raw};
 pub use runtime::{Runtime, process, run};
+pub use snapstart::snapshot;
 pub use stream::Stream;
 
 /// The HTTP client for functions; it speaks HTTPS with the feature `tls`.

@@ -4,13 +4,17 @@
 mod runtime_api;
 
 mod child;
+mod concurrency;
 mod context;
 mod end;
 mod errors;
 mod executors;
 mod init;
+mod logs;
 mod panics;
 mod responses;
+mod snapstart;
 mod streams;
 mod support;
+mod trace;
 mod wire;
