@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// What cannot be shared does not compile:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// use lambda_musl::{Context, run_concurrent};
 ///
 /// let count = std::cell::Cell::new(0);

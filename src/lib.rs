@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod abort;
 mod address;
 mod api;
 mod background;
@@ -9,6 +10,7 @@ mod chunks;
 mod concurrent;
 mod connection;
 mod context;
+mod current;
 mod error;
 mod event;
 mod executor;
@@ -16,6 +18,8 @@ mod failure;
 mod handler;
 mod head;
 mod init;
+#[cfg(feature = "log")]
+mod logger;
 mod logs;
 mod panics;
 mod prelude;
@@ -24,6 +28,8 @@ mod request;
 mod response;
 mod runtime;
 mod serve;
+#[cfg(feature = "shutdown")]
+mod shutdown;
 mod snapstart;
 mod stream;
 mod trace;
@@ -36,8 +42,12 @@ pub use event::FromEvent;
 pub use failure::{Failure, IntoFailure};
 pub use handler::LambdaHandler;
 pub use init::{init, init_async};
+#[cfg(feature = "log")]
+pub use logger::init_logger;
 pub use response::{IntoResponse, Raw};
 pub use runtime::{Runtime, process, run};
+#[cfg(feature = "shutdown")]
+pub use shutdown::on_shutdown;
 pub use snapstart::snapshot;
 pub use stream::Stream;
 

@@ -14,7 +14,7 @@ const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 /// For a `main` without an async runtime: futures run on the calling thread.
 ///
 /// Between two invocations it sets the variable `_X_AMZN_TRACE_ID`, as Lambda asks of a runtime: a thread of the function
-/// must not read the environment through C's `getenv` at that moment. Reading it through [`std::env`] is fine.
+/// must not read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is fine.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run};

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use crate::{
     Context, Error, FromEvent, IntoFailure, IntoResponse, LambdaHandler, Raw,
     api::{Api, Invocation},
+    current,
     executor::guard,
     failure::Failure,
     logs, panics,
@@ -32,7 +33,10 @@ where
         if traced {
             trace::set(context.trace_id());
         }
-        match guard(answer(handler, event, context.clone())).await {
+        let watch = api.watch(&context);
+        let answer = current::with(&context, guard(answer(handler, event, context.clone()))).await;
+        drop(watch);
+        match answer {
             Ok(Answer::Whole(response)) => api.respond(&context, response).await?,
             Ok(Answer::Stream(start, body)) => api.stream(&context, start, body).await?,
             Err(failure) => {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
-    Error, IntoFailure, Runtime,
+    Error, IntoFailure, Runtime, abort,
     api::Api,
     connection::Connection,
     executor::{block_on, guard},
@@ -69,11 +69,12 @@ impl Runtime {
         self.snap_start && !PASSED.swap(true, Ordering::Relaxed)
     }
 
-    fn hook<E>(&self, call: &str, hook: impl FnOnce() -> Result<(), E>) -> Result<(), Error>
+    fn hook<E>(&self, call: &'static str, hook: impl FnOnce() -> Result<(), E>) -> Result<(), Error>
     where
         E: IntoFailure,
     {
         panics::remember();
+        let _watch = abort::watch(&self.address, Err(call));
         let done = block_on(guard(async { hook().map_err(IntoFailure::into_failure) }));
         done.map_err(|failure| self.not_started(call, failure))
     }

@@ -3,9 +3,7 @@
 use std::{
     collections::BTreeSet,
     convert::Infallible,
-    io::{BufReader, Write},
-    net::{Ipv4Addr, TcpListener},
-    sync::{Arc, Barrier, Mutex, mpsc},
+    sync::{Barrier, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -13,58 +11,35 @@ use std::{
 use lambda_musl::{Context, Runtime};
 
 use crate::{
-    child,
-    runtime_api::{
-        Received, RuntimeApi, Step, accepted, answer, event, invocation, read_body, read_head,
-    },
+    child, pool,
+    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
     support::{NEXT, path},
 };
 
 const WORKERS: usize = 4;
 const EVENTS: usize = 5 * WORKERS;
 
-/// A Runtime API that serves every connection at once, and has `EVENTS` invocations.
-fn start_pool() -> (String, Arc<Mutex<Vec<Received>>>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let log: Arc<Mutex<Vec<Received>>> = Arc::default();
-    let seen = Arc::clone(&log);
-    let ids = Arc::new(Mutex::new(0..EVENTS));
-    thread::spawn(move || {
-        for (connection, stream) in listener.incoming().enumerate() {
-            let (log, ids) = (Arc::clone(&log), Arc::clone(&ids));
-            thread::spawn(move || {
-                let mut reader = BufReader::new(stream.unwrap());
-                let (pieces, _) = mpsc::channel();
-                while let Some(mut request) = read_head(&mut reader, connection) {
-                    read_body(&mut reader, &mut request, &pieces).unwrap();
-                    let is_next = request.line == NEXT;
-                    log.lock().unwrap().push(request);
-                    let reply = match is_next {
-                        false => answer(202, "{}"),
-                        true => match ids.lock().unwrap().next() {
-                            Some(id) => {
-                                let trace = [("Lambda-Runtime-Trace-Id", "Root=1")];
-                                invocation(&format!("id-{id}"), &trace, "null")
-                            }
-                            // Those who still work may end.
-                            None => {
-                                thread::sleep(Duration::from_millis(500));
-                                answer(500, "no more")
-                            }
-                        },
-                    };
-                    reader.get_mut().write_all(&reply).unwrap();
-                }
-            });
+/// What a Runtime API with so many `EVENTS` says to each request.
+fn script() -> impl Fn(&Received) -> Vec<u8> + Send + Sync {
+    let ids = Mutex::new(0..EVENTS);
+    move |request| {
+        if request.line != NEXT {
+            return answer(202, "{}");
         }
-    });
-    (address, seen)
+        let id = ids.lock().unwrap().next();
+        let Some(id) = id else {
+            // Those who still work may end.
+            thread::sleep(Duration::from_millis(500));
+            return answer(500, "no more");
+        };
+        let trace = [("Lambda-Runtime-Trace-Id", "Root=1")];
+        invocation(&format!("id-{id}"), &trace, "null")
+    }
 }
 
 #[test]
 fn as_many_invocations_run_at_once_as_the_environment_says() {
-    let (address, log) = start_pool();
+    let (address, log) = pool::start(script());
     let output = child::function("concurrency::meet", &address)
         .env("AWS_LAMBDA_MAX_CONCURRENCY", WORKERS.to_string())
         .output()

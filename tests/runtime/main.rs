@@ -3,6 +3,7 @@
 #[path = "../support/runtime_api.rs"]
 mod runtime_api;
 
+mod abort;
 mod child;
 mod concurrency;
 mod context;
@@ -12,7 +13,9 @@ mod executors;
 mod init;
 mod logs;
 mod panics;
+mod pool;
 mod responses;
+mod shutdown;
 mod snapstart;
 mod streams;
 mod support;
