@@ -2,8 +2,10 @@
 
 use crate::Error;
 
-/// The version of the Runtime API that this crate speaks, as it stands in paths.
-const VERSION: &str = "2018-06-01";
+/// The versions of the APIs that this crate speaks, as they stand in paths.
+const RUNTIME: &str = "/2018-06-01/runtime";
+#[cfg(feature = "shutdown")]
+const EXTENSION: &str = "/2020-01-01/extension";
 
 /// `host:port`, and a path where an emulator has one.
 #[derive(Clone, Debug)]
@@ -50,9 +52,15 @@ impl Address {
         })
     }
 
-    /// The path of a call: `/2018-06-01/runtime` and `call`, which begins with a slash.
+    /// The path of a call of the Runtime API; `call` begins with a slash.
     pub fn runtime(&self, call: &str) -> String {
-        [&self.path, "/", VERSION, "/runtime", call].concat()
+        [&self.path, RUNTIME, call].concat()
+    }
+
+    /// The path of a call of the Extensions API; `call` begins with a slash.
+    #[cfg(feature = "shutdown")]
+    pub fn extension(&self, call: &str) -> String {
+        [&self.path, EXTENSION, call].concat()
     }
 }
 

@@ -5,10 +5,11 @@
 use std::io::{self, Write};
 
 use crate::{
-    Context, Error, Raw,
+    Context, Error, Raw, abort,
     address::Address,
     chunks::Chunks,
     connection::Reply,
+    current,
     executor::guard,
     failure::Failure,
     head, logs,
@@ -68,14 +69,8 @@ impl<T: Transport> Api<T> {
     pub async fn get(&mut self, call: &str) -> Result<Reply, Error> {
         let path = self.address.runtime(call);
         let request = Request::get(&self.address, &path);
-        match self.transport.exchange(request).await {
-            Ok(reply) if reply.head.status == 200 => Ok(reply),
-            Ok(reply) => Err(refused(self.name("GET", &path), &reply)),
-            Err(source) => Err(Error::Connection {
-                request: self.name("GET", &path),
-                source,
-            }),
-        }
+        let reply = self.transport.exchange(request).await;
+        expect_200(&self.address, "GET", &path, reply)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
@@ -89,25 +84,37 @@ impl<T: Transport> Api<T> {
     }
 
     pub async fn fail(&mut self, context: &Context, failure: &Failure) -> Result<(), Error> {
-        let (path, mut head) = self.answer(context, "error");
-        describe(&mut head, failure);
-        let reply = self
-            .transport
-            .exchange(head.with_body(Some(report::body(failure))))
-            .await;
-        self.settle(&path, context.request_id(), reply)
+        let (path, head) = self.answer(context, "error");
+        self.post_failure(&path, head, context.request_id(), failure)
+            .await
     }
 
     /// What fails outside of an invocation: `call` is `/init/error` or `/restore/error`.
     pub async fn fail_outside(&mut self, call: &str, failure: &Failure) -> Result<(), Error> {
         let path = self.address.runtime(call);
-        let mut head = Head::new("POST", &self.address, &path);
-        describe(&mut head, failure);
-        let reply = self
-            .transport
-            .exchange(head.with_body(Some(report::body(failure))))
-            .await;
-        self.settle(&path, "", reply)
+        let head = Head::new("POST", &self.address, &path);
+        self.post_failure(&path, head, "", failure).await
+    }
+
+    async fn post_failure(
+        &mut self,
+        path: &str,
+        mut head: Head,
+        id: &str,
+        failure: &Failure,
+    ) -> Result<(), Error> {
+        head.add("Content-Type", "application/json");
+        head.add(ERROR_TYPE, &failure.error_type);
+        let cause = report::xray_cause(failure);
+        head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
+        let request = head.with_body(Some(report::body(failure)));
+        let reply = self.transport.exchange(request).await;
+        self.settle(path, id, reply)
+    }
+
+    /// Has a panic reported to this invocation for which the program aborts, until the watch is dropped.
+    pub fn watch(&self, context: &Context) -> Option<abort::Watch> {
+        abort::watch(&self.address, Ok(context))
     }
 
     /// Sends a body while it is written. A failure on its way ends it, with the report in the trailers.
@@ -145,9 +152,9 @@ impl<T: Transport> Api<T> {
     fn settle(&self, path: &str, id: &str, reply: io::Result<Reply>) -> Result<(), Error> {
         let error = match reply {
             Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
-            Ok(reply) => refused(self.name("POST", path), &reply),
+            Ok(reply) => refused(name(&self.address, "POST", path), &reply),
             Err(source) => Error::Connection {
-                request: self.name("POST", path),
+                request: name(&self.address, "POST", path),
                 source,
             },
         };
@@ -159,19 +166,6 @@ impl<T: Transport> Api<T> {
             }
         }
     }
-
-    fn name(&self, method: &str, path: &str) -> String {
-        format!("{method} http://{}{path}", self.address.authority)
-    }
-}
-
-fn describe(head: &mut Head, failure: &Failure) {
-    head.add("Content-Type", "application/json");
-    head.add(ERROR_TYPE, &failure.error_type);
-    head.add(
-        "Lambda-Runtime-Function-XRay-Error-Cause",
-        &report::xray_cause(failure),
-    );
 }
 
 async fn send(
@@ -183,7 +177,7 @@ async fn send(
 ) -> io::Result<Reply> {
     let mut out = Chunks::new(head, |bytes: &mut Vec<u8>| upload.send(bytes));
     let written = match out.write_all(prelude) {
-        Ok(()) => guard(body.write(&mut out)).await,
+        Ok(()) => current::with(context, guard(body.write(&mut out))).await,
         Err(error) => return Err(error),
     };
     let trailers = match written {
@@ -196,6 +190,27 @@ async fn send(
     // A peer that has closed may have said why.
     let _ = out.end(&trailers);
     upload.finish().await
+}
+
+/// The answer, where it is 200: without that there is no way to go on.
+pub(crate) fn expect_200(
+    address: &Address,
+    method: &str,
+    path: &str,
+    reply: io::Result<Reply>,
+) -> Result<Reply, Error> {
+    match reply {
+        Ok(reply) if reply.head.status == 200 => Ok(reply),
+        Ok(reply) => Err(refused(name(address, method, path), &reply)),
+        Err(source) => Err(Error::Connection {
+            request: name(address, method, path),
+            source,
+        }),
+    }
+}
+
+fn name(address: &Address, method: &str, path: &str) -> String {
+    format!("{method} http://{}{path}", address.authority)
 }
 
 /// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.

@@ -110,7 +110,7 @@ impl Failure {
 
     /// A thread does not start.
     pub(crate) fn start(error: &std::io::Error) -> Self {
-        let message = format!("the thread for the Runtime API does not start: {error}");
+        let message = format!("a thread does not start: {error}");
         Failure::text("Runtime.ThreadError", message)
     }
 

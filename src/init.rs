@@ -1,7 +1,7 @@
 //! What a function does before its first invocation.
 
 use crate::{
-    Error, IntoFailure, Runtime,
+    Error, IntoFailure, Runtime, abort,
     api::Api,
     connection::Connection,
     executor::{block_on, guard},
@@ -66,6 +66,7 @@ impl Runtime {
         E: IntoFailure,
     {
         panics::remember();
+        let _watch = abort::watch(&self.address, Err("/init/error"));
         let result = guard(async { init.await.map_err(IntoFailure::into_failure) }).await;
         match result {
             Ok(value) => Ok(value),

@@ -1,15 +1,20 @@
 //! Where a function begins: [`run`], [`process`], and the [`Runtime`] behind them.
 
-use std::env;
+use std::{env, num::NonZero};
 
 use crate::{
     Error, Failure, FromEvent, LambdaHandler, address::Address, api::Api, background::Background,
-    connection::Connection, executor::block_on, serve::serve,
+    connection::Connection, executor::block_on, logs, serve::serve,
 };
+
+const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 
 /// Takes invocations and gives them to `handler`, one after the other, for as long as Lambda lets it.
 ///
 /// For a `main` without an async runtime: futures run on the calling thread.
+///
+/// Between two invocations it sets the variable `_X_AMZN_TRACE_ID`, as Lambda asks of a runtime: a thread of the function
+/// must not read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is fine.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run};
@@ -58,6 +63,10 @@ where
 #[derive(Clone, Debug)]
 pub struct Runtime {
     pub(crate) address: Address,
+    /// How many invocations at once, on Lambda Managed Instances.
+    pub(crate) concurrency: Option<NonZero<usize>>,
+    /// Whether there will be a snapshot before the first invocation.
+    pub(crate) snap_start: bool,
 }
 
 impl Runtime {
@@ -74,14 +83,20 @@ impl Runtime {
         Runtime::at(&address.to_string_lossy())
     }
 
-    /// The Runtime API at `address`.
+    /// The Runtime API at `address`. What else there is to know stands in Lambda's environment variables:
+    /// `AWS_LAMBDA_MAX_CONCURRENCY` and `AWS_LAMBDA_INITIALIZATION_TYPE`.
     ///
     /// # Errors
     ///
     /// When `address` is not `host:port`, with or without a path.
     pub fn at(address: &str) -> Result<Self, Error> {
-        let address = Address::parse(address)?;
-        Ok(Runtime { address })
+        let concurrency = env::var(CONCURRENCY).ok();
+        let initialization = env::var_os("AWS_LAMBDA_INITIALIZATION_TYPE");
+        Ok(Runtime {
+            address: Address::parse(address)?,
+            concurrency: concurrency.and_then(|number| number.parse().ok()),
+            snap_start: initialization.is_some_and(|kind| kind == "snap-start"),
+        })
     }
 
     /// As [`run`].
@@ -94,8 +109,10 @@ impl Runtime {
         T: FromEvent,
         H: LambdaHandler<T>,
     {
-        let connection = Connection::new(&self.address);
-        block_on(serve(&handler, &mut Api::new(&self.address, connection)))
+        self.begin()?;
+        let mut api = Api::new(&self.address, Connection::new(&self.address));
+        let Err(error) = block_on(serve(&handler, &mut api, self.sets_trace()));
+        Err(error)
     }
 
     /// As [`process`].
@@ -108,8 +125,30 @@ impl Runtime {
         T: FromEvent,
         H: LambdaHandler<T>,
     {
+        self.begin()?;
         let background = Background::start(Connection::new(&self.address))
             .map_err(|error| self.not_started("/init/error", Failure::start(&error)))?;
-        serve(&handler, &mut Api::new(&self.address, background)).await
+        let mut api = Api::new(&self.address, background);
+        let Err(error) = serve(&handler, &mut api, self.sets_trace()).await;
+        Err(error)
+    }
+
+    /// What comes before the first invocation of a function that takes one at a time.
+    fn begin(&self) -> Result<(), Error> {
+        if let Some(concurrency) = self.concurrency.filter(|number| number.get() > 1) {
+            logs::error(
+                "",
+                format_args!(
+                    "{CONCURRENCY} is {concurrency}, but this function takes one invocation at a time: \
+                     it should call run_concurrent"
+                ),
+            );
+        }
+        self.pass_snapshot()
+    }
+
+    /// Whether the trace id goes into the environment: not where invocations share it.
+    pub(crate) fn sets_trace(&self) -> bool {
+        self.concurrency.is_none()
     }
 }

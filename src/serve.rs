@@ -1,8 +1,11 @@
 //! The loop.
 
+use std::convert::Infallible;
+
 use crate::{
     Context, Error, FromEvent, IntoFailure, IntoResponse, LambdaHandler, Raw,
     api::{Api, Invocation},
+    current,
     executor::guard,
     failure::Failure,
     logs, panics,
@@ -12,7 +15,13 @@ use crate::{
 };
 
 /// Takes one invocation after the other, and gives each its one answer, until the Runtime API fails.
-pub(crate) async fn serve<T, H, W>(handler: &H, api: &mut Api<W>) -> Result<(), Error>
+///
+/// `traced` says whether the trace id goes into the environment.
+pub(crate) async fn serve<T, H, W>(
+    handler: &H,
+    api: &mut Api<W>,
+    traced: bool,
+) -> Result<Infallible, Error>
 where
     T: FromEvent,
     H: LambdaHandler<T>,
@@ -21,8 +30,13 @@ where
     panics::remember();
     loop {
         let Invocation { context, event } = api.next().await?;
-        trace::set(context.trace_id());
-        match guard(answer(handler, event, context.clone())).await {
+        if traced {
+            trace::set(context.trace_id());
+        }
+        let watch = api.watch(&context);
+        let answer = current::with(&context, guard(answer(handler, event, context.clone()))).await;
+        drop(watch);
+        match answer {
             Ok(Answer::Whole(response)) => api.respond(&context, response).await?,
             Ok(Answer::Stream(start, body)) => api.stream(&context, start, body).await?,
             Err(failure) => {

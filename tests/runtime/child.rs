@@ -2,8 +2,6 @@
 
 use std::process::{Command, ExitCode, Output, Stdio};
 
-use crate::runtime_api::RuntimeApi;
-
 /// What `main` makes of a function: an error is printed, and the status is 1.
 pub fn main(end: Result<(), lambda_musl::Error>) {
     use std::process::Termination;
@@ -12,12 +10,12 @@ pub fn main(end: Result<(), lambda_musl::Error>) {
 }
 
 /// A function of this test program: an ignored test of this name, run by itself.
-pub fn function(name: &str, api: &RuntimeApi) -> Command {
+pub fn function(name: &str, address: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", name, "--ignored", "--nocapture"])
         .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", api.address())
+        .env("AWS_LAMBDA_RUNTIME_API", address)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command

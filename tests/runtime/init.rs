@@ -75,7 +75,9 @@ fn an_initializer_hands_over_what_it_made_and_asks_nobody() {
 #[test]
 fn a_function_that_does_not_start_exits_with_1_and_says_why() {
     let api = RuntimeApi::start([accepted()]);
-    let output = child::function("init::fails", &api).output().unwrap();
+    let output = child::function("init::fails", api.address())
+        .output()
+        .unwrap();
     let text = child::stderr(output);
     assert!(
         text.contains("ERROR Function.Error: \"no table\"\n"),

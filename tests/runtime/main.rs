@@ -3,14 +3,21 @@
 #[path = "../support/runtime_api.rs"]
 mod runtime_api;
 
+mod abort;
 mod child;
+mod concurrency;
 mod context;
 mod end;
 mod errors;
 mod executors;
 mod init;
+mod logs;
 mod panics;
+mod pool;
 mod responses;
+mod shutdown;
+mod snapstart;
 mod streams;
 mod support;
+mod trace;
 mod wire;

@@ -159,7 +159,7 @@ fn headers(lines: &[String]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Received> {
+pub fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Received> {
     let lines = read_lines(reader)?;
     Some(Received {
         connection,
@@ -170,7 +170,7 @@ fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Received> {
     })
 }
 
-fn read_body(
+pub fn read_body(
     reader: &mut impl BufRead,
     request: &mut Received,
     pieces: &mpsc::Sender<Vec<u8>>,
