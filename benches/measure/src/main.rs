@@ -65,8 +65,8 @@ fn run() -> Result<ExitCode> {
     }
     for (name, binary) in &single {
         let binary = match *name {
-            "official" => Built::with_features(&root, name, &["concurrent"])?.binary,
-            _ => binary.clone(),
+            "bare" => binary.clone(),
+            _ => Built::with_features(&root, name, &["concurrent"])?.binary,
         };
         concurrent.push((*name, binary));
     }

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
 };
 
-use lambda_musl::{Context, Stream, init, run};
+use lambda_musl::{Context, Stream, init, run, run_concurrent};
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn main() -> Result<(), lambda_musl::Error> {
             let stream = Stream::new("text/plain", body).status(201).cookie("a=b");
             Ok::<_, Infallible>(stream)
         }),
-        _ => run(async |event: Value, _: Context| Ok::<_, Infallible>(event)),
+        _ => run_concurrent(async |event: Value, _: Context| Ok::<_, Infallible>(event)),
     }
 }
 

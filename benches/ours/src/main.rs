@@ -6,7 +6,10 @@ use lambda_musl::Context;
 use serde_json::Value;
 
 fn main() -> Result<(), lambda_musl::Error> {
-    lambda_musl::run(echo)
+    #[cfg(not(feature = "concurrent"))]
+    return lambda_musl::run(echo);
+    #[cfg(feature = "concurrent")]
+    return lambda_musl::run_concurrent(echo);
 }
 
 async fn echo(event: Value, _: Context) -> Result<Value, Infallible> {
