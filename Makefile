@@ -1,7 +1,7 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build invoke toolchain fetch base-image test bench conformance lint doctor help clean
+.PHONY: build docker-build invoke toolchain fetch base-image test bench conformance fuzz lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
@@ -21,7 +21,8 @@ override BASE := $(value BASE)
 override PREFIX := $(value PREFIX)
 override CHECK := $(value CHECK)
 override BINARY := $(value BINARY)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX CHECK BINARY
+override FOR := $(value FOR)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX CHECK BINARY FOR
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
@@ -49,6 +50,9 @@ bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails wher
 
 conformance: ## what BINARY=file, any function, does about all that the Runtime API may do
 	@scripts/conformance
+
+fuzz: ## input that nobody has thought of, for all that reads from the wire: FOR=seconds
+	@scripts/fuzz
 
 lint: ## rustfmt, clippy, shellcheck, shfmt
 	@scripts/lint
