@@ -1,7 +1,7 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build invoke toolchain fetch base-image test bench conformance fuzz lint doctor help clean
+.PHONY: build docker-build invoke toolchain fetch base-image test bench conformance fuzz soak lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
@@ -22,7 +22,8 @@ override PREFIX := $(value PREFIX)
 override CHECK := $(value CHECK)
 override BINARY := $(value BINARY)
 override FOR := $(value FOR)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX CHECK BINARY FOR
+override INVOCATIONS := $(value INVOCATIONS)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX CHECK BINARY FOR INVOCATIONS
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
@@ -53,6 +54,9 @@ conformance: ## what BINARY=file, any function, does about all that the Runtime 
 
 fuzz: ## input that nobody has thought of, for all that reads from the wire: FOR=seconds
 	@scripts/fuzz
+
+soak: ## INVOCATIONS=number (a million) of events: none lost, memory flat, one connection
+	@scripts/soak
 
 lint: ## rustfmt, clippy, shellcheck, shfmt
 	@scripts/lint

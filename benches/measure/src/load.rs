@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     Result,
-    process::{Running, cpu, peak},
+    process::{Running, cpu, peak, resident},
 };
 
 /// How long a function may take for a whole measurement.
@@ -42,6 +42,8 @@ pub struct Load {
     /// Invocations before measuring, and measured.
     warm_up: usize,
     measured: usize,
+    /// Invocations between two looks at the function.
+    every: usize,
 }
 
 /// What one run has cost.
@@ -64,6 +66,7 @@ impl Load {
             name: "Ada".into(),
             warm_up: 500,
             measured: 4000,
+            every: 4000,
         }
     }
 
@@ -74,13 +77,39 @@ impl Load {
             name: "x".repeat(6 * 1024 * 1024 - 100),
             warm_up: 1,
             measured: 4,
+            every: 4,
+        }
+    }
+
+    /// Short events, of which so many are measured, with a look after every `every`th.
+    pub fn many(measured: usize, every: usize) -> Self {
+        Load {
+            measured,
+            every,
+            ..Load::small(1)
         }
     }
 
     /// Runs a function until it has had its events.
     pub fn run(&self, binary: &Path) -> Result<Cost> {
+        let mut moments = Vec::new();
+        let (workers, peak) = self.watch(binary, |moment| moments.push(moment))?;
+        let [start, .., end] = &moments[..] else {
+            return Err("a load that is not looked at".into());
+        };
+        let measured = self.measured as f64;
+        Ok(Cost {
+            wall: (end.at - start.at).as_secs_f64() / measured,
+            cpu: (end.cpu - start.cpu) / measured,
+            peak,
+            workers,
+        })
+    }
+
+    /// Runs a function, and passes on every look at it: how many invocations it takes at once, and its peak memory in KiB.
+    pub fn watch(&self, binary: &Path, mut look: impl FnMut(Moment)) -> Result<(usize, f64)> {
         let (listener, mut child) = spawn(binary, self.workers)?;
-        let (sender, ends) = mpsc::channel();
+        let (sender, moments) = mpsc::channel();
         let server = Arc::new(Server {
             next: self.next(),
             answer: self.event().into_bytes(),
@@ -89,28 +118,28 @@ impl Load {
             handed: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            seen: (0..self.warm_up + self.measured)
+                .map(|_| AtomicBool::new(false))
+                .collect(),
         });
         let shared = Arc::clone(&server);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                shared.connections.fetch_add(1, Ordering::Relaxed);
                 let (server, sender) = (Arc::clone(&shared), sender.clone());
                 thread::spawn(move || server.serve(stream, &sender));
             }
         });
-        let start = wait(&ends, &mut child, binary)??;
-        let end = wait(&ends, &mut child, binary)??;
-        let measured = self.measured as f64;
+        for _ in 0..=self.measured / self.every {
+            look(wait(&moments, &mut child, binary)??);
+        }
         // All workers come back for more.
         let patience = Instant::now();
         while server.waiting.load(Ordering::Relaxed) < self.workers && patience.elapsed() < LINGER {
             thread::sleep(Duration::from_millis(1));
         }
-        Ok(Cost {
-            wall: (end.at - start.at).as_secs_f64() / measured,
-            cpu: (end.cpu - start.cpu) / measured,
-            peak: peak(child.0.id())?,
-            workers: server.waiting.load(Ordering::Relaxed),
-        })
+        Ok((server.waiting.load(Ordering::Relaxed), peak(child.0.id())?))
     }
 
     /// What goes to the function and comes back.
@@ -200,9 +229,14 @@ fn wait<T>(channel: &mpsc::Receiver<T>, child: &mut Running, binary: &Path) -> R
 }
 
 /// When and after how much work of the function something was so.
-struct Moment {
-    at: Instant,
-    cpu: f64,
+pub struct Moment {
+    pub at: Instant,
+    /// Seconds.
+    pub cpu: f64,
+    pub answered: usize,
+    pub connections: usize,
+    /// KiB that are resident.
+    pub resident: f64,
 }
 
 struct Server {
@@ -214,6 +248,9 @@ struct Server {
     answered: AtomicUsize,
     /// Requests for an invocation that are held, as there are no more.
     waiting: AtomicUsize,
+    connections: AtomicUsize,
+    /// Which invocations were answered.
+    seen: Vec<AtomicBool>,
 }
 
 type Moments = Sender<io::Result<Moment>>;
@@ -230,6 +267,18 @@ impl Server {
             Err(error) => drop(moments.send(Err(error))),
             Ok(()) => {}
         }
+    }
+
+    fn look(&self, answered: usize) -> io::Result<Moment> {
+        let at = Instant::now();
+        let text = |error: Box<dyn std::error::Error>| io::Error::other(error.to_string());
+        Ok(Moment {
+            at,
+            cpu: cpu(self.pid).map_err(text)?,
+            answered,
+            connections: self.connections.load(Ordering::Relaxed),
+            resident: resident(self.pid).map_err(text)?,
+        })
     }
 
     fn converse(&self, mut stream: TcpStream, moments: &Moments) -> io::Result<()> {
@@ -255,8 +304,11 @@ impl Server {
                 stream.write_all(&next)?;
                 continue;
             }
-            if !is_response(&buffer[..head]) {
-                return Err(odd("neither next nor response", &buffer[..head]));
+            let number = response(&buffer[..head]).and_then(|number| self.seen.get(number));
+            match number.map(|seen| seen.swap(true, Ordering::Relaxed)) {
+                None => return Err(odd("neither next nor response", &buffer[..head])),
+                Some(true) => return Err(odd("a second answer", &buffer[..head])),
+                Some(false) => {}
             }
             if body.as_deref().unwrap_or(&buffer[head..end]) != self.answer {
                 return Err(odd(
@@ -265,23 +317,22 @@ impl Server {
                 ));
             }
             let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
-            if answered == self.load.warm_up || answered == last {
-                let at = Instant::now();
-                let cpu = cpu(self.pid).map_err(|error| io::Error::other(error.to_string()))?;
-                let _ = moments.send(Ok(Moment { at, cpu }));
+            let measured = answered.checked_sub(self.load.warm_up);
+            if measured.is_some_and(|number| number % self.load.every == 0) {
+                let _ = moments.send(self.look(answered));
             }
             stream.write_all(ACCEPTED)?;
         }
     }
 }
 
-/// Whether this answers an invocation that was given out; of which one, a function that answers wrongly would not know.
-fn is_response(head: &[u8]) -> bool {
+/// Which invocation this answers.
+fn response(head: &[u8]) -> Option<usize> {
     let digits = &ID.as_bytes()[..ID.len() - COUNT];
-    let rest = head
-        .strip_prefix(RESPONSE)
-        .and_then(|rest| rest.strip_prefix(digits));
-    rest.is_some_and(|rest| rest[COUNT.min(rest.len())..].starts_with(b"/response "))
+    let rest = head.strip_prefix(RESPONSE)?.strip_prefix(digits)?;
+    let (number, rest) = rest.split_at_checked(COUNT)?;
+    let number = str::from_utf8(number).ok()?.parse().ok()?;
+    rest.starts_with(b"/response ").then_some(number)
 }
 
 fn odd(what: &str, head: &[u8]) -> io::Error {

@@ -1,15 +1,17 @@
-//! Measures the functions of this workspace against each other, in one run, each in turn.
+//! Measures the functions of this workspace.
 //!
-//! It prints a table in Markdown and writes it, with a picture, beside the zips. Its exit status says whether all could be
-//! measured; with `--check`, whether every target was met as well.
+//! `bench` measures them against each other, in one run, each in turn: it prints a table in Markdown and writes it, with a
+//! picture, beside the zips. Its exit status says whether all could be measured; with `--check`, whether every target was
+//! met as well. `soak` gives one function very many events, and fails where one is lost or memory grows.
 
 mod build;
 mod load;
 mod picture;
 mod process;
+mod soak;
 mod table;
 
-use std::{env, error::Error, fs, path::PathBuf, process::ExitCode};
+use std::{env, error::Error, fs, path::Path, process::ExitCode};
 
 use build::Built;
 use load::Load;
@@ -26,10 +28,20 @@ const ROUNDS: usize = 25;
 /// Starts of each function in a round.
 const STARTS: usize = 4;
 
-const USAGE: &str = "measure [--check] ROOT TOOLS OUT: run by scripts/bench";
+const USAGE: &str = "expected one of, as scripts/bench and scripts/soak call it:
+  bench [--check] ROOT TOOLS OUT    measure the functions against each other
+  soak ROOT INVOCATIONS             give ours so many events";
 
 fn main() -> ExitCode {
-    match run() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["bench", "--check", root, tools, out] => bench(true, root, tools, Path::new(out)),
+        ["bench", root, tools, out] => bench(false, root, tools, Path::new(out)),
+        ["soak", root, invocations] => soak::soak(root, invocations),
+        _ => Err(USAGE.into()),
+    };
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
@@ -38,45 +50,40 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<ExitCode> {
-    let mut arguments: Vec<String> = env::args().skip(1).collect();
-    let check = arguments.first().is_some_and(|first| first == "--check");
-    if check {
-        arguments.remove(0);
-    }
-    let [root, tools, out] = arguments.try_into().map_err(|_| USAGE)?;
-    let out = PathBuf::from(out);
-
+fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
     let mut samples = Samples::default();
     let mut single = Vec::new();
     let mut concurrent = Vec::new();
     for name in NAMES {
-        let built = Built::from_nothing(&root, name, &[])?;
+        let built = Built::from_nothing(root, name, &[])?;
         samples.add(Figure::Compile, name, built.wall);
         samples.add(Figure::CompileCpu, name, built.cpu);
-        samples.add(Figure::Crates, name, build::crates(&root, name)? as f64);
+        samples.add(Figure::Crates, name, build::crates(root, name)? as f64);
         samples.add(
             Figure::Binary,
             name,
             fs::metadata(&built.binary)?.len() as f64,
         );
-        samples.add(Figure::Zip, name, build::zip(&root, &tools, &built)? as f64);
+        samples.add(Figure::Zip, name, build::zip(root, tools, &built)? as f64);
         single.push((name, built.binary));
     }
     for (name, binary) in &single {
         let binary = match *name {
             "bare" => binary.clone(),
-            _ => Built::with_features(&root, name, &["concurrent"])?.binary,
+            _ => Built::with_features(root, name, &["concurrent"])?.binary,
         };
         concurrent.push((*name, binary));
     }
 
     for round in 0..ROUNDS {
         eprint!("\rround {} of {ROUNDS} …", round + 1);
+        // Whoever comes first finds other caches than the others.
+        single.rotate_left(1);
+        concurrent.rotate_left(1);
+        for (name, binary) in [&single; STARTS].into_iter().flatten() {
+            samples.add(Figure::Start, name, load::start(binary)? * 1e3);
+        }
         for (name, binary) in &single {
-            for _ in 0..STARTS {
-                samples.add(Figure::Start, name, load::start(binary)? * 1e3);
-            }
             let small = Load::small(1).run(binary)?;
             samples.add(Figure::Time, name, small.wall * 1e6);
             samples.add(Figure::Cpu, name, small.cpu * 1e6);
@@ -98,9 +105,9 @@ fn run() -> Result<ExitCode> {
     eprintln!();
 
     let report = Report::new(&samples);
-    let text = format!("{}\n{}", report.markdown(), build::machine(&root)?);
+    let text = format!("{}\n{}", report.markdown(), build::machine(root)?);
     println!("{text}");
-    fs::create_dir_all(&out)?;
+    fs::create_dir_all(out)?;
     fs::write(out.join("bench.md"), text)?;
     fs::write(out.join("bench.svg"), picture::draw(&report))?;
     eprintln!("{0}/bench.md and {0}/bench.svg are written", out.display());

@@ -20,9 +20,18 @@ pub fn cpu(pid: u32) -> Result<f64> {
 
 /// The most memory that the process has had resident, in KiB.
 pub fn peak(pid: u32) -> Result<f64> {
+    status(pid, "VmHWM:")
+}
+
+/// The memory that the process has resident, in KiB.
+pub fn resident(pid: u32) -> Result<f64> {
+    status(pid, "VmRSS:")
+}
+
+fn status(pid: u32, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let text = line.ok_or("no VmHWM in /proc: a Linux without it?")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let text = line.ok_or_else(|| format!("/proc/{pid}/status does not have {name}"))?;
     Ok(text.trim().trim_end_matches(" kB").parse()?)
 }
 
