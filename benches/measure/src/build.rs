@@ -35,7 +35,10 @@ impl Built {
 
     /// Compiles what is not there.
     pub fn with_features(root: &str, name: &str, features: &[&str]) -> Result<Self> {
-        eprintln!("compiling {name} with {} …", features.join(", "));
+        eprintln!(
+            "compiling {} …",
+            [&[name], features].concat().join(" with ")
+        );
         compile(root, name, features)
     }
 }
