@@ -34,6 +34,7 @@ mod snapstart;
 mod stream;
 mod trace;
 mod transport;
+mod wire;
 
 pub use concurrent::run_concurrent;
 pub use context::Context;
