@@ -12,7 +12,7 @@ use crate::{
     current,
     executor::guard,
     failure::Failure,
-    head, logs,
+    logs,
     report::{self, ERROR_BODY, ERROR_TYPE},
     request::{Head, Request},
     stream::{Body, Start},
@@ -215,7 +215,7 @@ fn name(address: &Address, method: &str, path: &str) -> String {
 
 /// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.
 fn refused(request: String, reply: &Reply) -> Error {
-    let words = head::into_text(reply.body.clone());
+    let words = String::from_utf8_lossy(&reply.body);
     Error::Refused {
         request,
         status: reply.head.status,

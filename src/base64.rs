@@ -4,14 +4,14 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let digits = [0, 1, 2]
-            .map(|index| u32::from(*group.get(index).unwrap_or(&0)))
-            .into_iter()
-            .fold(0, |digits, byte| digits << 8 | byte);
+    for start in (0..bytes.len()).step_by(3) {
+        let byte = |place: usize| bytes.get(start + place).copied();
+        let digits = [0, 1, 2].into_iter().fold(0, |digits, place| {
+            digits << 8 | u32::from(byte(place).unwrap_or(0))
+        });
         for place in 0..4 {
             let digit = digits >> (18 - 6 * place) & 63;
-            text.push(match place <= group.len() {
+            text.push(match place == 0 || byte(place - 1).is_some() {
                 true => char::from(ALPHABET[digit as usize]),
                 false => '=',
             });

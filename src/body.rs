@@ -91,7 +91,7 @@ mod tests {
 
     fn read_all(bytes: &[u8]) -> io::Result<(Vec<u8>, bool)> {
         let mut reader = bytes;
-        let head = Head::read(&mut reader)?;
+        let head = Head::read(&mut reader, &mut Vec::new())?;
         read(&head, &mut reader)
     }
 

@@ -97,7 +97,7 @@ mod tests {
         act(&mut chunks);
         chunks.end(b"A: b\r\n").unwrap();
         let mut reader = wire.as_slice();
-        let head = Head::read(&mut reader).unwrap();
+        let head = Head::read(&mut reader, &mut Vec::new()).unwrap();
         let (body, keep) = body::read(&head, &mut reader).unwrap();
         assert!(keep && reader.is_empty());
         (body, pieces)

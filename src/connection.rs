@@ -5,12 +5,11 @@
 //! and every way in which it can go wrong is an error.
 
 use std::{
-    io::{self, BufRead, BufReader, ErrorKind, IoSlice, Write},
-    net::TcpStream,
+    io::{self, BufRead, ErrorKind},
     time::{Duration, Instant},
 };
 
-use crate::{address::Address, body, head::Head, request::Request};
+use crate::{address::Address, body, head::Head, request::Request, wire::Wire};
 
 /// How long a connection may rest before it is looked at: a system call or three, for a function that takes its time.
 const REST: Duration = Duration::from_millis(1);
@@ -25,23 +24,24 @@ pub(crate) struct Reply {
 /// A connection that is opened when it is needed and kept for as long as the peer keeps it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    host: String,
-    port: u16,
+    address: Address,
     kept: Option<Kept>,
+    /// Room for heads.
+    room: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Kept {
-    stream: BufReader<TcpStream>,
+    stream: Wire,
     since: Instant,
 }
 
 impl Connection {
     pub fn new(address: &Address) -> Self {
         Connection {
-            host: address.host.clone(),
-            port: address.port,
+            address: address.clone(),
             kept: None,
+            room: Vec::with_capacity(1024),
         }
     }
 
@@ -78,26 +78,22 @@ impl Connection {
     }
 
     /// The kept connection, unless it is known to be of no more use. What may be repeated need not be looked at.
-    fn take_kept(&mut self, may_repeat: bool) -> Option<BufReader<TcpStream>> {
+    fn take_kept(&mut self, may_repeat: bool) -> Option<Wire> {
         let Kept { stream, since } = self.kept.take()?;
-        let usable = stream.buffer().is_empty()
-            && (may_repeat || since.elapsed() < REST || is_quiet(stream.get_ref()));
+        let usable =
+            !stream.has_leftovers() && (may_repeat || since.elapsed() < REST || stream.is_quiet());
         usable.then_some(stream)
     }
 
-    fn open(&self) -> io::Result<BufReader<TcpStream>> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port))?;
-        stream.set_nodelay(true)?;
-        Ok(BufReader::new(stream))
+    fn open(&self) -> io::Result<Wire> {
+        let socket = self.address.connect()?;
+        socket.set_nodelay(true)?;
+        Ok(Wire::new(socket))
     }
 
     /// Nothing comes back where the peer closed the connection without a word.
-    fn attempt(
-        &mut self,
-        mut stream: BufReader<TcpStream>,
-        request: &Request,
-    ) -> io::Result<Option<Reply>> {
-        let closed = match write_all(stream.get_mut(), &request.head, &request.body) {
+    fn attempt(&mut self, mut stream: Wire, request: &Request) -> io::Result<Option<Reply>> {
+        let closed = match stream.send(&request.head, &request.body) {
             Ok(()) => false,
             // A peer that refuses a body may answer and close before it has read it: the answer says why.
             Err(error) if is_close(&error) => true,
@@ -106,11 +102,7 @@ impl Connection {
         self.read_reply(stream, closed)
     }
 
-    fn read_reply(
-        &mut self,
-        mut stream: BufReader<TcpStream>,
-        closed: bool,
-    ) -> io::Result<Option<Reply>> {
+    fn read_reply(&mut self, mut stream: Wire, closed: bool) -> io::Result<Option<Reply>> {
         loop {
             match stream.fill_buf() {
                 Ok([]) => return Ok(None),
@@ -121,7 +113,7 @@ impl Connection {
             }
         }
         let head = loop {
-            let head = Head::read(&mut stream)?;
+            let head = Head::read(&mut stream, &mut self.room)?;
             // 1xx announces another head (RFC 9110, section 15.2).
             if !(100..200).contains(&head.status) {
                 break head;
@@ -141,13 +133,13 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
     connection: &'a mut Connection,
-    stream: BufReader<TcpStream>,
+    stream: Wire,
     closed: bool,
 }
 
 impl Upload<'_> {
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let sent = self.stream.get_mut().write_all(bytes);
+        let sent = self.stream.send(bytes, &[]);
         self.closed |= sent.is_err();
         sent
     }
@@ -160,39 +152,10 @@ impl Upload<'_> {
     }
 }
 
-/// Whether a connection that nothing is expected of has nothing to say: neither its end nor what no request asked for.
-fn is_quiet(socket: &TcpStream) -> bool {
-    let peeked = socket.set_nonblocking(true).and_then(|()| {
-        let peeked = socket.peek(&mut [0]);
-        socket.set_nonblocking(false)?;
-        peeked
-    });
-    matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
-}
-
 /// Whether the error is how a peer that closed the connection looks from here.
 fn is_close(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
     )
-}
-
-/// Writes head and body without joining them first: the body may be long.
-fn write_all(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
-    let mut parts = [IoSlice::new(head), IoSlice::new(body)];
-    let mut parts = if body.is_empty() {
-        &mut parts[..1]
-    } else {
-        &mut parts[..]
-    };
-    while !parts.is_empty() {
-        match stream.write_vectored(parts) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut parts, written),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -14,6 +14,19 @@ use crate::head::Head;
 /// The values are the headers of the [next invocation][next], kept as they came and parsed when asked for: a header that
 /// is missing or empty is `None`, one that is malformed never ends the function.
 ///
+/// ```
+/// use lambda_musl::Context;
+/// use std::time::Duration;
+///
+/// async fn work(_: (), context: Context) -> Result<String, &'static str> {
+///     let device: Option<String> = context.client_context().map_err(|_| "a client context that is no text")?;
+///     if context.time_left() < Some(Duration::from_millis(100)) {
+///         return Err("too late to begin");
+///     }
+///     Ok(format!("{} from {device:?}", context.request_id()))
+/// }
+/// ```
+///
 /// The default is a context of which nothing is known, for a test that calls a handler by hand.
 ///
 /// [next]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next

@@ -6,6 +6,17 @@ use std::{fmt, io};
 ///
 /// Nothing that a caller sends and nothing that a handler does ends up here: those are reported to Lambda and the loop
 /// goes on. `Debug` prints the same text as `Display`, so a `main` that returns this error ends with a readable line.
+///
+/// ```
+/// use lambda_musl::Runtime;
+///
+/// let error = Runtime::at("127.0.0.1:many").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is no number below 65536; \
+///      expected host:port, as Lambda sets it"
+/// );
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The address of the Runtime API is not `host:port` with an optional path.

@@ -187,6 +187,10 @@ fn boxed(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
         return Some(&**error);
     }
+    #[cfg(feature = "anyhow")]
+    if let Some(error) = error.downcast_ref::<anyhow::Error>() {
+        return Some(error.as_ref());
+    }
     if let Some(error) = error.downcast_ref::<Box<dyn Error + Send>>() {
         return Some(&**error);
     }
@@ -257,6 +261,18 @@ mod tests {
         ]
         .map(|failure| failure.error_type);
         assert_eq!(types, [const { "Function.Deep" }; 5]);
+    }
+
+    #[test]
+    #[cfg(feature = "anyhow")]
+    fn a_failure_keeps_its_type_inside_of_anyhow() {
+        let inner = anyhow::Error::from(Failure::new("Function.Deep", "inner"));
+        assert_eq!(
+            inner.context("outer").into_failure().error_type,
+            "Function.Deep"
+        );
+        let bare = anyhow::Error::from(Failure::new("Function.Deep", "inner"));
+        assert_eq!(bare.into_failure().error_type, "Function.Deep");
     }
 
     #[test]

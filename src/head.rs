@@ -14,11 +14,13 @@ pub(crate) struct Head {
 
 impl Head {
     /// Reads up to the empty line. What is not UTF-8 is replaced, a line that is no header says nothing about the others.
-    pub fn read(reader: &mut impl BufRead) -> io::Result<Self> {
-        let mut bytes = Vec::with_capacity(1024);
+    ///
+    /// `bytes` is room that the caller keeps from one head to the next.
+    pub fn read(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Self> {
+        bytes.clear();
         let mut lines = reader.take(MAX_HEAD);
-        while !read_line(&mut lines, &mut bytes)?.is_empty() {}
-        let text = into_text(bytes);
+        while !read_line(&mut lines, bytes)?.is_empty() {}
+        let text = String::from_utf8_lossy(bytes).into_owned();
         let first = text.lines().next().unwrap_or_default();
         let status = first
             .strip_prefix("HTTP/1.")
@@ -38,7 +40,7 @@ impl Head {
         headers.filter_map(move |line| {
             let (key, value) = line.split_at_checked(name.len())?;
             let value = value.strip_prefix(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
+            same(key, name).then(|| value.trim())
         })
     }
 
@@ -46,7 +48,7 @@ impl Head {
     pub fn names(&self, header: &str, token: &str) -> bool {
         self.all(header)
             .flat_map(|list| list.split(','))
-            .any(|item| item.trim().eq_ignore_ascii_case(token))
+            .any(|item| same(item.trim(), token))
     }
 
     /// Whether the peer means to keep the connection (RFC 9112, section 9.3).
@@ -63,6 +65,12 @@ impl Head {
         let text = format!("HTTP/1.1 200 OK\r\n{name}: {value}\r\n\r\n");
         Head { status: 200, text }
     }
+}
+
+/// Whether two names are the same in any case; see `wire` for why this is not std's.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    let mut pairs = one.bytes().zip(other.bytes());
+    one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(&b))
 }
 
 /// Appends one line to `bytes`; returns it without its end.
@@ -89,11 +97,6 @@ pub(crate) fn skip_trailers(reader: &mut impl BufRead) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn into_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
 pub(crate) fn malformed(what: String) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, what)
 }
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> io::Result<Head> {
-        Head::read(&mut &bytes[..])
+        Head::read(&mut &bytes[..], &mut Vec::new())
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod stream;
 pub mod testing;
 mod trace;
 mod transport;
+mod wire;
 
 pub use concurrent::run_concurrent;
 pub use context::Context;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{failure::Failure, report};
+use crate::{failure::Failure, head, report};
 
 /// A line that is being made. In JSON, Lambda filters by `timestamp` and `level`.
 pub(crate) struct Line {
@@ -73,7 +73,7 @@ impl Line {
 
 /// Whether the function's log is one of JSON lines.
 pub(crate) fn is_json() -> bool {
-    env::var_os("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("JSON"))
+    env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| head::same(&format, "JSON"))
 }
 
 /// What the runtime itself has to say.

@@ -60,6 +60,14 @@ where
 }
 
 /// A runtime for a Runtime API at a place of the caller's choice, which a test needs.
+///
+/// ```no_run
+/// use lambda_musl::{Context, Runtime};
+///
+/// let runtime = Runtime::at("127.0.0.1:9001")?;
+/// let end = runtime.run(async |n: u32, _: Context| Ok::<_, String>(n + 1));
+/// # Ok::<(), lambda_musl::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Runtime {
     pub(crate) address: Address,

@@ -19,5 +19,6 @@ mod shutdown;
 mod snapstart;
 mod streams;
 mod support;
+mod table;
 mod trace;
 mod wire;

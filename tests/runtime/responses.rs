@@ -115,3 +115,20 @@ fn the_longest_event_and_response_go_through() {
     let post = run_one(invocation("a", &[], &longest), echo);
     assert_eq!(post.body, longest.as_bytes());
 }
+
+#[test]
+fn an_event_can_be_taken_as_it_is_with_its_content_type() {
+    let handler = async |event: Raw, _: Context| Ok::<_, Infallible>(event);
+    let mut bytes = invocation("a", &[("Content-Type", "image/x")], "1234");
+    let length = bytes.len();
+    bytes[length - 4..].copy_from_slice(b"\xff\x00{\n");
+    let post = run_one(bytes, handler);
+    assert_eq!(post.header("Content-Type"), Some("image/x"));
+    assert_eq!(post.body, b"\xff\x00{\n");
+}
+
+#[test]
+fn an_event_of_no_bytes_can_be_taken_as_it_is() {
+    let handler = async |event: Raw, _: Context| Ok::<_, Infallible>(event.body.len());
+    assert_eq!(run_one(invocation("a", &[], ""), handler).body, b"0");
+}

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use lambda_musl::{Context, Failure, IntoResponse, Runtime, Stream};
+use lambda_musl::{Context, Error, Failure, IntoResponse, Runtime, Stream};
 use serde_json::{Value, json};
 
 use crate::{
@@ -231,6 +231,20 @@ fn a_stream_that_the_runtime_api_refuses_midway_does_not_stop_the_function() {
     let (received, _) = run(script, handler);
     assert_eq!(received[2].line, NEXT);
     assert_eq!(received[3].body.len(), 1000 * 65536);
+}
+
+#[test]
+fn an_internal_error_for_a_stream_ends_the_loop() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| out.write_all(b"some");
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let (received, end) = run(
+        [event("a", "1"), Step::Send(answer(500, "broken"))],
+        handler,
+    );
+    assert_eq!(received.len(), 2);
+    assert!(matches!(end, Error::Refused { status: 500, .. }), "{end}");
 }
 
 #[test]
