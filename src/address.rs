@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
 };
 
-use crate::Error;
+use crate::{Error, request::Call};
 
 /// The versions of the APIs that this crate speaks, as they stand in paths.
 const RUNTIME: &str = "/2018-06-01/runtime";
@@ -20,7 +20,7 @@ pub(crate) struct Address {
     /// `host:port` as it was given.
     pub authority: String,
     /// What stands before the paths of the AWS APIs: empty, or `/` and something.
-    path: String,
+    pub path: String,
 }
 
 /// Lambda gives an IP address. To look up a name takes much code, which not every function shall hold.
@@ -88,15 +88,25 @@ impl Address {
         }
     }
 
-    /// The path of a call of the Runtime API; `call` begins with a slash.
-    pub fn runtime(&self, call: &str) -> String {
-        [&self.path, RUNTIME, call].concat()
+    /// A call of the Runtime API; the path begins with a slash.
+    pub fn runtime<'a>(&'a self, method: &'static str, path: [&'a str; 3]) -> Call<'a> {
+        Call {
+            method,
+            address: self,
+            api: RUNTIME,
+            path,
+        }
     }
 
-    /// The path of a call of the Extensions API; `call` begins with a slash.
+    /// A call of the Extensions API; the path begins with a slash.
     #[cfg(feature = "shutdown")]
-    pub fn extension(&self, call: &str) -> String {
-        [&self.path, EXTENSION, call].concat()
+    pub fn extension(&self, method: &'static str, path: &'static str) -> Call<'_> {
+        Call {
+            method,
+            address: self,
+            api: EXTENSION,
+            path: [path, "", ""],
+        }
     }
 }
 
@@ -119,9 +129,11 @@ mod tests {
             let host = Host::Ip(host.parse().unwrap());
             assert_eq!((parsed.host.clone(), parsed.port), (host, port));
             assert_eq!(
-                parsed.runtime("/x"),
-                format!("{path}/2018-06-01/runtime/x"),
-                "{address}"
+                parsed.runtime("GET", ["/x", "/", "y"]).to_string(),
+                format!(
+                    "GET http://{}{path}/2018-06-01/runtime/x/y",
+                    parsed.authority
+                ),
             );
         }
     }

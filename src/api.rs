@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     logs,
     report::{self, ERROR_BODY, ERROR_TYPE},
-    request::{Head, Request},
+    request::{Call, Head, Request},
     stream::{Body, Start},
     transport::{Transport, Upload},
 };
@@ -66,50 +66,34 @@ impl<T: Transport> Api<T> {
     }
 
     /// A GET that is answered with 200, or there is no way to go on.
-    pub async fn get(&mut self, call: &str) -> Result<Reply, Error> {
-        let path = self.address.runtime(call);
-        let request = Request::get(&self.address, &path);
-        let reply = self.transport.exchange(request).await;
-        expect_200(&self.address, "GET", &path, reply)
+    pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
+        let call = self.address.runtime("GET", [path, "", ""]);
+        let request = Head::new(call).with_body(None);
+        expect_200(call, self.transport.exchange(request).await)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
-        let (path, mut head) = self.answer(context, "response");
+        let call = answer(&self.address, context, "/response");
+        let mut head = head(call, context);
         head.add("Content-Type", &response.content_type);
-        let reply = self
-            .transport
-            .exchange(head.with_body(Some(response.body)))
-            .await;
-        self.settle(&path, context.request_id(), reply)
+        let request = head.with_body(Some(response.body));
+        let reply = self.transport.exchange(request).await;
+        settle(call, context, reply)
     }
 
     pub async fn fail(&mut self, context: &Context, failure: &Failure) -> Result<(), Error> {
-        let (path, head) = self.answer(context, "error");
-        self.post_failure(&path, head, context.request_id(), failure)
-            .await
-    }
-
-    /// What fails outside of an invocation: `call` is `/init/error` or `/restore/error`.
-    pub async fn fail_outside(&mut self, call: &str, failure: &Failure) -> Result<(), Error> {
-        let path = self.address.runtime(call);
-        let head = Head::new("POST", &self.address, &path);
-        self.post_failure(&path, head, "", failure).await
-    }
-
-    async fn post_failure(
-        &mut self,
-        path: &str,
-        mut head: Head,
-        id: &str,
-        failure: &Failure,
-    ) -> Result<(), Error> {
-        head.add("Content-Type", "application/json");
-        head.add(ERROR_TYPE, &failure.error_type);
-        let cause = report::xray_cause(failure);
-        head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
-        let request = head.with_body(Some(report::body(failure)));
+        let call = answer(&self.address, context, "/error");
+        let request = report(head(call, context), failure);
         let reply = self.transport.exchange(request).await;
-        self.settle(path, id, reply)
+        settle(call, context, reply)
+    }
+
+    /// What fails outside of an invocation: `path` is `/init/error` or `/restore/error`.
+    pub async fn fail_outside(&mut self, path: &str, failure: &Failure) -> Result<(), Error> {
+        let call = self.address.runtime("POST", [path, "", ""]);
+        let request = report(Head::new(call), failure);
+        let reply = self.transport.exchange(request).await;
+        settle(call, &Context::default(), reply)
     }
 
     /// Has a panic reported to this invocation for which the program aborts, until the watch is dropped.
@@ -124,7 +108,8 @@ impl<T: Transport> Api<T> {
         start: Start,
         body: impl Body,
     ) -> Result<(), Error> {
-        let (path, mut head) = self.answer(context, "response");
+        let call = answer(&self.address, context, "/response");
+        let mut head = head(call, context);
         head.add("Content-Type", &start.content_type);
         head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
         head.add("Transfer-Encoding", "chunked");
@@ -134,36 +119,43 @@ impl<T: Transport> Api<T> {
             Ok(upload) => send(upload, context, head.end(), &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        self.settle(&path, context.request_id(), reply)
+        settle(call, context, reply)
     }
+}
 
-    /// The path of the one answer of an invocation, and its head.
-    fn answer(&self, context: &Context, call: &str) -> (String, Head) {
-        let call = ["/invocation/", context.request_id(), "/", call].concat();
-        let path = self.address.runtime(&call);
-        let mut head = Head::new("POST", &self.address, &path);
-        if let Some(invocation_id) = context.invocation_id() {
-            head.add("Lambda-Runtime-Invocation-Id", invocation_id);
-        }
-        (path, head)
+/// The one answer of an invocation.
+fn answer<'a>(address: &'a Address, context: &'a Context, call: &'a str) -> Call<'a> {
+    address.runtime("POST", ["/invocation/", context.request_id(), call])
+}
+
+fn head(call: Call<'_>, context: &Context) -> Head {
+    let mut head = Head::new(call);
+    if let Some(invocation_id) = context.invocation_id() {
+        head.add("Lambda-Runtime-Invocation-Id", invocation_id);
     }
+    head
+}
 
-    /// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
-    fn settle(&self, path: &str, id: &str, reply: io::Result<Reply>) -> Result<(), Error> {
-        let error = match reply {
-            Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
-            Ok(reply) => refused(name(&self.address, "POST", path), &reply),
-            Err(source) => Error::Connection {
-                request: name(&self.address, "POST", path),
-                source,
-            },
-        };
-        match error {
-            Error::Refused { status: 500, .. } => Err(error),
-            _ => {
-                logs::error(id, format_args!("{error}"));
-                Ok(())
-            }
+fn report(mut head: Head, failure: &Failure) -> Request {
+    head.add("Content-Type", "application/json");
+    head.add(ERROR_TYPE, &failure.error_type);
+    let cause = report::xray_cause(failure);
+    head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
+    head.with_body(Some(report::body(failure)))
+}
+
+/// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
+fn settle(call: Call<'_>, context: &Context, reply: io::Result<Reply>) -> Result<(), Error> {
+    let error = match reply {
+        Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
+        Ok(reply) => refused(call, &reply),
+        Err(source) => lost(call, source),
+    };
+    match error {
+        Error::Refused { status: 500, .. } => Err(error),
+        _ => {
+            logs::error(context.request_id(), format_args!("{error}"));
+            Ok(())
         }
     }
 }
@@ -193,31 +185,24 @@ async fn send(
 }
 
 /// The answer, where it is 200: without that there is no way to go on.
-pub(crate) fn expect_200(
-    address: &Address,
-    method: &str,
-    path: &str,
-    reply: io::Result<Reply>,
-) -> Result<Reply, Error> {
+pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Reply, Error> {
     match reply {
         Ok(reply) if reply.head.status == 200 => Ok(reply),
-        Ok(reply) => Err(refused(name(address, method, path), &reply)),
-        Err(source) => Err(Error::Connection {
-            request: name(address, method, path),
-            source,
-        }),
+        Ok(reply) => Err(refused(call, &reply)),
+        Err(source) => Err(lost(call, source)),
     }
 }
 
-fn name(address: &Address, method: &str, path: &str) -> String {
-    format!("{method} http://{}{path}", address.authority)
+fn lost(call: Call<'_>, source: io::Error) -> Error {
+    let request = call.to_string();
+    Error::Connection { request, source }
 }
 
 /// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.
-fn refused(request: String, reply: &Reply) -> Error {
+fn refused(call: Call<'_>, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
     Error::Refused {
-        request,
+        request: call.to_string(),
         status: reply.head.status,
         message: words.trim().chars().take(MAX_WORDS).collect(),
     }

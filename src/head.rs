@@ -10,6 +10,8 @@ const MAX_HEAD: u64 = 1024 * 1024;
 pub(crate) struct Head {
     pub status: u16,
     text: String,
+    /// Where the headers begin in it.
+    lines: Vec<usize>,
 }
 
 impl Head {
@@ -18,15 +20,34 @@ impl Head {
     /// `bytes` is room that the caller keeps from one head to the next.
     pub fn read(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Self> {
         bytes.clear();
-        let mut lines = reader.take(MAX_HEAD);
-        while !read_line(&mut lines, bytes)?.is_empty() {}
-        let text = String::from_utf8_lossy(bytes).into_owned();
+        let mut reader = reader.take(MAX_HEAD);
+        let mut lines = Vec::with_capacity(16);
+        while !read_line(&mut reader, bytes)?.is_empty() {
+            lines.push(bytes.len());
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Head::new(text.to_owned(), lines),
+            Err(_) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                // What was replaced has moved the rest.
+                lines.clear();
+                lines.extend(text.match_indices('\n').map(|(end, _)| end + 1));
+                Head::new(text, lines)
+            }
+        }
+    }
+
+    fn new(text: String, lines: Vec<usize>) -> io::Result<Self> {
         let first = text.lines().next().unwrap_or_default();
         let status = first
             .strip_prefix("HTTP/1.")
             .and_then(|rest| rest.split(' ').nth(1)?.trim_end().parse().ok())
             .ok_or_else(|| malformed(format!("{first:?} is no status line of HTTP/1.1")))?;
-        Ok(Head { status, text })
+        Ok(Head {
+            status,
+            text,
+            lines,
+        })
     }
 
     /// The first header of that name, in any case, without the white space around it.
@@ -36,11 +57,11 @@ impl Head {
 
     /// All headers of that name.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        let headers = self.text.split('\n').skip(1);
-        headers.filter_map(move |line| {
-            let (key, value) = line.split_at_checked(name.len())?;
-            let value = value.strip_prefix(':')?;
-            same(key, name).then(|| value.trim())
+        self.lines.iter().filter_map(move |start| {
+            let (key, rest) = self.text[*start..].split_at_checked(name.len())?;
+            let value = rest.strip_prefix(':')?;
+            let end = value.find('\n').unwrap_or(value.len());
+            same(key, name).then(|| value[..end].trim())
         })
     }
 
@@ -63,7 +84,11 @@ impl Head {
     #[cfg(test)]
     pub fn with(name: &str, value: &str) -> Self {
         let text = format!("HTTP/1.1 200 OK\r\n{name}: {value}\r\n\r\n");
-        Head { status: 200, text }
+        Head {
+            status: 200,
+            text,
+            lines: vec![17],
+        }
     }
 }
 

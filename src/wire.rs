@@ -47,12 +47,10 @@ impl Wire {
 
     /// Writes head and body without joining them first: the body may be long.
     pub fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let mut parts = [IoSlice::new(head), IoSlice::new(body)];
-        let mut parts = if body.is_empty() {
-            &mut parts[..1]
-        } else {
-            &mut parts[..]
-        };
+        if body.is_empty() {
+            return self.socket.write_all(head);
+        }
+        let mut parts = &mut [IoSlice::new(head), IoSlice::new(body)][..];
         while !parts.is_empty() {
             match self.socket.write_vectored(parts) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),

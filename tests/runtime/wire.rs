@@ -162,3 +162,52 @@ fn an_answer_that_gets_lost_does_not_stop_the_function() {
     let (received, _) = run(script, echo);
     assert_eq!(received[3].line, path("b", "response"));
 }
+
+#[test]
+fn an_event_that_is_cut_at_any_byte_ends_the_loop_and_is_not_handled() {
+    let chunked = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n\
+                   Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n";
+    for whole in [invocation("a", &[], "[1]"), chunked.into()] {
+        for end in 0..whole.len() {
+            let (received, _) = run([Step::SendAndClose(whole[..end].to_vec())], echo);
+            assert_eq!(received.len(), 1, "cut after {end} bytes");
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_an_answer_that_is_cut_at_any_byte_does_not_stop_the_function() {
+    let whole = answer(202, "{}");
+    for end in 0..whole.len() {
+        let script = [
+            event("a", "1"),
+            Step::SendAndClose(whole[..end].to_vec()),
+            event("b", "2"),
+            accepted(),
+        ];
+        let (received, _) = run(script, echo);
+        assert_eq!(received[1].line, path("a", "response"));
+        assert_eq!(
+            received[3].line,
+            path("b", "response"),
+            "cut after {end} bytes"
+        );
+    }
+}
+
+#[test]
+fn header_values_of_any_bytes_reach_the_handler_or_nobody() {
+    // All but the end of a line, at lengths up to what Lambda allows a client context.
+    for byte in (0..=255u8).filter(|byte| *byte != b'\n') {
+        for length in [1, 3583] {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Client-Context: ".to_vec();
+            bytes.resize(bytes.len() + length, byte);
+            bytes.extend(b"\r\nLambda-Runtime-Aws-Request-Id: a\r\nContent-Length: 1\r\n\r\n7");
+            let handler = async |n: u32, context: Context| {
+                let _ = context.client_context::<Value>();
+                Ok::<_, Infallible>(n)
+            };
+            assert_eq!(run_one(bytes, handler).body, b"7", "{byte:#x}");
+        }
+    }
+}
