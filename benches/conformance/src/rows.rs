@@ -458,7 +458,12 @@ fn cuts() -> Vec<Row> {
             cut(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()),
         ),
         exits("`next`: a head of 6 MB", cut(flood)),
-        echoes("closed after the event", Close(bytes::usual())),
+        row(
+            "closed while the handler works",
+            "response, goes on",
+            Script::one(Close(bytes::usual())).mode("slow"),
+            |story, known| responded_with(story, EVENT.as_bytes(), known),
+        ),
         echoes(
             "`Connection: close` with the event",
             Close(bytes::with("Connection: close")),

@@ -1,6 +1,6 @@
 //! The function that `make conformance` drives, with lambda_runtime and the logging that its guide recommends.
 
-use std::{env, fmt};
+use std::{env, fmt, time::Duration};
 
 use lambda_runtime::{
     Error, LambdaEvent, MetadataPrelude, StreamResponse, run, service_fn, tracing,
@@ -9,6 +9,9 @@ use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::Value;
 
 type Event = LambdaEvent<Value>;
+
+/// How long the function takes where it is slow.
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -42,6 +45,13 @@ async fn main() -> Result<(), Error> {
         "marshal" => run(service_fn(async |_: Event| Ok::<_, Error>(Odd))).await,
         // There is nothing in it for this.
         "init" => Err("this went wrong".into()),
+        "slow" => {
+            run(service_fn(async |event: Event| {
+                tokio::time::sleep(PAUSE).await;
+                Ok::<_, Error>(event.payload)
+            }))
+            .await
+        }
         "trace" => {
             run(service_fn(async |_: Event| {
                 Ok::<_, Error>(env::var("_X_AMZN_TRACE_ID").ok())

@@ -4,11 +4,16 @@ use std::{
     convert::Infallible,
     env,
     io::{self, Write},
+    thread,
+    time::Duration,
 };
 
 use lambda_musl::{Context, Stream, init, run, run_concurrent};
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::Value;
+
+/// How long the function takes where it is slow.
+const PAUSE: Duration = Duration::from_millis(50);
 
 fn main() -> Result<(), lambda_musl::Error> {
     let mode = env::var("CONFORMANCE").unwrap_or_default();
@@ -24,6 +29,10 @@ fn main() -> Result<(), lambda_musl::Error> {
             init(|| Err::<(), _>("this went wrong"))?;
             run(async |event: Value, _: Context| Ok::<_, Infallible>(event))
         }
+        "slow" => run(async |event: Value, _: Context| {
+            thread::sleep(PAUSE);
+            Ok::<_, Infallible>(event)
+        }),
         "trace" => {
             run(async |_: Value, _: Context| Ok::<_, Infallible>(env::var("_X_AMZN_TRACE_ID").ok()))
         }
