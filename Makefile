@@ -1,7 +1,7 @@
 # The front door. Each target is one script; variables reach it through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build verify reproduce invoke toolchain fetch base-image test lint doctor help clean
+.PHONY: build docker-build verify reproduce invoke toolchain fetch base-image test bench conformance fuzz soak lint doctor help clean
 
 ARCH ?= x86_64
 CRATE ?= .
@@ -25,7 +25,11 @@ override PREFIX := $(value PREFIX)
 override IMAGE := $(value IMAGE)
 override RUN := $(value RUN)
 override HOW := $(value HOW)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW GIVEN_ARCH
+override CHECK := $(value CHECK)
+override BINARY := $(value BINARY)
+override FOR := $(value FOR)
+override INVOCATIONS := $(value INVOCATIONS)
+export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW GIVEN_ARCH CHECK BINARY FOR INVOCATIONS
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
@@ -53,6 +57,18 @@ base-image: ## a base for docker-build from Debian's packages, where no registry
 
 test: ## every test that this machine can run
 	@scripts/test
+
+bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails where a target is missed
+	@scripts/bench
+
+conformance: ## what BINARY=file, any function, does about all that the Runtime API may do
+	@scripts/conformance
+
+fuzz: ## input that nobody has thought of, for all that reads from the wire: FOR=seconds
+	@scripts/fuzz
+
+soak: ## INVOCATIONS=number (a million) of events: none lost, memory flat, one connection
+	@scripts/soak
 
 lint: ## rustfmt, clippy, shellcheck, shfmt
 	@scripts/lint

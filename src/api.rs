@@ -1,198 +1,209 @@
-//! The three calls of the [Runtime API] that a function lives on: next invocation, response, error.
+//! The calls of the [Runtime API] that a function lives on: next invocation, response, error.
 //!
 //! [Runtime API]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
 use std::io::{self, Write};
 
 use crate::{
-    Context, Error, Raw,
-    background::Background,
-    connection::{Connection, Reply, Request},
+    Context, Error, Raw, abort,
+    address::Address,
+    chunks::Chunks,
+    connection::Reply,
+    current,
+    executor::guard,
     failure::Failure,
+    logs,
+    report::{self, ERROR_BODY, ERROR_TYPE},
+    request::{Call, Head, Request},
+    stream::{Body, Start},
+    transport::{Transport, Upload},
 };
-use http_req::request::Method;
 
 /// Characters of an answer that is not the expected one that are shown.
 const MAX_WORDS: usize = 1000;
-
-/// Where the Runtime API is: `host:port`, and a path where an emulator has one.
-#[derive(Clone, Debug)]
-pub(crate) struct Address {
-    host: String,
-    port: u16,
-    base: String,
-}
-
-impl Address {
-    pub fn parse(address: &str) -> Result<Self, Error> {
-        let invalid = |reason| Error::Address {
-            address: address.to_owned(),
-            reason,
-        };
-        let (authority, path) = address.split_once('/').unwrap_or((address, ""));
-        let (host, port) = match authority.rsplit_once(':') {
-            // The colons of an IPv6 address without a port are inside its brackets.
-            Some((host, port)) if !port.ends_with(']') => {
-                let port = port
-                    .parse()
-                    .map_err(|_| invalid("the port is no number below 65536"))?;
-                (host, port)
-            }
-            _ => (authority, 80),
-        };
-        if host.is_empty() {
-            return Err(invalid("the host is missing"));
-        }
-        if address.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(invalid("there is white space in it"));
-        }
-        let path = path.trim_end_matches('/');
-        let slash = if path.is_empty() { "" } else { "/" };
-        Ok(Address {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            base: format!("http://{authority}{slash}{path}/2018-06-01/runtime"),
-        })
-    }
-
-    pub fn connection(&self) -> Connection {
-        Connection::new(self.host.clone(), self.port)
-    }
-}
-
-/// How requests reach the Runtime API. A type of its own for each way, so that a function links only the one it uses.
-pub(crate) trait Transport {
-    async fn exchange(&mut self, request: Request) -> io::Result<Reply>;
-}
-
-/// On this thread, which waits.
-impl Transport for Connection {
-    async fn exchange(&mut self, request: Request) -> io::Result<Reply> {
-        Connection::exchange(self, &request)
-    }
-}
-
-/// On a thread of its own, while this one does something else.
-impl Transport for Background {
-    async fn exchange(&mut self, request: Request) -> io::Result<Reply> {
-        Background::exchange(self, request).await
-    }
-}
 
 /// An event with what Lambda says about it.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub context: Context,
-    pub event: Vec<u8>,
+    pub event: Raw,
 }
 
 #[derive(Debug)]
 pub(crate) struct Api<T> {
-    base: String,
+    address: Address,
     transport: T,
+    /// Invocations that came in.
+    pub taken: u64,
 }
 
 impl<T: Transport> Api<T> {
     pub fn new(address: &Address, transport: T) -> Self {
-        let base = address.base.clone();
-        Api { base, transport }
+        Api {
+            address: address.clone(),
+            transport,
+            taken: 0,
+        }
     }
 
     /// Waits for the next invocation: without a timeout, as the environment is frozen meanwhile.
     pub async fn next(&mut self) -> Result<Invocation, Error> {
-        let request = Request {
-            method: Method::GET,
-            url: format!("{}/invocation/next", self.base),
-            headers: Vec::new(),
-            body: Vec::new(),
+        let reply = self.get("/invocation/next").await?;
+        self.taken += 1;
+        let content_type = match reply.head.get("Content-Type") {
+            Some("application/json") | None => "application/json".into(),
+            Some(other) => other.to_owned().into(),
         };
-        let what = what(&request);
-        let reply = match self.transport.exchange(request).await {
-            Ok(reply) => reply,
-            Err(source) => {
-                let request = what;
-                return Err(Error::Connection { request, source });
-            }
-        };
-        if reply.status != 200 {
-            return Err(refused(what, &reply));
-        }
-        let context = Context::new(reply.headers);
+        let context = Context::new(reply.head);
         if !is_path_segment(context.request_id()) {
             return Err(Error::RequestId);
         }
-        let event = reply.body;
+        let event = Raw {
+            content_type,
+            body: reply.body,
+        };
         Ok(Invocation { context, event })
     }
 
+    /// A GET that is answered with 200, or there is no way to go on.
+    pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
+        let call = self.address.runtime("GET", [path, "", ""]);
+        let request = Head::new(call).with_body(None);
+        expect_200(call, self.transport.exchange(request).await)
+    }
+
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
-        let headers = vec![("Content-Type", response.content_type)];
-        self.post(context, "response", headers, response.body).await
+        let call = answer(&self.address, context, "/response");
+        let mut head = head(call, context);
+        head.add("Content-Type", &response.content_type);
+        let request = head.with_body(Some(response.body));
+        let reply = self.transport.exchange(request).await;
+        settle(call, context, reply)
     }
 
     pub async fn fail(&mut self, context: &Context, failure: &Failure) -> Result<(), Error> {
-        let headers = vec![
-            ("Content-Type", "application/json".to_owned()),
-            (
-                "Lambda-Runtime-Function-Error-Type",
-                failure.error_type.to_owned(),
-            ),
-        ];
-        self.post(context, "error", headers, failure.to_json())
-            .await
+        let call = answer(&self.address, context, "/error");
+        let request = report(head(call, context), failure);
+        let reply = self.transport.exchange(request).await;
+        settle(call, context, reply)
     }
 
-    /// Sends the one answer of an invocation. Only a Runtime API that is broken is an error: what it refuses is lost to
-    /// this invocation, not to the next.
-    async fn post(
+    /// What fails outside of an invocation: `path` is `/init/error` or `/restore/error`.
+    pub async fn fail_outside(&mut self, path: &str, failure: &Failure) -> Result<(), Error> {
+        let call = self.address.runtime("POST", [path, "", ""]);
+        let request = report(Head::new(call), failure);
+        let reply = self.transport.exchange(request).await;
+        settle(call, &Context::default(), reply)
+    }
+
+    /// Has a panic reported to this invocation for which the program aborts, until the watch is dropped.
+    pub fn watch(&self, context: &Context) -> Option<abort::Watch> {
+        abort::watch(&self.address, Ok(context))
+    }
+
+    /// Sends a body while it is written. A failure on its way ends it, with the report in the trailers.
+    pub async fn stream(
         &mut self,
         context: &Context,
-        call: &str,
-        mut headers: Vec<(&'static str, String)>,
-        body: Vec<u8>,
+        start: Start,
+        body: impl Body,
     ) -> Result<(), Error> {
-        let id = context.request_id();
-        if let Some(invocation_id) = context.invocation_id() {
-            headers.push(("Lambda-Runtime-Invocation-Id", invocation_id.to_owned()));
-        }
-        let request = Request {
-            method: Method::POST,
-            url: format!("{}/invocation/{id}/{call}", self.base),
-            headers,
-            body,
+        let call = answer(&self.address, context, "/response");
+        let mut head = head(call, context);
+        head.add("Content-Type", &start.content_type);
+        head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
+        head.add("Transfer-Encoding", "chunked");
+        head.add("Trailer", ERROR_TYPE);
+        head.add("Trailer", ERROR_BODY);
+        let reply = match self.transport.begin().await {
+            Ok(upload) => send(upload, context, head.end(), &start.prelude, body).await,
+            Err(error) => Err(error),
         };
-        let request_text = what(&request);
-        match self.transport.exchange(request).await {
-            Ok(reply) if (200..300).contains(&reply.status) => {}
-            Ok(reply) if reply.status == 500 => return Err(refused(request_text, &reply)),
-            Ok(reply) => log(id, format_args!("{}", refused(request_text, &reply))),
-            Err(source) => {
-                let request = request_text;
-                log(
-                    id,
-                    format_args!("{}", Error::Connection { request, source }),
-                );
-            }
-        }
-        Ok(())
+        settle(call, context, reply)
     }
 }
 
-/// One line for the log of the function. A log that cannot be written is no reason to stop.
-pub(crate) fn log(request_id: &str, what: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "ERROR RequestId: {request_id} {what}");
+/// The one answer of an invocation.
+fn answer<'a>(address: &'a Address, context: &'a Context, call: &'a str) -> Call<'a> {
+    address.runtime("POST", ["/invocation/", context.request_id(), call])
 }
 
-fn what(request: &Request) -> String {
-    format!("{} {}", request.method, request.url)
+fn head(call: Call<'_>, context: &Context) -> Head {
+    let mut head = Head::new(call);
+    if let Some(invocation_id) = context.invocation_id() {
+        head.add("Lambda-Runtime-Invocation-Id", invocation_id);
+    }
+    head
+}
+
+fn report(mut head: Head, failure: &Failure) -> Request {
+    head.add("Content-Type", "application/json");
+    head.add(ERROR_TYPE, &failure.error_type);
+    let cause = report::xray_cause(failure);
+    head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
+    head.with_body(Some(report::body(failure)))
+}
+
+/// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
+fn settle(call: Call<'_>, context: &Context, reply: io::Result<Reply>) -> Result<(), Error> {
+    let error = match reply {
+        Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
+        Ok(reply) => refused(call, &reply),
+        Err(source) => lost(call, source),
+    };
+    match error {
+        Error::Refused { status: 500, .. } => Err(error),
+        _ => {
+            logs::error(context.request_id(), format_args!("{error}"));
+            Ok(())
+        }
+    }
+}
+
+async fn send(
+    mut upload: impl Upload,
+    context: &Context,
+    head: Vec<u8>,
+    prelude: &[u8],
+    body: impl Body,
+) -> io::Result<Reply> {
+    let mut out = Chunks::new(head, |bytes: &mut Vec<u8>| upload.send(bytes));
+    let written = match out.write_all(prelude) {
+        Ok(()) => current::with(context, guard(body.write(&mut out))).await,
+        Err(error) => return Err(error),
+    };
+    let trailers = match written {
+        Ok(()) => Vec::new(),
+        Err(failure) => {
+            logs::failure(context.request_id(), &failure);
+            report::trailers(&failure)
+        }
+    };
+    // A peer that has closed may have said why.
+    let _ = out.end(&trailers);
+    upload.finish().await
+}
+
+/// The answer, where it is 200: without that there is no way to go on.
+pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Reply, Error> {
+    match reply {
+        Ok(reply) if reply.head.status == 200 => Ok(reply),
+        Ok(reply) => Err(refused(call, &reply)),
+        Err(source) => Err(lost(call, source)),
+    }
+}
+
+fn lost(call: Call<'_>, source: io::Error) -> Error {
+    let request = call.to_string();
+    Error::Connection { request, source }
 }
 
 /// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.
-fn refused(request: String, reply: &Reply) -> Error {
+fn refused(call: Call<'_>, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
     Error::Refused {
-        request,
-        status: reply.status,
+        request: call.to_string(),
+        status: reply.head.status,
         message: words.trim().chars().take(MAX_WORDS).collect(),
     }
 }
@@ -206,39 +217,6 @@ fn is_path_segment(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_a_host_a_port_and_perhaps_a_path() {
-        for (address, host, port, base) in [
-            ("127.0.0.1", "127.0.0.1", 80, "http://127.0.0.1"),
-            ("127.0.0.1:9001", "127.0.0.1", 9001, "http://127.0.0.1:9001"),
-            ("[::1]:9001", "::1", 9001, "http://[::1]:9001"),
-            ("[::1]", "::1", 80, "http://[::1]"),
-            ("host:1/a/b", "host", 1, "http://host:1/a/b"),
-            ("host:1/", "host", 1, "http://host:1"),
-        ] {
-            let parsed = Address::parse(address).unwrap();
-            assert_eq!((parsed.host.as_str(), parsed.port), (host, port));
-            assert_eq!(parsed.base, format!("{base}/2018-06-01/runtime"));
-        }
-    }
-
-    #[test]
-    fn an_address_that_is_none_is_named_with_the_reason() {
-        for address in [
-            "",
-            ":9001",
-            "host:",
-            "host:99999",
-            "host:http",
-            "a b:1",
-            "h:1/\r\n",
-        ] {
-            let error = Address::parse(address).unwrap_err().to_string();
-            assert!(error.contains(&format!("{address:?}")), "{error}");
-            assert!(error.contains("expected host:port"), "{error}");
-        }
-    }
 
     #[test]
     fn a_request_id_that_would_change_the_path_is_refused() {

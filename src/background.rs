@@ -4,49 +4,110 @@ use std::{
     io::{self, ErrorKind},
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{self, Sender},
+        mpsc::{self, Receiver, Sender, SyncSender},
     },
     task::{Poll, Waker},
     thread,
 };
 
-use crate::connection::{Connection, Reply, Request};
+use crate::{
+    connection::{Connection, Reply},
+    request::Request,
+};
+
+/// Pieces of a body that wait for a slow peer before the writer waits as well.
+const PIECES: usize = 4;
 
 /// A thread that does one exchange after the other. It ends when this is dropped and its last exchange is over.
 #[derive(Debug)]
 pub(crate) struct Background {
-    requests: Sender<(Request, Promise)>,
+    jobs: Sender<(Job, Promise)>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Exchange(Request),
+    Upload(Receiver<Piece>),
+}
+
+#[derive(Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
 }
 
 impl Background {
     pub fn start(mut connection: Connection) -> io::Result<Self> {
-        let (requests, queue) = mpsc::channel::<(Request, Promise)>();
+        let (jobs, queue) = mpsc::channel::<(Job, Promise)>();
         thread::Builder::new()
             .name("runtime-api".into())
             .spawn(move || {
-                for (request, promise) in queue {
-                    promise.keep(connection.exchange(&request));
+                for (job, promise) in queue {
+                    let reply = match job {
+                        Job::Exchange(request) => connection.exchange(&request),
+                        Job::Upload(pieces) => upload(&mut connection, pieces),
+                    };
+                    promise.keep(reply);
                 }
             })?;
-        Ok(Background { requests })
+        Ok(Background { jobs })
     }
 
     pub async fn exchange(&mut self, request: Request) -> io::Result<Reply> {
+        self.start_job(Job::Exchange(request)).await
+    }
+
+    pub fn begin(&mut self) -> Upload {
+        let (pieces, queue) = mpsc::sync_channel(PIECES);
+        let slot = self.start_job(Job::Upload(queue)).slot;
+        Upload { pieces, slot }
+    }
+
+    fn start_job(&mut self, job: Job) -> Pending {
         let promise = Promise::default();
         let slot = Arc::clone(&promise.slot);
         // Where the thread is gone, the promise is dropped with the message, and that answers.
-        let _ = self.requests.send((request, promise));
-        std::future::poll_fn(move |context| {
-            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            match slot.reply.take() {
-                Some(reply) => Poll::Ready(reply),
-                None => {
-                    slot.waker = Some(context.waker().clone());
-                    Poll::Pending
+        let _ = self.jobs.send((job, promise));
+        Pending { slot }
+    }
+}
+
+/// Sends the pieces as they come. A writer that goes away before the end leaves the request cut.
+fn upload(connection: &mut Connection, pieces: Receiver<Piece>) -> io::Result<Reply> {
+    let mut upload = connection.begin()?;
+    loop {
+        match pieces.recv() {
+            Ok(Piece::Bytes(bytes)) => {
+                if upload.send(&bytes).is_err() {
+                    // The writer is told by a channel without a receiver.
+                    break;
                 }
             }
-        })
-        .await
+            Ok(Piece::End) => break,
+            Err(_) => return Err(ErrorKind::BrokenPipe.into()),
+        }
+    }
+    drop(pieces);
+    upload.finish()
+}
+
+/// A request that is under way on the other thread.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pieces: SyncSender<Piece>,
+    slot: Arc<Mutex<Slot>>,
+}
+
+impl Upload {
+    pub fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let sent = self.pieces.send(Piece::Bytes(bytes));
+        sent.map_err(|_| ErrorKind::BrokenPipe.into())
+    }
+
+    pub async fn finish(self) -> io::Result<Reply> {
+        // Where nobody listens any more, the answer is there.
+        let _ = self.pieces.send(Piece::End);
+        Pending { slot: self.slot }.await
     }
 }
 
@@ -54,6 +115,29 @@ impl Background {
 struct Slot {
     reply: Option<io::Result<Reply>>,
     waker: Option<Waker>,
+}
+
+/// The reply that was promised.
+struct Pending {
+    slot: Arc<Mutex<Slot>>,
+}
+
+impl Future for Pending {
+    type Output = io::Result<Reply>;
+
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> Poll<Self::Output> {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.reply.take() {
+            Some(reply) => Poll::Ready(reply),
+            None => {
+                slot.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
 }
 
 /// A reply that will come; one that is dropped comes as an error.
@@ -69,7 +153,9 @@ impl Promise {
 
     fn put(&self, reply: io::Result<Reply>) {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.reply.get_or_insert(reply);
+        if slot.reply.is_none() {
+            slot.reply = Some(reply);
+        }
         let waker = slot.waker.take();
         drop(slot);
         if let Some(waker) = waker {

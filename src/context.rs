@@ -5,26 +5,40 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http_req::response::Headers;
 use serde::de::DeserializeOwned;
+
+use crate::head::Head;
 
 /// What Lambda says about one invocation.
 ///
 /// The values are the headers of the [next invocation][next], kept as they came and parsed when asked for: a header that
 /// is missing or empty is `None`, one that is malformed never ends the function.
 ///
+/// ```
+/// use lambda_musl::Context;
+/// use std::time::Duration;
+///
+/// async fn work(_: (), context: Context) -> Result<String, &'static str> {
+///     let device: Option<String> = context.client_context().map_err(|_| "a client context that is no text")?;
+///     if context.time_left() < Some(Duration::from_millis(100)) {
+///         return Err("too late to begin");
+///     }
+///     Ok(format!("{} from {device:?}", context.request_id()))
+/// }
+/// ```
+///
 /// The default is a context of which nothing is known, for a test that calls a handler by hand.
 ///
 /// [next]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    headers: Arc<Headers>,
+    head: Arc<Head>,
 }
 
 impl Context {
-    pub(crate) fn new(headers: Headers) -> Self {
-        let headers = Arc::new(headers);
-        Context { headers }
+    pub(crate) fn new(head: Head) -> Self {
+        let head = Arc::new(head);
+        Context { head }
     }
 
     /// The id of the invocation, as it stands in Lambda's logs.
@@ -90,8 +104,7 @@ impl Context {
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        let value = self.headers.get(name)?;
-        Some(value.as_str()).filter(|value| !value.is_empty())
+        self.head.get(name).filter(|value| !value.is_empty())
     }
 
     fn json<C: DeserializeOwned>(&self, name: &str) -> serde_json::Result<Option<C>> {
@@ -105,9 +118,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn context(name: &str, value: &str) -> Context {
-        let mut headers = Headers::new();
-        headers.insert(name, value);
-        Context::new(headers)
+        Context::new(Head::with(name, value))
     }
 
     #[test]

@@ -6,6 +6,17 @@ use std::{fmt, io};
 ///
 /// Nothing that a caller sends and nothing that a handler does ends up here: those are reported to Lambda and the loop
 /// goes on. `Debug` prints the same text as `Display`, so a `main` that returns this error ends with a readable line.
+///
+/// ```
+/// use lambda_musl::Runtime;
+///
+/// let error = Runtime::at("127.0.0.1:many").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is no number below 65536; \
+///      expected host:port, as Lambda sets it"
+/// );
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The address of the Runtime API is not `host:port` with an optional path.
@@ -33,6 +44,13 @@ pub enum Error {
     },
     /// An invocation came without a usable request id, so that it cannot be answered.
     RequestId,
+    /// The function could not be initialized; Lambda was told so.
+    Init {
+        /// What kind of error it was: `Function.Panic`, say.
+        error_type: String,
+        /// What went wrong.
+        message: String,
+    },
 }
 
 impl fmt::Display for Error {
@@ -50,6 +68,10 @@ impl fmt::Display for Error {
                 status,
                 message,
             } => write!(f, "{request}: the Runtime API answered {status}: {message}"),
+            Error::Init {
+                error_type,
+                message,
+            } => write!(f, "the function does not start: {error_type}: {message:?}"),
             Error::RequestId => f.write_str(
                 "an invocation came without a usable Lambda-Runtime-Aws-Request-Id: it cannot be answered",
             ),

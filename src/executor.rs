@@ -12,6 +12,8 @@ use std::{
     thread::{self, Thread},
 };
 
+use crate::{failure::Failure, panics};
+
 /// Wakes a thread that sleeps. A thread has one token for all who park on it, and what a future calls may take it: the
 /// flag is what counts.
 struct Alarm {
@@ -47,24 +49,28 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Runs `future`; a panic inside ends it with what was thrown.
+/// Runs `future`, which is the function's own; a panic inside ends it with a failure.
 ///
 /// The future is dropped after a panic and never polled again, so nobody sees what the panic left half done but through
 /// what the handler itself shares.
-pub(crate) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+pub(crate) async fn guard<T>(
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    panics::forget();
     let mut future = pin!(future);
     std::future::poll_fn(move |context| {
         let poll = AssertUnwindSafe(|| Pin::as_mut(&mut future).poll(context));
-        match catch_unwind(poll) {
-            Ok(poll) => poll.map(Ok),
-            Err(thrown) => Poll::Ready(Err(thrown)),
-        }
+        catch_unwind(poll).unwrap_or_else(|thrown| {
+            let failure = Failure::panic(&*thrown, panics::place());
+            drop_thrown(thrown);
+            Poll::Ready(Err(failure))
+        })
     })
     .await
 }
 
 /// Drops what a panic has thrown, which may panic as well.
-pub(crate) fn drop_thrown(thrown: Box<dyn Any + Send>) {
+fn drop_thrown(thrown: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(thrown))) {
         std::mem::forget(again);
     }
@@ -124,10 +130,10 @@ mod tests {
 
     #[test]
     fn a_panic_after_waiting_is_caught() {
-        let caught = block_on(catch_panic(async {
+        let caught: Result<(), Failure> = block_on(guard(async {
             sleep().await;
             panic!("late");
         }));
-        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"late"));
+        assert_eq!(caught.unwrap_err().to_string(), "late");
     }
 }

@@ -2,172 +2,301 @@
 
 use std::{
     any::Any,
-    cell::RefCell,
+    borrow::Cow,
+    error::Error,
     fmt::{self, Display},
-    panic,
-    sync::Once,
 };
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use crate::panics::Place;
 
 /// Bytes of a message that are kept: with every byte escaped, the report still is below the 1 MiB that Lambda takes.
 const MAX_MESSAGE: usize = 128 * 1024;
 
-/// A failed invocation, in the words of the [invocation error] call.
+/// Bytes of a line of the stack that are kept, and the lines.
+const MAX_LINE: usize = 1024;
+const MAX_LINES: usize = 32;
+
+/// Bytes of an error type that are kept.
+const MAX_TYPE: usize = 128;
+
+/// A failed invocation, in the words of the [invocation error] call: an error type, a message and a stack.
+///
+/// Every error that displays becomes one by itself; a function that wants to choose the type returns one. Inside a boxed
+/// error, at any depth, it keeps its type.
+///
+/// ```
+/// use lambda_musl::Failure;
+///
+/// fn find(user: &str) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+///     let id = user.parse().map_err(|error| Failure::new("Function.NoSuchUser", error))?;
+///     Ok(id)
+/// }
+///
+/// assert_eq!(find("me").unwrap_err().to_string(), "invalid digit found in string");
+/// ```
 ///
 /// [invocation error]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-invokeerror
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub error_type: &'static str,
-    message: String,
-    stack: Vec<String>,
+pub struct Failure {
+    pub(crate) error_type: Cow<'static, str>,
+    pub(crate) message: String,
+    pub(crate) stack: Vec<String>,
+    pub(crate) place: Option<Place>,
 }
 
 impl Failure {
-    fn new(error_type: &'static str, message: String) -> Self {
+    /// A failure of a type of the function's own. The [sources](Error::source) of the error are its stack.
+    ///
+    /// Lambda's logs and metrics take an error type of the form `Function.Word`; the caller gets any.
+    pub fn new(
+        error_type: impl Into<Cow<'static, str>>,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
         Failure {
-            error_type,
-            message: cut(message),
+            error_type: cut(error_type.into(), MAX_TYPE),
+            ..Failure::of(&*error.into())
+        }
+    }
+
+    fn text(error_type: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Failure {
+            error_type: error_type.into(),
+            message: cut(message.into(), MAX_MESSAGE).into_owned(),
             stack: Vec::new(),
+            place: None,
+        }
+    }
+
+    /// The error with its sources; the type is that of a failure among them.
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut failure = Failure::text("Function.Error", error.to_string());
+        let mut next = Some(error);
+        for depth in 0..=MAX_LINES {
+            let Some(error) = next else { break };
+            next = error.source();
+            if depth > 0 {
+                failure.push(error.to_string());
+            }
+            if let Some(inner) = error.downcast_ref::<Failure>() {
+                failure.error_type = inner.error_type.clone();
+                failure.place = inner.place.clone();
+                inner
+                    .stack
+                    .iter()
+                    .for_each(|line| failure.push(line.clone()));
+                break;
+            }
+        }
+        failure
+    }
+
+    fn push(&mut self, line: String) {
+        if self.stack.len() < MAX_LINES {
+            self.stack.push(cut(line.into(), MAX_LINE).into_owned());
         }
     }
 
     /// The event is not JSON, or not what the handler takes.
-    pub fn unmarshal(error: serde_json::Error) -> Self {
+    pub(crate) fn unmarshal(error: &serde_json::Error) -> Self {
         let message = format!("the event is not what the function expects: {error}");
-        Failure::new("Runtime.UnmarshalError", message)
-    }
-
-    /// The handler returned an error. The alternate form makes `anyhow` print the causes as well.
-    pub fn handler(error: impl Display) -> Self {
-        Failure::new("Function.Error", format!("{error:#}"))
+        Failure::text("Runtime.UnmarshalError", message)
     }
 
     /// The response does not serialize.
-    pub fn marshal(error: serde_json::Error) -> Self {
+    pub(crate) fn marshal(error: &serde_json::Error) -> Self {
         let message = format!("the response does not serialize: {error}");
-        Failure::new("Runtime.MarshalError", message)
+        Failure::text("Runtime.MarshalError", message)
     }
 
-    /// The handler panicked, on this thread, just now.
-    pub fn panic(thrown: &(dyn Any + Send)) -> Self {
+    /// A thread does not start.
+    pub(crate) fn start(error: &std::io::Error) -> Self {
+        let message = format!("a thread does not start: {error}");
+        Failure::text("Runtime.ThreadError", message)
+    }
+
+    /// The handler panicked, there.
+    pub(crate) fn panic(thrown: &dyn Any, place: Option<Place>) -> Self {
         let message = match thrown.downcast_ref::<&str>() {
-            Some(text) => (*text).to_owned(),
+            Some(text) => Cow::Borrowed(*text),
             None => match thrown.downcast_ref::<String>() {
-                Some(text) => text.clone(),
-                None => "a panic without a message".to_owned(),
+                Some(text) => text.clone().into(),
+                None => "a panic without a message".into(),
             },
         };
-        Failure {
-            stack: PLACE.take().into_iter().collect(),
-            ..Failure::new("Function.Panic", message)
-        }
-    }
-
-    /// The body of the call.
-    pub fn to_json(&self) -> Vec<u8> {
-        // A map of strings and lists of strings always serializes.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-}
-
-impl Serialize for Failure {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("errorType", self.error_type)?;
-        map.serialize_entry("errorMessage", &self.message)?;
-        map.serialize_entry("stackTrace", &self.stack)?;
-        map.end()
+        let mut failure = Failure::text("Function.Panic", message);
+        place
+            .iter()
+            .for_each(|place| failure.push(place.to_string()));
+        Failure { place, ..failure }
     }
 }
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Quoted, so that one failure is one line of the log.
-        write!(f, "{}: {:?}", self.error_type, self.message)?;
-        self.stack.iter().try_for_each(|at| write!(f, " at {at}"))
+        f.write_str(&self.message)
     }
 }
 
-/// Shortens a message to [`MAX_MESSAGE`] bytes, between two characters.
-fn cut(mut message: String) -> String {
+impl Error for Failure {}
+
+/// What a handler may return as an error: everything that displays, and types of the function's own that do not.
+///
+/// `&str`, `String`, `Box<dyn Error>`, `anyhow::Error` and any error type do as they are. One that shall have an error
+/// type of its own implements this trait in place of `Display`, or becomes a [`Failure`] by `From` and `?`.
+///
+/// ```
+/// use lambda_musl::{Failure, IntoFailure};
+///
+/// enum Problem {
+///     NoSuchUser(String),
+///     Busy,
+/// }
+///
+/// impl IntoFailure for Problem {
+///     fn into_failure(self) -> Failure {
+///         match self {
+///             Problem::NoSuchUser(name) => Failure::new("Function.NoSuchUser", format!("no user {name}")),
+///             Problem::Busy => Failure::new("Function.Busy", "try again later"),
+///         }
+///     }
+/// }
+/// ```
+pub trait IntoFailure {
+    /// What Lambda is told.
+    fn into_failure(self) -> Failure;
+}
+
+impl<E: Display + 'static> IntoFailure for E {
+    fn into_failure(self) -> Failure {
+        let mut error = Some(self);
+        if let Some(failure) = (&mut error as &mut dyn Any).downcast_mut::<Option<Failure>>() {
+            // It is one already, and there.
+            return failure.take().unwrap_or_else(|| unreachable!());
+        }
+        let Some(error) = error else { unreachable!() };
+        match boxed(&error) {
+            Some(error) => Failure::of(error),
+            // The alternate form makes `anyhow` print the causes as well.
+            None => Failure::text("Function.Error", format!("{error:#}")),
+        }
+    }
+}
+
+/// The error inside of a box, whose sources can be asked for.
+fn boxed(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return Some(&**error);
+    }
+    #[cfg(feature = "anyhow")]
+    if let Some(error) = error.downcast_ref::<anyhow::Error>() {
+        return Some(error.as_ref());
+    }
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send>>() {
+        return Some(&**error);
+    }
+    error
+        .downcast_ref::<Box<dyn Error>>()
+        .map(|error| &**error as &dyn Error)
+}
+
+/// Shortens a text to `max` bytes, between two characters.
+fn cut(text: Cow<'static, str>, max: usize) -> Cow<'static, str> {
     const MARK: &str = " … (cut)";
-    if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE - MARK.len()));
-        message.push_str(MARK);
+    if text.len() <= max {
+        return text;
     }
-    message
-}
-
-thread_local! {
-    /// Where the last panic of this thread happened.
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Makes panics leave their place for [`Failure::panic`]; what the program does about them otherwise stays.
-pub(crate) fn remember_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let previous = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            // A thread that ends has no place any more.
-            let _ = PLACE.try_with(|place| {
-                place.replace(panic.location().map(ToString::to_string));
-            });
-            previous(panic);
-        }));
-    });
-}
-
-/// Forgets the place of a panic that was caught by others: it is not that of the next one.
-pub(crate) fn forget_panics() {
-    PLACE.take();
+    let mut text = text.into_owned();
+    text.truncate(text.floor_char_boundary(max - MARK.len()));
+    text.push_str(MARK);
+    text.into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
 
-    fn report(failure: &Failure) -> Value {
-        serde_json::from_slice(&failure.to_json()).unwrap()
+    #[derive(Debug)]
+    struct Outer(Failure);
+
+    impl Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("outer")
+        }
     }
 
-    #[test]
-    fn a_report_is_what_the_runtime_api_documents() {
-        let report = report(&Failure::handler("no such user"));
-        assert_eq!(
-            report,
-            json!({"errorType": "Function.Error", "errorMessage": "no such user", "stackTrace": []})
-        );
-    }
-
-    #[test]
-    fn the_longest_message_stays_below_one_mebibyte_however_it_is_escaped() {
-        let failure = Failure::handler("\u{1}".repeat(2 * MAX_MESSAGE));
-        assert!(failure.to_json().len() < 1024 * 1024);
-        assert!(failure.message.ends_with("(cut)"));
-    }
-
-    #[test]
-    fn a_long_message_is_cut_between_characters() {
-        for shift in 0..4 {
-            let message = "x".repeat(shift) + &"🦀".repeat(MAX_MESSAGE);
-            assert!(cut(message).len() <= MAX_MESSAGE);
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
         }
     }
 
     #[test]
-    fn a_failure_is_one_line_of_the_log() {
-        let line = Failure::handler("two\nlines").to_string();
-        assert_eq!(line, r#"Function.Error: "two\nlines""#);
+    fn a_long_text_is_cut_between_characters() {
+        for shift in 0..4 {
+            let message = "x".repeat(shift) + &"🦀".repeat(MAX_MESSAGE);
+            let failure = message.into_failure();
+            assert!(failure.message.len() <= MAX_MESSAGE);
+            assert!(failure.message.ends_with("(cut)"));
+        }
+    }
+
+    #[test]
+    fn the_sources_of_a_boxed_error_are_its_stack() {
+        let error = Outer(Failure::new("Function.Deep", "inner"));
+        let error: Box<dyn Error> = Box::new(error);
+        let failure = error.into_failure();
+        assert_eq!(failure.message, "outer");
+        assert_eq!(failure.stack, ["inner"]);
+    }
+
+    #[test]
+    fn a_failure_keeps_its_type_in_every_kind_of_box() {
+        let failure = || Outer(Failure::new("Function.Deep", "inner"));
+        let types = [
+            (Box::new(failure()) as Box<dyn Error>).into_failure(),
+            (Box::new(failure()) as Box<dyn Error + Send>).into_failure(),
+            (Box::new(failure()) as Box<dyn Error + Send + Sync>).into_failure(),
+            failure().0.into_failure(),
+            Failure::new("Function.Deep", failure().0),
+        ]
+        .map(|failure| failure.error_type);
+        assert_eq!(types, [const { "Function.Deep" }; 5]);
+    }
+
+    #[test]
+    #[cfg(feature = "anyhow")]
+    fn a_failure_keeps_its_type_inside_of_anyhow() {
+        let inner = anyhow::Error::from(Failure::new("Function.Deep", "inner"));
+        assert_eq!(
+            inner.context("outer").into_failure().error_type,
+            "Function.Deep"
+        );
+        let bare = anyhow::Error::from(Failure::new("Function.Deep", "inner"));
+        assert_eq!(bare.into_failure().error_type, "Function.Deep");
+    }
+
+    #[test]
+    fn a_chain_of_errors_without_an_end_is_cut() {
+        #[derive(Debug)]
+        struct Forever;
+        impl Display for Forever {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("again")
+            }
+        }
+        impl Error for Forever {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(self)
+            }
+        }
+        let error: Box<dyn Error> = Box::new(Forever);
+        assert!(error.into_failure().stack.len() <= MAX_LINES);
     }
 
     #[test]
     fn a_panic_that_throws_no_text_still_has_a_message() {
-        let failure = Failure::panic(&7);
         assert_eq!(
-            report(&failure)["errorMessage"],
+            Failure::panic(&7, None).message,
             "a panic without a message"
         );
     }

@@ -1,8 +1,6 @@
 //! What a function is made of.
 
-use std::fmt::Display;
-
-use crate::{Context, IntoResponse};
+use crate::{Context, IntoFailure, IntoResponse};
 
 /// A Lambda function: takes an event of type `T` with its [`Context`], returns a response or an error.
 ///
@@ -26,11 +24,12 @@ use crate::{Context, IntoResponse};
 ///
 /// A closure or a function that takes the same is a handler as well: see [`run`](crate::run).
 pub trait LambdaHandler<T> {
-    /// What answers the invocation: anything that serializes, or [`Raw`](crate::Raw).
+    /// What answers the invocation: anything that serializes, [`Raw`](crate::Raw) or a [`Stream`](crate::Stream).
     type Response: IntoResponse;
 
-    /// What went wrong: the text that it displays is what the caller of the function reads.
-    type Error: Display;
+    /// What went wrong: the text that it displays is what the caller of the function reads. A
+    /// [`Failure`](crate::Failure) has a type as well.
+    type Error: IntoFailure;
 
     /// Handles one event.
     fn handle(
@@ -44,7 +43,7 @@ impl<T, F, R, E> LambdaHandler<T> for F
 where
     F: AsyncFn(T, Context) -> Result<R, E>,
     R: IntoResponse,
-    E: Display,
+    E: IntoFailure,
 {
     type Response = R;
     type Error = E;

@@ -1,8 +1,12 @@
 //! What a handler may return.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
-/// A response that is sent as it is, with a content type of its own.
+use crate::stream::{Answer, Body, Never};
+
+/// Bytes with their content type, as they are: a response that is not JSON, or an event that nobody has parsed.
 ///
 /// ```
 /// use lambda_musl::Raw;
@@ -13,13 +17,15 @@ use serde::Serialize;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw {
-    pub(crate) content_type: String,
-    pub(crate) body: Vec<u8>,
+    /// The media type ([RFC 9110, section 8.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.3)).
+    pub content_type: Cow<'static, str>,
+    /// The bytes.
+    pub body: Vec<u8>,
 }
 
 impl Raw {
-    /// A body of the given media type ([RFC 9110, section 8.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.3)).
-    pub fn new(content_type: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+    /// A body of the given media type.
+    pub fn new(content_type: impl Into<Cow<'static, str>>, body: impl Into<Vec<u8>>) -> Self {
         Raw {
             content_type: content_type.into(),
             body: body.into(),
@@ -37,18 +43,39 @@ impl Raw {
     }
 }
 
-/// What can answer an invocation: everything that serializes, as JSON, and [`Raw`], as it is.
+/// What can answer an invocation: everything that serializes, as JSON; [`Raw`], as it is; and a
+/// [`Stream`](crate::Stream), while it is written.
 ///
 /// Lambda takes up to 6 MB, or 6,291,556 bytes ([Lambda quotas]); what is longer reaches the caller as an error.
 ///
+/// A type of the function's own that is not sent as JSON:
+///
+/// ```
+/// use lambda_musl::{IntoResponse, Raw};
+///
+/// struct Page(String);
+///
+/// impl IntoResponse for Page {
+///     fn into_response(self) -> serde_json::Result<Raw> {
+///         Ok(Raw::new("text/html; charset=utf-8", self.0))
+///     }
+/// }
+/// ```
+///
 /// [Lambda quotas]: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-pub trait IntoResponse {
+pub trait IntoResponse: Sized {
     /// Turns the value into the bytes that are sent.
     ///
     /// # Errors
     ///
     /// When the value does not serialize: a map whose keys are no strings, say.
     fn into_response(self) -> serde_json::Result<Raw>;
+
+    /// The same, or a body that is still to be written.
+    #[doc(hidden)]
+    fn into_answer(self) -> serde_json::Result<Answer<impl Body>> {
+        self.into_response().map(Answer::<Never>::Whole)
+    }
 }
 
 impl<T: Serialize> IntoResponse for T {

@@ -1,20 +1,20 @@
-//! The loop.
+//! Where a function begins: [`run`], [`process`], and the [`Runtime`] behind them.
 
-use std::{env, io};
-
-use serde::de::DeserializeOwned;
+use std::{env, num::NonZero};
 
 use crate::{
-    Context, Error, IntoResponse, LambdaHandler, Raw,
-    api::{Address, Api, Invocation, Transport, log},
-    background::Background,
-    executor::{block_on, catch_panic, drop_thrown},
-    failure::{Failure, forget_panics, remember_panics},
+    Error, Failure, FromEvent, LambdaHandler, address::Address, api::Api, background::Background,
+    connection::Connection, executor::block_on, logs, serve::serve,
 };
+
+const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 
 /// Takes invocations and gives them to `handler`, one after the other, for as long as Lambda lets it.
 ///
 /// For a `main` without an async runtime: futures run on the calling thread.
+///
+/// Between two invocations it sets the variable `_X_AMZN_TRACE_ID`, as Lambda asks of a runtime: a thread of the function
+/// must not read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is fine.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run};
@@ -30,7 +30,7 @@ use crate::{
 /// and the exit status is 1, whereupon Lambda starts the function anew.
 pub fn run<T, H>(handler: H) -> Result<(), Error>
 where
-    T: DeserializeOwned,
+    T: FromEvent,
     H: LambdaHandler<T>,
 {
     Runtime::from_env()?.run(handler)
@@ -53,16 +53,28 @@ where
 /// As [`run`].
 pub async fn process<T, H>(handler: H) -> Result<(), Error>
 where
-    T: DeserializeOwned,
+    T: FromEvent,
     H: LambdaHandler<T>,
 {
     Runtime::from_env()?.process(handler).await
 }
 
 /// A runtime for a Runtime API at a place of the caller's choice, which a test needs.
+///
+/// ```no_run
+/// use lambda_musl::{Context, Runtime};
+///
+/// let runtime = Runtime::at("127.0.0.1:9001")?;
+/// let end = runtime.run(async |n: u32, _: Context| Ok::<_, String>(n + 1));
+/// # Ok::<(), lambda_musl::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Runtime {
-    address: Address,
+    pub(crate) address: Address,
+    /// How many invocations at once, on Lambda Managed Instances.
+    pub(crate) concurrency: Option<NonZero<usize>>,
+    /// Whether there will be a snapshot before the first invocation.
+    pub(crate) snap_start: bool,
 }
 
 impl Runtime {
@@ -79,14 +91,20 @@ impl Runtime {
         Runtime::at(&address.to_string_lossy())
     }
 
-    /// The Runtime API at `address`.
+    /// The Runtime API at `address`. What else there is to know stands in Lambda's environment variables:
+    /// `AWS_LAMBDA_MAX_CONCURRENCY` and `AWS_LAMBDA_INITIALIZATION_TYPE`.
     ///
     /// # Errors
     ///
     /// When `address` is not `host:port`, with or without a path.
     pub fn at(address: &str) -> Result<Self, Error> {
-        let address = Address::parse(address)?;
-        Ok(Runtime { address })
+        let concurrency = env::var(CONCURRENCY).ok();
+        let initialization = env::var_os("AWS_LAMBDA_INITIALIZATION_TYPE");
+        Ok(Runtime {
+            address: Address::parse(address)?,
+            concurrency: concurrency.and_then(|number| number.parse().ok()),
+            snap_start: initialization.is_some_and(|kind| kind == "snap-start"),
+        })
     }
 
     /// As [`run`].
@@ -96,11 +114,13 @@ impl Runtime {
     /// As [`run`].
     pub fn run<T, H>(&self, handler: H) -> Result<(), Error>
     where
-        T: DeserializeOwned,
+        T: FromEvent,
         H: LambdaHandler<T>,
     {
-        let connection = self.address.connection();
-        block_on(serve(&handler, Api::new(&self.address, connection)))
+        self.begin()?;
+        let mut api = Api::new(&self.address, Connection::new(&self.address));
+        let Err(error) = block_on(serve(&handler, &mut api, self.sets_trace()));
+        Err(error)
     }
 
     /// As [`process`].
@@ -110,53 +130,33 @@ impl Runtime {
     /// As [`run`].
     pub async fn process<T, H>(&self, handler: H) -> Result<(), Error>
     where
-        T: DeserializeOwned,
+        T: FromEvent,
         H: LambdaHandler<T>,
     {
-        let background = Background::start(self.address.connection()).map_err(no_thread)?;
-        serve(&handler, Api::new(&self.address, background)).await
+        self.begin()?;
+        let background = Background::start(Connection::new(&self.address))
+            .map_err(|error| self.not_started("/init/error", Failure::start(&error)))?;
+        let mut api = Api::new(&self.address, background);
+        let Err(error) = serve(&handler, &mut api, self.sets_trace()).await;
+        Err(error)
     }
-}
 
-fn no_thread(source: io::Error) -> Error {
-    let request = "starting the thread for the Runtime API".to_owned();
-    Error::Connection { request, source }
-}
-
-async fn serve<T, H, W>(handler: &H, mut api: Api<W>) -> Result<(), Error>
-where
-    T: DeserializeOwned,
-    H: LambdaHandler<T>,
-    W: Transport,
-{
-    remember_panics();
-    loop {
-        let Invocation { context, event } = api.next().await?;
-        forget_panics();
-        let answer = catch_panic(answer(handler, &event, context.clone())).await;
-        let answer = answer.unwrap_or_else(|thrown| {
-            let failure = Failure::panic(&*thrown);
-            drop_thrown(thrown);
-            Err(failure)
-        });
-        match answer {
-            Ok(response) => api.respond(&context, response).await?,
-            Err(failure) => {
-                log(context.request_id(), format_args!("{failure}"));
-                api.fail(&context, &failure).await?;
-            }
+    /// What comes before the first invocation of a function that takes one at a time.
+    fn begin(&self) -> Result<(), Error> {
+        if let Some(concurrency) = self.concurrency.filter(|number| number.get() > 1) {
+            logs::error(
+                "",
+                format_args!(
+                    "{CONCURRENCY} is {concurrency}, but this function takes one invocation at a time: \
+                     it should call run_concurrent"
+                ),
+            );
         }
+        self.pass_snapshot()
     }
-}
 
-/// All that is the function's own, and may panic: its event, its handler, its response and how its errors display.
-async fn answer<T, H>(handler: &H, event: &[u8], context: Context) -> Result<Raw, Failure>
-where
-    T: DeserializeOwned,
-    H: LambdaHandler<T>,
-{
-    let event = serde_json::from_slice(event).map_err(Failure::unmarshal)?;
-    let response = handler.handle(event, context).await;
-    let response = response.map_err(Failure::handler)?;
-    response.into_response().map_err(Failure::marshal)
+    /// Whether the trace id goes into the environment: not where invocations share it.
+    pub(crate) fn sets_trace(&self) -> bool {
+        self.concurrency.is_none()
+    }
 }

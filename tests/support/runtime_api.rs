@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -18,6 +18,8 @@ pub enum Step {
     SendLater(Duration, Vec<u8>),
     /// Sends these bytes and closes the connection.
     SendAndClose(Vec<u8>),
+    /// Reads no body: sends these bytes and closes the connection.
+    RefuseBody(Vec<u8>),
 }
 
 /// A request that came in.
@@ -29,6 +31,8 @@ pub struct Received {
     pub line: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// What came after the last chunk.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Received {
@@ -49,6 +53,7 @@ impl Received {
 pub struct RuntimeApi {
     address: String,
     received: Arc<Mutex<Vec<Received>>>,
+    pieces: Arc<Mutex<mpsc::Receiver<Vec<u8>>>>,
     server: JoinHandle<()>,
 }
 
@@ -59,16 +64,23 @@ impl RuntimeApi {
         let received = Arc::default();
         let log = Arc::clone(&received);
         let script: Vec<Step> = script.into_iter().collect();
-        let server = thread::spawn(move || follow(listener, script, &log));
+        let (sender, pieces) = mpsc::channel();
+        let server = thread::spawn(move || follow(listener, script, &log, &sender));
         RuntimeApi {
             address,
             received,
+            pieces: Arc::new(Mutex::new(pieces)),
             server,
         }
     }
 
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Every chunk, as it comes in.
+    pub fn pieces(&self) -> Arc<Mutex<mpsc::Receiver<Vec<u8>>>> {
+        Arc::clone(&self.pieces)
     }
 
     /// All that came in, once the script is through.
@@ -78,7 +90,12 @@ impl RuntimeApi {
     }
 }
 
-fn follow(listener: TcpListener, script: Vec<Step>, log: &Mutex<Vec<Received>>) {
+fn follow(
+    listener: TcpListener,
+    script: Vec<Step>,
+    log: &Mutex<Vec<Received>>,
+    pieces: &mpsc::Sender<Vec<u8>>,
+) {
     let mut script = script.into_iter();
     let mut left = script.len();
     for connection in 0.. {
@@ -88,18 +105,24 @@ fn follow(listener: TcpListener, script: Vec<Step>, log: &Mutex<Vec<Received>>) 
         let (stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(stream);
         while left > 0 {
-            let Some(request) = read_request(&mut reader, connection) else {
+            let Some(mut request) = read_head(&mut reader, connection) else {
                 break;
             };
+            let step = script.next();
+            if !matches!(step, Some(Step::RefuseBody(_)))
+                && read_body(&mut reader, &mut request, pieces).is_none()
+            {
+                break;
+            }
             log.lock().unwrap().push(request);
             left -= 1;
-            match script.next() {
+            match step {
                 Some(Step::Send(bytes)) => send(reader.get_mut(), &bytes),
                 Some(Step::SendLater(pause, bytes)) => {
                     thread::sleep(pause);
                     send(reader.get_mut(), &bytes);
                 }
-                Some(Step::SendAndClose(bytes)) => {
+                Some(Step::SendAndClose(bytes) | Step::RefuseBody(bytes)) => {
                     send(reader.get_mut(), &bytes);
                     break;
                 }
@@ -114,7 +137,8 @@ fn send(stream: &mut TcpStream, bytes: &[u8]) {
     let _ = stream.write_all(bytes);
 }
 
-fn read_request(reader: &mut impl BufRead, connection: usize) -> Option<Received> {
+/// Lines up to an empty one.
+fn read_lines(reader: &mut impl BufRead) -> Option<Vec<String>> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -122,27 +146,57 @@ fn read_request(reader: &mut impl BufRead, connection: usize) -> Option<Received
             return None;
         }
         match line.trim_end() {
-            "" => break,
+            "" => return Some(lines),
             line => lines.push(line.to_owned()),
         }
     }
-    let line = lines.remove(0).trim_end_matches(" HTTP/1.1").to_owned();
-    let headers: Vec<(String, String)> = lines
-        .iter()
-        .filter_map(|line| line.split_once(": "))
+}
+
+fn headers(lines: &[String]) -> Vec<(String, String)> {
+    let pairs = lines.iter().filter_map(|line| line.split_once(": "));
+    pairs
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let mut request = Received {
+        .collect()
+}
+
+pub fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Received> {
+    let lines = read_lines(reader)?;
+    Some(Received {
         connection,
-        line,
-        headers,
+        line: lines[0].trim_end_matches(" HTTP/1.1").to_owned(),
+        headers: headers(&lines[1..]),
         body: Vec::new(),
-    };
-    let length = request
-        .header("Content-Length")
-        .map_or(0, |length| length.parse().unwrap());
-    reader.take(length).read_to_end(&mut request.body).ok()?;
-    Some(request)
+        trailers: Vec::new(),
+    })
+}
+
+pub fn read_body(
+    reader: &mut impl BufRead,
+    request: &mut Received,
+    pieces: &mpsc::Sender<Vec<u8>>,
+) -> Option<()> {
+    if request.header("Transfer-Encoding") != Some("chunked") {
+        let length = request
+            .header("Content-Length")
+            .map_or(0, |length| length.parse().unwrap());
+        reader.take(length).read_to_end(&mut request.body).ok()?;
+        return (request.body.len() as u64 == length).then_some(());
+    }
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let size = usize::from_str_radix(line.strip_suffix("\r\n")?, 16).expect("a size");
+        if size == 0 {
+            request.trailers = headers(&read_lines(reader)?);
+            return Some(());
+        }
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk).ok()?;
+        assert!(chunk.ends_with(b"\r\n"), "a chunk ends after its size");
+        chunk.truncate(size);
+        request.body.extend_from_slice(&chunk);
+        let _ = pieces.send(chunk);
+    }
 }
 
 /// An answer with a status and a body.

@@ -1,0 +1,56 @@
+//! What the Runtime API sends, byte by byte.
+
+/// Bytes of an event or a response that Lambda takes, which is 6 MiB and some.
+pub const LONGEST: usize = 6 * 1024 * 1024;
+
+pub const EVENT: &str = r#"{"name":"Zoë"}"#;
+
+/// The headers of an invocation beside its id.
+pub const USUAL: &str = "Lambda-Runtime-Deadline-Ms: 32503680000000\r\n\
+    Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:f\r\n\
+    Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700\r\n";
+
+/// An invocation with these headers, whole lines, and this event.
+pub fn invocation(headers: impl AsRef<[u8]>, event: impl AsRef<[u8]>) -> Vec<u8> {
+    let event = event.as_ref();
+    let length = format!("Content-Length: {}\r\n\r\n", event.len());
+    [
+        b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\n",
+        headers.as_ref(),
+        length.as_bytes(),
+        event,
+    ]
+    .concat()
+}
+
+/// An invocation with the usual headers and one more.
+pub fn with(header: impl AsRef<[u8]>) -> Vec<u8> {
+    invocation([USUAL.as_bytes(), header.as_ref(), b"\r\n"].concat(), EVENT)
+}
+
+/// An invocation as it usually is.
+pub fn usual() -> Vec<u8> {
+    invocation(USUAL, EVENT)
+}
+
+/// The head of an invocation with the usual headers and these.
+pub fn head(headers: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\n{USUAL}{headers}\r\n")
+        .into_bytes()
+}
+
+/// The head of an invocation in chunks, and these chunks.
+pub fn chunked(chunks: &str) -> Vec<u8> {
+    [head("Transfer-Encoding: chunked\r\n"), chunks.into()].concat()
+}
+
+/// An answer with a status, and an error in the Runtime API's words.
+pub fn refused(status: u16) -> Vec<u8> {
+    let body = r#"{"errorType":"Odd.Type","errorMessage":"these are the words"}"#;
+    let length = body.len();
+    format!("HTTP/1.1 {status} Odd\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+pub fn accepted() -> Vec<u8> {
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n".into()
+}

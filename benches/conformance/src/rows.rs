@@ -1,0 +1,790 @@
+//! What the Runtime API may do, row by row, and what a function has to do then.
+
+use std::{io, path::Path, time::Duration};
+
+use crate::{
+    bytes::{self, EVENT, LONGEST, USUAL},
+    session::{Happening, Request, Session},
+    story::{Reply, Script, Story},
+};
+
+use Reply::{Close, Later, Send, Slow};
+
+/// A row: what happens, what is expected, and how it is tried.
+pub struct Row {
+    pub what: &'static str,
+    pub expected: &'static str,
+    /// Only the suite's own function does what this needs.
+    pub own: bool,
+    attempt: Box<Attempt>,
+}
+
+type Attempt = dyn Fn(&Path, bool) -> io::Result<Outcome> + Sync;
+
+/// What a function did, in words, and whether that is right.
+pub struct Outcome {
+    pub happened: String,
+    pub right: bool,
+}
+
+impl Row {
+    /// `known` where the binary is the suite's own function, which returns its event.
+    pub fn attempt(&self, binary: &Path, known: bool) -> io::Result<Outcome> {
+        (self.attempt)(binary, known)
+    }
+}
+
+/// A row that plays a script. What of the story is wrong, if anything, is said by `judge`.
+fn row(
+    what: &'static str,
+    expected: &'static str,
+    script: Script,
+    judge: impl Fn(&Story, bool) -> Option<&'static str> + Sync + 'static,
+) -> Row {
+    Row {
+        what,
+        expected,
+        own: !script.mode.is_empty(),
+        attempt: Box::new(move |binary, known| {
+            let story = script.play(binary)?;
+            let wrong = judge(&story, known);
+            let happened = match wrong {
+                Some(wrong) if !wrong.is_empty() => format!("{story}; {wrong}"),
+                _ => story.to_string(),
+            };
+            let right = wrong.is_none();
+            Ok(Outcome { happened, right })
+        }),
+    }
+}
+
+/// Nothing is wrong but what can be seen in the story's own words.
+fn plain(right: bool) -> Option<&'static str> {
+    match right {
+        true => None,
+        false => Some(""),
+    }
+}
+
+/// The event comes back.
+fn echoes(what: &'static str, next: Reply) -> Row {
+    echo_of(what, next, EVENT)
+}
+
+fn echo_of(what: &'static str, next: Reply, event: impl Into<Vec<u8>>) -> Row {
+    let event = event.into();
+    row(
+        what,
+        "response, goes on",
+        Script::one(next),
+        move |story, known| responded_with(story, &event, known),
+    )
+}
+
+fn responded_with(story: &Story, event: &[u8], known: bool) -> Option<&'static str> {
+    if !known {
+        return plain(story.responded() || story.reported());
+    }
+    match story.answer() {
+        Some(answer) if story.responded() => {
+            (answer.body != event).then_some("the event is another")
+        }
+        _ => Some(""),
+    }
+}
+
+/// Whatever it is, it is answered.
+fn answered(what: &'static str, next: Reply) -> Row {
+    row(what, "an answer, goes on", Script::one(next), |story, _| {
+        plain(story.responded() || story.reported())
+    })
+}
+
+/// An error of this type is reported.
+fn reported(
+    what: &'static str,
+    expected: &'static str,
+    script: Script,
+    error_type: &'static str,
+) -> Row {
+    row(what, expected, script, move |story, _| {
+        if !story.reported() {
+            return Some("");
+        }
+        let report = story.report();
+        let header = story
+            .answer()
+            .and_then(|answer| answer.header("Lambda-Runtime-Function-Error-Type"));
+        if header.is_none_or(|header| !header.starts_with(error_type))
+            || report["errorType"].as_str() != header
+        {
+            return Some("another error type");
+        }
+        (!report["errorMessage"].is_string()).then_some("no errorMessage")
+    })
+}
+
+/// Nothing can be answered, and the program ends and says why.
+fn exits(what: &'static str, next: Reply) -> Row {
+    row(what, "exits 1, says why", Script::none(next), |story, _| {
+        if !story.exited() || !story.posts.is_empty() {
+            return Some("");
+        }
+        story.log.trim().is_empty().then_some("says nothing")
+    })
+}
+
+/// The program ends, with the Runtime API's words in its log.
+fn exits_with_words(what: &'static str, script: Script) -> Row {
+    row(
+        what,
+        "exits 1, with the server's words",
+        script,
+        |story, _| {
+            if !story.exited() {
+                return Some("");
+            }
+            (!story.log.contains("these are the words")).then_some("says nothing of it")
+        },
+    )
+}
+
+/// The one answer is lost, and the next event is taken.
+fn loses(what: &'static str, answer: Reply, words: &'static str) -> Row {
+    let script = Script::one(Send(bytes::usual())).answer(answer);
+    row(
+        what,
+        "one answer, goes on, says so",
+        script,
+        move |story, _| {
+            if !story.responded() {
+                return Some("");
+            }
+            let silent = story.log.trim().is_empty() || !story.log.contains(words);
+            silent.then_some("says nothing of it")
+        },
+    )
+}
+
+pub fn all() -> Vec<Row> {
+    let mut rows = events();
+    rows.extend(headers());
+    rows.extend(cuts());
+    rows.extend(refusals());
+    rows.extend(failures());
+    rows.extend(streams());
+    rows.extend(modes());
+    rows
+}
+
+fn events() -> Vec<Row> {
+    let long = format!("\"{}\"", "x".repeat(LONGEST));
+    let path = Script {
+        base: "/some/path",
+        ..Script::one(Send(bytes::usual()))
+    };
+    let whole = "2;a=b\r\n{\"\r\n0B\r\nname\":\"Zoë\r\n2\r\n\"}\r\n0\r\nT: t\r\n\r\n";
+    vec![
+        echoes("an event", Send(bytes::usual())),
+        Row {
+            what: "100 events",
+            expected: "100 responses, 1 connection",
+            own: false,
+            attempt: Box::new(|binary, _| many(binary)),
+        },
+        row(
+            "a path behind the address",
+            "kept in every request",
+            path,
+            |story, known| {
+                let kept = story
+                    .posts
+                    .iter()
+                    .all(|post| post.line.contains(" /some/path/2018-06-01/"));
+                match kept {
+                    true => responded_with(story, EVENT.as_bytes(), known),
+                    false => Some("the path is lost"),
+                }
+            },
+        ),
+        echoes(
+            "an event in chunks, with extensions and trailers",
+            Send(bytes::chunked(whole)),
+        ),
+        echoes("an event that comes byte by byte", Slow(1, bytes::usual())),
+        echoes(
+            "chunks that come byte by byte",
+            Slow(1, bytes::chunked(whole)),
+        ),
+        echoes(
+            "an event that lets itself be waited for",
+            Later(Duration::from_secs(4), bytes::usual()),
+        ),
+        echo_of(
+            "the longest event",
+            Send(bytes::invocation(USUAL, &long)),
+            long.clone(),
+        ),
+        echo_of("the longest event, in chunks", Send(in_chunks(&long)), long),
+        echoes(
+            "`103 Early Hints` first",
+            Send(
+                [
+                    b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(),
+                    bytes::usual(),
+                ]
+                .concat(),
+            ),
+        ),
+        reported(
+            "no bytes for an event",
+            "error `Runtime.UnmarshalError`, goes on",
+            Script::one(Send(bytes::invocation(USUAL, ""))),
+            "Runtime.UnmarshalError",
+        ),
+        reported(
+            "an event that is not JSON",
+            "error `Runtime.UnmarshalError`, goes on",
+            Script::one(Send(bytes::invocation(USUAL, "{"))),
+            "Runtime.UnmarshalError",
+        ),
+        reported(
+            "an event that is not UTF-8",
+            "error `Runtime.UnmarshalError`, goes on",
+            Script::one(Send(bytes::invocation(USUAL, b"\"\xff\xfe\""))),
+            "Runtime.UnmarshalError",
+        ),
+        answered(
+            "an event that nests 100 000 deep",
+            Send(bytes::invocation(USUAL, "[".repeat(100_000))),
+        ),
+    ]
+}
+
+fn many(binary: &Path) -> io::Result<Outcome> {
+    let script = Script {
+        asked: 101,
+        ..Script::one(Send(bytes::usual()))
+    };
+    let story = script.play(binary)?;
+    let (answers, connections) = (story.posts.len(), story.connections);
+    let plural = if connections == 1 { "" } else { "s" };
+    Ok(Outcome {
+        happened: format!("{answers} responses, {connections} connection{plural}"),
+        right: answers == 100 && connections == 1,
+    })
+}
+
+fn in_chunks(event: &str) -> Vec<u8> {
+    let mut bytes = bytes::chunked("");
+    for chunk in event.as_bytes().chunks(2048) {
+        bytes.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    }
+    bytes.extend(b"0\r\n\r\n");
+    bytes
+}
+
+fn headers() -> Vec<Row> {
+    let lower =
+        String::from_utf8_lossy(&bytes::usual()).replace("Lambda-Runtime-", "lambda-runtime-");
+    let id = Script::one(Send(bytes::with("Lambda-Runtime-Invocation-Id: i-7")));
+    let empty = USUAL
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, _)| format!("{name}: \r\n"));
+    let empty: String = empty.collect();
+    let extra = "Lambda-Runtime-Client-Context: \r\nLambda-Runtime-Cognito-Identity: \r\nLambda-Runtime-Aws-Tenant-Id: \r\n";
+    let deadline =
+        |value: &str| bytes::invocation(format!("Lambda-Runtime-Deadline-Ms: {value}\r\n"), EVENT);
+    let with = |header: &str| Send(bytes::with(header));
+    vec![
+        echoes("header names in small letters", Send(lower.into_bytes())),
+        row(
+            "Invocation-Id",
+            "comes back with the answer",
+            id,
+            |story, _| match story.answer() {
+                Some(answer) if answer.header("Lambda-Runtime-Invocation-Id") == Some("i-7") => {
+                    plain(story.goes_on)
+                }
+                Some(_) => Some("it does not come back"),
+                None => Some(""),
+            },
+        ),
+        echoes(
+            "a client context that nests",
+            with(r#"Lambda-Runtime-Client-Context: {"custom":{"a":1}}"#),
+        ),
+        echoes(
+            "a client context beyond ASCII",
+            with(r#"Lambda-Runtime-Client-Context: {"custom":{"a":"Zoë"}}"#),
+        ),
+        echoes(
+            "a client context that is not JSON",
+            with("Lambda-Runtime-Client-Context: {"),
+        ),
+        echoes(
+            "a client context that is not UTF-8",
+            Send(bytes::with(
+                b"Lambda-Runtime-Client-Context: {\"\xff\xfe\"}",
+            )),
+        ),
+        echoes(
+            "a client context of 100 kB",
+            with(&format!(
+                "Lambda-Runtime-Client-Context: {{\"custom\":{{\"a\":\"{}\"}}}}",
+                "x".repeat(100_000)
+            )),
+        ),
+        echoes(
+            "a Cognito identity that is not JSON",
+            with("Lambda-Runtime-Cognito-Identity: {"),
+        ),
+        echoes(
+            "a Cognito identity without its fields",
+            with("Lambda-Runtime-Cognito-Identity: {}"),
+        ),
+        echoes(
+            "a trace id that is not UTF-8",
+            Send(bytes::invocation(
+                b"Lambda-Runtime-Deadline-Ms: 1\r\nLambda-Runtime-Trace-Id: \xe4\r\n",
+                EVENT,
+            )),
+        ),
+        echoes(
+            "an ARN that is not UTF-8",
+            Send(bytes::invocation(
+                b"Lambda-Runtime-Deadline-Ms: 1\r\nLambda-Runtime-Invoked-Function-Arn: \xe4\r\n",
+                EVENT,
+            )),
+        ),
+        echoes(
+            "no header but the request id",
+            Send(bytes::invocation("", EVENT)),
+        ),
+        echoes(
+            "headers that are there and empty",
+            Send(bytes::invocation(empty + extra, EVENT)),
+        ),
+        echoes("a deadline that is no number", Send(deadline("tomorrow"))),
+        echoes("a deadline below zero", Send(deadline("-1"))),
+        echoes("a deadline of 30 digits", Send(deadline(&"9".repeat(30)))),
+        echoes(
+            "a deadline beyond the clock",
+            Send(deadline("18446744073709551615")),
+        ),
+        echoes("a header twice", with("Lambda-Runtime-Trace-Id: other")),
+        exits(
+            "no request id",
+            Send(format!("HTTP/1.1 200 OK\r\n{USUAL}Content-Length: 2\r\n\r\n{{}}").into_bytes()),
+        ),
+        exits(
+            "a request id that would change the path",
+            Send(
+                String::from_utf8_lossy(&bytes::usual())
+                    .replace("id-1", "../../init/error?")
+                    .into_bytes(),
+            ),
+        ),
+    ]
+}
+
+fn cuts() -> Vec<Row> {
+    let cut = |bytes: Vec<u8>| Close(bytes);
+    let head = bytes::head("");
+    let flood = [
+        b"HTTP/1.1 200 OK\r\n".to_vec(),
+        b"X: y\r\n".repeat(1_000_000),
+    ]
+    .concat();
+    vec![
+        Row {
+            what: "no Runtime API",
+            expected: "exits 1, says why",
+            own: false,
+            attempt: Box::new(|binary, _| alone(binary)),
+        },
+        exits("`next`: closed without a word", cut(Vec::new())),
+        exits(
+            "`next`: closed in the status line",
+            cut(b"HTTP/1.1 2".to_vec()),
+        ),
+        exits(
+            "`next`: closed in the head",
+            cut(head[..head.len() - 4].to_vec()),
+        ),
+        exits(
+            "`next`: closed in the body",
+            cut([bytes::head("Content-Length: 99\r\n"), b"{}".to_vec()].concat()),
+        ),
+        exits(
+            "`next`: closed inside a chunk",
+            cut(bytes::chunked("5\r\n{}")),
+        ),
+        exits(
+            "`next`: closed between chunks",
+            cut(bytes::chunked("2\r\n{}\r\n")),
+        ),
+        exits(
+            "`next`: closed before the last line",
+            cut(bytes::chunked("2\r\n{}\r\n0\r\n")),
+        ),
+        exits(
+            "`next`: a chunk longer than it says",
+            cut(bytes::chunked("2\r\n{}{}\r\n0\r\n\r\n")),
+        ),
+        exits(
+            "`next`: a chunk of no size",
+            cut(bytes::chunked("x\r\n{}\r\n0\r\n\r\n")),
+        ),
+        exits(
+            "`next`: a chunk of 2⁶⁴ bytes",
+            cut(bytes::chunked("10000000000000000\r\n{}\r\n0\r\n\r\n")),
+        ),
+        exits(
+            "`next`: two lengths",
+            cut([
+                bytes::head("Content-Length: 2\r\nContent-Length: 3\r\n"),
+                b"{} ".to_vec(),
+            ]
+            .concat()),
+        ),
+        exits(
+            "`next`: a length below zero",
+            cut([bytes::head("Content-Length: -1\r\n"), b"{}".to_vec()].concat()),
+        ),
+        exits(
+            "`next`: no HTTP",
+            cut(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()),
+        ),
+        exits("`next`: a head of 6 MB", cut(flood)),
+        row(
+            "closed while the handler works",
+            "response, goes on",
+            Script::one(Close(bytes::usual())).mode("slow"),
+            |story, known| responded_with(story, EVENT.as_bytes(), known),
+        ),
+        echoes(
+            "`Connection: close` with the event",
+            Close(bytes::with("Connection: close")),
+        ),
+        row(
+            "closed after an answer was taken",
+            "response, goes on",
+            Script::one(Send(bytes::usual())).answer(Close(bytes::accepted())),
+            |story, known| responded_with(story, EVENT.as_bytes(), known),
+        ),
+        loses(
+            "an answer is read, then closed without a word",
+            Close(Vec::new()),
+            "",
+        ),
+        loses(
+            "an answer is read, then closed in the status line",
+            Close(b"HTTP/1.1 2".to_vec()),
+            "",
+        ),
+    ]
+}
+
+fn alone(binary: &Path) -> io::Result<Outcome> {
+    let mut session = Session::alone(binary)?;
+    let mut story = Story::default();
+    match session.wait(Duration::from_secs(5)) {
+        Happening::Exit(status) => story.exit = Some(status),
+        _ => story.silent = true,
+    }
+    story.log = session.end();
+    let silent = story.log.trim().is_empty();
+    Ok(Outcome {
+        happened: format!("{story}{}", if silent { "; says nothing" } else { "" }),
+        right: story.exited() && !silent,
+    })
+}
+
+fn refusals() -> Vec<Row> {
+    let refused = |status| Send(bytes::refused(status));
+    let on_error = Script::one(Send(bytes::invocation(USUAL, "{"))).answer(refused(500));
+    vec![
+        exits_with_words("`next`: 403", Script::none(refused(403))),
+        exits_with_words("`next`: 404", Script::none(refused(404))),
+        exits_with_words("`next`: 500", Script::none(refused(500))),
+        exits_with_words("`next`: 503", Script::none(refused(503))),
+        exits(
+            "`next`: 204",
+            Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
+        ),
+        loses("the response: 400", refused(400), "these are the words"),
+        loses("the response: 403", refused(403), "these are the words"),
+        loses("the response: 410", refused(410), "these are the words"),
+        loses("the response: 413", refused(413), "these are the words"),
+        exits_with_words(
+            "the response: 500",
+            Script::one(Send(bytes::usual())).answer(refused(500)),
+        ),
+        exits_with_words("the error: 500", on_error),
+        row(
+            "the response: 202 without a length",
+            "response, goes on",
+            Script::one(Send(bytes::usual()))
+                .answer(Close(b"HTTP/1.1 202 Accepted\r\n\r\n{}".to_vec())),
+            |story, known| responded_with(story, EVENT.as_bytes(), known),
+        ),
+    ]
+}
+
+fn failures() -> Vec<Row> {
+    let script = |mode| Script::one(Send(bytes::usual())).mode(mode);
+    let message = |story: &Story| {
+        story.report()["errorMessage"]
+            .as_str()
+            .is_some_and(|text| text.contains("this went wrong"))
+    };
+    vec![
+        reported(
+            "the handler returns an error",
+            "error `Function.…`, goes on",
+            script("error"),
+            "Function.",
+        ),
+        row(
+            "its message",
+            "in the report and in the log",
+            script("error"),
+            move |story, _| match message(story) {
+                true => (!story.log.contains("this went wrong")).then_some("not in the log"),
+                false => Some("not in the report"),
+            },
+        ),
+        reported(
+            "the handler panics",
+            "error `Function.…`, goes on",
+            script("panic"),
+            "Function.",
+        ),
+        row(
+            "its message and place",
+            "in the report",
+            script("panic"),
+            move |story, _| match message(story) {
+                true => (!String::from_utf8_lossy(&story.posts[0].body)
+                    .contains("conformance.rs:"))
+                .then_some("no place"),
+                false => Some("no message"),
+            },
+        ),
+        reported(
+            "the response does not serialize",
+            "error `Runtime.MarshalError`, goes on",
+            script("marshal"),
+            "Runtime.MarshalError",
+        ),
+        row(
+            "an error message of 2 MB",
+            "a report below 1 MiB, goes on",
+            script("long error"),
+            |story, _| match story.answer() {
+                Some(answer) if story.reported() => {
+                    (answer.body.len() >= 1024 * 1024).then_some("longer than Lambda takes")
+                }
+                _ => Some(""),
+            },
+        ),
+        row(
+            "the start fails",
+            "`init/error`, exits 1",
+            Script::none(Send(bytes::usual())).mode("init"),
+            |story, _| {
+                let told = story
+                    .answer()
+                    .is_some_and(|post| post.is("/runtime/init/error"));
+                match story.exited() && story.asked == 0 {
+                    true => (!told).then_some("Lambda is not told"),
+                    false => Some(""),
+                }
+            },
+        ),
+    ]
+}
+
+fn streams() -> Vec<Row> {
+    let script = |mode| Script::one(Send(bytes::usual())).mode(mode);
+    let declares = |post: &Request, name: &str| {
+        let mut trailers = post
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case("Trailer"));
+        trailers.any(|(_, value)| value.to_lowercase().contains(&name.to_lowercase()))
+    };
+    vec![
+        row(
+            "a stream",
+            "chunks, mode `streaming`, trailers declared",
+            script("stream"),
+            move |story, _| {
+                let Some(post) = story.answer().filter(|_| story.responded()) else {
+                    return Some("");
+                };
+                let mode = post.header("Lambda-Runtime-Function-Response-Mode");
+                if mode != Some("streaming") || post.header("Transfer-Encoding") != Some("chunked")
+                {
+                    return Some("not as a stream");
+                }
+                if !declares(post, "Lambda-Runtime-Function-Error-Type")
+                    || !declares(post, "Lambda-Runtime-Function-Error-Body")
+                {
+                    return Some("trailers are not declared");
+                }
+                (!post.body.ends_with(b"one two")).then_some("another body")
+            },
+        ),
+        row(
+            "a stream that breaks",
+            "what came, then the error in trailers",
+            script("broken stream"),
+            |story, _| {
+                let Some(post) = story.answer().filter(|_| story.responded()) else {
+                    return Some("");
+                };
+                let [error_type, body] = ["Type", "Body"]
+                    .map(|part| post.trailer(&format!("Lambda-Runtime-Function-Error-{part}")));
+                if error_type.is_none() || body.is_none() {
+                    return Some("no trailers");
+                }
+                (!post.body.ends_with(b"one ")).then_some("more than the body")
+            },
+        ),
+        row(
+            "a stream for HTTP",
+            "status and cookies, eight NUL, the body",
+            script("http"),
+            |story, _| {
+                let Some(post) = story.answer().filter(|_| story.responded()) else {
+                    return Some("");
+                };
+                let media = post.header("Content-Type")
+                    == Some("application/vnd.awslambda.http-integration-response");
+                let start = post
+                    .body
+                    .windows(8)
+                    .position(|eight| eight == [0; 8])
+                    .unwrap_or_default();
+                let prelude: serde_json::Value =
+                    serde_json::from_slice(&post.body[..start]).unwrap_or_default();
+                let right = media
+                    && prelude["statusCode"] == 201
+                    && prelude["cookies"][0] == "a=b"
+                    && post.body[start..].ends_with(b"\0hello");
+                (!right).then_some("another form")
+            },
+        ),
+    ]
+}
+
+fn modes() -> Vec<Row> {
+    let trace = Script {
+        next: vec![
+            Send(bytes::usual()),
+            Send(bytes::invocation(
+                "Lambda-Runtime-Deadline-Ms: 1\r\n",
+                EVENT,
+            )),
+        ],
+        asked: 3,
+        ..Script::one(Send(Vec::new())).mode("trace")
+    };
+    let lost = Script {
+        environment: vec![("AWS_LAMBDA_MAX_CONCURRENCY", "4")],
+        ..Script::none(Close(Vec::new()))
+    };
+    vec![
+        row(
+            "`_X_AMZN_TRACE_ID`",
+            "set for one invocation, gone for the next",
+            trace,
+            |story, _| {
+                let bodies: Vec<&[u8]> = story.posts.iter().map(|post| &post.body[..]).collect();
+                match bodies[..] {
+                    [first, second] if first.starts_with(b"\"Root=1-") => {
+                        (second != b"null").then_some("it stays")
+                    }
+                    _ => Some("it is not set"),
+                }
+            },
+        ),
+        Row {
+            what: "four invocations at once",
+            expected: "four responses",
+            own: false,
+            attempt: Box::new(|binary, _| at_once(binary)),
+        },
+        row(
+            "four workers lose their connections",
+            "exits 1 after some tries",
+            lost,
+            |story, _| plain(story.exited()),
+        ),
+        Row {
+            what: "SnapStart",
+            expected: "`restore/next` before the first `next`",
+            own: false,
+            attempt: Box::new(|binary, _| snap_start(binary)),
+        },
+    ]
+}
+
+/// Four events are given out before one of them is answered.
+fn at_once(binary: &Path) -> io::Result<Outcome> {
+    let mut session = Session::start(binary, "", &[("AWS_LAMBDA_MAX_CONCURRENCY", "4")])?;
+    let mut asked = Vec::new();
+    while asked.len() < 4 {
+        match session.wait(Duration::from_secs(2)) {
+            Happening::Request(request) if request.is("/invocation/next") => asked.push(request),
+            _ => break,
+        }
+    }
+    for (number, request) in asked.iter_mut().enumerate() {
+        let bytes =
+            String::from_utf8_lossy(&bytes::usual()).replace("id-1", &format!("id-{number}"));
+        request.send(bytes.as_bytes());
+    }
+    let mut answered = 0;
+    while answered < asked.len() {
+        match session.wait(Duration::from_secs(2)) {
+            Happening::Request(mut request) if request.line.starts_with("POST ") => {
+                answered += 1;
+                request.send(&bytes::accepted());
+            }
+            Happening::Request(_) => {}
+            _ => break,
+        }
+    }
+    Ok(Outcome {
+        happened: format!("{} at once, {answered} answers", asked.len()),
+        right: answered == 4,
+    })
+}
+
+fn snap_start(binary: &Path) -> io::Result<Outcome> {
+    let environment = [("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")];
+    let mut session = Session::start(binary, "", &environment)?;
+    let mut calls = Vec::new();
+    while calls.len() < 2 {
+        match session.wait(Duration::from_secs(2)) {
+            Happening::Request(mut request) => {
+                request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                let mut parts = request.line.rsplit('/');
+                let (last, call) = (
+                    parts.next().unwrap_or_default(),
+                    parts.next().unwrap_or_default(),
+                );
+                calls.push(format!("`{call}/{last}`"));
+            }
+            _ => break,
+        }
+    }
+    Ok(Outcome {
+        right: calls == ["`restore/next`", "`invocation/next`"],
+        happened: calls.join(", "),
+    })
+}

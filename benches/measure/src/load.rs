@@ -1,0 +1,381 @@
+//! A Runtime API that costs next to nothing: it knows what comes, and sends what it has ready.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result,
+    process::{Running, cpu, peak, resident},
+};
+
+/// How long a function may take for a whole measurement.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the workers may take to ask for an invocation that does not come.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// A request id, whose last digits count.
+const ID: &str = "00000000-0000-4000-8000-000000000000";
+const COUNT: usize = 12;
+
+const NEXT: &[u8] = b"GET /2018-06-01/runtime/invocation/next ";
+const RESPONSE: &[u8] = b"POST /2018-06-01/runtime/invocation/";
+const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n\
+    Date: Tue, 24 Nov 2026 00:00:00 GMT\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
+
+/// What one run sends.
+#[derive(Clone)]
+pub struct Load {
+    workers: usize,
+    name: String,
+    /// Invocations before measuring, and measured.
+    warm_up: usize,
+    measured: usize,
+    /// Invocations between two looks at the function.
+    every: usize,
+}
+
+/// What one run has cost.
+pub struct Cost {
+    /// Seconds that an invocation took, all workers together.
+    pub wall: f64,
+    /// Seconds of all processors that the function took for an invocation.
+    pub cpu: f64,
+    /// KiB.
+    pub peak: f64,
+    /// Invocations that it takes at once.
+    pub workers: usize,
+}
+
+impl Load {
+    /// Short events to so many workers.
+    pub fn small(workers: usize) -> Self {
+        Load {
+            workers,
+            name: "Ada".into(),
+            warm_up: 500,
+            measured: 4000,
+            every: 4000,
+        }
+    }
+
+    /// The longest events and answers that Lambda takes, nearly.
+    pub fn long() -> Self {
+        Load {
+            workers: 1,
+            name: "x".repeat(6 * 1024 * 1024 - 100),
+            warm_up: 1,
+            measured: 4,
+            every: 4,
+        }
+    }
+
+    /// Short events, of which so many are measured, with a look after every `every`th.
+    pub fn many(measured: usize, every: usize) -> Self {
+        Load {
+            measured,
+            every,
+            ..Load::small(1)
+        }
+    }
+
+    /// Runs a function until it has had its events.
+    pub fn run(&self, binary: &Path) -> Result<Cost> {
+        let mut moments = Vec::new();
+        let (workers, peak) = self.watch(binary, |moment| moments.push(moment))?;
+        let [start, .., end] = &moments[..] else {
+            return Err("a load that is not looked at".into());
+        };
+        let measured = self.measured as f64;
+        Ok(Cost {
+            wall: (end.at - start.at).as_secs_f64() / measured,
+            cpu: (end.cpu - start.cpu) / measured,
+            peak,
+            workers,
+        })
+    }
+
+    /// Runs a function, and passes on every look at it: how many invocations it takes at once, and its peak memory in KiB.
+    pub fn watch(&self, binary: &Path, mut look: impl FnMut(Moment)) -> Result<(usize, f64)> {
+        let (listener, mut child) = spawn(binary, self.workers)?;
+        let (sender, moments) = mpsc::channel();
+        let server = Arc::new(Server {
+            next: self.next(),
+            answer: self.event().into_bytes(),
+            load: self.clone(),
+            pid: child.0.id(),
+            handed: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            seen: (0..self.warm_up + self.measured)
+                .map(|_| AtomicBool::new(false))
+                .collect(),
+        });
+        let shared = Arc::clone(&server);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                shared.connections.fetch_add(1, Ordering::Relaxed);
+                let (server, sender) = (Arc::clone(&shared), sender.clone());
+                thread::spawn(move || server.serve(stream, &sender));
+            }
+        });
+        for _ in 0..=self.measured / self.every {
+            look(wait(&moments, &mut child, binary)??);
+        }
+        // All workers come back for more.
+        let patience = Instant::now();
+        while server.waiting.load(Ordering::Relaxed) < self.workers && patience.elapsed() < LINGER {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok((server.waiting.load(Ordering::Relaxed), peak(child.0.id())?))
+    }
+
+    /// What goes to the function and comes back.
+    fn event(&self) -> String {
+        format!("{{\"firstName\":\"{}\"}}", self.name)
+    }
+
+    /// What `next` is answered with.
+    fn next(&self) -> Vec<u8> {
+        let event = self.event();
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+             Lambda-Runtime-Aws-Request-Id: {ID}\r\n\
+             Lambda-Runtime-Deadline-Ms: 32503680000000\r\n\
+             Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n\
+             Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1\r\n\
+             Date: Tue, 24 Nov 2026 00:00:00 GMT\r\nContent-Length: {}\r\n\r\n{event}",
+            event.len()
+        )
+        .into_bytes()
+    }
+}
+
+/// Seconds from before a function is started to its first request.
+pub fn start(binary: &Path) -> Result<f64> {
+    let before = Instant::now();
+    let (listener, mut child) = spawn(binary, 1)?;
+    let (sender, first) = mpsc::channel();
+    thread::spawn(move || {
+        let answer = listener.accept().and_then(|(mut stream, _)| {
+            let read = stream.read(&mut [0; 64])?;
+            Ok((Instant::now(), read, stream))
+        });
+        sender.send(answer)
+    });
+    let (after, read, stream) = wait(&first, &mut child, binary)??;
+    // Or it would have time to complain.
+    drop(child);
+    drop(stream);
+    if read == 0 {
+        return Err(format!("{} asked for nothing", binary.display()).into());
+    }
+    Ok((after - before).as_secs_f64())
+}
+
+fn spawn(binary: &Path, workers: usize) -> Result<(TcpListener, Running)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut command = Command::new(binary);
+    command
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command.env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string());
+    for (name, value) in [
+        ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_REGION", "us-east-1"),
+    ] {
+        command.env(name, value);
+    }
+    if workers > 1 {
+        command.env("AWS_LAMBDA_MAX_CONCURRENCY", workers.to_string());
+    }
+    let child = command
+        .spawn()
+        .map_err(|error| format!("{}: {error}", binary.display()))?;
+    Ok((listener, Running(child)))
+}
+
+/// What comes out of a channel, unless the child ends before.
+fn wait<T>(channel: &mpsc::Receiver<T>, child: &mut Running, binary: &Path) -> Result<T> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        match channel.recv_timeout(Duration::from_millis(100)) {
+            Ok(value) => return Ok(value),
+            Err(RecvTimeoutError::Timeout) => child.check(binary)?,
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Err(format!(
+        "{} did not do its part within {PATIENCE:?}",
+        binary.display()
+    )
+    .into())
+}
+
+/// When and after how much work of the function something was so.
+pub struct Moment {
+    pub at: Instant,
+    /// Seconds.
+    pub cpu: f64,
+    pub answered: usize,
+    pub connections: usize,
+    /// KiB that are resident.
+    pub resident: f64,
+}
+
+struct Server {
+    load: Load,
+    next: Vec<u8>,
+    answer: Vec<u8>,
+    pid: u32,
+    handed: AtomicUsize,
+    answered: AtomicUsize,
+    /// Requests for an invocation that are held, as there are no more.
+    waiting: AtomicUsize,
+    connections: AtomicUsize,
+    /// Which invocations were answered.
+    seen: Vec<AtomicBool>,
+}
+
+type Moments = Sender<io::Result<Moment>>;
+
+impl Server {
+    fn serve(&self, stream: TcpStream, moments: &Moments) {
+        match self.converse(stream, moments) {
+            // It was killed, or has no more to do.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+                ) => {}
+            Err(error) => drop(moments.send(Err(error))),
+            Ok(()) => {}
+        }
+    }
+
+    fn look(&self, answered: usize) -> io::Result<Moment> {
+        let at = Instant::now();
+        let text = |error: Box<dyn std::error::Error>| io::Error::other(error.to_string());
+        Ok(Moment {
+            at,
+            cpu: cpu(self.pid).map_err(text)?,
+            answered,
+            connections: self.connections.load(Ordering::Relaxed),
+            resident: resident(self.pid).map_err(text)?,
+        })
+    }
+
+    fn converse(&self, mut stream: TcpStream, moments: &Moments) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut next = self.next.clone();
+        let id = next
+            .windows(ID.len())
+            .position(|text| text == ID.as_bytes());
+        let count = id.unwrap_or_default() + ID.len() - COUNT..id.unwrap_or_default() + ID.len();
+        let last = self.load.warm_up + self.load.measured;
+        let mut buffer = vec![0; 64 * 1024];
+        // A client with a pool of connections may ask on one and answer on another.
+        loop {
+            let (head, end, body) = read(&mut stream, &mut buffer)?;
+            if buffer[..head].starts_with(NEXT) {
+                let number = self.handed.fetch_add(1, Ordering::Relaxed);
+                if number >= last {
+                    // As Lambda does between two invocations: it keeps silent.
+                    self.waiting.fetch_add(1, Ordering::Relaxed);
+                    stream.read_exact(&mut [0])?;
+                }
+                next[count.clone()].copy_from_slice(format!("{number:0COUNT$}").as_bytes());
+                stream.write_all(&next)?;
+                continue;
+            }
+            let number = response(&buffer[..head]).and_then(|number| self.seen.get(number));
+            match number.map(|seen| seen.swap(true, Ordering::Relaxed)) {
+                None => return Err(odd("neither next nor response", &buffer[..head])),
+                Some(true) => return Err(odd("a second answer", &buffer[..head])),
+                Some(false) => {}
+            }
+            if body.as_deref().unwrap_or(&buffer[head..end]) != self.answer {
+                return Err(odd(
+                    "not the answer that the function gives",
+                    &buffer[..head],
+                ));
+            }
+            let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
+            let measured = answered.checked_sub(self.load.warm_up);
+            if measured.is_some_and(|number| number % self.load.every == 0) {
+                let _ = moments.send(self.look(answered));
+            }
+            stream.write_all(ACCEPTED)?;
+        }
+    }
+}
+
+/// Which invocation this answers.
+fn response(head: &[u8]) -> Option<usize> {
+    let digits = &ID.as_bytes()[..ID.len() - COUNT];
+    let rest = head.strip_prefix(RESPONSE)?.strip_prefix(digits)?;
+    let (number, rest) = rest.split_at_checked(COUNT)?;
+    let number = str::from_utf8(number).ok()?.parse().ok()?;
+    rest.starts_with(b"/response ").then_some(number)
+}
+
+fn odd(what: &str, head: &[u8]) -> io::Error {
+    let head = String::from_utf8_lossy(head);
+    io::Error::new(ErrorKind::InvalidData, format!("{what}: {head}"))
+}
+
+/// Reads a request into `buffer`: where its head ends and its body ends, or the body where it does not fit in.
+fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, Option<Vec<u8>>)> {
+    let mut filled = 0;
+    let head = loop {
+        match stream.read(&mut buffer[filled..])? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            n => filled += n,
+        }
+        if let Some(at) = buffer[..filled]
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+        {
+            break at + 4;
+        }
+    };
+    let length = length(&buffer[..head]);
+    let end = head + length;
+    if end <= buffer.len() {
+        stream.read_exact(&mut buffer[filled..end.max(filled)])?;
+        return Ok((head, end, None));
+    }
+    let mut body = Vec::with_capacity(length);
+    body.extend(&buffer[head..filled]);
+    stream
+        .take((length - body.len()) as u64)
+        .read_to_end(&mut body)?;
+    Ok((head, head, Some(body)))
+}
+
+/// The Content-Length of a head, whose name may be in any case.
+fn length(head: &[u8]) -> usize {
+    const NAME: &[u8] = b"\r\ncontent-length:";
+    let found = head
+        .windows(NAME.len())
+        .position(|text| text.eq_ignore_ascii_case(NAME));
+    let digits = found.map_or(&[][..], |at| head[at + NAME.len()..].trim_ascii_start());
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
+}

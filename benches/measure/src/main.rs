@@ -1,0 +1,123 @@
+//! Measures the functions of this workspace.
+//!
+//! `bench` measures them against each other, in one run, each in turn: it prints a table in Markdown and writes it, with a
+//! picture, beside the zips. Its exit status says whether all could be measured; with `--check`, whether every target was
+//! met as well. `soak` gives one function very many events, and fails where one is lost or memory grows.
+
+mod build;
+mod load;
+mod picture;
+mod process;
+mod soak;
+mod table;
+
+use std::{env, error::Error, fs, path::Path, process::ExitCode};
+
+use build::Built;
+use load::Load;
+use table::{Figure, Report, Samples};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What is compared, in the order of the columns: the last one is what the others are measured by.
+const NAMES: [&str; 3] = ["ours", "bare", "official"];
+
+/// Rounds of which the medians are taken. One round is some seconds.
+const ROUNDS: usize = 25;
+
+/// Starts of each function in a round.
+const STARTS: usize = 4;
+
+const USAGE: &str = "expected one of, as scripts/bench and scripts/soak call it:
+  bench [--check] ROOT TOOLS OUT    measure the functions against each other
+  soak ROOT INVOCATIONS             give ours so many events";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["bench", "--check", root, tools, out] => bench(true, root, tools, Path::new(out)),
+        ["bench", root, tools, out] => bench(false, root, tools, Path::new(out)),
+        ["soak", root, invocations] => soak::soak(root, invocations),
+        _ => Err(USAGE.into()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
+    let mut samples = Samples::default();
+    let mut single = Vec::new();
+    let mut concurrent = Vec::new();
+    for name in NAMES {
+        let built = Built::from_nothing(root, name, &[])?;
+        samples.add(Figure::Compile, name, built.wall);
+        samples.add(Figure::CompileCpu, name, built.cpu);
+        samples.add(Figure::Crates, name, build::crates(root, name)? as f64);
+        samples.add(
+            Figure::Binary,
+            name,
+            fs::metadata(&built.binary)?.len() as f64,
+        );
+        samples.add(Figure::Zip, name, build::zip(root, tools, &built)? as f64);
+        single.push((name, built.binary));
+    }
+    for (name, binary) in &single {
+        let binary = match *name {
+            "bare" => binary.clone(),
+            _ => Built::with_features(root, name, &["concurrent"])?.binary,
+        };
+        concurrent.push((*name, binary));
+    }
+
+    for round in 0..ROUNDS {
+        eprint!("\rround {} of {ROUNDS} …", round + 1);
+        // Whoever comes first finds other caches than the others.
+        single.rotate_left(1);
+        concurrent.rotate_left(1);
+        for (name, binary) in [&single; STARTS].into_iter().flatten() {
+            samples.add(Figure::Start, name, load::start(binary)? * 1e3);
+        }
+        for (name, binary) in &single {
+            let small = Load::small(1).run(binary)?;
+            samples.add(Figure::Time, name, small.wall * 1e6);
+            samples.add(Figure::Cpu, name, small.cpu * 1e6);
+            samples.add(Figure::Memory, name, small.peak);
+            let long = Load::long().run(binary)?;
+            samples.add(Figure::LongMemory, name, long.peak);
+            samples.add(Figure::LongTime, name, long.wall * 1e3);
+        }
+        for (name, binary) in &concurrent {
+            let eight = Load::small(8).run(binary)?;
+            // One that takes no more than one invocation at once has no figure for eight.
+            if eight.workers == 8 {
+                samples.add(Figure::Time8, name, eight.wall * 1e6);
+                samples.add(Figure::Cpu8, name, eight.cpu * 1e6);
+                samples.add(Figure::Memory8, name, eight.peak);
+            }
+        }
+    }
+    eprintln!();
+
+    let report = Report::new(&samples);
+    let text = format!("{}\n{}", report.markdown(), build::machine(root)?);
+    println!("{text}");
+    fs::create_dir_all(out)?;
+    fs::write(out.join("bench.md"), text)?;
+    fs::write(out.join("bench.svg"), picture::draw(&report))?;
+    eprintln!("{0}/bench.md and {0}/bench.svg are written", out.display());
+
+    let missed = report.missed();
+    for line in &missed {
+        eprintln!("missed: {line}");
+    }
+    Ok(match check && !missed.is_empty() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}

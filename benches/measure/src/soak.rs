@@ -1,0 +1,60 @@
+//! Very many events for one function: memory stays flat, the connection is kept, none is lost.
+
+use std::process::ExitCode;
+
+use crate::{Result, build::Built, load::Load};
+
+/// Looks at the function on the way.
+const LOOKS: usize = 10;
+
+/// KiB by which memory may differ between the first look and the last, for what the kernel counts in lumps.
+const GROWTH: f64 = 64.0;
+
+pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {
+    let number: usize = match invocations.parse() {
+        Ok(number) if number >= LOOKS => number,
+        _ => {
+            let expected = format!("expected a number from {LOOKS} on");
+            return Err(format!("INVOCATIONS={invocations:?}: {expected}").into());
+        }
+    };
+    let every = number / LOOKS;
+    let number = every * LOOKS;
+    let binary = Built::with_features(root, "ours", &[])?.binary;
+
+    println!("| invocations | µs each | CPU µs each | resident, KiB | connections |");
+    println!("| --: | --: | --: | --: | --: |");
+    let mut moments = Vec::new();
+    let (_, peak) = Load::many(number, every).watch(&binary, |moment| {
+        if let Some(last) = moments.last() {
+            let last: &crate::load::Moment = last;
+            let each = |seconds: f64| seconds * 1e6 / every as f64;
+            println!(
+                "| {} | {:.1} | {:.1} | {:.0} | {} |",
+                moment.answered,
+                each((moment.at - last.at).as_secs_f64()),
+                each(moment.cpu - last.cpu),
+                moment.resident,
+                moment.connections,
+            );
+        }
+        moments.push(moment);
+    })?;
+    let [first, .., last] = &moments[..] else {
+        return Err("the function was not looked at".into());
+    };
+    let grown = last.resident - first.resident;
+    println!(
+        "\n{} events, each answered once; {} connection(s); memory {:.0} KiB after {}, {:.0} KiB at the end, {peak:.0} KiB at most",
+        last.answered, last.connections, first.resident, first.answered, last.resident,
+    );
+    if last.connections != 1 {
+        return Err(format!("expected 1 connection, saw {}", last.connections).into());
+    }
+    if grown > GROWTH {
+        return Err(
+            format!("memory has grown by {grown:.0} KiB; expected {GROWTH:.0} at most").into(),
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

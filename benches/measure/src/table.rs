@@ -1,0 +1,199 @@
+//! The figures, their targets, and the table of both.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use crate::NAMES;
+
+/// What is measured, in the order of the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    Zip,
+    Binary,
+    Crates,
+    Compile,
+    CompileCpu,
+    Start,
+    Time,
+    Cpu,
+    Memory,
+    LongTime,
+    LongMemory,
+    Time8,
+    Cpu8,
+    Memory8,
+}
+
+use Figure::*;
+
+const ALL: [Figure; 14] = [
+    Zip, Binary, Crates, Compile, CompileCpu, Start, Time, Cpu, Memory, LongTime, LongMemory,
+    Time8, Cpu8, Memory8,
+];
+
+/// How much more than the bare loop the runtime may take, in time and in CPU.
+const ABOVE_BARE: f64 = 1.15;
+
+impl Figure {
+    pub fn label(self) -> &'static str {
+        match self {
+            Zip => "zip, kB",
+            Binary => "binary, kB",
+            Crates => "crates in the tree",
+            Compile => "compile from nothing, s",
+            CompileCpu => "CPU to compile, s",
+            Start => "start to first `next`, ms",
+            Time => "time per invocation, µs",
+            Cpu => "CPU per invocation, µs",
+            Memory => "peak memory, small event, KiB",
+            LongTime => "time, 6 MB event and answer, ms",
+            LongMemory => "peak memory, 6 MB event and answer, KiB",
+            Time8 => "time per invocation, 8 workers, µs",
+            Cpu8 => "CPU per invocation, 8 workers, µs",
+            Memory8 => "peak memory, 8 workers, KiB",
+        }
+    }
+
+    /// The share of lambda_runtime's figure that ours may have, and the one that would be better.
+    pub fn targets(self) -> Option<[f64; 2]> {
+        Some(match self {
+            Zip => [0.5, 0.3],
+            Crates => [0.15, 0.1],
+            Compile => [0.35, 0.2],
+            Start => [0.7, 0.5],
+            Cpu | Cpu8 => [0.7, 0.5],
+            Time | Time8 => [0.8, 0.6],
+            Memory | Memory8 => [0.5, 0.4],
+            LongMemory => [0.6, 0.4],
+            Binary | CompileCpu | LongTime => return None,
+        })
+    }
+
+    /// What the runtime may take of the bare loop's figure.
+    fn above_bare(self) -> Option<f64> {
+        matches!(self, Time | Cpu | Time8 | Cpu8).then_some(ABOVE_BARE)
+    }
+
+    fn show(self, value: f64) -> String {
+        match self {
+            Zip | Binary => format!("{:.0}", value / 1000.0),
+            Crates | Memory | LongMemory | Memory8 => format!("{value:.0}"),
+            Start => format!("{value:.2}"),
+            _ => format!("{value:.1}"),
+        }
+    }
+}
+
+/// All that was measured.
+#[derive(Debug, Default)]
+pub struct Samples(BTreeMap<(Figure, &'static str), Vec<f64>>);
+
+impl Samples {
+    pub fn add(&mut self, figure: Figure, name: &'static str, value: f64) {
+        self.0.entry((figure, name)).or_default().push(value);
+    }
+
+    fn median(&self, figure: Figure, name: &'static str) -> Option<f64> {
+        let mut values = self.0.get(&(figure, name))?.clone();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        Some(match values.len() % 2 {
+            0 => (values[middle - 1] + values[middle]) / 2.0,
+            _ => values[middle],
+        })
+    }
+}
+
+/// One figure of all functions; `None` where a function has none.
+pub struct Row {
+    pub figure: Figure,
+    pub medians: [Option<f64>; NAMES.len()],
+}
+
+impl Row {
+    /// Ours as a share of lambda_runtime's.
+    pub fn ratio(&self) -> Option<f64> {
+        let [ours, _, official] = self.medians;
+        Some(ours? / official?)
+    }
+
+    fn above_bare(&self) -> Option<f64> {
+        let [ours, bare, _] = self.medians;
+        Some(ours? / bare?)
+    }
+}
+
+pub struct Report {
+    pub rows: Vec<Row>,
+}
+
+impl Report {
+    pub fn new(samples: &Samples) -> Self {
+        let rows = ALL.iter().map(|&figure| Row {
+            figure,
+            medians: NAMES.map(|name| samples.median(figure, name)),
+        });
+        Report {
+            rows: rows.collect(),
+        }
+    }
+
+    pub fn markdown(&self) -> String {
+        let mut text = "| | ours | bare loop | lambda_runtime | ratio | at most | stretch | to bare | at most |\n\
+                        | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n"
+            .to_owned();
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+        for row in &self.rows {
+            let [ours, bare, official] = row
+                .medians
+                .map(|value| or_dash(value.map(|value| row.figure.show(value))));
+            let ratio = or_dash(row.ratio().map(|ratio| format!("{ratio:.2}")));
+            let to_bare = or_dash(row.above_bare().map(|ratio| format!("{ratio:.2}")));
+            let [most, stretch] = match row.figure.targets() {
+                Some([most, stretch]) => [mark(most, row.ratio()), mark(stretch, row.ratio())],
+                None => Default::default(),
+            };
+            let limit = row.figure.above_bare();
+            let limit = limit.map_or(String::new(), |limit| mark(limit, row.above_bare()));
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "| {} | {ours} | {bare} | {official} | {ratio} | {most} | {stretch} | {to_bare} | {limit} |",
+                row.figure.label()
+            );
+        }
+        text
+    }
+
+    /// A line for each target that was not met or has no figure.
+    pub fn missed(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for row in &self.rows {
+            let targets = row
+                .figure
+                .targets()
+                .map(|[most, _]| (most, row.ratio(), "lambda_runtime's"));
+            let bare = row
+                .figure
+                .above_bare()
+                .map(|most| (most, row.above_bare(), "the bare loop's"));
+            for (most, ratio, of) in targets.into_iter().chain(bare) {
+                let label = row.figure.label();
+                match ratio {
+                    Some(ratio) if ratio <= most => {}
+                    Some(ratio) => {
+                        lines.push(format!("{label}: {ratio:.2} of {of}; at most {most}"))
+                    }
+                    None => lines.push(format!("{label}: no figure; at most {most} of {of}")),
+                }
+            }
+        }
+        lines
+    }
+}
+
+fn mark(target: f64, ratio: Option<f64>) -> String {
+    match ratio {
+        Some(ratio) if ratio <= target => format!("{target} ✓"),
+        _ => format!("{target} ✗"),
+    }
+}

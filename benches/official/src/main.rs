@@ -1,0 +1,16 @@
+//! The function, with lambda_runtime: the example in the documentation of its `run`.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    #[cfg(not(feature = "concurrent"))]
+    return lambda_runtime::run(service_fn(echo)).await;
+    #[cfg(feature = "concurrent")]
+    return lambda_runtime::run_concurrent(service_fn(echo)).await;
+}
+
+async fn echo(event: LambdaEvent<Value>) -> Result<Value, Error> {
+    Ok(event.payload)
+}

@@ -1,0 +1,172 @@
+//! Where the Runtime API is.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+};
+
+use crate::{Error, request::Call};
+
+/// The versions of the APIs that this crate speaks, as they stand in paths.
+const RUNTIME: &str = "/2018-06-01/runtime";
+#[cfg(feature = "shutdown")]
+const EXTENSION: &str = "/2020-01-01/extension";
+
+/// `host:port`, and a path where an emulator has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    host: Host,
+    port: u16,
+    /// `host:port` as it was given.
+    pub authority: String,
+    /// What stands before the paths of the AWS APIs: empty, or `/` and something.
+    pub path: String,
+}
+
+/// Lambda gives an IP address. To look up a name takes much code, which not every function shall hold.
+#[derive(Clone, Debug, PartialEq)]
+enum Host {
+    Ip(IpAddr),
+    #[cfg(feature = "dns")]
+    Name(String),
+}
+
+impl Host {
+    fn parse(host: &str) -> Result<Self, &'static str> {
+        if host.is_empty() {
+            return Err("the host is missing");
+        }
+        if host == "localhost" {
+            return Ok(Host::Ip(Ipv4Addr::LOCALHOST.into()));
+        }
+        match host.trim_matches(['[', ']']).parse() {
+            Ok(ip) => Ok(Host::Ip(ip)),
+            #[cfg(feature = "dns")]
+            Err(_) => Ok(Host::Name(host.to_owned())),
+            #[cfg(not(feature = "dns"))]
+            Err(_) => Err("the host is a name, which only the feature dns of lambda-musl looks up"),
+        }
+    }
+}
+
+impl Address {
+    pub fn parse(address: &str) -> Result<Self, Error> {
+        let invalid = |reason| Error::Address {
+            address: address.to_owned(),
+            reason,
+        };
+        if address.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(invalid("there is white space in it"));
+        }
+        let given = address.strip_prefix("http://").unwrap_or(address);
+        let (authority, path) = given.split_once('/').unwrap_or((given, ""));
+        let (host, port) = match authority.rsplit_once(':') {
+            // The colons of an IPv6 address without a port are inside its brackets.
+            Some((host, port)) if !port.ends_with(']') => {
+                let port = port
+                    .parse()
+                    .map_err(|_| invalid("the port is no number below 65536"))?;
+                (host, port)
+            }
+            _ => (authority, 80),
+        };
+        let path = path.trim_end_matches('/');
+        let slash = if path.is_empty() { "" } else { "/" };
+        Ok(Address {
+            host: Host::parse(host).map_err(invalid)?,
+            port,
+            authority: authority.to_owned(),
+            path: format!("{slash}{path}"),
+        })
+    }
+
+    pub fn connect(&self) -> io::Result<TcpStream> {
+        match &self.host {
+            Host::Ip(ip) => TcpStream::connect(SocketAddr::new(*ip, self.port)),
+            #[cfg(feature = "dns")]
+            Host::Name(name) => TcpStream::connect((name.as_str(), self.port)),
+        }
+    }
+
+    /// A call of the Runtime API; the path begins with a slash.
+    pub fn runtime<'a>(&'a self, method: &'static str, path: [&'a str; 3]) -> Call<'a> {
+        Call {
+            method,
+            address: self,
+            api: RUNTIME,
+            path,
+        }
+    }
+
+    /// A call of the Extensions API; the path begins with a slash.
+    #[cfg(feature = "shutdown")]
+    pub fn extension(&self, method: &'static str, path: &'static str) -> Call<'_> {
+        Call {
+            method,
+            address: self,
+            api: EXTENSION,
+            path: [path, "", ""],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_a_port_and_perhaps_a_path() {
+        for (address, host, port, path) in [
+            ("127.0.0.1", "127.0.0.1", 80, ""),
+            ("127.0.0.1:9001", "127.0.0.1", 9001, ""),
+            ("[::1]:9001", "::1", 9001, ""),
+            ("[::1]", "::1", 80, ""),
+            ("localhost:1/a/b", "127.0.0.1", 1, "/a/b"),
+            ("10.0.0.1:1/", "10.0.0.1", 1, ""),
+            ("http://10.0.0.1:1/a", "10.0.0.1", 1, "/a"),
+        ] {
+            let parsed = Address::parse(address).unwrap();
+            let host = Host::Ip(host.parse().unwrap());
+            assert_eq!((parsed.host.clone(), parsed.port), (host, port));
+            assert_eq!(
+                parsed.runtime("GET", ["/x", "/", "y"]).to_string(),
+                format!(
+                    "GET http://{}{path}/2018-06-01/runtime/x/y",
+                    parsed.authority
+                ),
+            );
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "dns")]
+    fn a_host_may_be_a_name() {
+        let parsed = Address::parse("runtime.api:9001").unwrap();
+        assert_eq!(parsed.host, Host::Name("runtime.api".into()));
+    }
+
+    #[test]
+    #[cfg(not(feature = "dns"))]
+    fn a_host_that_is_a_name_is_an_error_that_names_the_feature() {
+        let error = Address::parse("runtime.api:9001").unwrap_err();
+        assert!(error.to_string().contains("the feature dns"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_named_with_the_reason() {
+        for address in [
+            "",
+            ":9001",
+            "http://",
+            "1.2.3.4:",
+            "1.2.3.4:99999",
+            "1.2.3.4:http",
+            "a b:1",
+            "h:1/\r\n",
+        ] {
+            let error = Address::parse(address).unwrap_err().to_string();
+            assert!(error.contains(&format!("{address:?}")), "{error}");
+            assert!(error.contains("expected host:port"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a function does before its first invocation.
+
+use crate::{
+    Error, IntoFailure, Runtime, abort,
+    api::Api,
+    connection::Connection,
+    executor::{block_on, guard},
+    failure::Failure,
+    logs, panics,
+};
+
+/// Does what a function needs before its first invocation; where that fails or panics, Lambda is told why ([initialization
+/// error]), and the error is returned for `main` to end with.
+///
+/// ```no_run
+/// use lambda_musl::{Context, init, run};
+///
+/// fn main() -> Result<(), lambda_musl::Error> {
+///     let table = init(|| std::env::var("TABLE"))?;
+///     run(async |key: String, _: Context| Ok::<_, String>(format!("{table}/{key}")))
+/// }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Init`], when `init` fails or panics; see there.
+///
+/// [initialization error]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror
+pub fn init<V, E>(init: impl FnOnce() -> Result<V, E>) -> Result<V, Error>
+where
+    E: IntoFailure,
+{
+    block_on(init_async(async { init() }))
+}
+
+/// The same as [`init`], for a `main` that is async.
+///
+/// ```no_run
+/// # async fn connect() -> Result<u32, std::io::Error> { Ok(1) }
+/// # async fn main_() -> Result<(), lambda_musl::Error> {
+/// use lambda_musl::{Context, init_async, process};
+///
+/// let database = init_async(connect()).await?;
+/// process(async |n: u32, _: Context| Ok::<_, String>(n + database)).await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`init`].
+pub async fn init_async<V, E>(init: impl Future<Output = Result<V, E>>) -> Result<V, Error>
+where
+    E: IntoFailure,
+{
+    Runtime::from_env()?.init(init).await
+}
+
+impl Runtime {
+    /// As [`init_async`].
+    ///
+    /// # Errors
+    ///
+    /// As [`init`].
+    pub async fn init<V, E>(&self, init: impl Future<Output = Result<V, E>>) -> Result<V, Error>
+    where
+        E: IntoFailure,
+    {
+        panics::remember();
+        let _watch = abort::watch(&self.address, Err("/init/error"));
+        let result = guard(async { init.await.map_err(IntoFailure::into_failure) }).await;
+        match result {
+            Ok(value) => Ok(value),
+            Err(failure) => Err(self.not_started("/init/error", failure)),
+        }
+    }
+
+    /// Tells Lambda why the function does not start. On this thread: there is nothing else left to do.
+    pub(crate) fn not_started(&self, call: &str, failure: Failure) -> Error {
+        logs::failure("", &failure);
+        let mut api = Api::new(&self.address, Connection::new(&self.address));
+        match block_on(api.fail_outside(call, &failure)) {
+            Ok(()) => Error::Init {
+                error_type: failure.error_type.into_owned(),
+                message: failure.message,
+            },
+            Err(error) => error,
+        }
+    }
+}

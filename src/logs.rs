@@ -1,0 +1,166 @@
+//! Lines for the log of the function, as [`AWS_LAMBDA_LOG_FORMAT`][format] wants them.
+//!
+//! [format]: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
+
+use std::{
+    env,
+    fmt::Arguments,
+    io::{self, Write},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{failure::Failure, head, report};
+
+/// A line that is being made. In JSON, Lambda filters by `timestamp` and `level`.
+pub(crate) struct Line {
+    json: bool,
+    bytes: Vec<u8>,
+}
+
+impl Line {
+    pub fn new(json: bool, level: &str, request_id: &str) -> Self {
+        let mut line = Line {
+            json,
+            bytes: Vec::with_capacity(256),
+        };
+        if json {
+            let now = SystemTime::now();
+            let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+            line.bytes.push(b'{');
+            line.pair("timestamp", &rfc3339(now));
+            line.pair("level", level);
+            if !request_id.is_empty() {
+                line.pair("requestId", request_id);
+            }
+        } else if request_id.is_empty() {
+            line.bytes.extend(format!("{level} ").bytes());
+        } else {
+            let start = format!("{level} RequestId: {request_id} ");
+            line.bytes.extend(start.bytes());
+        }
+        line
+    }
+
+    fn key(&mut self, key: &str) {
+        if self.bytes.len() > 1 {
+            self.bytes.push(b',');
+        }
+        report::text(&mut self.bytes, key);
+        self.bytes.push(b':');
+    }
+
+    /// One more value; JSON only.
+    pub fn pair(&mut self, key: &str, value: &str) {
+        if self.json {
+            self.key(key);
+            report::text(&mut self.bytes, value);
+        }
+    }
+
+    /// The message, and the end of the line, which goes out in one piece. A log that cannot be written is no reason to
+    /// stop.
+    pub fn write(mut self, message: Arguments<'_>) {
+        if self.json {
+            self.pair("message", &message.to_string());
+            self.bytes.push(b'}');
+        } else {
+            let _ = self.bytes.write_fmt(message);
+        }
+        self.bytes.push(b'\n');
+        let _ = io::stderr().write_all(&self.bytes);
+    }
+}
+
+/// Whether the function's log is one of JSON lines.
+pub(crate) fn is_json() -> bool {
+    env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| head::same(&format, "JSON"))
+}
+
+/// What the runtime itself has to say.
+pub(crate) fn error(request_id: &str, message: Arguments<'_>) {
+    Line::new(is_json(), "ERROR", request_id).write(message);
+}
+
+/// An invocation that failed.
+pub(crate) fn failure(request_id: &str, failure: &Failure) {
+    let mut line = Line::new(is_json(), "ERROR", request_id);
+    let Failure {
+        error_type,
+        message,
+        stack,
+        ..
+    } = failure;
+    line.pair("errorType", error_type);
+    line.pair("errorMessage", message);
+    if line.json {
+        line.key("stackTrace");
+        report::texts(&mut line.bytes, stack);
+        return line.write(format_args!("{error_type}: {message}"));
+    }
+    // Quoted, so that one failure is one line of the log.
+    let error_type = error_type.escape_debug();
+    let stack = stack.iter().map(|at| format!(" at {}", at.escape_debug()));
+    let stack: String = stack.collect();
+    line.write(format_args!("{error_type}: {message:?}{stack}"));
+}
+
+/// A time since 1970 as RFC 3339 has it, in UTC, to the millisecond.
+fn rfc3339(since: Duration) -> String {
+    let seconds = since.as_secs();
+    let (days, rest) = (seconds / 86400, seconds % 86400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    let millis = since.subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// The Gregorian date that lies `days` after the first of January 1970.
+fn date(mut days: u64) -> (u64, u64, u64) {
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    // 400 years have 146097 days; that leaves at most so many years to count.
+    let mut year = 1970 + days / 146_097 * 400;
+    days %= 146_097;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_rfc_3339_has_it() {
+        // `date --utc --date=@… --iso-8601=seconds` prints the same.
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.007Z"),
+            (68_169_599, "1972-02-28T23:59:59.007Z"),
+            (68_169_600, "1972-02-29T00:00:00.007Z"),
+            (951_782_400, "2000-02-29T00:00:00.007Z"),
+            (1_735_689_599, "2024-12-31T23:59:59.007Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.007Z"),
+            (253_402_300_799, "9999-12-31T23:59:59.007Z"),
+        ] {
+            let since = Duration::new(seconds, 7_999_999);
+            assert_eq!(rfc3339(since), text);
+        }
+    }
+
+    #[test]
+    fn the_last_time_that_there_is_does_not_panic() {
+        rfc3339(Duration::MAX);
+    }
+}

@@ -1,0 +1,204 @@
+//! A failure as the Runtime API wants it: the body of an error call, and the cause for AWS X-Ray.
+
+use crate::{base64, failure::Failure};
+
+/// The headers, or trailers, that hold an error.
+pub(crate) const ERROR_TYPE: &str = "Lambda-Runtime-Function-Error-Type";
+pub(crate) const ERROR_BODY: &str = "Lambda-Runtime-Function-Error-Body";
+
+/// Bytes of a report in a trailer, before base64: Go's HTTP server, on which AWS's emulator stands, refuses trailers of
+/// more than 4096 bytes.
+const MAX_TRAILED: usize = 2600;
+
+/// Bytes of the header with the cause for X-Ray: the Runtime API drops a longer one.
+const MAX_CAUSE: usize = 64 * 1024;
+
+/// The body of the [invocation error] call.
+///
+/// [invocation error]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-invokeerror
+pub(crate) fn body(failure: &Failure) -> Vec<u8> {
+    write_body(&failure.error_type, &failure.message, &failure.stack)
+}
+
+fn write_body(error_type: &str, message: &str, stack: &[String]) -> Vec<u8> {
+    let mut json = Vec::with_capacity(message.len() + 128);
+    json.extend(b"{\"errorType\":");
+    text(&mut json, error_type);
+    json.extend(b",\"errorMessage\":");
+    text(&mut json, message);
+    json.extend(b",\"stackTrace\":");
+    texts(&mut json, stack);
+    json.push(b'}');
+    json
+}
+
+/// The trailers of a response that failed on its way, each with its end.
+pub(crate) fn trailers(failure: &Failure) -> Vec<u8> {
+    let mut report = body(failure);
+    for limit in [1024, 200] {
+        if report.len() > MAX_TRAILED {
+            let message = &failure.message[..failure.message.floor_char_boundary(limit)];
+            report = write_body(&failure.error_type, message, &[]);
+        }
+    }
+    let error_type = failure.error_type.replace(char::is_control, " ");
+    format!(
+        "{ERROR_TYPE}: {error_type}\r\n{ERROR_BODY}: {}\r\n",
+        base64::encode(&report)
+    )
+    .into_bytes()
+}
+
+/// The value of `Lambda-Runtime-Function-XRay-Error-Cause`: one line of JSON in ASCII.
+pub(crate) fn xray_cause(failure: &Failure) -> String {
+    let whole = cause(failure, usize::MAX);
+    if whole.len() <= MAX_CAUSE {
+        return whole;
+    }
+    // Every byte of a text may take six, and there are at most 34 texts.
+    cause(failure, MAX_CAUSE / 6 / 40)
+}
+
+fn cause(failure: &Failure, max: usize) -> String {
+    let short = |text: &'_ str| text[..text.floor_char_boundary(max)].to_owned();
+    let mut json = b"{\"working_directory\":".to_vec();
+    let directory = std::env::current_dir().unwrap_or_default();
+    text(&mut json, &short(&directory.to_string_lossy()));
+    json.extend(b",\"exceptions\":[");
+    let first = (failure.error_type.as_ref(), failure.message.as_str());
+    // The stack of a panic is a place; that of an error is its sources.
+    let sources: &[String] = match failure.place {
+        Some(_) => &[],
+        None => &failure.stack,
+    };
+    let sources = sources.iter().map(|line| ("Function.Error", line.as_str()));
+    list(
+        &mut json,
+        std::iter::once(first).chain(sources),
+        |json, (kind, message)| {
+            json.extend(b"{\"type\":");
+            text(json, &short(kind));
+            json.extend(b",\"message\":");
+            text(json, &short(message));
+            json.extend(b",\"stack\":[");
+            list(json, &failure.place, |json, place| {
+                json.extend(b"{\"path\":");
+                text(json, &short(&place.file));
+                json.extend(format!(",\"line\":{},\"label\":\"panic\"}}", place.line).bytes());
+            });
+            json.extend(b"]}");
+        },
+    );
+    json.extend(b"],\"paths\":[");
+    list(&mut json, &failure.place, |json, place| {
+        text(json, &short(&place.file))
+    });
+    json.extend(b"]}");
+    ascii(&String::from_utf8_lossy(&json))
+}
+
+/// Writes `items` with commas between them.
+pub(crate) fn list<T>(
+    json: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        write(json, item);
+    }
+}
+
+/// Writes a text as JSON.
+pub(crate) fn text(json: &mut Vec<u8>, text: &str) {
+    // A text always serializes, and memory takes all.
+    let _ = serde_json::to_writer(json, text);
+}
+
+/// Writes a list of texts as JSON.
+pub(crate) fn texts(json: &mut Vec<u8>, lines: &[String]) {
+    json.push(b'[');
+    list(json, lines, |json, line| text(json, line));
+    json.push(b']');
+}
+
+/// JSON without a character that a header cannot hold: outside of ASCII there are but texts, where all can be escaped.
+fn ascii(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            ' '..='~' => line.push(character),
+            _ => character
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| line.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::IntoFailure;
+    use serde_json::{Value, json};
+
+    fn parsed(failure: &Failure) -> Value {
+        serde_json::from_slice(&body(failure)).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_what_the_runtime_api_documents() {
+        let report = parsed(&"no such user".into_failure());
+        assert_eq!(
+            report,
+            json!({"errorType": "Function.Error", "errorMessage": "no such user", "stackTrace": []})
+        );
+    }
+
+    #[test]
+    fn the_longest_report_stays_below_one_mebibyte_however_it_is_escaped() {
+        let long = "\u{1}".repeat(2 * 1024 * 1024);
+        let mut failure = Failure::new(long.clone(), long.clone());
+        for _ in 0..100 {
+            failure = Failure::new(long.clone(), Wrapper(long.clone(), failure));
+        }
+        assert!(body(&failure).len() < 1024 * 1024);
+        parsed(&failure);
+        assert!(trailers(&failure).len() < 4000);
+        let cause = xray_cause(&failure);
+        assert!(cause.len() <= MAX_CAUSE, "{}", cause.len());
+        serde_json::from_str::<Value>(&cause).unwrap();
+    }
+
+    #[derive(Debug)]
+    struct Wrapper(String, Failure);
+
+    impl std::fmt::Display for Wrapper {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl std::error::Error for Wrapper {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.1)
+        }
+    }
+
+    #[test]
+    fn a_cause_is_one_line_of_ascii_that_says_all() {
+        let failure = Failure::new("Function.Odd", "Zoë\n\u{7f}🦀");
+        let cause = xray_cause(&failure);
+        assert!(cause.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        let cause: Value = serde_json::from_str(&cause).unwrap();
+        assert_eq!(
+            cause["exceptions"],
+            json!([{"type": "Function.Odd", "message": "Zoë\n\u{7f}🦀", "stack": []}])
+        );
+        assert!(cause["working_directory"].is_string());
+        assert_eq!(cause["paths"], json!([]));
+    }
+}

@@ -1,0 +1,66 @@
+//! The loop.
+
+use std::convert::Infallible;
+
+use crate::{
+    Context, Error, FromEvent, IntoFailure, IntoResponse, LambdaHandler, Raw,
+    api::{Api, Invocation},
+    current,
+    executor::guard,
+    failure::Failure,
+    logs, panics,
+    stream::{Answer, Body},
+    trace,
+    transport::Transport,
+};
+
+/// Takes one invocation after the other, and gives each its one answer, until the Runtime API fails.
+///
+/// `traced` says whether the trace id goes into the environment.
+pub(crate) async fn serve<T, H, W>(
+    handler: &H,
+    api: &mut Api<W>,
+    traced: bool,
+) -> Result<Infallible, Error>
+where
+    T: FromEvent,
+    H: LambdaHandler<T>,
+    W: Transport,
+{
+    panics::remember();
+    loop {
+        let Invocation { context, event } = api.next().await?;
+        if traced {
+            trace::set(context.trace_id());
+        }
+        let watch = api.watch(&context);
+        let answer = current::with(&context, guard(answer(handler, event, context.clone()))).await;
+        drop(watch);
+        match answer {
+            Ok(Answer::Whole(response)) => api.respond(&context, response).await?,
+            Ok(Answer::Stream(start, body)) => api.stream(&context, start, body).await?,
+            Err(failure) => {
+                logs::failure(context.request_id(), &failure);
+                api.fail(&context, &failure).await?;
+            }
+        }
+    }
+}
+
+/// All that is the function's own, and may panic: its event, its handler, its response and how its errors display.
+async fn answer<T, H>(
+    handler: &H,
+    event: Raw,
+    context: Context,
+) -> Result<Answer<impl Body>, Failure>
+where
+    T: FromEvent,
+    H: LambdaHandler<T>,
+{
+    let event = T::from_event(event).map_err(|error| Failure::unmarshal(&error))?;
+    let response = handler.handle(event, context).await;
+    let response = response.map_err(IntoFailure::into_failure)?;
+    response
+        .into_answer()
+        .map_err(|error| Failure::marshal(&error))
+}

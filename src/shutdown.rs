@@ -1,0 +1,85 @@
+//! A hook for the end of the execution environment.
+
+use std::{io, process, thread};
+
+use signal_hook::{consts::SIGTERM, iterator::Signals};
+
+use crate::{Error, Runtime, api, connection::Connection, failure::Failure, logs, request::Head};
+
+/// The header that names an extension to Lambda.
+const IDENTIFIER: &str = "Lambda-Extension-Identifier";
+
+/// Runs `hook` on a thread of its own when Lambda shuts the execution environment down, and ends the program. With the
+/// feature `shutdown`.
+///
+/// To be called before [`run`](crate::run). Lambda sends SIGTERM only where an extension is registered, so this registers
+/// an internal one, for no events ([Extensions API]); about 500 ms are left then. Where that is refused, which the log
+/// says, as by an emulator, SIGTERM still runs the hook.
+///
+/// ```no_run
+/// use lambda_musl::{Context, on_shutdown, run};
+///
+/// fn main() -> Result<(), lambda_musl::Error> {
+///     on_shutdown(|| eprintln!("closing the database"))?;
+///     run(async |_: (), _: Context| Ok::<_, String>("open"))
+/// }
+/// ```
+///
+/// # Errors
+///
+/// When the thread cannot be started, which Lambda is told of.
+///
+/// [Extensions API]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let runtime = Runtime::from_env()?;
+    let reporter = runtime.clone();
+    let not_started =
+        |error: io::Error| reporter.not_started("/init/error", Failure::start(&error));
+    let mut signals = Signals::new([SIGTERM]).map_err(not_started)?;
+    let wait = move || {
+        if signals.forever().next().is_some() {
+            hook();
+            process::exit(0);
+        }
+    };
+    spawn("shutdown", wait).map_err(not_started)?;
+    match register(&runtime) {
+        Ok(identifier) => {
+            spawn("extension", move || rest(&runtime, &identifier)).map_err(not_started)
+        }
+        Err(error) => {
+            logs::error("", format_args!("SIGTERM will not come: {error}"));
+            Ok(())
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map(drop)
+}
+
+/// Registers an extension; its identifier comes back.
+fn register(runtime: &Runtime) -> Result<String, Error> {
+    let Runtime { address, .. } = runtime;
+    let call = address.extension("POST", "/register");
+    let mut head = Head::new(call);
+    head.add("Lambda-Extension-Name", env!("CARGO_PKG_NAME"));
+    head.add("Content-Type", "application/json");
+    let request = head.with_body(Some(br#"{"events":[]}"#.to_vec()));
+    let reply = Connection::new(address).exchange(&request);
+    let reply = api::expect_200(call, reply)?;
+    Ok(reply.head.get(IDENTIFIER).unwrap_or_default().to_owned())
+}
+
+/// Waits for the first event, of which there is none: Lambda takes an extension for ready once it asks.
+fn rest(runtime: &Runtime, identifier: &str) {
+    let Runtime { address, .. } = runtime;
+    let call = address.extension("GET", "/event/next");
+    let mut head = Head::new(call);
+    head.add(IDENTIFIER, identifier);
+    let reply = Connection::new(address).exchange(&head.with_body(None));
+    if let Err(error) = api::expect_200(call, reply) {
+        logs::error("", format_args!("SIGTERM may not come: {error}"));
+    }
+}

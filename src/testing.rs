@@ -1,0 +1,122 @@
+//! A Runtime API for tests: it feeds events to a function and returns what the function answered.
+//!
+//! [`run`] tests a handler in the test's own process; [`Program`] tests a whole program, one that was not made with this
+//! crate as well. Both speak HTTP on localhost, so what they test is what Lambda will see.
+//!
+//! ```
+//! use lambda_musl::{Context, testing};
+//! use serde_json::{Value, json};
+//!
+//! async fn greet(event: Value, _: Context) -> Result<Value, &'static str> {
+//!     let name = event["name"].as_str().ok_or("expected a name")?;
+//!     Ok(json!({ "hello": name }))
+//! }
+//!
+//! # fn main() -> Result<(), lambda_musl::Error> {
+//! let [ada, nobody] = testing::run(greet, [json!({"name": "Ada"}), json!({})])?;
+//! assert_eq!(ada.json(), json!({"hello": "Ada"}));
+//! assert_eq!(nobody.error().unwrap().message, "expected a name");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A program that uses none of this holds none of it.
+
+mod answer;
+mod event;
+mod http;
+mod program;
+mod server;
+
+pub use answer::{Answer, Reported};
+pub use event::Event;
+pub use program::Program;
+
+use crate::{Error, FromEvent, LambdaHandler, Runtime};
+use server::{Server, Waiting};
+
+/// Runs `handler` on this thread until it has taken all `events`, and returns its answers in the order of the events.
+///
+/// ```
+/// use lambda_musl::{Context, testing};
+///
+/// let double = async |n: u32, _: Context| Ok::<_, String>(2 * n);
+/// let [answer] = testing::run(double, ["21"])?;
+/// assert_eq!(answer.text(), "42");
+/// # Ok::<(), lambda_musl::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// When the runtime ended before every event was answered, and why.
+pub fn run<T, H, E, const N: usize>(handler: H, events: [E; N]) -> Result<[Answer; N], Error>
+where
+    T: FromEvent,
+    H: LambdaHandler<T>,
+    E: Into<Event>,
+{
+    let (server, waiting) = serve(events)?;
+    let end = Runtime::at(server.address())?.run(handler);
+    collect(waiting, end)
+}
+
+/// The same as [`run`] for a handler that needs an async runtime, under the one that awaits this.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_musl::{Context, testing};
+///
+/// async fn nap(ms: u64, _: Context) -> Result<&'static str, String> {
+///     tokio::time::sleep(Duration::from_millis(ms)).await;
+///     Ok("rested")
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lambda_musl::Error> {
+/// let [answer] = testing::process(nap, ["5"]).await?;
+/// assert_eq!(answer.json(), "rested");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn process<T, H, E, const N: usize>(
+    handler: H,
+    events: [E; N],
+) -> Result<[Answer; N], Error>
+where
+    T: FromEvent,
+    H: LambdaHandler<T>,
+    E: Into<Event>,
+{
+    let (server, waiting) = serve(events)?;
+    let end = Runtime::at(server.address())?.process(handler).await;
+    collect(waiting, end)
+}
+
+/// A server that has these events and no more.
+fn serve<E: Into<Event>, const N: usize>(events: [E; N]) -> Result<(Server, [Waiting; N]), Error> {
+    let server = Server::start().map_err(|source| Error::Connection {
+        request: "opening a port for the Runtime API of a test".into(),
+        source,
+    })?;
+    let waiting = events.map(|event| server.send(event.into()));
+    server.close();
+    Ok((server, waiting))
+}
+
+fn collect<const N: usize>(
+    waiting: [Waiting; N],
+    end: Result<(), Error>,
+) -> Result<[Answer; N], Error> {
+    let answers: Vec<Answer> = waiting
+        .iter()
+        .filter_map(|one| one.try_recv().ok())
+        .collect();
+    answers.try_into().map_err(|some: Vec<Answer>| match end {
+        Err(end) => end,
+        Ok(()) => unreachable!("the loop ended well with {} of {N} answers", some.len()),
+    })
+}

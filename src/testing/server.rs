@@ -1,0 +1,222 @@
+//! The Runtime API of a test: answers as Lambda does, for well-behaved functions and for others.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufReader},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
+
+use serde_json::json;
+
+use super::{
+    Answer, Event,
+    http::{Request, read_request, write_answer},
+};
+
+/// Bytes of a response that Lambda takes ([quotas]).
+///
+/// [quotas]: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const MAX_RESPONSE: usize = 6_291_556;
+
+const OK: &str = "200 OK";
+const ACCEPTED: &str = "202 Accepted";
+
+/// Where the answer to one event comes out. It is disconnected where none will come.
+pub(super) type Waiting = Receiver<Answer>;
+
+/// A server on a port of its own. It stops when it is dropped.
+#[derive(Debug)]
+pub(super) struct Server {
+    address: String,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<(Event, Sender<Answer>)>,
+    /// Invocations that are out, by request id.
+    pending: Vec<(String, Sender<Answer>)>,
+    /// How many invocations went out.
+    count: u64,
+    /// No events will come any more.
+    closed: bool,
+    /// The server is gone.
+    stopped: bool,
+    init_error: Option<Answer>,
+}
+
+/// A status, headers, a body.
+type Reply = (&'static str, Vec<(String, Vec<u8>)>, Vec<u8>);
+
+impl Server {
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?.to_string();
+        let shared = Arc::<Shared>::default();
+        let server = Server {
+            address,
+            shared: Arc::clone(&shared),
+        };
+        thread::Builder::new().spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if shared.lock().stopped {
+                    return;
+                }
+                let shared = Arc::clone(&shared);
+                // A peer that goes away, or that nobody here understands, finds the connection closed.
+                thread::spawn(move || shared.converse(stream));
+            }
+        })?;
+        Ok(server)
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Puts an event in the queue.
+    pub fn send(&self, event: Event) -> Waiting {
+        let (sender, waiting) = channel();
+        self.shared.lock().queue.push_back((event, sender));
+        self.shared.changed.notify_one();
+        waiting
+    }
+
+    /// Says that no more events will come: `next` is refused when the queue is empty.
+    pub fn close(&self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// The error that the function reported for its init phase.
+    pub fn init_error(&self) -> Option<Answer> {
+        self.shared.lock().init_error.clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.close();
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(&self.address));
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers requests for as long as the peer keeps the connection.
+    fn converse(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        while let Some(request) = read_request(&mut reader)? {
+            let (status, headers, body) = self.reply(request);
+            write_answer(&mut stream, status, &headers, &body)?;
+        }
+        Ok(())
+    }
+
+    fn reply(&self, request: Request) -> Reply {
+        let runtime = request.line.split_once("/2018-06-01/runtime/");
+        let call = match runtime {
+            Some((method, path)) => (method.trim_end(), path.split('/').collect::<Vec<_>>()),
+            None => return self.extension(&request),
+        };
+        match (call.0, &call.1[..]) {
+            ("GET", ["invocation", "next"]) => self.next(),
+            ("POST", ["invocation", id, "response"]) => {
+                let id = (*id).to_owned();
+                self.take(&id, Answer::new(request, false))
+            }
+            ("POST", ["invocation", id, "error"]) => {
+                let id = (*id).to_owned();
+                self.take(&id, Answer::new(request, true))
+            }
+            ("POST", ["init", "error"]) => {
+                self.lock().init_error = Some(Answer::new(request, true));
+                accepted()
+            }
+            ("GET", ["restore", "next"]) => (OK, Vec::new(), Vec::new()),
+            _ => refused("404 Not Found", "InvalidRequest", &request.line),
+        }
+    }
+
+    /// Waits for an event, without a timeout, as Lambda does.
+    fn next(&self) -> Reply {
+        let waiting = |state: &mut State| state.queue.is_empty() && !state.closed;
+        let state = self.changed.wait_while(self.lock(), waiting);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        let Some((event, sender)) = state.queue.pop_front() else {
+            return refused("410 Gone", "Testing.Done", "the test has no more events");
+        };
+        state.count += 1;
+        let headers = event.headers(state.count);
+        let id = headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("Lambda-Runtime-Aws-Request-Id"))
+            .map(|(_, id)| String::from_utf8_lossy(id).into_owned())
+            .unwrap_or_default();
+        state.pending.push((id, sender));
+        (OK, headers, event.body)
+    }
+
+    /// Takes the one answer to an invocation.
+    fn take(&self, id: &str, answer: Answer) -> Reply {
+        let mut state = self.lock();
+        let Some(place) = state.pending.iter().position(|(known, _)| known == id) else {
+            let what = "no invocation of this id waits for an answer";
+            return refused("400 Bad Request", "InvalidRequestID", what);
+        };
+        let (_, sender) = state.pending.remove(place);
+        let streams = answer
+            .header("Lambda-Runtime-Function-Response-Mode")
+            .is_some();
+        let size = answer.body.len();
+        // Whoever waited may have given up.
+        if size <= MAX_RESPONSE || streams {
+            let _ = sender.send(answer);
+            return accepted();
+        }
+        let what = format!("the response has {size} bytes, more than {MAX_RESPONSE}");
+        let error_type = "Function.ResponseSizeTooLarge";
+        let _ = sender.send(Answer::report(error_type, &what));
+        refused("413 Request Entity Too Large", error_type, &what)
+    }
+
+    /// The API of an extension, which a function registers that wants to hear of its end. It never comes here.
+    fn extension(&self, request: &Request) -> Reply {
+        if request.line.ends_with("/2020-01-01/extension/register") {
+            let id = ("Lambda-Extension-Identifier".into(), b"test".to_vec());
+            return (OK, vec![id], b"{}".to_vec());
+        }
+        if request.line.ends_with("/2020-01-01/extension/event/next") {
+            let state = self.changed.wait_while(self.lock(), |state| !state.stopped);
+            drop(state);
+            return refused("410 Gone", "Testing.Done", "the test is over");
+        }
+        refused("404 Not Found", "InvalidRequest", &request.line)
+    }
+}
+
+fn accepted() -> Reply {
+    (ACCEPTED, Vec::new(), br#"{"status":"OK"}"#.to_vec())
+}
+
+fn refused(status: &'static str, error_type: &str, message: &str) -> Reply {
+    let words = json!({"errorType": error_type, "errorMessage": message});
+    (status, Vec::new(), words.to_string().into_bytes())
+}

@@ -1,0 +1,75 @@
+//! How requests reach the Runtime API. A type of its own for each way, so that a function links only the one it uses.
+
+use std::io;
+
+use crate::{
+    background::{self, Background},
+    connection::{self, Connection, Reply},
+    request::Request,
+};
+
+pub(crate) trait Transport {
+    /// A request whose body is written piece by piece.
+    type Upload<'a>: Upload
+    where
+        Self: 'a;
+
+    async fn exchange(&mut self, request: Request) -> io::Result<Reply>;
+    async fn begin(&mut self) -> io::Result<Self::Upload<'_>>;
+}
+
+/// A request that is under way, and cut where this is dropped before it is finished.
+pub(crate) trait Upload: Send {
+    /// Sends what is in `bytes` and leaves it empty.
+    fn send(&mut self, bytes: &mut Vec<u8>) -> io::Result<()>;
+    /// Waits for the answer, which may have come before all was sent.
+    async fn finish(self) -> io::Result<Reply>;
+}
+
+/// On this thread, which waits.
+impl Transport for Connection {
+    type Upload<'a> = connection::Upload<'a>;
+
+    async fn exchange(&mut self, request: Request) -> io::Result<Reply> {
+        Connection::exchange(self, &request)
+    }
+
+    async fn begin(&mut self) -> io::Result<Self::Upload<'_>> {
+        Connection::begin(self)
+    }
+}
+
+impl Upload for connection::Upload<'_> {
+    fn send(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let sent = connection::Upload::send(self, bytes);
+        bytes.clear();
+        sent
+    }
+
+    async fn finish(self) -> io::Result<Reply> {
+        connection::Upload::finish(self)
+    }
+}
+
+/// On a thread of its own, while this one does something else.
+impl Transport for Background {
+    type Upload<'a> = background::Upload;
+
+    async fn exchange(&mut self, request: Request) -> io::Result<Reply> {
+        Background::exchange(self, request).await
+    }
+
+    async fn begin(&mut self) -> io::Result<Self::Upload<'_>> {
+        Ok(Background::begin(self))
+    }
+}
+
+impl Upload for background::Upload {
+    fn send(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        background::Upload::send(self, std::mem::take(bytes))
+    }
+
+    async fn finish(self) -> io::Result<Reply> {
+        background::Upload::finish(self).await
+    }
+}

@@ -1,0 +1,392 @@
+//! What reads from the wire and what writes chunks, with input that nobody has thought of.
+//!
+//! Each property gets a second, or as many as `FUZZ_SECONDS` says; `make fuzz FOR=60` says it. A failure prints a seed; put
+//! into the property as `.seed(…)`, it fails again.
+
+use std::{
+    env,
+    io::{self, BufRead, Read, Write},
+    net::{Ipv4Addr, TcpListener},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use arbtest::{
+    ArbTest,
+    arbitrary::{Result, Unstructured},
+    arbtest,
+};
+use lambda_musl::Runtime;
+use serde_json::Value;
+
+// The runtime's own readers and writers, which are no part of its public API.
+#[allow(dead_code)]
+#[path = "../src/body.rs"]
+mod body;
+#[allow(dead_code)]
+#[path = "../src/chunks.rs"]
+mod chunks;
+#[allow(dead_code)]
+#[path = "../src/context.rs"]
+mod context;
+#[allow(dead_code)]
+#[path = "../src/head.rs"]
+mod head;
+
+use chunks::Chunks;
+use context::Context;
+use head::Head;
+
+/// Bytes of a body that are reserved before they come: what a few bytes can make the reader allocate.
+const RESERVE: usize = 6 * 1024 * 1024 + 100;
+
+/// Longer than anything here takes.
+const STUCK: Duration = Duration::from_secs(10);
+
+fn check<P: FnMut(&mut Unstructured<'_>) -> Result<()>>(property: P) -> ArbTest<P> {
+    let seconds = env::var("FUZZ_SECONDS").ok();
+    let seconds = seconds.map(|text| text.parse().expect("FUZZ_SECONDS is a number"));
+    arbtest(property)
+        .size_max(4096)
+        .budget_ms(1000 * seconds.unwrap_or(1))
+}
+
+/// A whole answer of the Runtime API that follows RFC 9112, and its body.
+fn message(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
+    let body: Vec<u8> = u.arbitrary()?;
+    let line_end: &[u8] = if u.ratio(1, 8)? { b"\n" } else { b"\r\n" };
+    let mut lines = vec![b"HTTP/1.1 200 OK".to_vec()];
+    for _ in 0..u.int_in_range(0..=4)? {
+        lines.push(header(u)?);
+    }
+    let chunked: bool = u.arbitrary()?;
+    let framing = match chunked {
+        true => u
+            .choose(&[
+                "Transfer-Encoding: chunked",
+                "transfer-encoding:CHUNKED",
+                "Transfer-Encoding: gzip ,Chunked",
+            ])?
+            .to_string(),
+        false => format!("Content-Length: {}", body.len()),
+    };
+    let place = u.int_in_range(1..=lines.len())?;
+    lines.insert(place, framing.into_bytes());
+    let mut bytes = Vec::new();
+    if u.ratio(1, 8)? {
+        bytes.extend(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+    }
+    for line in lines {
+        bytes.extend([&line, line_end].concat());
+    }
+    bytes.extend(line_end);
+    match chunked {
+        true => bytes.extend(in_chunks(u, &body)?),
+        false => bytes.extend(&body),
+    }
+    Ok((bytes, body))
+}
+
+/// One of Lambda's headers with a value of any bytes but a line end.
+fn header(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    const NAMES: [&str; 8] = [
+        "Lambda-Runtime-Aws-Request-Id",
+        "Lambda-Runtime-Deadline-Ms",
+        "Lambda-Runtime-Client-Context",
+        "Lambda-Runtime-Cognito-Identity",
+        "lambda-runtime-trace-id",
+        "Lambda-Runtime-Invoked-Function-Arn",
+        "Lambda-Runtime-Aws-Tenant-Id",
+        "Lambda-Runtime-Invocation-Id",
+    ];
+    let mut value: Vec<u8> = match u.int_in_range(0..=3)? {
+        0 => u.arbitrary()?,
+        1 => u.arbitrary::<u64>()?.to_string().into(),
+        2 => br#"{"custom":{"who":"Zo\u00eb"}}"#.to_vec(),
+        _ => b"id-1".to_vec(),
+    };
+    value.retain(|byte| *byte != b'\n');
+    Ok([u.choose(&NAMES)?.as_bytes(), b":", &value].concat())
+}
+
+fn in_chunks(u: &mut Unstructured<'_>, mut body: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while !body.is_empty() {
+        let (chunk, rest) = body.split_at(u.int_in_range(1..=body.len())?);
+        let extension = u.choose(&["", ";a", ";a=\"b\"", " "])?;
+        let size = match u.arbitrary()? {
+            true => format!("{:x}", chunk.len()),
+            false => format!("000{:X}", chunk.len()),
+        };
+        bytes.extend(
+            [
+                size.as_bytes(),
+                extension.as_bytes(),
+                b"\r\n",
+                chunk,
+                b"\r\n",
+            ]
+            .concat(),
+        );
+        body = rest;
+    }
+    bytes.extend(*u.choose(&[
+        &b"0\r\n\r\n"[..],
+        b"000;x\r\n\r\n",
+        b"0\r\nA: b\r\nC: d\r\n\r\n",
+    ])?);
+    Ok(bytes)
+}
+
+/// Some bytes removed, doubled or changed.
+fn spoil(u: &mut Unstructured<'_>, bytes: &mut Vec<u8>) -> Result<()> {
+    for _ in 0..u.int_in_range(1..=4)? {
+        let at = u.choose_index(bytes.len().max(1))?;
+        let end = bytes.len().min(at + u.int_in_range(0..=16)?);
+        match u.int_in_range(0..=4)? {
+            0 => drop(bytes.drain(at..end)),
+            1 => bytes.extend_from_within(at..end),
+            2 => bytes[at..end].fill(u.arbitrary()?),
+            3 => drop(bytes.splice(at..at, u.arbitrary::<[u8; 3]>()?)),
+            _ => {
+                let odd: &[u8] = u.choose(&[
+                    &b"\r\n"[..],
+                    b"\r\n\r\n",
+                    b"ffffffffffffffff\r\n",
+                    b"-1",
+                    b"\xff",
+                    b":",
+                    b"Content-Length: 18446744073709551615\r\n",
+                ])?;
+                drop(bytes.splice(at..at, odd.iter().copied()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads an answer as the runtime does: its head, its body, and what is left.
+fn read(mut bytes: &[u8]) -> io::Result<(Head, Vec<u8>, &[u8])> {
+    let mut room = Vec::new();
+    loop {
+        let head = Head::read(&mut bytes, &mut room)?;
+        if !(100..200).contains(&head.status) {
+            let (body, _) = body::read(&head, &mut bytes)?;
+            return Ok((head, body, bytes));
+        }
+    }
+}
+
+#[test]
+fn what_follows_the_rules_comes_back_whole() {
+    check(|u| {
+        let (bytes, body) = message(u)?;
+        let (_, read, rest) = read(&bytes).expect("an answer that follows the rules");
+        assert_eq!((read, rest), (body, &b""[..]));
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_cut_is_never_taken_for_whole() {
+    check(|u| {
+        let (mut bytes, _) = message(u)?;
+        bytes.truncate(u.choose_index(bytes.len())?);
+        assert!(
+            read(&bytes).is_err(),
+            "{:?}",
+            String::from_utf8_lossy(&bytes)
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_spoilt_is_read_or_refused_and_takes_no_more_memory_than_it_has_bytes() {
+    check(|u| {
+        let (mut bytes, _) = message(u)?;
+        spoil(u, &mut bytes)?;
+        if let Ok((head, body, rest)) = read(&bytes) {
+            assert!(body.len() + rest.len() <= bytes.len());
+            assert!(body.capacity() <= RESERVE + 2 * bytes.len());
+            ask_everything(&Context::new(head));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_context_of_any_bytes_can_be_asked_for_everything() {
+    check(|u| {
+        let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
+        bytes.extend(header(u)?);
+        bytes.extend(b"\r\n\r\n");
+        let head = Head::read(&mut &bytes[..], &mut b"of another head".to_vec());
+        ask_everything(&Context::new(head.expect("a head")));
+        Ok(())
+    });
+}
+
+fn ask_everything(context: &Context) {
+    context.request_id();
+    context.trace_id();
+    context.function_arn();
+    context.deadline();
+    context.time_left();
+    context.tenant_id();
+    let _ = context.client_context::<Value>();
+    let _ = context.cognito_identity::<Value>();
+    let _ = format!("{context:?}");
+}
+
+#[test]
+fn what_is_written_in_chunks_is_read_by_another_reader() {
+    check(|u| {
+        let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let (mut wire, mut whole) = (Vec::new(), Vec::new());
+        let mut chunks = Chunks::new(head.to_vec(), |bytes: &mut Vec<u8>| {
+            assert!(!bytes.is_empty(), "nothing is sent for nothing");
+            wire.append(bytes);
+            Ok(())
+        });
+        for _ in 0..u.int_in_range(0..=8)? {
+            let part: Vec<u8> = match u.ratio(1, 16)? {
+                true => vec![u.arbitrary()?; u.int_in_range(65_000..=140_000)?],
+                false => u.arbitrary()?,
+            };
+            chunks.write_all(&part).expect("it takes all");
+            whole.extend(part);
+            if u.arbitrary()? {
+                chunks.flush().expect("it takes all");
+            }
+        }
+        let names = [
+            "Lambda-Runtime-Function-Error-Type",
+            "Lambda-Runtime-Function-Error-Body",
+        ];
+        let trailers: String = match u.arbitrary()? {
+            true => names.map(|name| format!("{name}: x\r\n")).concat(),
+            false => String::new(),
+        };
+        chunks.end(trailers.as_bytes()).expect("it takes all");
+        let coded = wire.strip_prefix(head).expect("the head comes first");
+        let (body, read_trailers) = decode(coded);
+        assert!(body == whole);
+        assert_eq!(read_trailers, trailers);
+        Ok(())
+    });
+}
+
+/// The body and the trailers of RFC 9112, section 7.1, to the letter: a panic where it is anything else.
+fn decode(mut coded: &[u8]) -> (Vec<u8>, String) {
+    let mut body = Vec::new();
+    loop {
+        let end = coded
+            .windows(2)
+            .position(|two| two == b"\r\n")
+            .expect("a line");
+        let digits = str::from_utf8(&coded[..end]).expect("digits");
+        assert!(digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && !digits.is_empty());
+        let size = usize::from_str_radix(digits, 16).expect("a size");
+        coded = &coded[end + 2..];
+        if size == 0 {
+            let trailers = coded
+                .strip_suffix(b"\r\n")
+                .expect("an empty line at the end");
+            return (body, String::from_utf8(trailers.to_vec()).expect("text"));
+        }
+        body.extend(&coded[..size]);
+        assert_eq!(&coded[size..size + 2], b"\r\n");
+        coded = &coded[size + 2..];
+    }
+}
+
+/// A Runtime API that sends `answer` for the first `next`, `accepted` for what is posted, and then goes away. All that was
+/// posted.
+fn posts(listener: TcpListener, answer: &[u8], accepted: &[u8]) -> io::Result<Vec<String>> {
+    let (stream, _) = listener.accept()?;
+    // A function that waits for more of an answer gets no more.
+    stream.set_read_timeout(Some(Duration::from_millis(30)))?;
+    let mut reader = io::BufReader::new(stream);
+    let mut posts = Vec::new();
+    for reply in [answer, accepted] {
+        let Some(line) = request(&mut reader)? else {
+            break;
+        };
+        if line.starts_with("POST ") {
+            posts.push(line);
+        }
+        reader.get_mut().write_all(reply)?;
+    }
+    Ok(posts)
+}
+
+fn request(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        assert!(line.ends_with("\r\n"), "{line:?}");
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let length = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let length = length.map_or(0, |length| length.parse().expect("a length"));
+    io::copy(&mut reader.take(length), &mut io::sink())?;
+    Ok(Some(lines.swap_remove(0)))
+}
+
+/// In a process of its own, whose log nobody wants to see unless it fails.
+#[test]
+fn a_runtime_api_that_says_anything_gets_one_answer_or_none_and_the_loop_ends_with_a_reason() {
+    let mut child = Command::new(env::current_exe().expect("this test"));
+    let output = child
+        .args(["--exact", "any_runtime_api", "--ignored"])
+        .output();
+    let output = output.expect("this test starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+}
+
+#[test]
+#[ignore = "the process that the other starts"]
+fn any_runtime_api() {
+    check(|u| {
+        let (mut answer, _) = message(u)?;
+        let mut accepted = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+        match u.arbitrary()? {
+            true => spoil(u, &mut answer)?,
+            false => spoil(u, &mut accepted)?,
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let server = thread::spawn(move || posts(listener, &answer, &accepted));
+        let echo = async |event: Value, context: lambda_musl::Context| {
+            let _ = context.client_context::<Value>();
+            Ok::<_, String>(event)
+        };
+        let start = Instant::now();
+        let end = Runtime::at(&address).expect("an address").run(echo);
+        assert!(!end.expect_err("a reason").to_string().is_empty());
+        assert!(start.elapsed() < STUCK);
+        if let Ok(posts) = server.join().expect("requests that follow the rules") {
+            assert!(posts.len() <= 1);
+            for post in posts {
+                assert!(
+                    post.starts_with("POST /2018-06-01/runtime/invocation/"),
+                    "{post}"
+                );
+                assert!(post.ends_with(" HTTP/1.1"), "{post}");
+                assert_eq!(post.split(' ').count(), 3, "{post}");
+            }
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,58 @@
+//! `make soak`, `make fuzz` and `make conformance`, on a small scale. `make bench` takes minutes and runs by hand.
+
+#[path = "support/machine.rs"]
+#[allow(dead_code)]
+mod machine;
+
+use machine::{command, make, root, run};
+
+#[test]
+#[ignore = "through make"]
+fn a_soak_says_what_it_saw() {
+    let run = make(&["soak", "INVOCATIONS=2000"]).succeeded();
+    let line = run.last_line();
+    assert!(
+        line.starts_with("2500 events, each answered once; 1 connection(s)"),
+        "{line}"
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_soak_of_no_number_says_what_it_expects() {
+    make(&["soak", "INVOCATIONS=many"]).failed_with(&["INVOCATIONS=\"many\"", "expected a number"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_conformant_function_gets_a_tick_in_each_row() {
+    let mut cargo = command("cargo", root());
+    cargo.args(["build", "--locked", "--manifest-path", "benches/Cargo.toml"]);
+    cargo.args(["--package", "ours", "--example", "conformance"]);
+    cargo.args(["--target-dir", "target/bench/ours-conformance"]);
+    run(cargo).succeeded();
+    let binary = "BINARY=target/bench/ours-conformance/debug/examples/conformance";
+    let run = make(&["conformance", binary]);
+    assert!(
+        run.stdout
+            .contains("| an event | response, goes on | response, goes on | ✓ |"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
+    assert!(!run.stdout.contains('✗') && run.success, "{}", run.stdout);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_program_that_is_no_function_is_named() {
+    make(&["conformance", "BINARY=/bin/true"])
+        .failed_with(&["/bin/true", "expected a function that answers"]);
+    make(&["conformance", "BINARY=/no/such/file"]).failed_with(&["/no/such/file"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn fuzzing_for_no_number_of_seconds_says_what_it_expects() {
+    make(&["fuzz", "FOR=ever"]).failed_with(&["FOR=ever", "expected FOR=60"]);
+}

@@ -1,0 +1,115 @@
+//! Several invocations at once.
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::{Barrier, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use lambda_musl::{Context, Runtime};
+
+use crate::{
+    child, pool,
+    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
+    support::{NEXT, path},
+};
+
+const WORKERS: usize = 4;
+const EVENTS: usize = 5 * WORKERS;
+
+/// What a Runtime API with so many `EVENTS` says to each request.
+fn script() -> impl Fn(&Received) -> Vec<u8> + Send + Sync {
+    let ids = Mutex::new(0..EVENTS);
+    move |request| {
+        if request.line != NEXT {
+            return answer(202, "{}");
+        }
+        let id = ids.lock().unwrap().next();
+        let Some(id) = id else {
+            // Those who still work may end.
+            thread::sleep(Duration::from_millis(500));
+            return answer(500, "no more");
+        };
+        let trace = [("Lambda-Runtime-Trace-Id", "Root=1")];
+        invocation(&format!("id-{id}"), &trace, "null")
+    }
+}
+
+#[test]
+fn as_many_invocations_run_at_once_as_the_environment_says() {
+    let (address, log) = pool::start(script());
+    let output = child::function("concurrency::meet", &address)
+        .env("AWS_LAMBDA_MAX_CONCURRENCY", WORKERS.to_string())
+        .output()
+        .unwrap();
+    let text = child::stderr(output);
+    assert!(text.contains("answered 500: no more"), "{text}");
+    let log = log.lock().unwrap();
+    let answers: Vec<&Received> = log.iter().filter(|request| request.line != NEXT).collect();
+    let lines: BTreeSet<String> = answers.iter().map(|post| post.line.clone()).collect();
+    let expected = (0..EVENTS).map(|n| path(&format!("id-{n}"), "response"));
+    assert_eq!(lines, expected.collect(), "every invocation has its answer");
+    assert_eq!(answers.len(), EVENTS, "and one only");
+    let connections: BTreeSet<usize> = log.iter().map(|request| request.connection).collect();
+    assert_eq!(connections.len(), WORKERS, "one connection each");
+    for post in answers {
+        assert_eq!(
+            post.body, br#"["Root=1",null]"#,
+            "the trace id is not in the environment"
+        );
+    }
+}
+
+/// Every invocation waits for as many others as there are workers.
+#[test]
+#[ignore = "a function"]
+fn meet() {
+    let barrier = Barrier::new(WORKERS);
+    child::main(lambda_musl::run_concurrent(
+        async move |(): (), context: Context| {
+            barrier.wait();
+            let trace = std::env::var("_X_AMZN_TRACE_ID").ok();
+            Ok::<_, Infallible>((context.trace_id().map(str::to_owned), trace))
+        },
+    ));
+}
+
+#[test]
+fn a_worker_whose_connection_is_lost_tries_again_five_times() {
+    let api = RuntimeApi::start((0..6).map(|_| Step::SendAndClose(Vec::new())));
+    let start = Instant::now();
+    let output = child::function("concurrency::meet", api.address())
+        .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
+        .output()
+        .unwrap();
+    let text = child::stderr(output);
+    assert!(text.contains("try 1 of 5 in 100ms"), "{text}");
+    assert!(text.contains("try 5 of 5 in 1.6s"), "{text}");
+    assert!(start.elapsed() >= Duration::from_millis(3100));
+    let received = api.received();
+    assert_eq!(received.len(), 6);
+    assert!(received.iter().all(|request| request.line == NEXT));
+}
+
+#[test]
+fn a_worker_that_is_refused_does_not_try_again() {
+    let api = RuntimeApi::start([Step::Send(answer(403, "no"))]);
+    let output = child::function("concurrency::meet", api.address())
+        .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
+        .output()
+        .unwrap();
+    assert!(child::stderr(output).contains("answered 403: no"));
+}
+
+#[test]
+fn without_the_variable_it_is_one_at_a_time() {
+    let api = RuntimeApi::start([event("a", "1"), accepted(), event("b", "2"), accepted()]);
+    let handler = async |n: u32, _: Context| Ok::<_, Infallible>(n);
+    let end = Runtime::at(api.address()).unwrap().run_concurrent(handler);
+    assert!(end.is_err());
+    let received = api.received();
+    assert_eq!(received[3].body, b"2");
+    assert!(received.iter().all(|request| request.connection == 0));
+}

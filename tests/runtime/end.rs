@@ -1,0 +1,107 @@
+//! What ends the loop, with the reason.
+
+use lambda_musl::{Error, Runtime};
+
+use crate::{
+    runtime_api::{Step, answer, event, invocation},
+    support::{echo, run},
+};
+
+#[track_caller]
+fn assert_end(first: Vec<u8>, reason: &str) {
+    let (received, end) = run([Step::SendAndClose(first)], echo);
+    assert_eq!(received.len(), 1, "nothing is answered");
+    assert!(end.to_string().contains(reason), "{end}");
+}
+
+#[test]
+fn a_runtime_api_that_refuses_next_ends_the_loop_with_its_words() {
+    for status in [204, 301, 400, 403, 404, 500, 503] {
+        let body = r#"{"errorType":"Odd.Type","errorMessage":"not now"}"#;
+        let body = if status == 204 { "" } else { body };
+        let (_, end) = run([Step::Send(answer(status, body))], echo);
+        let Error::Refused {
+            status: seen,
+            message,
+            ..
+        } = end
+        else {
+            panic!("{end}");
+        };
+        assert_eq!((seen, message.as_str()), (status, body));
+    }
+}
+
+#[test]
+fn an_internal_error_for_an_answer_ends_the_loop() {
+    for wrong in ["1", "no JSON"] {
+        let (_, end) = run([event("a", wrong), Step::Send(answer(500, "broken"))], echo);
+        assert!(matches!(end, Error::Refused { status: 500, .. }), "{end}");
+    }
+}
+
+#[test]
+fn an_invocation_without_a_usable_request_id_ends_the_loop() {
+    for id in ["", "a b", "../../x", "a?b"] {
+        assert_end(invocation(id, &[], "1"), "Lambda-Runtime-Aws-Request-Id");
+    }
+    assert_end(answer(200, "1"), "Lambda-Runtime-Aws-Request-Id");
+}
+
+#[test]
+fn a_runtime_api_that_is_not_there_ends_the_loop_with_its_address() {
+    let end = Runtime::at("127.0.0.1:1").unwrap().run(echo).unwrap_err();
+    let text = end.to_string();
+    assert!(
+        text.contains("http://127.0.0.1:1/2018-06-01/runtime/invocation/next"),
+        "{text}"
+    );
+    assert_eq!(format!("{end:?}"), text, "what main prints is readable");
+}
+
+#[test]
+fn an_answer_that_is_cut_or_no_http_ends_the_loop() {
+    let head = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n";
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
+    for (bytes, reason) in [
+        (String::new(), "end of file"),
+        ("HTTP/1.1 2".into(), "end of file"),
+        (head.into(), "end of file"),
+        (format!("{head}Content-Length: 9\r\n\r\n1"), "end of file"),
+        (
+            format!("{head}Content-Length: many\r\n\r\n1"),
+            "Content-Length",
+        ),
+        (
+            format!("{head}Content-Length: -1\r\n\r\n1"),
+            "Content-Length",
+        ),
+        (format!("{chunked}5\r\n12"), "end of file"),
+        (format!("{chunked}2\r\n12\r\n"), "end of file"),
+        (format!("{chunked}2\r\n12\r\n0\r\n"), "end of file"),
+        (
+            format!("{chunked}2\r\n12\r\nffffffffffffffff\r\n3"),
+            "end of file",
+        ),
+        (
+            format!("{chunked}10000000000000000\r\n12"),
+            "size of a chunk",
+        ),
+        (format!("{chunked}zz\r\n12"), "size of a chunk"),
+        (format!("{chunked}\r\n12"), "size of a chunk"),
+        (format!("{chunked}1\r\n123\r\n"), "longer than it says"),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n".into(), "status line"),
+        ("HTTP/1.1 abc OK\r\n\r\n".into(), "status line"),
+        ("HTTP/2 200 OK\r\n\r\n".into(), "status line"),
+        ("\r\n".into(), "status line"),
+    ] {
+        assert_end(bytes.into_bytes(), reason);
+    }
+}
+
+#[test]
+fn a_head_without_an_end_is_given_up() {
+    let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
+    bytes.extend(b"X: y\r\n".repeat(300_000));
+    assert_end(bytes, "a head of more than");
+}

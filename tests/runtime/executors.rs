@@ -1,0 +1,65 @@
+//! Under other executors.
+
+use std::time::Duration;
+
+use lambda_musl::{Context, Error, Runtime};
+
+use crate::{
+    runtime_api::{RuntimeApi, Step, accepted, event, invocation},
+    support::{echo, path},
+};
+
+/// What a handler under an executor sees of a Runtime API that takes its time.
+async fn process_slowly(api: &RuntimeApi) -> Error {
+    Runtime::at(api.address())
+        .unwrap()
+        .process(echo)
+        .await
+        .unwrap_err()
+}
+
+fn slow_script() -> [Step; 3] {
+    let wait = Duration::from_millis(300);
+    [
+        Step::SendLater(wait, invocation("a", &[], "1")),
+        accepted(),
+        Step::SendLater(wait, Vec::new()),
+    ]
+}
+
+#[test]
+fn the_async_form_answers_under_any_executor() {
+    let api = RuntimeApi::start([event("a", "1"), accepted(), event("b", "[]"), accepted()]);
+    pollster::block_on(process_slowly(&api));
+    let received = api.received();
+    assert_eq!(received[3].line, path("b", "response"));
+    assert!(received.iter().all(|request| request.connection == 0));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn waiting_for_an_invocation_blocks_no_other_task() {
+    let api = RuntimeApi::start(slow_script());
+    let ticks = async {
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = ticks => {}
+        end = process_slowly(&api) => panic!("the tasks of the handler stood still: {end}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_can_wait_for_what_tokio_brings() {
+    let handler = async |n: u64, _: Context| {
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(n)).await;
+            n
+        });
+        task.await
+    };
+    let api = RuntimeApi::start([event("a", "5"), accepted()]);
+    let _ = Runtime::at(api.address()).unwrap().process(handler).await;
+    assert_eq!(api.received()[1].body, b"5");
+}

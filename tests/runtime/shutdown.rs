@@ -1,0 +1,93 @@
+//! A hook for the end of the execution environment.
+
+use std::{
+    io::Read,
+    process::{Child, Command},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    child, pool,
+    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event},
+    support::{NEXT, echo},
+};
+
+const REGISTER: &str = "POST /2020-01-01/extension/register";
+const EVENT: &str = "GET /2020-01-01/extension/event/next";
+
+fn terminate(child: &Child) {
+    let kill = format!("kill -TERM {}", child.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn sigterm_runs_the_hook_and_ends_the_function() {
+    let (sender, calls) = mpsc::channel::<Received>();
+    let (address, _) = pool::start(move |request| {
+        sender.send(request.clone()).unwrap();
+        match request.line.as_str() {
+            REGISTER => {
+                b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: me\r\nContent-Length: 2\r\n\r\n{}"
+                    .into()
+            }
+            // Nothing ever comes.
+            _ => loop {
+                thread::park();
+            },
+        }
+    });
+    let mut child = child::function("shutdown::hooked", &address)
+        .spawn()
+        .unwrap();
+    let next = || calls.recv_timeout(Duration::from_secs(10)).unwrap();
+    let register = next();
+    assert_eq!(register.line, REGISTER, "before all others");
+    assert_eq!(register.body, br#"{"events":[]}"#);
+    assert!(register.header("Lambda-Extension-Name").is_some());
+    let mut others = [next(), next()];
+    others.sort_by_key(|call| call.line.clone());
+    assert_eq!(others[0].line, NEXT);
+    assert_eq!(others[1].line, EVENT);
+    assert_eq!(others[1].header("Lambda-Extension-Identifier"), Some("me"));
+    assert_ne!(others[0].connection, others[1].connection);
+
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut text = String::new();
+    child.stderr.unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains("hook: closing"), "{text}");
+}
+
+#[test]
+fn where_no_extension_can_be_registered_the_function_works_all_the_same() {
+    let api = RuntimeApi::start([
+        Step::Send(answer(404, "no such path")),
+        event("a", "1"),
+        accepted(),
+    ]);
+    let output = child::function("shutdown::hooked", api.address())
+        .output()
+        .unwrap();
+    let text = child::stderr(output);
+    assert!(text.contains("SIGTERM will not come"), "{text}");
+    assert!(
+        text.contains("extension/register: the Runtime API answered 404"),
+        "{text}"
+    );
+    assert_eq!(api.received()[2].body, b"1");
+}
+
+#[test]
+#[ignore = "a function"]
+fn hooked() {
+    let hook = lambda_musl::on_shutdown(|| eprintln!("hook: closing"));
+    child::main(hook.and_then(|()| lambda_musl::run(echo)));
+}

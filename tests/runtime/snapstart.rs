@@ -1,0 +1,126 @@
+//! SnapStart: hooks around a snapshot.
+
+use crate::{
+    child,
+    runtime_api::{RuntimeApi, Step, accepted, answer, event},
+    support::{NEXT, echo},
+};
+
+const RESTORE: &str = "GET /2018-06-01/runtime/restore/next";
+
+/// The calls of the function with the connection that each came on, and what it printed.
+fn run(
+    function: &str,
+    script: impl IntoIterator<Item = Step>,
+    before: &str,
+) -> (Vec<(usize, String)>, String) {
+    let api = RuntimeApi::start(script);
+    let output = child::function(function, api.address())
+        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
+        .env("FAIL", before)
+        .output()
+        .unwrap();
+    let text = child::stderr(output);
+    let received = api.received().into_iter();
+    (
+        received
+            .map(|request| (request.connection, request.line))
+            .collect(),
+        text,
+    )
+}
+
+fn restored() -> Step {
+    Step::Send(answer(200, ""))
+}
+
+#[test]
+fn hooks_run_around_the_snapshot_and_no_connection_is_kept_over_it() {
+    let (calls, text) = run(
+        "snapstart::hooked",
+        [restored(), event("a", "1"), accepted()],
+        "",
+    );
+    assert_eq!(calls[0], (0, RESTORE.into()));
+    assert_eq!(calls[1], (1, NEXT.into()));
+    let (before, after) = (
+        text.find("hook: before").unwrap(),
+        text.find("hook: after").unwrap(),
+    );
+    assert!(before < after);
+}
+
+#[test]
+fn a_function_without_hooks_passes_the_snapshot_all_the_same() {
+    let (calls, _) = run(
+        "snapstart::plain",
+        [restored(), event("a", "1"), accepted()],
+        "",
+    );
+    assert_eq!(calls[0], (0, RESTORE.into()));
+    assert_eq!(calls[1], (1, NEXT.into()));
+}
+
+#[test]
+fn a_hook_before_the_snapshot_that_fails_is_an_init_error() {
+    let (calls, text) = run("snapstart::hooked", [accepted()], "before");
+    assert_eq!(calls, [(0, "POST /2018-06-01/runtime/init/error".into())]);
+    assert!(
+        text.contains("the function does not start: Function.Error: \"before\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_hook_after_the_restore_that_fails_is_a_restore_error() {
+    let (calls, text) = run("snapstart::hooked", [restored(), accepted()], "after");
+    assert_eq!(calls[1].1, "POST /2018-06-01/runtime/restore/error");
+    assert!(text.contains("Function.Error: \"after\""), "{text}");
+}
+
+#[test]
+fn a_restore_that_is_refused_ends_the_function() {
+    let (calls, text) = run(
+        "snapstart::hooked",
+        [Step::Send(answer(403, "not now"))],
+        "",
+    );
+    assert_eq!(calls.len(), 1);
+    assert!(
+        text.contains("restore/next: the Runtime API answered 403: not now"),
+        "{text}"
+    );
+    assert!(!text.contains("hook: after"));
+}
+
+#[test]
+fn without_snap_start_no_hook_runs() {
+    let api = RuntimeApi::start([event("a", "1"), accepted()]);
+    let output = child::function("snapstart::hooked", api.address())
+        .output()
+        .unwrap();
+    assert!(!child::stderr(output).contains("hook:"));
+    assert_eq!(api.received()[0].line, NEXT);
+}
+
+#[test]
+#[ignore = "a function"]
+fn hooked() {
+    let hook = |name: &'static str| {
+        move || {
+            eprintln!("hook: {name}");
+            match std::env::var("FAIL").as_deref() == Ok(name) {
+                true => Err(name),
+                false => Ok(()),
+            }
+        }
+    };
+    let passed = lambda_musl::snapshot(hook("before"), hook("after"));
+    child::main(passed.and_then(|()| lambda_musl::run(echo)));
+}
+
+#[test]
+#[ignore = "a function"]
+fn plain() {
+    child::main(lambda_musl::run(echo));
+}

@@ -1,0 +1,324 @@
+//! Responses that are sent while they are written.
+
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    sync::mpsc,
+    time::Duration,
+};
+
+use lambda_musl::{Context, Error, Failure, IntoResponse, Runtime, Stream};
+use serde_json::{Value, json};
+
+use crate::{
+    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
+    support::{NEXT, path, run, run_one},
+};
+
+type Out<'a> = &'a mut (dyn Write + Send);
+
+fn header(post: &Received, name: &str) -> Option<String> {
+    post.header(name).map(str::to_owned)
+}
+
+#[test]
+fn a_stream_is_sent_in_chunks_with_its_content_type() {
+    let handler = async |name: String, _: Context| {
+        let body = async move |out: Out<'_>| write!(out, "Hello, {name}!");
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let post = run_one(
+        invocation("a", &[("Lambda-Runtime-Invocation-Id", "i")], "\"Zoë\""),
+        handler,
+    );
+    assert_eq!(post.line, path("a", "response"));
+    assert_eq!(post.body, "Hello, Zoë!".as_bytes());
+    for (name, value) in [
+        ("Content-Type", "text/plain"),
+        ("Transfer-Encoding", "chunked"),
+        ("Lambda-Runtime-Function-Response-Mode", "streaming"),
+        ("Lambda-Runtime-Invocation-Id", "i"),
+        ("Content-Length", ""),
+    ] {
+        assert_eq!(header(&post, name).unwrap_or_default(), value, "{name}");
+    }
+    let trailers: Vec<&str> = post
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "Trailer")
+        .map(|(_, value)| value.as_str())
+        .collect();
+    assert_eq!(
+        trailers,
+        [
+            "Lambda-Runtime-Function-Error-Type",
+            "Lambda-Runtime-Function-Error-Body"
+        ]
+    );
+    assert!(post.trailers.is_empty());
+}
+
+#[test]
+fn a_status_headers_and_cookies_come_before_the_body() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| out.write_all(b"<p>");
+        let page = Stream::new("text/html", body).status(404);
+        Ok::<_, Infallible>(page.header("X-A", "1").cookie("a=b").cookie("c=d"))
+    };
+    let post = run_one(invocation("a", &[], "1"), handler);
+    assert_eq!(
+        header(&post, "Content-Type").unwrap(),
+        "application/vnd.awslambda.http-integration-response"
+    );
+    let end = post
+        .body
+        .windows(8)
+        .position(|bytes| bytes == [0; 8])
+        .unwrap();
+    let prelude: Value = serde_json::from_slice(&post.body[..end]).unwrap();
+    assert_eq!(
+        prelude,
+        json!({"statusCode": 404, "headers": {"Content-Type": "text/html", "X-A": "1"}, "cookies": ["a=b", "c=d"]})
+    );
+    assert_eq!(&post.body[end + 8..], b"<p>");
+}
+
+#[test]
+fn what_is_flushed_is_there_before_the_rest_is_written() {
+    let api = RuntimeApi::start([event("a", "1"), accepted()]);
+    let pieces = api.pieces();
+    let handler = async |_: Value, _: Context| {
+        let pieces = pieces.clone();
+        let body = async move |out: Out<'_>| -> Result<(), Box<dyn std::error::Error>> {
+            out.write_all(b"first")?;
+            out.flush()?;
+            let seen = pieces
+                .lock()
+                .unwrap()
+                .recv_timeout(Duration::from_secs(5))?;
+            assert_eq!(seen, b"first");
+            out.write_all(b"second")?;
+            Ok(())
+        };
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let _ = Runtime::at(api.address()).unwrap().run(handler);
+    let post = &api.received()[1];
+    assert_eq!(post.body, b"firstsecond");
+    assert!(post.trailers.is_empty(), "{:?}", post.trailers);
+}
+
+#[test]
+fn a_long_stream_comes_whole_and_a_response_may_follow_on_the_same_connection() {
+    let handler = async |length: usize, _: Context| {
+        let body = async move |out: Out<'_>| {
+            (0..length).try_for_each(|n| out.write_all(&(n as u32).to_le_bytes()))
+        };
+        Ok::<_, Infallible>(Stream::new("application/octet-stream", body))
+    };
+    let script = [
+        event("a", "1000000"),
+        accepted(),
+        event("b", "0"),
+        accepted(),
+    ];
+    let (received, _) = run(script, handler);
+    let expected: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
+    assert!(received[1].body == expected);
+    assert!(received[3].body.is_empty());
+    assert!(received.iter().all(|request| request.connection == 0));
+}
+
+/// The report in the trailers.
+#[track_caller]
+fn assert_trailers(post: &Received, body: &[u8], error_type: &str, message: &str) {
+    assert_eq!(post.body, body, "what came before stays");
+    let [(type_name, type_value), (body_name, report)] = &post.trailers[..] else {
+        panic!("{:?}", post.trailers);
+    };
+    assert_eq!(type_name, "Lambda-Runtime-Function-Error-Type");
+    assert_eq!(type_value, error_type);
+    assert_eq!(body_name, "Lambda-Runtime-Function-Error-Body");
+    let report: Value = serde_json::from_slice(&from_base64(report)).unwrap();
+    assert_eq!(report["errorType"], error_type);
+    let text = report["errorMessage"].as_str().unwrap();
+    assert!(text.starts_with(message), "{text}");
+    assert!(report["stackTrace"].is_array());
+}
+
+fn from_base64(text: &str) -> Vec<u8> {
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.chars().filter_map(|digit| alphabet.find(digit));
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0, 0);
+    for digit in digits {
+        bits = bits << 6 | digit;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_stream_that_fails_midway_ends_with_true_trailers() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| {
+            out.write_all(b"some").unwrap();
+            Err(Failure::new("Function.Midway", "no more"))
+        };
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let post = run_one(invocation("a", &[], "1"), handler);
+    assert_trailers(&post, b"some", "Function.Midway", "no more");
+}
+
+#[test]
+fn a_stream_that_panics_midway_ends_with_true_trailers() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| -> io::Result<()> {
+            out.write_all(b"some")?;
+            out.flush()?;
+            panic!("no more")
+        };
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let post = run_one(invocation("a", &[], "1"), handler);
+    assert_trailers(&post, b"some", "Function.Panic", "no more");
+}
+
+#[test]
+fn trailers_stay_short_however_long_the_error_is() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |_: Out<'_>| Err("\u{1}ä".repeat(1_000_000));
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let post = run_one(invocation("a", &[], "1"), handler);
+    assert_trailers(&post, b"", "Function.Error", "\u{1}ä");
+    let length: usize = post
+        .trailers
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 4)
+        .sum();
+    assert!(length < 4096, "{length}");
+}
+
+#[test]
+fn an_error_before_the_stream_is_an_error_like_any_other() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| out.write_all(b"never");
+        let _stream = Stream::new("text/plain", body);
+        Err::<Stream<fn(Out<'_>) -> std::future::Ready<io::Result<()>>>, _>("no stream today")
+    };
+    let post = run_one(invocation("a", &[], "1"), handler);
+    assert_eq!(post.line, path("a", "error"));
+}
+
+#[test]
+fn a_stream_that_the_runtime_api_refuses_midway_does_not_stop_the_function() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| (0..1000).try_for_each(|_| out.write_all(&[7; 65536]));
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let script = [
+        event("a", "1"),
+        Step::RefuseBody(answer(413, "{}")),
+        event("b", "1"),
+        Step::SendAndClose(answer(202, "")),
+    ];
+    let (received, _) = run(script, handler);
+    assert_eq!(received[2].line, NEXT);
+    assert_eq!(received[3].body.len(), 1000 * 65536);
+}
+
+#[test]
+fn an_internal_error_for_a_stream_ends_the_loop() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| out.write_all(b"some");
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let (received, end) = run(
+        [event("a", "1"), Step::Send(answer(500, "broken"))],
+        handler,
+    );
+    assert_eq!(received.len(), 2);
+    assert!(matches!(end, Error::Refused { status: 500, .. }), "{end}");
+}
+
+#[test]
+fn a_stream_works_under_an_executor_and_may_wait() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: Out<'_>| {
+            for n in 0..5 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                write!(out, "{n} ")?;
+                out.flush()?;
+            }
+            Err(io::Error::other("that was all"))
+        };
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let api = RuntimeApi::start([event("a", "1"), accepted(), event("b", "1"), accepted()]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let _ = runtime.block_on(Runtime::at(api.address()).unwrap().process(handler));
+    let received = api.received();
+    assert_trailers(
+        &received[1],
+        b"0 1 2 3 4 ",
+        "Function.Error",
+        "that was all",
+    );
+    assert_trailers(
+        &received[3],
+        b"0 1 2 3 4 ",
+        "Function.Error",
+        "that was all",
+    );
+    assert!(received.iter().all(|request| request.connection == 0));
+}
+
+#[test]
+fn a_peer_that_goes_away_is_an_error_in_the_body_under_an_executor_too() {
+    let (sender, receiver) = mpsc::channel();
+    let handler = async |_: Value, _: Context| {
+        let sender = sender.clone();
+        let body = async move |out: Out<'_>| {
+            let end = (0..10_000).try_for_each(|_| out.write_all(&[7; 65536]));
+            sender
+                .send(end.as_ref().map_err(io::Error::kind).copied())
+                .unwrap();
+            end
+        };
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let script = || {
+        [
+            event("a", "1"),
+            Step::RefuseBody(Vec::new()),
+            event("b", "1"),
+        ]
+    };
+    let api = RuntimeApi::start(script());
+    let _ = pollster::block_on(Runtime::at(api.address()).unwrap().process(&handler));
+    let _ = run(script(), handler);
+    for end in receiver.try_iter() {
+        assert!(end.is_err(), "{end:?}");
+    }
+}
+
+#[test]
+fn a_test_can_read_a_stream_without_a_runtime() {
+    let body = async |out: Out<'_>| out.write_all(b"body");
+    let raw = Stream::new("text/plain", body)
+        .status(200)
+        .into_response()
+        .unwrap();
+    assert!(raw.body.ends_with(b"\0\0\0\0\0\0\0\0body"));
+    let failing = Stream::new("text/plain", async |_: Out<'_>| Err("no"));
+    assert_eq!(failing.into_response().unwrap_err().to_string(), "no");
+}

@@ -1,0 +1,55 @@
+//! The trace id in the environment.
+
+use std::convert::Infallible;
+
+use lambda_musl::Context;
+
+use crate::{
+    child,
+    runtime_api::{RuntimeApi, Step, accepted, event, invocation},
+};
+
+#[test]
+fn the_trace_id_is_set_for_each_invocation_and_removed_where_it_is_missing() {
+    let traced = |id| Step::Send(invocation(id, &[("Lambda-Runtime-Trace-Id", id)], "null"));
+    let api = RuntimeApi::start([
+        traced("one"),
+        accepted(),
+        traced("two"),
+        accepted(),
+        event("three", "null"),
+        accepted(),
+    ]);
+    let output = child::function("trace::tell", api.address())
+        .output()
+        .unwrap();
+    child::stderr(output);
+    let received = api.received();
+    assert_eq!(received[1].body, br#""one""#);
+    assert_eq!(received[3].body, br#""two""#);
+    assert_eq!(received[5].body, b"null");
+}
+
+#[test]
+fn on_managed_instances_the_environment_stays_as_it_is() {
+    let header = [("Lambda-Runtime-Trace-Id", "new")];
+    let api = RuntimeApi::start([Step::Send(invocation("a", &header, "null")), accepted()]);
+    let output = child::function("trace::tell", api.address())
+        .env("AWS_LAMBDA_MAX_CONCURRENCY", "8")
+        .output()
+        .unwrap();
+    let text = child::stderr(output);
+    assert!(
+        text.contains("AWS_LAMBDA_MAX_CONCURRENCY is 8, but"),
+        "{text}"
+    );
+    assert_eq!(api.received()[1].body, b"null");
+}
+
+#[test]
+#[ignore = "a function"]
+fn tell() {
+    child::main(lambda_musl::run(async |(): (), _: Context| {
+        Ok::<_, Infallible>(std::env::var("_X_AMZN_TRACE_ID").ok())
+    }));
+}

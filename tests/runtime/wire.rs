@@ -1,0 +1,213 @@
+//! What may come over the wire.
+
+use std::{convert::Infallible, time::Duration};
+
+use lambda_musl::{Context, Runtime};
+use serde_json::Value;
+
+use crate::{
+    runtime_api::{RuntimeApi, Step, accepted, answer, event, invocation},
+    support::{NEXT, echo, path, run, run_one},
+};
+
+#[test]
+fn all_requests_go_over_one_connection() {
+    let script = (0..20).flat_map(|n| [event(&format!("id-{n}"), "1"), accepted()]);
+    let (received, _) = run(script, echo);
+    assert_eq!(received.len(), 40);
+    assert!(received.iter().all(|request| request.connection == 0));
+}
+
+#[test]
+fn a_path_behind_the_address_is_kept() {
+    let api = RuntimeApi::start([event("a", "1"), accepted()]);
+    let runtime = Runtime::at(&format!("{}/my/emulator", api.address())).unwrap();
+    let _ = runtime.run(echo);
+    let received = api.received();
+    assert_eq!(received[0].line, NEXT.replace("/2018", "/my/emulator/2018"));
+    assert!(
+        received[1]
+            .line
+            .starts_with("POST /my/emulator/2018-06-01/runtime/invocation/a/")
+    );
+}
+
+#[test]
+fn an_event_in_chunks_is_put_together() {
+    let chunked = |coding: &str| {
+        format!(
+            "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\nTransfer-Encoding: {coding}\r\n\r\n\
+             4;note=x\r\n[1,2\r\n0A\r\n,    3,4,5\r\n1\r\n]\r\n0\r\nTrailer: yes\r\n\r\n"
+        )
+    };
+    for coding in ["chunked", "Chunked", "gzip, chunked"] {
+        let post = run_one(chunked(coding).into_bytes(), echo);
+        assert_eq!(post.body, b"[1,2,3,4,5]");
+    }
+}
+
+#[test]
+fn a_connection_that_the_server_closes_is_opened_again() {
+    let script = [
+        Step::SendAndClose(invocation("a", &[], "1")),
+        Step::SendAndClose(answer(202, "")),
+        event("b", "2"),
+        accepted(),
+    ];
+    // A close takes a moment to arrive; one that has arrived is seen before anything is sent.
+    let handler = async |event: Value, _: Context| {
+        std::thread::sleep(Duration::from_millis(50));
+        Ok::<_, Infallible>(event)
+    };
+    let (received, _) = run(script, handler);
+    let connections: Vec<usize> = received.iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 1, 2, 2]);
+}
+
+#[test]
+fn an_answer_that_the_server_has_read_is_not_sent_again() {
+    let script = [
+        event("a", "1"),
+        Step::SendAndClose(Vec::new()),
+        event("b", "2"),
+        accepted(),
+    ];
+    let (received, _) = run(script, echo);
+    let lines: Vec<&str> = received
+        .iter()
+        .map(|request| request.line.as_str())
+        .collect();
+    assert_eq!(
+        lines,
+        [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
+    );
+}
+
+#[test]
+fn what_no_request_asked_for_is_not_taken_for_an_answer() {
+    let mut bytes = invocation("a", &[], "1");
+    bytes.extend(answer(408, "too late"));
+    let script = [Step::Send(bytes), accepted()];
+    let (received, _) = run(script, echo);
+    assert_eq!(received[1].line, path("a", "response"));
+    assert_eq!(
+        received[1].connection, 1,
+        "the other one is in an unknown state"
+    );
+}
+
+#[test]
+fn an_announced_close_is_respected() {
+    let headers = [("Connection", "Close")];
+    let script = [Step::Send(invocation("a", &headers, "1")), accepted()];
+    let (received, _) = run(script, echo);
+    assert_eq!(received[1].connection, 1);
+}
+
+#[test]
+fn an_interim_answer_is_not_the_answer() {
+    let mut bytes = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec();
+    bytes.extend(invocation("a", &[], "7"));
+    assert_eq!(run_one(bytes, echo).body, b"7");
+}
+
+#[test]
+fn headers_of_any_kind_do_not_stop_the_function() {
+    let odd: [&[u8]; 6] = [
+        b"no colon at all\r\n",
+        b"X-Bytes: \xff\xfe\x00\r\n",
+        b": no name\r\n",
+        b"Lambda-Runtime-Deadline-Ms: tomorrow\r\n",
+        b"Lambda-Runtime-Client-Context: {\"custom\":{\"a\":\r\n",
+        b"Lambda-Runtime-Cognito-Identity: \r\n",
+    ];
+    for line in odd {
+        let mut bytes = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n".to_vec();
+        bytes.extend(line);
+        bytes.extend(b"Content-Length: 1\r\n\r\n7");
+        assert_eq!(run_one(bytes, echo).body, b"7");
+    }
+}
+
+#[test]
+fn an_answer_that_is_refused_is_given_once_and_the_loop_goes_on() {
+    for status in [400, 403, 404, 410, 413, 502] {
+        let script = [
+            event("a", "1"),
+            Step::Send(answer(status, r#"{"errorType":"Odd","errorMessage":"no"}"#)),
+            event("b", "2"),
+            accepted(),
+        ];
+        let (received, _) = run(script, echo);
+        let lines: Vec<&str> = received
+            .iter()
+            .map(|request| request.line.as_str())
+            .collect();
+        assert_eq!(
+            lines,
+            [NEXT, &path("a", "response"), NEXT, &path("b", "response")],
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_gets_lost_does_not_stop_the_function() {
+    let script = [
+        event("a", "1"),
+        Step::SendAndClose(b"HTTP/1.1 2".to_vec()),
+        event("b", "2"),
+        accepted(),
+    ];
+    let (received, _) = run(script, echo);
+    assert_eq!(received[3].line, path("b", "response"));
+}
+
+#[test]
+fn an_event_that_is_cut_at_any_byte_ends_the_loop_and_is_not_handled() {
+    let chunked = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n\
+                   Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n";
+    for whole in [invocation("a", &[], "[1]"), chunked.into()] {
+        for end in 0..whole.len() {
+            let (received, _) = run([Step::SendAndClose(whole[..end].to_vec())], echo);
+            assert_eq!(received.len(), 1, "cut after {end} bytes");
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_an_answer_that_is_cut_at_any_byte_does_not_stop_the_function() {
+    let whole = answer(202, "{}");
+    for end in 0..whole.len() {
+        let script = [
+            event("a", "1"),
+            Step::SendAndClose(whole[..end].to_vec()),
+            event("b", "2"),
+            accepted(),
+        ];
+        let (received, _) = run(script, echo);
+        assert_eq!(received[1].line, path("a", "response"));
+        assert_eq!(
+            received[3].line,
+            path("b", "response"),
+            "cut after {end} bytes"
+        );
+    }
+}
+
+#[test]
+fn header_values_of_any_bytes_reach_the_handler_or_nobody() {
+    // All but the end of a line, at lengths up to what Lambda allows a client context.
+    for byte in (0..=255u8).filter(|byte| *byte != b'\n') {
+        for length in [1, 3583] {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Client-Context: ".to_vec();
+            bytes.resize(bytes.len() + length, byte);
+            bytes.extend(b"\r\nLambda-Runtime-Aws-Request-Id: a\r\nContent-Length: 1\r\n\r\n7");
+            let handler = async |n: u32, context: Context| {
+                let _ = context.client_context::<Value>();
+                Ok::<_, Infallible>(n)
+            };
+            assert_eq!(run_one(bytes, handler).body, b"7", "{byte:#x}");
+        }
+    }
+}
