@@ -49,7 +49,7 @@ invoke: ## run the zip under AWS's emulator: EVENT='{…}' or EVENT=@file
 toolchain: ## musl and OpenSSL from source into PREFIX=folder, without Docker
 	@scripts/toolchain
 
-fetch: ## the archives that PINS names, for a build without a network
+fetch: ## all that a later build downloads, for one without a network
 	@scripts/fetch
 
 base-image: ## a base for docker-build from Debian's packages, where no registry can be reached
