@@ -5,18 +5,19 @@
 use std::io::{self, Write};
 
 use crate::{
-    Context, Error, Raw, abort,
-    address::Address,
-    chunks::Chunks,
-    connection::Reply,
-    current,
+    Context, Error, Raw,
     executor::guard,
     failure::Failure,
+    failure::abort,
+    failure::report::{self, ERROR_BODY, ERROR_TYPE},
+    http::address::Address,
+    http::chunks::Chunks,
+    http::connection::Reply,
+    http::request::{Call, Head, Request},
+    http::transport::{Transport, Upload},
     logs,
-    report::{self, ERROR_BODY, ERROR_TYPE},
-    request::{Call, Head, Request},
+    logs::current,
     stream::{Body, Start},
-    transport::{Transport, Upload},
 };
 
 /// Characters of an answer that is not the expected one that are shown.

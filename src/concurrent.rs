@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    Error, FromEvent, LambdaHandler, Runtime, api::Api, connection::Connection, executor::block_on,
-    failure::Failure, logs, serve::serve,
+    Error, FromEvent, LambdaHandler, Runtime, api::Api, executor::block_on, failure::Failure,
+    http::connection::Connection, logs, serve::serve,
 };
 
 /// Tries on a Runtime API that does not answer `next`, and the pause before the first of them, which doubles.

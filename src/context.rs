@@ -7,7 +7,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::head::Head;
+use crate::http::head::Head;
 
 /// What Lambda says about one invocation.
 ///

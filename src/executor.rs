@@ -12,7 +12,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use crate::{failure::Failure, panics};
+use crate::{failure::Failure, failure::panics};
 
 /// Wakes a thread that sleeps. A thread has one token for all who park on it, and what a future calls may take it: the
 /// flag is what counts.

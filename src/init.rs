@@ -1,12 +1,14 @@
 //! What a function does before its first invocation.
 
 use crate::{
-    Error, IntoFailure, Runtime, abort,
+    Error, IntoFailure, Runtime,
     api::Api,
-    connection::Connection,
     executor::{block_on, guard},
     failure::Failure,
-    logs, panics,
+    failure::abort,
+    failure::panics,
+    http::connection::Connection,
+    logs,
 };
 
 /// Does what a function needs before its first invocation; where that fails or panics, Lambda is told why ([initialization

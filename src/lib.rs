@@ -1,30 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-mod abort;
-mod address;
 mod api;
-mod background;
-mod base64;
-mod body;
-mod chunks;
 mod concurrent;
-mod connection;
 mod context;
-mod current;
 mod error;
 mod event;
 mod executor;
 mod failure;
 mod handler;
-mod head;
+mod http;
 mod init;
-#[cfg(feature = "log")]
-mod logger;
 mod logs;
-mod panics;
 mod prelude;
-mod report;
-mod request;
 mod response;
 mod runtime;
 mod serve;
@@ -34,8 +21,6 @@ mod snapstart;
 mod stream;
 pub mod testing;
 mod trace;
-mod transport;
-mod wire;
 
 pub use concurrent::run_concurrent;
 pub use context::Context;
@@ -45,7 +30,7 @@ pub use failure::{Failure, IntoFailure};
 pub use handler::LambdaHandler;
 pub use init::{init, init_async};
 #[cfg(feature = "log")]
-pub use logger::init_logger;
+pub use logs::init_logger;
 pub use response::{IntoResponse, Raw, Respond};
 pub use runtime::{Runtime, process, run};
 #[cfg(feature = "shutdown")]

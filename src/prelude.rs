@@ -1,6 +1,6 @@
 //! What comes before the body of a streamed HTTP response.
 
-use crate::report;
+use crate::failure::report;
 
 /// The content type of a stream that begins with a prelude.
 pub(crate) const HTTP_INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";

@@ -5,13 +5,14 @@ use std::convert::Infallible;
 use crate::{
     Context, Error, FromEvent, IntoFailure, LambdaHandler, Raw, Respond,
     api::{Api, Invocation},
-    current,
     executor::guard,
     failure::Failure,
-    logs, panics,
+    failure::panics,
+    http::transport::Transport,
+    logs,
+    logs::current,
     stream::Answer,
     trace,
-    transport::Transport,
 };
 
 /// Takes one invocation after the other, and gives each its one answer, until the Runtime API fails.

@@ -4,7 +4,9 @@ use std::{io, process, thread};
 
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
-use crate::{Error, Runtime, api, connection::Connection, failure::Failure, logs, request::Head};
+use crate::{
+    Error, Runtime, api, failure::Failure, http::connection::Connection, http::request::Head, logs,
+};
 
 /// The header that names an extension to Lambda.
 const IDENTIFIER: &str = "Lambda-Extension-Identifier";

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
-    Error, IntoFailure, Runtime, abort,
+    Error, IntoFailure, Runtime,
     api::Api,
-    connection::Connection,
     executor::{block_on, guard},
-    panics,
+    failure::abort,
+    failure::panics,
+    http::connection::Connection,
 };
 
 /// Whether this process is past its snapshot, of which there is one at most.

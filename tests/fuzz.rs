@@ -22,21 +22,18 @@ use serde_json::Value;
 
 // The runtime's own readers and writers, which are no part of its public API.
 #[allow(dead_code)]
-#[path = "../src/body.rs"]
-mod body;
-#[allow(dead_code)]
-#[path = "../src/chunks.rs"]
-mod chunks;
-#[allow(dead_code)]
 #[path = "../src/context.rs"]
 mod context;
 #[allow(dead_code)]
-#[path = "../src/head.rs"]
-mod head;
+#[path = "../src/http"]
+mod http {
+    pub mod body;
+    pub mod chunks;
+    pub mod head;
+}
 
-use chunks::Chunks;
 use context::Context;
-use head::Head;
+use http::{chunks::Chunks, head::Head};
 
 /// Bytes of a body that are reserved before they come: what a few bytes can make the reader allocate.
 const RESERVE: usize = 6 * 1024 * 1024 + 100;
@@ -172,7 +169,7 @@ fn read(mut bytes: &[u8]) -> io::Result<(Head, Vec<u8>, &[u8])> {
     loop {
         let head = Head::read(&mut bytes, &mut room)?;
         if !(100..200).contains(&head.status) {
-            let (body, _) = body::read(&head, &mut bytes)?;
+            let (body, _) = http::body::read(&head, &mut bytes)?;
             return Ok((head, body, bytes));
         }
     }

@@ -7,7 +7,7 @@ use std::{
     sync::Once,
 };
 
-use crate::abort;
+use crate::failure::abort;
 
 /// A line of the function's source.
 #[derive(Clone, Debug)]

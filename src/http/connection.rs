@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{address::Address, body, head::Head, request::Request, wire::Wire};
+use crate::{
+    http::address::Address, http::body, http::head::Head, http::request::Request, http::wire::Wire,
+};
 
 /// How long a connection may rest before it is looked at: a system call or three, for a function that takes its time.
 const REST: Duration = Duration::from_millis(1);

@@ -3,9 +3,9 @@
 use std::io;
 
 use crate::{
-    background::{self, Background},
-    connection::{self, Connection, Reply},
-    request::Request,
+    http::background::{self, Background},
+    http::connection::{self, Connection, Reply},
+    http::request::Request,
 };
 
 pub(crate) trait Transport {

@@ -1,5 +1,10 @@
 //! What Lambda is told of an invocation that failed.
 
+pub(crate) mod abort;
+mod base64;
+pub(crate) mod panics;
+pub(crate) mod report;
+
 use std::{
     any::Any,
     borrow::Cow,
@@ -7,7 +12,7 @@ use std::{
     fmt::{self, Display},
 };
 
-use crate::panics::Place;
+use crate::failure::panics::Place;
 
 /// Bytes of a message that are kept: with every byte escaped, the report still is below the 1 MiB that Lambda takes.
 const MAX_MESSAGE: usize = 128 * 1024;

@@ -5,7 +5,7 @@ use std::env;
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::{
-    current,
+    logs::current,
     logs::{self, Line},
 };
 

@@ -2,6 +2,10 @@
 //!
 //! [format]: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 
+pub(crate) mod current;
+#[cfg(feature = "log")]
+mod logger;
+
 use std::{
     env,
     fmt::Arguments,
@@ -9,7 +13,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{failure::Failure, head, report};
+#[cfg(feature = "log")]
+pub use logger::init_logger;
+
+use crate::{failure::Failure, failure::report, http::head};
 
 /// A line that is being made. In JSON, Lambda filters by `timestamp` and `level`.
 pub(crate) struct Line {

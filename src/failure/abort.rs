@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    Context, address::Address, api::Api, connection::Connection, executor::block_on,
-    failure::Failure, logs, panics::Place,
+    Context, api::Api, executor::block_on, failure::Failure, failure::panics::Place,
+    http::address::Address, http::connection::Connection, logs,
 };
 
 /// A number, whom to tell, and of which invocation; without one, of the start of the function by this call.
