@@ -54,7 +54,7 @@ base-image: ## a base for docker-build from Debian's packages, where no registry
 test: ## every test that this machine can run
 	@scripts/test
 
-lint: ## rustfmt, clippy, shellcheck, shfmt
+lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
 	@scripts/lint
 
 doctor: ## what this machine lacks for each command
