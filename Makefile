@@ -70,7 +70,7 @@ fuzz: ## input that nobody has thought of, for all that reads from the wire: FOR
 soak: ## INVOCATIONS=number (a million) of events: none lost, memory flat, one connection
 	@scripts/soak
 
-lint: ## rustfmt, clippy, shellcheck, shfmt
+lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
 	@scripts/lint
 
 doctor: ## what this machine lacks for each command

@@ -3,7 +3,7 @@
 //! Readers of zip disagree on what a malformed one holds, as each forgives something else. This one forgives nothing, so
 //! that what it accepts is the same for all. The fields are those of PKWARE's APPNOTE.TXT, section 4.3.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
@@ -215,9 +215,10 @@ impl Archive {
     }
 
     fn judge_names(&mut self, entries: &[Entry]) {
-        for (i, entry) in entries.iter().enumerate() {
+        let mut seen = BTreeSet::new();
+        for entry in entries {
             let shown = &entry.shown;
-            if entries[..i].iter().any(|other| other.name == entry.name) {
+            if !seen.insert(entry.name) {
                 self.fault(format!("holds {shown} more than once"));
             } else if leads_outside(entry.name) {
                 self.fault(format!("holds {shown}, a path that leads outside"));

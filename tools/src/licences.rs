@@ -15,7 +15,7 @@ pub fn licences(function: &Function) -> Result<String, String> {
     );
     let mut seen = BTreeMap::new();
     let mut section = |title: String, licence: Option<&String>, source: Option<&Path>| {
-        let expression = licence.map_or("see below", |text| text);
+        let expression = licence.map_or("none is named", |text| text);
         file += &format!("\n\n== {title}: {expression}\n");
         for (name, text) in source.map_or(Ok(Vec::new()), texts)? {
             let first = seen.entry(text.clone()).or_insert_with(|| title.clone());

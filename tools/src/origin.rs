@@ -12,6 +12,10 @@ const OWNER: &[u8] = b"FDO\0";
 const KIND: u32 = 0xcafe_1a7e;
 const HEADER: usize = 12;
 
+/// Keys in a record at most, and bytes of each and of its value.
+const MOST: usize = 40;
+const LONGEST: usize = 100;
+
 /// The note with these keys and values.
 pub fn note(record: &Map<String, Value>) -> Vec<u8> {
     let mut text = Value::Object(record.clone()).to_string().into_bytes();
@@ -49,7 +53,19 @@ fn parse(section: &[u8]) -> Option<Map<String, Value>> {
     {
         return None;
     }
-    serde_json::from_slice(text.strip_suffix(&[0])?).ok()
+    let record: Map<String, Value> = serde_json::from_slice(text.strip_suffix(&[0])?).ok()?;
+    let is_short = record.len() <= MOST;
+    let mut texts = record.iter();
+    let is_plain = texts.all(|(key, value)| is_plain(key) && value.as_str().is_some_and(is_plain));
+    (is_short && is_plain).then_some(record)
+}
+
+/// Whether a text can be shown to a person as it is.
+fn is_plain(text: &str) -> bool {
+    text.len() <= LONGEST
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ')
 }
 
 fn faults(record: &Map<String, Value>, binary: &[u8]) -> Vec<String> {
@@ -89,7 +105,7 @@ fn faults(record: &Map<String, Value>, binary: &[u8]) -> Vec<String> {
 /// What rustc left in the section for compilers.
 fn rustc(binary: &[u8]) -> Option<String> {
     let comments = elf::section(binary, ".comment")?.split(|byte| *byte == 0);
-    let mut texts = comments.filter_map(|text| std::str::from_utf8(text).ok());
+    let mut texts = comments.map(strings::until_null);
     texts.find_map(|text| text.strip_prefix("rustc version ").map(Into::into))
 }
 
@@ -105,6 +121,20 @@ mod tests {
         let expected: Map<String, Value> = serde_json::from_str(RECORD).unwrap();
         assert_eq!(record, expected);
         assert!(faults.is_empty(), "{faults:?}");
+    }
+
+    #[test]
+    fn a_record_that_would_play_with_a_terminal_is_broken() {
+        let parsed = |value: Value| parse(&note(json!({ "musl": value }).as_object().unwrap()));
+        assert!(parsed(json!("1.2.5 (patched)")).is_some());
+        for value in [
+            json!("\u{1b}[2J"),
+            json!("1\n2"),
+            json!("x".repeat(101)),
+            json!(["1"]),
+        ] {
+            assert_eq!(parsed(value.clone()), None, "{value}");
+        }
     }
 
     #[test]

@@ -78,8 +78,9 @@ pub fn openssl_version(bytes: &[u8]) -> Option<String> {
         // 1.0.1 puts two spaces before a day of one digit.
         let day = if day.is_empty() { month } else { day };
         let is_date = !day.is_empty() && day.len() <= 2 && day.iter().all(u8::is_ascii_digit);
-        let version = std::str::from_utf8(version).ok()?;
-        (is_date && version.starts_with(|c: char| c.is_ascii_digit())).then(|| version.to_owned())
+        let is_version =
+            version.first().is_some_and(u8::is_ascii_digit) && version.iter().all(is_path);
+        (is_date && is_version).then(|| String::from_utf8_lossy(version).into_owned())
     })
 }
 
