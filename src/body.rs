@@ -125,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn an_old_peer_keeps_the_connection_only_where_it_says_so() {
+        let old = |header| format!("HTTP/1.0 200 OK\r\n{header}Content-Length: 0\r\n\r\n");
+        assert!(!read_all(old("").as_bytes()).unwrap().1);
+        assert!(
+            read_all(old("Connection: Keep-Alive\r\n").as_bytes())
+                .unwrap()
+                .1
+        );
+    }
+
+    #[test]
     fn a_body_without_a_length_ends_with_the_connection() {
         let (body, keep) = read_all(b"HTTP/1.0 200 OK\r\n\r\nabc").unwrap();
         assert_eq!((body.as_slice(), keep), (&b"abc"[..], false));

@@ -1,6 +1,6 @@
 //! What a function is made of.
 
-use crate::{Context, IntoFailure, IntoResponse};
+use crate::{Context, IntoFailure, Respond};
 
 /// A Lambda function: takes an event of type `T` with its [`Context`], returns a response or an error.
 ///
@@ -25,7 +25,7 @@ use crate::{Context, IntoFailure, IntoResponse};
 /// A closure or a function that takes the same is a handler as well: see [`run`](crate::run).
 pub trait LambdaHandler<T> {
     /// What answers the invocation: anything that serializes, [`Raw`](crate::Raw) or a [`Stream`](crate::Stream).
-    type Response: IntoResponse;
+    type Response: Respond;
 
     /// What went wrong: the text that it displays is what the caller of the function reads. A
     /// [`Failure`](crate::Failure) has a type as well.
@@ -42,7 +42,7 @@ pub trait LambdaHandler<T> {
 impl<T, F, R, E> LambdaHandler<T> for F
 where
     F: AsyncFn(T, Context) -> Result<R, E>,
-    R: IntoResponse,
+    R: Respond,
     E: IntoFailure,
 {
     type Response = R;

@@ -46,7 +46,7 @@ pub use handler::LambdaHandler;
 pub use init::{init, init_async};
 #[cfg(feature = "log")]
 pub use logger::init_logger;
-pub use response::{IntoResponse, Raw};
+pub use response::{IntoResponse, Raw, Respond};
 pub use runtime::{Runtime, process, run};
 #[cfg(feature = "shutdown")]
 pub use shutdown::on_shutdown;

@@ -43,8 +43,7 @@ impl Raw {
     }
 }
 
-/// What can answer an invocation: everything that serializes, as JSON; [`Raw`], as it is; and a
-/// [`Stream`](crate::Stream), while it is written.
+/// What can answer an invocation at once: everything that serializes, as JSON, and [`Raw`], as it is.
 ///
 /// Lambda takes up to 6 MB, or 6,291,556 bytes ([Lambda quotas]); what is longer reaches the caller as an error.
 ///
@@ -63,19 +62,13 @@ impl Raw {
 /// ```
 ///
 /// [Lambda quotas]: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-pub trait IntoResponse: Sized {
+pub trait IntoResponse {
     /// Turns the value into the bytes that are sent.
     ///
     /// # Errors
     ///
     /// When the value does not serialize: a map whose keys are no strings, say.
     fn into_response(self) -> serde_json::Result<Raw>;
-
-    /// The same, or a body that is still to be written.
-    #[doc(hidden)]
-    fn into_answer(self) -> serde_json::Result<Answer<impl Body>> {
-        self.into_response().map(Answer::<Never>::Whole)
-    }
 }
 
 impl<T: Serialize> IntoResponse for T {
@@ -87,5 +80,28 @@ impl<T: Serialize> IntoResponse for T {
 impl IntoResponse for Raw {
     fn into_response(self) -> serde_json::Result<Raw> {
         Ok(self)
+    }
+}
+
+/// What a handler may return: all that is [`IntoResponse`], and a [`Stream`](crate::Stream).
+///
+/// ```
+/// use lambda_musl::{LambdaHandler, Respond};
+///
+/// fn answers_with<T, R: Respond>(_: &impl LambdaHandler<T, Response = R>) {}
+/// ```
+pub trait Respond {
+    #[doc(hidden)]
+    type Body: Body;
+
+    #[doc(hidden)]
+    fn into_answer(self) -> serde_json::Result<Answer<Self::Body>>;
+}
+
+impl<T: IntoResponse> Respond for T {
+    type Body = Never;
+
+    fn into_answer(self) -> serde_json::Result<Answer<Never>> {
+        self.into_response().map(Answer::Whole)
     }
 }

@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 
 use crate::{
-    Context, Error, FromEvent, IntoFailure, IntoResponse, LambdaHandler, Raw,
+    Context, Error, FromEvent, IntoFailure, LambdaHandler, Raw, Respond,
     api::{Api, Invocation},
     current,
     executor::guard,
     failure::Failure,
     logs, panics,
-    stream::{Answer, Body},
+    stream::Answer,
     trace,
     transport::Transport,
 };
@@ -52,7 +52,7 @@ async fn answer<T, H>(
     handler: &H,
     event: Raw,
     context: Context,
-) -> Result<Answer<impl Body>, Failure>
+) -> Result<Answer<<H::Response as Respond>::Body>, Failure>
 where
     T: FromEvent,
     H: LambdaHandler<T>,

@@ -14,7 +14,7 @@ const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 ///
 /// To be called before [`run`](crate::run). Lambda sends SIGTERM only where an extension is registered, so this registers
 /// an internal one, for no events ([Extensions API]); about 500 ms are left then. Where that is refused, which the log
-/// says, as by an emulator, SIGTERM still runs the hook.
+/// says, SIGTERM still runs the hook.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, on_shutdown, run};

@@ -1,13 +1,9 @@
 //! A response that is sent while it is written.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    io::{self, Write},
-};
+use std::{borrow::Cow, fmt, io::Write};
 
 use crate::{
-    IntoFailure, IntoResponse, Raw,
+    IntoFailure, Raw, Respond,
     executor::block_on,
     failure::Failure,
     prelude::{HTTP_INTEGRATION, Prelude},
@@ -19,7 +15,8 @@ use crate::{
 /// The body is an async closure that gets a plain [`Write`]. What it writes is collected and sent as a chunk of up to
 /// 64 KiB; [`flush`](Write::flush) sends what is there at once. An error or a panic in it reaches the caller as the error
 /// of an invocation does, after what was sent already. Under [`process`](crate::process), a write waits while the peer
-/// does not read, and with it the thread of the executor.
+/// does not read, and with it the thread of the executor; and `main` awaits it itself, as today's compiler does not see
+/// that such a future can be sent to another thread.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, Stream, run};
@@ -90,6 +87,24 @@ impl<F> Stream<F> {
         self
     }
 
+    /// Writes the whole into memory, on this thread: for a test that calls a handler by hand.
+    ///
+    /// # Errors
+    ///
+    /// When the body fails.
+    pub fn into_response<E>(mut self) -> Result<Raw, Failure>
+    where
+        F: AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
+        E: IntoFailure,
+    {
+        let Start {
+            content_type,
+            prelude: mut body,
+        } = self.start();
+        block_on(self.body.write(&mut body))?;
+        Ok(Raw { content_type, body })
+    }
+
     fn prelude(&mut self) -> &mut Prelude {
         self.prelude.get_or_insert_default()
     }
@@ -118,24 +133,14 @@ impl<F> fmt::Debug for Stream<F> {
     }
 }
 
-impl<F, E> IntoResponse for Stream<F>
+impl<F, E> Respond for Stream<F>
 where
     F: AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
     E: IntoFailure,
 {
-    /// Writes the whole into memory, on this thread: for a test that calls a handler by hand.
-    fn into_response(mut self) -> serde_json::Result<Raw> {
-        let Start {
-            content_type,
-            prelude: mut body,
-        } = self.start();
-        block_on((self.body)(&mut body))
-            .map_err(|error| io::Error::other(error.into_failure()))
-            .map_err(serde_json::Error::io)?;
-        Ok(Raw { content_type, body })
-    }
+    type Body = F;
 
-    fn into_answer(mut self) -> serde_json::Result<Answer<impl Body>> {
+    fn into_answer(mut self) -> serde_json::Result<Answer<F>> {
         Ok(Answer::Stream(self.start(), self.body))
     }
 }

@@ -63,3 +63,16 @@ async fn a_handler_can_wait_for_what_tokio_brings() {
     let _ = Runtime::at(api.address()).unwrap().process(handler).await;
     assert_eq!(api.received()[1].body, b"5");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_async_form_can_be_a_task_of_its_own() {
+    async fn double(n: u32, _: Context) -> Result<u32, String> {
+        tokio::task::yield_now().await;
+        Ok(2 * n)
+    }
+    let api = RuntimeApi::start([event("a", "4"), accepted()]);
+    let runtime = Runtime::at(api.address()).unwrap();
+    let end = tokio::spawn(async move { runtime.process(double).await }).await;
+    assert!(end.unwrap().is_err());
+    assert_eq!(api.received()[1].body, b"8");
+}

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use lambda_musl::{Context, Error, Failure, IntoResponse, Runtime, Stream};
+use lambda_musl::{Context, Error, Failure, Runtime, Stream};
 use serde_json::{Value, json};
 
 use crate::{
