@@ -19,8 +19,8 @@ use table::{Figure, Report, Samples};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What is compared, in the order of the columns: the last one is what the others are measured by.
-const NAMES: [&str; 3] = ["ours", "bare", "official"];
+/// What is compared, in the order of the columns. The last one is `official` with all of it on one thread.
+const NAMES: [&str; 4] = ["ours", "bare", "official", "one-thread"];
 
 /// Rounds of which the medians are taken. One round is some seconds.
 const ROUNDS: usize = 25;
@@ -54,7 +54,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
     let mut samples = Samples::default();
     let mut single = Vec::new();
     let mut concurrent = Vec::new();
-    for name in NAMES {
+    for name in NAMES.into_iter().take(3) {
         let built = Built::from_nothing(root, name, &[])?;
         samples.add(Figure::Compile, name, built.wall);
         samples.add(Figure::CompileCpu, name, built.cpu);
@@ -73,6 +73,13 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
             _ => Built::with_features(root, name, &["concurrent"])?.binary,
         };
         concurrent.push((*name, binary));
+    }
+    for (list, features) in [
+        (&mut single, &["one-thread"][..]),
+        (&mut concurrent, &["concurrent", "one-thread"]),
+    ] {
+        let built = Built::with_features(root, "official", features)?;
+        list.push(("one-thread", built.binary));
     }
 
     for round in 0..ROUNDS {

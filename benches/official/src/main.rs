@@ -3,7 +3,8 @@
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
-#[tokio::main]
+#[cfg_attr(not(feature = "one-thread"), tokio::main)]
+#[cfg_attr(feature = "one-thread", tokio::main(flavor = "current_thread"))]
 async fn main() -> Result<(), Error> {
     #[cfg(not(feature = "concurrent"))]
     return lambda_runtime::run(service_fn(echo)).await;
