@@ -23,6 +23,15 @@ pub(crate) struct Reply {
     pub body: Vec<u8>,
 }
 
+/// How an exchange ends, where nothing fails on this side.
+enum End {
+    Reply(Reply),
+    /// The peer closed the connection without a word, and perhaps without having read the request.
+    Closed {
+        unread: bool,
+    },
+}
+
 /// A connection that is opened when it is needed and kept for as long as the peer keeps it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -50,20 +59,26 @@ impl Connection {
     /// Sends a request and reads what comes back, however long that takes.
     pub fn exchange(&mut self, request: &Request) -> io::Result<Reply> {
         let kept = self.take_kept(request.is_idempotent());
-        let may_repeat = kept.is_some() && request.is_idempotent();
-        let attempt = match kept {
-            Some(stream) => self.attempt(stream, request),
-            None => self.open().and_then(|stream| self.attempt(stream, request)),
+        let end = match kept {
+            None => return self.once(request),
+            Some(stream) => self.attempt(stream, request)?,
         };
-        match attempt {
-            // A peer may close a kept connection at any time (RFC 9112, section 9.3.1): a new one has to do.
-            Ok(None) if may_repeat => {
-                let stream = self.open()?;
-                self.attempt(stream, request)?
-            }
-            attempt => attempt?,
+        match end {
+            End::Reply(reply) => Ok(reply),
+            // A peer may close a kept connection at any time (RFC 9112, section 9.3.1): a new one has to do. What it has
+            // read may have been taken.
+            End::Closed { unread } if unread || request.is_idempotent() => self.once(request),
+            End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }
-        .ok_or_else(|| ErrorKind::UnexpectedEof.into())
+    }
+
+    /// An exchange over a new connection.
+    fn once(&mut self, request: &Request) -> io::Result<Reply> {
+        let stream = self.open()?;
+        match self.attempt(stream, request)? {
+            End::Reply(reply) => Ok(reply),
+            End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
+        }
     }
 
     /// A connection for a body that is written piece by piece.
@@ -93,8 +108,7 @@ impl Connection {
         Ok(Wire::new(socket))
     }
 
-    /// Nothing comes back where the peer closed the connection without a word.
-    fn attempt(&mut self, mut stream: Wire, request: &Request) -> io::Result<Option<Reply>> {
+    fn attempt(&mut self, mut stream: Wire, request: &Request) -> io::Result<End> {
         let closed = match stream.send(&request.head, &request.body) {
             Ok(()) => false,
             // A peer that refuses a body may answer and close before it has read it: the answer says why.
@@ -104,13 +118,16 @@ impl Connection {
         self.read_reply(stream, closed)
     }
 
-    fn read_reply(&mut self, mut stream: Wire, closed: bool) -> io::Result<Option<Reply>> {
+    fn read_reply(&mut self, mut stream: Wire, closed: bool) -> io::Result<End> {
         loop {
             match stream.fill_buf() {
-                Ok([]) => return Ok(None),
+                Ok([]) => {
+                    let unread = closed || stream.was_reset();
+                    return Ok(End::Closed { unread });
+                }
                 Ok(_) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_close(&error) => return Ok(None),
+                Err(error) if is_close(&error) => return Ok(End::Closed { unread: true }),
                 Err(error) => return Err(error),
             }
         }
@@ -126,7 +143,7 @@ impl Connection {
             let since = Instant::now();
             self.kept = Some(Kept { stream, since });
         }
-        Ok(Some(Reply { head, body }))
+        Ok(End::Reply(Reply { head, body }))
     }
 }
 
@@ -148,9 +165,10 @@ impl Upload<'_> {
 
     /// Reads the answer, which may have come before all was sent.
     pub fn finish(self) -> io::Result<Reply> {
-        self.connection
-            .read_reply(self.stream, self.closed)?
-            .ok_or_else(|| ErrorKind::UnexpectedEof.into())
+        match self.connection.read_reply(self.stream, self.closed)? {
+            End::Reply(reply) => Ok(reply),
+            End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 

@@ -40,6 +40,12 @@ impl Wire {
         matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
+    /// Whether a peer that has closed the connection did so without reading all that was sent: the kernel of a peer that
+    /// gets more after its close says so with a reset (RFC 9293, section 3.6.1).
+    pub fn was_reset(&self) -> bool {
+        !matches!(self.socket.take_error(), Ok(None))
+    }
+
     /// Whether something was read that nobody has taken.
     pub fn has_leftovers(&self) -> bool {
         self.start < self.end

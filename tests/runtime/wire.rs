@@ -47,6 +47,19 @@ fn an_event_in_chunks_is_put_together() {
 }
 
 #[test]
+fn an_answer_that_a_closing_server_has_not_read_is_sent_again() {
+    for _ in 0..50 {
+        let closes = Step::SendAndClose(invocation("a", &[], "1"));
+        let (received, _) = run([closes, accepted(), event("b", "2"), accepted()], echo);
+        let lines: Vec<&str> = received.iter().map(|request| &*request.line).collect();
+        assert_eq!(
+            lines,
+            [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
+        );
+    }
+}
+
+#[test]
 fn a_connection_that_the_server_closes_is_opened_again() {
     let script = [
         Step::SendAndClose(invocation("a", &[], "1")),
