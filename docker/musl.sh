@@ -12,8 +12,12 @@ gcc=${GCC:-gcc}
 mkdir -p "$build"
 tar -xzf "$archive" -C "$build" --strip-components=1
 cd "$build"
+if ! [ -x configure ] || ! [ -f VERSION ]; then
+  echo "musl.sh: the archive of musl does not hold its sources: $archive" >&2
+  exit 1
+fi
 for patch in "$patches"/*; do
-  [ ! -f "$patch" ] || patch -p1 -N -i "$patch"
+  [ ! -f "$patch" ] || patch -p1 -N -i "$patch" || { echo "musl.sh: this fix does not fit: $patch" >&2 && exit 1; }
 done
 
 # Objects for a static-pie are position-independent. The wrapper that musl brings is left out: it cannot link one.
@@ -39,6 +43,7 @@ done
 
 mkdir -p "$part/bin"
 cp COPYRIGHT "$part/COPYRIGHT.musl"
+cp VERSION "$part/VERSION.musl"
 cp "$here/musl.specs" "$part/lib/"
 cp "$here/musl-gcc" "$part/bin/"
 chmod -R u=rwX,go=rX "$part"

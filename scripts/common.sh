@@ -13,7 +13,7 @@ export TMPDIR="$root/target/tmp"
 mkdir -p "$TMPDIR"
 
 # What this shell has set for other programs, and what would be in the function then.
-foreign=$(env | sed -n -E 's/^((CARGO_(PROFILE|TARGET|BUILD)_[A-Za-z0-9_]*|CARGO_INCREMENTAL|CARGO_ENCODED_RUSTFLAGS|RUSTFLAGS|RUSTC[A-Z_]*|ZIG_[A-Z_]*|CROSS_[A-Z0-9_]*|((TARGET|HOST)_)?(C|CXX|CPP|LD)FLAGS(_[A-Za-z0-9_]*)?))=.+/\1/p')
+foreign=$(env | sed -n -E 's/^((CARGO_(PROFILE|TARGET|BUILD)_[A-Za-z0-9_]*|CARGO_INCREMENTAL|CARGO_ENCODED_RUSTFLAGS|RUSTFLAGS|RUSTC[A-Z_]*|ZIG_[A-Z_]*|CROSS_[A-Z0-9_]*|DOCKER_OPTS|((TARGET|HOST)_)?(C|CXX|CPP|LD)FLAGS(_[A-Za-z0-9_]*)?))=.+/\1/p')
 # shellcheck disable=SC2086 # a list of names
 unset MAKEFLAGS MFLAGS $foreign
 case ${CARGO_HOME-/} in

@@ -58,7 +58,7 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
     };
     let built = docker_build(&build, &["OUT=dist/container"]).succeeded();
     let (musl, openssl) = (pinned("MUSL_VERSION"), pinned("OPENSSL_VERSION"));
-    let versions = format!("musl {musl}, OpenSSL {openssl}");
+    let versions = format!("OpenSSL {openssl}, musl {musl}");
     let line = built.last_line();
     assert!(line.contains(&versions), "{line}");
 
@@ -201,6 +201,11 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_folder_and_an_edit_co
     assert_eq!(sum(&runs[0]), sum(&runs[1]));
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "42\n");
+    let record = fs::read_to_string(root().join("dist/mine/build.json")).unwrap();
+    assert!(
+        record.contains("musl") && !record.contains("openssl"),
+        "{record}"
+    );
 
     let krate = folders[1].path().join("my function");
     write_main(&krate, "* 3");
@@ -216,4 +221,25 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_folder_and_an_edit_co
     assert!(!edited.stderr.contains("musl 1"), "{}", edited.stderr);
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "63\n");
+    // Another one of the same name gives a function of its own.
+    let krate = format!("CRATE={}", folders[0].path().join("my function").display());
+    let other = docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded();
+    assert_eq!(sum(&other), sum(&runs[0]));
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_version_of_musl_that_the_archive_is_not_is_named() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("a version of musl that the archive is not", why),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pins = fs::read_to_string(stand_ins().unwrap().join("pins.env")).unwrap();
+    let musl = pinned("MUSL_VERSION");
+    let line = |version: &str| format!("MUSL_VERSION={version}\n");
+    let file = folder.path().join("pins.env");
+    fs::write(&file, pins.replace(&line(&musl), &line("1.9.9"))).unwrap();
+    let pins = format!("PINS={}", file.display());
+    docker_build(&build, &[&pins]).failed_with(&["MUSL_VERSION is 1.9.9", &musl]);
 }

@@ -24,6 +24,7 @@ fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
     )
     .unwrap();
     let fix = "--- a/configure\n+++ b/configure\n@@ -1,2 +1,2 @@\n #!/bin/sh\n-: unmended\n+echo mended\n";
+    fs::write(musl.join("VERSION"), "9\n").unwrap();
     fs::write(folder.join("A.patch"), fix).unwrap();
     fs::set_permissions(musl.join("configure"), fs::Permissions::from_mode(0o755)).unwrap();
     let text = folder.to_string_lossy();

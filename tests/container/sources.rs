@@ -187,6 +187,18 @@ fn a_key_that_is_wrong_is_named_with_the_file() {
         (good.replace("e3b0", "E3B0"), ["MUSL_SHA256", "sha256"]),
         (good.clone() + "just words\n", ["just words", "KEY=value"]),
         (
+            good.clone() + "MUSL_PATCH_A=\" http://a/1\"\n",
+            ["MUSL_PATCH_A", "space"],
+        ),
+        (
+            good.replace("http://127.0.0.1:1/openssl.tgz", "--version"),
+            ["OPENSSL_URLS", "no URL"],
+        ),
+        (
+            good.replace("=9.1", "=\"9.1 a\""),
+            ["MUSL_VERSION", "no version"],
+        ),
+        (
             good.clone() + "MUSL_PATCH_A=http://a/1\n",
             ["MUSL_PATCH_A", "sha256"],
         ),
