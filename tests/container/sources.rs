@@ -47,6 +47,7 @@ fn serve_files() -> u16 {
 fn fetch_without_engine(pins: &str, folder: &Path) -> Run {
     let programs = folder.join("programs");
     fs::create_dir(&programs).unwrap();
+    fs::create_dir_all(folder.join("my sources")).unwrap();
     programs_without("docker", &programs);
     let _ = fs::remove_file(programs.join("podman"));
     let mut make = command("make", root());
