@@ -10,10 +10,7 @@ mod machine;
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
-    os::unix::{
-        fs::{PermissionsExt, chown, symlink},
-        process::CommandExt,
-    },
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Stdio,
     thread,
@@ -25,9 +22,6 @@ use serde_json::{Value, json};
 
 /// Bytes of the zip of the example without TLS, at most.
 const SMALL: u64 = 240_000;
-
-/// A user that every Unix has and that owns nothing.
-const NOBODY: u32 = 65534;
 
 /// Builds the function of this package, which is done already for all tests but the first.
 fn build() -> PathBuf {
@@ -271,75 +265,6 @@ fn a_build_that_is_killed_leaves_no_zip_and_the_next_one_completes() {
     }
     make(&["CRATE=examples/greeting", "OUT=dist/killed"]).succeeded();
     assert_eq!(sum(&zip), expected);
-}
-
-#[test]
-#[ignore = "through make"]
-fn another_folder_user_umask_and_time_zone_give_the_same_zip_even_after_being_killed() {
-    let expected = sum(&build());
-    let folder = tempfile::tempdir().unwrap();
-    let clone = folder.path().join("a clone with spaces");
-    copy_of_the_clone(&clone);
-    // Its own rustup and cargo, which keep all they have in the home of the user.
-    let bin = folder.path().join("bin");
-    let home = folder.path().join("home");
-    fs::create_dir(&bin).unwrap();
-    fs::create_dir(&home).unwrap();
-    fs::copy(
-        fs::canonicalize(find_program("rustup").unwrap()).unwrap(),
-        bin.join("rustup"),
-    )
-    .unwrap();
-    for proxy in ["cargo", "rustc"] {
-        symlink("rustup", bin.join(proxy)).unwrap();
-    }
-    let is_root = fs::metadata("/proc/self")
-        .map(|m| std::os::unix::fs::MetadataExt::uid(&m))
-        .is_ok_and(|uid| uid == 0);
-    if is_root {
-        give_away(folder.path());
-    } else {
-        skip(
-            "the same zip for another user",
-            "only root can become another user; built as the same one",
-        );
-    }
-    let make = || {
-        let mut make = command("/bin/sh", &clone);
-        make.args(["-c", "umask 077; exec make"])
-            .env("HOME", &home)
-            .env(
-                "PATH",
-                format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
-            )
-            .env("TZ", "Asia/Tokyo")
-            .env("LC_ALL", "C")
-            .env_remove("CARGO_HOME")
-            .env_remove("RUSTUP_HOME");
-        if is_root {
-            make.uid(NOBODY).gid(NOBODY);
-        }
-        make
-    };
-    // While the wheels come, and while the host tools or OpenSSL are compiled.
-    for seconds in [3, 15] {
-        make_interrupted(make(), Duration::from_secs(seconds));
-        assert!(!clone.join("dist/function.zip").exists());
-    }
-    run(make()).succeeded();
-    assert_eq!(sum(&clone.join("dist/function.zip")), expected);
-}
-
-fn give_away(path: &Path) {
-    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    if path.is_dir() && !path.is_symlink() {
-        for entry in fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            if !path.is_symlink() {
-                give_away(&path);
-            }
-        }
-    }
 }
 
 // The function under the emulator.
