@@ -13,23 +13,12 @@ GIVEN_ARCH := $(if $(filter-out file,$(origin ARCH)),$(value ARCH))
 
 # `value` keeps make from expanding what a user gave: a $ in an event is a $.
 MAKEOVERRIDES :=
-override ARCH := $(value ARCH)
+variables := ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW CHECK BINARY FOR INVOCATIONS
+$(foreach variable,$(variables),$(eval override $(variable) := $$(value $(variable))))
 override CRATE := $(or $(value CRATE),.)
 override OUT := $(or $(value OUT),dist)
-override ZIP := $(if $(value ZIP),$(value ZIP),$(OUT)/function.zip)
-override EVENT := $(value EVENT)
-override PINS := $(value PINS)
-override SOURCES := $(value SOURCES)
-override BASE := $(value BASE)
-override PREFIX := $(value PREFIX)
-override IMAGE := $(value IMAGE)
-override RUN := $(value RUN)
-override HOW := $(value HOW)
-override CHECK := $(value CHECK)
-override BINARY := $(value BINARY)
-override FOR := $(value FOR)
-override INVOCATIONS := $(value INVOCATIONS)
-export ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW GIVEN_ARCH CHECK BINARY FOR INVOCATIONS
+override ZIP := $(or $(value ZIP),$(OUT)/function.zip)
+export GIVEN_ARCH $(variables)
 
 build: ## dist/function.zip, with zig: no Docker, no root
 	@scripts/build
