@@ -376,7 +376,7 @@ fn the_symbols_of_the_binary_lie_beside_the_zip() {
     };
     let mut nm = command(nm, &folder);
     nm.arg("function.debug");
-    assert!(run(nm).succeeded().stdout.contains("lambda_musl7runtime"));
+    assert!(run(nm).succeeded().stdout.contains("lambda_musl5serve"));
     let bytes = fs::read(folder.join("function.debug")).unwrap();
     let path = root().as_os_str().as_encoded_bytes();
     assert!(!bytes.windows(path.len()).any(|window| window == path));

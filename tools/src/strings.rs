@@ -20,19 +20,19 @@ pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
             let next = bytes.get(at + place.len());
             place.ends_with('/') || next.is_none_or(|next| *next == b'/' || !is_path(next))
         };
-        positions(bytes, place).find(ends_at)
+        let at = positions(bytes, place).find(ends_at)?;
+        Some((at, place.len()))
     });
     let homes = HOMES.iter().filter_map(|(home, names)| {
-        positions(bytes, home).find(|at| names_in(&bytes[at + home.len()..]) >= *names)
+        let at = positions(bytes, home).find(|at| names_in(&bytes[at + home.len()..]) >= *names)?;
+        Some((at, 0))
     });
-    let tools = TOOLS
-        .iter()
-        .filter_map(|tool| positions(bytes, tool).next().map(|at| start_of(bytes, at)));
-    below
-        .chain(homes)
-        .chain(tools)
-        .min()
-        .map(|at| shown(&bytes[at..]))
+    let tools = TOOLS.iter().filter_map(|tool| {
+        let at = positions(bytes, tool).next()?;
+        Some((start_of(bytes, at), 0))
+    });
+    let first = below.chain(homes).chain(tools).min_by_key(|(at, _)| *at);
+    first.map(|(at, known)| shown(&bytes[at..], known))
 }
 
 fn positions<'a>(bytes: &'a [u8], text: &'a str) -> impl Iterator<Item = usize> + 'a {
@@ -59,11 +59,12 @@ fn start_of(bytes: &[u8], at: usize) -> usize {
     at - before.take_while(|byte| is_path(byte)).count()
 }
 
-fn shown(bytes: &[u8]) -> String {
-    let end = bytes
+/// The path that starts here. As many bytes as are `known` belong to it, white space among them as well.
+fn shown(bytes: &[u8], known: usize) -> String {
+    let end = bytes[known..]
         .iter()
         .position(|byte| !is_path(byte))
-        .unwrap_or(bytes.len());
+        .map_or(bytes.len(), |length| known + length);
     String::from_utf8_lossy(&bytes[..end.min(SHOWN)]).into_owned()
 }
 
@@ -116,8 +117,8 @@ mod tests {
                 "\0/ci/registry/src/index/serde\0",
                 "/ci/registry/src/index/serde",
             ),
-            ("\0/work/my clone/target", "/work/my"),
-            ("\0/work/my clone\0", "/work/my"),
+            ("\0/work/my clone/target", "/work/my clone/target"),
+            ("\0/work/my clone\0", "/work/my clone"),
             ("\0/ada/app\0", "/ada/app"),
         ] {
             assert_eq!(found(text).as_deref(), Some(path), "{text}");
