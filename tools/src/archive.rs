@@ -7,6 +7,8 @@ use std::{collections::BTreeSet, ops::Range};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
+use crate::strings;
+
 /// Bytes of the largest package that Lambda takes:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const ZIPPED: u64 = 50 * 1024 * 1024;
@@ -41,6 +43,8 @@ const SHARED_IN_CENTRAL: usize = 2;
 const OLDEST: (u16, u16) = (0x21, 0);
 
 const UNIX: u8 = 3;
+/// 2.0, the first version that knows deflate, in tenths.
+const NEEDED: u16 = 20;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -116,8 +120,8 @@ impl Archive {
 
     /// An error where the rest cannot be read.
     fn read(&mut self, zip: &[u8]) -> Result<(), String> {
-        let directory = self.central_directory(zip)?;
-        let entries = self.entries(&zip[directory.clone()])?;
+        let (directory, count) = self.central_directory(zip)?;
+        let entries = self.entries(&zip[directory.clone()], count)?;
         self.judge_names(&entries);
         let total: u64 = entries.iter().map(|entry| entry.size() as u64).sum();
         if total > UNZIPPED {
@@ -149,8 +153,8 @@ impl Archive {
         }
     }
 
-    /// Where the central directory is.
-    fn central_directory(&mut self, zip: &[u8]) -> Result<Range<usize>, String> {
+    /// Where the central directory is, and how many files it lists.
+    fn central_directory(&mut self, zip: &[u8]) -> Result<(Range<usize>, usize), String> {
         let at = memchr::memmem::rfind(zip, END).filter(|at| at + END_SIZE <= zip.len());
         let Some(at) = at else {
             return Err(match zip.starts_with(LOCAL) {
@@ -177,7 +181,7 @@ impl Archive {
             return Err("is a zip64, which no package that Lambda takes has to be".into());
         }
         match offset.checked_add(size) {
-            Some(stop) if stop == at => Ok(offset..at),
+            Some(stop) if stop == at => Ok((offset..at, usize::from(end.u16(10)))),
             Some(stop) if stop < at => {
                 Err(format!("has {} bytes that belong to no file", at - stop))
             }
@@ -185,10 +189,18 @@ impl Archive {
         }
     }
 
-    fn entries<'a>(&mut self, mut directory: &'a [u8]) -> Result<Vec<Entry<'a>>, String> {
+    fn entries<'a>(
+        &mut self,
+        mut directory: &'a [u8],
+        count: usize,
+    ) -> Result<Vec<Entry<'a>>, String> {
         let broken = "its directory is broken";
         let mut entries = Vec::new();
         while !directory.is_empty() {
+            // Some readers stop at the count, others at the end.
+            if entries.len() == count {
+                return Err(format!("lists more than the {count} files that it says"));
+            }
             let header = directory.get(..CENTRAL_SIZE).ok_or(broken)?;
             if !header.starts_with(CENTRAL) {
                 return Err(broken.into());
@@ -198,7 +210,7 @@ impl Archive {
             let rest = &directory[CENTRAL_SIZE..];
             directory = rest.get(name + extra + comment..).ok_or(broken)?;
             let name = &rest[..name];
-            let shown = String::from_utf8_lossy(name).escape_debug().to_string();
+            let shown = strings::on_a_line(name);
             if extra > 0 {
                 self.fault(format!("{shown}: has {extra} bytes of extra fields"));
             }
@@ -210,6 +222,10 @@ impl Archive {
                 name,
                 shown,
             });
+        }
+        if entries.len() < count {
+            let listed = entries.len();
+            self.fault(format!("lists {listed} of the {count} files that it says"));
         }
         Ok(entries)
     }
@@ -252,6 +268,12 @@ impl Archive {
             self.fault(format!(
                 "{name}: has mode {:04o}, expected 0755",
                 mode & !FILE
+            ));
+        }
+        if header.u16(6) != NEEDED {
+            self.fault(format!(
+                "{name}: needs version {} of zip, expected {NEEDED}",
+                header.u16(6)
             ));
         }
         if [34, 36, 38].iter().any(|at| header.u16(*at) != 0) {

@@ -83,18 +83,21 @@ pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> 
     for library in elf.needed() {
         fault(format!("needs a library: {library}"));
     }
-    if elf.segment(elf::PT_GNU_RELRO).is_none() {
+    if elf.segments(elf::PT_GNU_RELRO).next().is_none() {
         fault("has no RELRO: its relocated data stays writable".into());
     }
     if !elf.binds_now() {
         fault("does not bind NOW: RELRO covers a part only".into());
     }
-    match elf.segment(elf::PT_GNU_STACK) {
-        None => fault("does not say that its stack is not executable: no GNU_STACK".into()),
-        Some(stack) if stack.p_flags(LE).contains(elf::PF_X) => {
-            fault("has an executable stack".into());
+    let mut stacks = elf.segments(elf::PT_GNU_STACK);
+    if stacks.any(|stack| stack.p_flags(LE).contains(elf::PF_X)) {
+        fault("has an executable stack".into());
+    } else {
+        match elf.segments(elf::PT_GNU_STACK).count() {
+            0 => fault("does not say that its stack is not executable: no GNU_STACK".into()),
+            1 => {}
+            count => fault(format!("describes its stack {count} times: GNU_STACK")),
         }
-        Some(_) => {}
     }
     if elf.has_writable_code() {
         fault("has a segment that is both writable and executable".into());
@@ -153,9 +156,12 @@ impl<'a> Elf<'a> {
         })
     }
 
-    fn segment(&self, kind: ProgramType) -> Option<&'a ProgramHeader64<LittleEndian>> {
-        let mut segments = self.segments.iter();
-        segments.find(|segment| segment.p_type(LE) == kind)
+    fn segments(
+        &self,
+        kind: ProgramType,
+    ) -> impl Iterator<Item = &'a ProgramHeader64<LittleEndian>> {
+        let segments = self.segments.iter();
+        segments.filter(move |segment| segment.p_type(LE) == kind)
     }
 
     fn value(&self, tag: DynamicTag) -> Option<u64> {
@@ -172,7 +178,7 @@ impl<'a> Elf<'a> {
     }
 
     fn interpreter(&self) -> Option<String> {
-        let segment = self.segment(elf::PT_INTERP)?;
+        let segment = self.segments(elf::PT_INTERP).next()?;
         let name = segment.data(LE, self.bytes).unwrap_or_default();
         Some(strings::until_null(name))
     }
@@ -366,6 +372,18 @@ mod tests {
         let mut specimen = without(elf::PT_GNU_STACK);
         specimen.add_segment(elf::PT_GNU_STACK, elf::PF_R | elf::PF_W | elf::PF_X, b"");
         assert_fault(&specimen, "has an executable stack");
+    }
+
+    #[test]
+    fn a_stack_that_is_described_twice_is_named() {
+        for (flags, expected) in [
+            (elf::PF_R | elf::PF_X, "has an executable stack"),
+            (elf::PF_R, "describes its stack 2 times: GNU_STACK"),
+        ] {
+            let mut specimen = Specimen::default();
+            specimen.add_segment(elf::PT_GNU_STACK, flags, b"");
+            assert_fault(&specimen, expected);
+        }
     }
 
     #[test]

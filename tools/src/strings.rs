@@ -45,11 +45,13 @@ fn is_path(byte: &u8) -> bool {
 
 /// How many names of a path stand here, one after the other.
 fn names_in(bytes: &[u8]) -> usize {
+    // A binary may consist of nothing but starts of paths: each is looked at no further than it is shown.
+    let bytes = &bytes[..bytes.len().min(SHOWN)];
     let end = bytes
         .iter()
         .position(|byte| !is_path(byte))
         .unwrap_or(bytes.len());
-    let names = bytes[..end.min(SHOWN)].split(|byte| *byte == b'/');
+    let names = bytes[..end].split(|byte| *byte == b'/');
     names.take_while(|name| !name.is_empty()).count()
 }
 
@@ -61,6 +63,7 @@ fn start_of(bytes: &[u8], at: usize) -> usize {
 
 /// The path that starts here. As many bytes as are `known` belong to it, white space among them as well.
 fn shown(bytes: &[u8], known: usize) -> String {
+    let bytes = &bytes[..bytes.len().min(known + SHOWN)];
     let end = bytes[known..]
         .iter()
         .position(|byte| !is_path(byte))
@@ -87,9 +90,14 @@ pub fn openssl_version(bytes: &[u8]) -> Option<String> {
 
 /// The text before the first null, as far as it can be shown on a line.
 pub fn until_null(bytes: &[u8]) -> String {
-    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    let text = &text[..text.len().min(SHOWN)];
-    String::from_utf8_lossy(text).escape_debug().collect()
+    let bytes = &bytes[..bytes.len().min(SHOWN)];
+    on_a_line(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
+}
+
+/// The beginning of a text that may hold anything.
+pub fn on_a_line(bytes: &[u8]) -> String {
+    let bytes = &bytes[..bytes.len().min(SHOWN)];
+    String::from_utf8_lossy(bytes).escape_debug().collect()
 }
 
 #[cfg(test)]
@@ -142,6 +150,13 @@ mod tests {
         ] {
             assert_eq!(found(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_binary_full_of_starts_of_paths_is_read_in_no_time() {
+        let start = std::time::Instant::now();
+        assert_eq!(found(&"/home/".repeat(30_000)), None);
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 
     #[test]

@@ -267,6 +267,25 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_is_not_that_of_the_directory() {
+        for (count, line) in [
+            (0, "lists more than the 0 files that it says"),
+            (1, "lists more than the 1 files that it says"),
+            (3, "lists 2 of the 3 files that it says"),
+        ] {
+            spoilt(|zip| zip.end.push((8, vec![count, 0, count])), line);
+        }
+    }
+
+    #[test]
+    fn a_version_of_zip_that_no_reader_has_to_have() {
+        spoilt(
+            |zip| zip.files[0].set(4, &[45]),
+            "binary: needs version 45 of zip, expected 20",
+        );
+    }
+
+    #[test]
     fn a_zip64() {
         spoilt(
             |zip| zip.end.push((16, vec![0xff; 4])),
