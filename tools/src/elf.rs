@@ -7,13 +7,22 @@ use object::{
     elf::{
         self, DynamicFlags, DynamicFlags1, DynamicTag, FileHeader64, ProgramHeader64, ProgramType,
     },
-    read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
+    read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable},
 };
 use std::{fs, path::Path};
 
 use crate::strings;
 
 const LE: LittleEndian = LittleEndian;
+
+// Several times what a linker writes: what has more was made to keep its reader busy.
+const SEGMENTS: usize = 64;
+const SECTIONS: usize = 500;
+const NAMES_OF_SECTIONS: u64 = 1 << 16;
+const DYNAMIC: usize = 1000;
+
+/// How many libraries are named.
+const NEEDED: usize = 40;
 
 /// Reads `binary` and says all that is wrong with it, a line each. `places` are folders whose paths must not be in it.
 pub fn check(binary: &Path, arch: &str, places: &[&Path]) -> Result<String, String> {
@@ -39,15 +48,16 @@ pub fn architecture(bytes: &[u8]) -> Result<&'static str, String> {
 /// What a section holds.
 pub fn section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
-    let table = header.sections(LE, bytes).ok()?;
+    let table = table_of_sections(header, bytes).ok()?;
     let (_, section) = table.section_by_name(LE, name.as_bytes())?;
     section.data(LE, bytes).ok()
 }
 
 /// The names of all sections and what they hold in the file; none where it is no ELF file.
 pub fn sections(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let table =
-        FileHeader64::<LittleEndian>::parse(bytes).and_then(|header| header.sections(LE, bytes));
+    let table = FileHeader64::<LittleEndian>::parse(bytes)
+        .map_err(|error| error.to_string())
+        .and_then(|header| table_of_sections(header, bytes));
     let Ok(table) = table else {
         return Vec::new();
     };
@@ -57,6 +67,32 @@ pub fn sections(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         (!name.is_empty()).then(|| (strings::until_null(name), data.to_vec()))
     });
     named.collect()
+}
+
+fn table_of_sections<'a>(
+    header: &FileHeader64<LittleEndian>,
+    bytes: &'a [u8],
+) -> Result<SectionTable<'a, FileHeader64<LittleEndian>>, String> {
+    let describe = |error: object::Error| error.to_string();
+    let table = header.sections(LE, bytes).map_err(describe)?;
+    at_most(SECTIONS, table.len(), "sections")?;
+    if table.len() != usize::from(header.e_shnum(LE)) {
+        return Err("it does not say how many sections it has".into());
+    }
+    // Who looks for a name without an end reads all that is behind it.
+    let names = header.section_strings_index(LE, bytes).map_err(describe)?;
+    let size = table.section(names).map_or(0, |names| names.sh_size(LE));
+    match size <= NAMES_OF_SECTIONS {
+        true => Ok(table),
+        false => Err(format!("the names of its sections take {size} bytes")),
+    }
+}
+
+fn at_most(limit: usize, count: usize, what: &str) -> Result<(), String> {
+    match count <= limit {
+        true => Ok(()),
+        false => Err(format!("it has {count} {what}, expected up to {limit}")),
+    }
 }
 
 /// All that is wrong with a binary; without `arch` it may be for either architecture.
@@ -130,17 +166,25 @@ impl<'a> Elf<'a> {
         let describe = |error: object::Error| error.to_string();
         let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(describe)?;
         let segments = header.program_headers(LE, bytes).map_err(describe)?;
-        let mut dynamic = Vec::new();
+        at_most(SEGMENTS, segments.len(), "segments")?;
+        let mut dynamic = None;
         for segment in segments {
             segment
                 .data(LE, bytes)
                 .map_err(|()| "a segment ends behind the file")?;
-            let entries = segment.dynamic(LE, bytes).map_err(describe)?;
-            let entries = entries.unwrap_or_default().iter();
-            let entries = entries.map(|entry| (entry.d_tag(LE), entry.d_val(LE)));
-            dynamic.extend(entries.take_while(|(tag, _)| *tag != elf::DT_NULL));
+            let Some(entries) = segment.dynamic(LE, bytes).map_err(describe)? else {
+                continue;
+            };
+            at_most(DYNAMIC, entries.len(), "dynamic entries")?;
+            let entries = entries
+                .iter()
+                .map(|entry| (entry.d_tag(LE), entry.d_val(LE)));
+            let entries = entries.take_while(|(tag, _)| *tag != elf::DT_NULL);
+            if dynamic.replace(entries.collect()).is_some() {
+                return Err("it has more than one dynamic segment".into());
+            }
         }
-        let table = header.sections(LE, bytes).map_err(describe)?;
+        let table = table_of_sections(header, bytes)?;
         let sections = table.iter().map(|section| {
             let name = table.section_name(LE, section).map_err(describe)?;
             section.data(LE, bytes).map_err(describe)?;
@@ -151,7 +195,7 @@ impl<'a> Elf<'a> {
             bytes,
             header,
             segments,
-            dynamic,
+            dynamic: dynamic.unwrap_or_default(),
             sections: sections.collect::<Result<_, String>>()?,
         })
     }
@@ -189,7 +233,7 @@ impl<'a> Elf<'a> {
             .dynamic
             .iter()
             .filter(|(tag, _)| *tag == elf::DT_NEEDED);
-        needed.map(|(_, offset)| {
+        needed.take(NEEDED).map(|(_, offset)| {
             let name = self
                 .value(elf::DT_STRTAB)
                 .and_then(|table| self.at(table.checked_add(*offset)?));
@@ -242,6 +286,10 @@ mod tests {
     #[track_caller]
     fn assert_fault(specimen: &Specimen, expected: &str) {
         assert_eq!(faults(&specimen.bytes(), Some("x86_64"), &[]), [expected]);
+    }
+
+    fn section_of(specimen: &Specimen, name: &str) -> Option<Vec<u8>> {
+        section(&specimen.bytes(), name).map(Into::into)
     }
 
     fn without(kind: ProgramType) -> Specimen {
@@ -421,6 +469,89 @@ mod tests {
                 &format!("is not stripped: it has the section {name}"),
             );
         }
+    }
+
+    #[test]
+    fn a_second_dynamic_segment_is_broken() {
+        let mut specimen = Specimen::default();
+        specimen.add_segment(elf::PT_DYNAMIC, elf::PF_R, &[0; 16]);
+        assert_fault(
+            &specimen,
+            "is a broken ELF file: it has more than one dynamic segment",
+        );
+    }
+
+    #[test]
+    fn more_segments_than_a_linker_writes_are_broken() {
+        let mut specimen = Specimen::default();
+        for _ in 0..100 {
+            specimen.add_segment(elf::PT_LOAD, elf::PF_R, b"");
+        }
+        assert_fault(
+            &specimen,
+            "is a broken ELF file: it has 105 segments, expected up to 64",
+        );
+    }
+
+    #[test]
+    fn more_dynamic_entries_than_a_linker_writes_are_broken() {
+        let mut specimen = Specimen::default();
+        let library = (elf::DT_NEEDED, specimen::LIBRARY);
+        specimen.dynamic.extend([library; 2000]);
+        assert_fault(
+            &specimen,
+            "is a broken ELF file: it has 2004 dynamic entries, expected up to 1000",
+        );
+    }
+
+    #[test]
+    fn of_many_needed_libraries_the_first_are_named() {
+        let mut specimen = Specimen::default();
+        let library = (elf::DT_NEEDED, specimen::LIBRARY);
+        specimen.dynamic.extend([library; 100]);
+        assert_eq!(faults(&specimen.bytes(), None, &[]).len(), NEEDED);
+    }
+
+    #[test]
+    fn more_sections_than_a_linker_writes_are_broken_and_not_searched() {
+        let mut specimen = Specimen::default();
+        let section = || ("a", elf::SHT_PROGBITS, Vec::new());
+        specimen.sections.extend((0..600).map(|_| section()));
+        assert_fault(
+            &specimen,
+            "is a broken ELF file: it has 604 sections, expected up to 500",
+        );
+        assert_eq!(section_of(&specimen, ".comment"), None);
+    }
+
+    #[test]
+    fn sections_without_a_count_are_broken_and_not_searched() {
+        let mut bytes = Specimen::default().bytes();
+        let count = u64::from(bytes[60]);
+        bytes[60] = 0;
+        // Their count is then the size of the first.
+        let table = u64::from_le_bytes(*bytes[40..].first_chunk().unwrap()) as usize;
+        bytes[table + 32..table + 40].copy_from_slice(&count.to_le_bytes());
+        assert_eq!(
+            faults(&bytes, None, &[]),
+            ["is a broken ELF file: it does not say how many sections it has"]
+        );
+        assert_eq!(section(&bytes, ".comment"), None);
+    }
+
+    #[test]
+    fn names_of_sections_without_an_end_are_broken_and_not_searched() {
+        let mut specimen = Specimen::default();
+        let name: &str = "a".repeat(70_000).leak();
+        specimen
+            .sections
+            .push((name, elf::SHT_PROGBITS, Vec::new()));
+        let faults = faults(&specimen.bytes(), None, &[]);
+        assert!(
+            faults[0].contains("the names of its sections take 700"),
+            "{faults:?}"
+        );
+        assert_eq!(section_of(&specimen, ".comment"), None);
     }
 
     #[test]
