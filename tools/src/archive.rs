@@ -16,6 +16,9 @@ pub const ZIPPED: u64 = 50 * 1024 * 1024;
 /// Bytes of the largest package when it is unpacked, from the same page.
 pub const UNZIPPED: u64 = 250 * 1024 * 1024;
 
+/// How many faults are kept: a hostile zip can have some for each of its sixty thousand files.
+pub const MOST: usize = 1000;
+
 /// What a package holds, in the order of the archive.
 pub const NAMES: [&str; 2] = ["binary", "bootstrap"];
 
@@ -115,7 +118,9 @@ impl Entry<'_> {
 
 impl Archive {
     fn fault(&mut self, text: String) {
-        self.faults.push(text);
+        if self.faults.len() < MOST {
+            self.faults.push(text);
+        }
     }
 
     /// An error where the rest cannot be read.
@@ -134,22 +139,24 @@ impl Archive {
             self.judge_fields(entry);
             let data = local(&zip[..directory.start], entry)
                 .map_err(|fault| format!("{}: {fault}", entry.shown))?;
-            self.judge_gap(end, entry.offset());
+            self.judge_gap(end, entry.offset())?;
             end = data.end;
             match unpack(&zip[data], entry) {
                 Ok(bytes) => self.files.push((entry.shown.clone(), bytes)),
                 Err(fault) => self.fault(format!("{}: {fault}", entry.shown)),
             }
         }
-        self.judge_gap(end, directory.start);
-        Ok(())
+        self.judge_gap(end, directory.start)
     }
 
-    fn judge_gap(&mut self, end: usize, next: usize) {
+    /// An error where bytes would be unpacked twice: few of them could be those of very many files.
+    fn judge_gap(&mut self, end: usize, next: usize) -> Result<(), String> {
         if next > end {
             self.fault(format!("has {} bytes that belong to no file", next - end));
-        } else if next < end {
-            self.fault("has files that share bytes".into());
+        }
+        match next < end {
+            true => Err("has files that share bytes".into()),
+            false => Ok(()),
         }
     }
 

@@ -12,6 +12,9 @@ const OWNER: &[u8] = b"FDO\0";
 const KIND: u32 = 0xcafe_1a7e;
 const HEADER: usize = 12;
 
+/// Without these there is nothing to say about a package.
+const REQUIRED: [&str; 5] = ["name", "version", "architecture", "musl", "rustc"];
+
 /// Keys in a record at most, and bytes of each and of its value.
 const MOST: usize = 40;
 const LONGEST: usize = 100;
@@ -44,38 +47,33 @@ pub fn read(binary: &[u8]) -> (Map<String, Value>, Vec<String>) {
 }
 
 fn parse(section: &[u8]) -> Option<Map<String, Value>> {
-    let number = |at| Some(u32::from_le_bytes(*section.get(at..)?.first_chunk()?));
-    let start = HEADER + OWNER.len();
-    let text = section.get(start..start.checked_add(number(4)? as usize)?)?;
-    if number(0)? as usize != OWNER.len()
-        || number(8)? != KIND
-        || !section[HEADER..].starts_with(OWNER)
-    {
-        return None;
-    }
-    let record: Map<String, Value> = serde_json::from_slice(text.strip_suffix(&[0])?).ok()?;
+    let text = section.get(HEADER + OWNER.len()..)?;
+    let text = text.split(|byte| *byte == 0).next()?;
+    let record: Map<String, Value> = serde_json::from_slice(text).ok()?;
     let is_short = record.len() <= MOST;
     let mut texts = record.iter();
-    let is_plain = texts.all(|(key, value)| is_plain(key) && value.as_str().is_some_and(is_plain));
-    (is_short && is_plain).then_some(record)
+    let is_plain = texts.all(|(key, value)| is_key(key) && value.as_str().is_some_and(is_plain));
+    // There is one form of it: no key is there twice, of which readers could take either.
+    (is_short && is_plain && note(&record) == section).then_some(record)
 }
 
-/// Whether a text can be shown to a person as it is.
+fn is_key(text: &str) -> bool {
+    let is_of_a_key = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_-".contains(&c);
+    !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_of_a_key)
+}
+
+/// Whether a text can be shown to a person as it is, on a line with others.
 fn is_plain(text: &str) -> bool {
-    text.len() <= LONGEST
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ')
+    let is_shown = |c: u8| (c.is_ascii_graphic() || c == b' ') && !b",;".contains(&c);
+    !text.trim().is_empty() && text.len() <= LONGEST && text.bytes().all(is_shown)
 }
 
 fn faults(record: &Map<String, Value>, binary: &[u8]) -> Vec<String> {
     let mut faults = Vec::new();
     let said = |key: &str| record.get(key).and_then(Value::as_str);
-    for key in ["musl", "rustc"] {
+    for key in REQUIRED {
         if said(key).is_none() {
-            faults.push(format!(
-                "its record does not say which {key} it was built from"
-            ));
+            faults.push(format!("its record does not say which {key} it has"));
         }
     }
     let own = elf::architecture(binary).unwrap_or_default();
@@ -132,15 +130,45 @@ mod tests {
             json!("1\n2"),
             json!("x".repeat(101)),
             json!(["1"]),
+            json!("1.2.5, openssl 3.5.5"),
+            json!("1.2.5; the record says"),
+            json!("\u{202e}5.2.1"),
+            json!("1.2.5 \u{5d0}"),
+            json!(""),
+            json!(" "),
         ] {
             assert_eq!(parsed(value.clone()), None, "{value}");
         }
     }
 
     #[test]
+    fn a_key_is_of_small_letters() {
+        let parsed = |key: &str| parse(&note(json!({ key: "1" }).as_object().unwrap()));
+        assert!(parsed("musl-cve_2026_6042").is_some());
+        for key in ["OpenSSL", "", "a b", "a,b", "k\u{e9}y"] {
+            assert_eq!(parsed(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_broken() {
+        let mut note = note(json!({"a": "1.2", "b": "1.2"}).as_object().unwrap());
+        assert!(parse(&note).is_some());
+        let second = note.iter().position(|byte| *byte == b'b').unwrap();
+        note[second] = b'a';
+        assert_eq!(parse(&note), None);
+    }
+
+    #[test]
+    fn a_second_note_behind_the_record_is_broken() {
+        let note = note(json!({"musl": "1.2.5"}).as_object().unwrap());
+        assert_eq!(parse(&note.repeat(2)), None);
+    }
+
+    #[test]
     fn a_note_that_is_cut_off_is_broken() {
         let note = note(json!({"musl": "1.2.5"}).as_object().unwrap());
-        for length in 0..note.len() - 3 {
+        for length in 0..note.len() {
             assert_eq!(parse(&note[..length]), None, "{length}");
         }
     }

@@ -10,7 +10,7 @@ use crate::{archive, elf, hex, origin};
 /// The entry point as the packager puts it in.
 pub const ENTRY_POINT: &[u8] = include_bytes!("../../function/bootstrap");
 
-/// How many faults are shown: a hostile zip can have one for each of its sixty thousand files.
+/// How many faults are shown.
 const SHOWN: usize = 40;
 
 /// The sums of `zip` and of its files, and what it was built from. `arch` is empty where either will do; no path below
@@ -29,7 +29,7 @@ pub fn verify(zip: &Path, arch: &Path, places: &[&Path]) -> Result<String, Strin
     if faults.len() > SHOWN {
         let more = faults.len() - SHOWN;
         faults.truncate(SHOWN);
-        faults.push(format!("and {more} faults more"));
+        faults.push(format!("and at least {more} faults more"));
     }
     crate::verdict(&name, faults)?;
     Ok(format!("{}  {name}\n{sums}", sum(&bytes)))
@@ -359,6 +359,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_any_length_is_shown_in_part() {
+        spoilt(
+            |zip| zip.files.push(file(&"a".repeat(9999))),
+            &format!("holds {}, which does not belong in it", "a".repeat(120)),
+        );
+    }
+
+    #[test]
+    fn of_very_many_faults_few_are_kept() {
+        let mut zip = Zip::default();
+        zip.files
+            .extend((0..2000).map(|n| file(&format!("file {n}"))));
+        assert_eq!(faults(&zip).len(), archive::MOST);
+    }
+
+    #[test]
     fn files_in_another_order() {
         spoilt(|zip| zip.files.reverse(), "is not sorted by name");
     }
@@ -526,12 +542,10 @@ mod tests {
         let binary = zip.files[0].data.clone();
         zip.files.insert(1, File::new("binary", binary));
         zip.files[1].central.push((42, vec![0, 0, 0, 0]));
-        let lines = faults(&zip);
-        assert!(
-            lines
-                .iter()
-                .any(|line| line == "has files that share bytes"),
-            "{lines:?}"
+        // Nothing behind it is unpacked.
+        assert_eq!(
+            faults(&zip),
+            ["holds binary more than once", "has files that share bytes"]
         );
     }
 
@@ -591,7 +605,7 @@ mod tests {
         std::fs::write(&path, zip.bytes()).unwrap();
         let error = verify(&path, Path::new(""), &[]).unwrap_err();
         assert_eq!(error.lines().count(), SHOWN + 1);
-        assert!(error.ends_with("and 960 faults more"), "{error}");
+        assert!(error.ends_with("and at least 960 faults more"), "{error}");
     }
 
     // The binary: the rest of what can be wrong with it is in the tests of elf.rs.
@@ -657,17 +671,21 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_lacks_the_libc() {
-        spoilt_binary(
-            |elf| elf.record(r#"{"rustc": "1.99.1 (58cf8f9c3 2026-10-13)"}"#),
-            "binary: its record does not say which musl it was built from",
-        );
+    fn a_record_that_lacks_what_each_has() {
+        for key in ["name", "version", "architecture", "musl", "rustc"] {
+            let other = crate::specimen::RECORD.replace(&format!("\"{key}\""), "\"other\"");
+            spoilt_binary(
+                |elf| elf.record(&other),
+                &format!("binary: its record does not say which {key} it has"),
+            );
+        }
     }
 
     #[test]
     fn a_record_that_names_another_compiler() {
+        let other = crate::specimen::RECORD.replace("1.99.1 (58cf8f9c3 2026-10-13)", "1.0.0");
         spoilt_binary(
-            |elf| elf.record(r#"{"musl": "1.2.5", "rustc": "1.0.0"}"#),
+            |elf| elf.record(&other),
             "binary: its record says rustc 1.0.0, but in it is 1.99.1 (58cf8f9c3 2026-10-13)",
         );
     }
