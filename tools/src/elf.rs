@@ -119,7 +119,8 @@ pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> 
     for library in elf.needed() {
         fault(format!("needs a library: {library}"));
     }
-    if elf.segments(elf::PT_GNU_RELRO).next().is_none() {
+    let mut relros = elf.segments(elf::PT_GNU_RELRO).peekable();
+    if relros.peek().is_none() || relros.any(|relro| relro.p_memsz(LE) == 0) {
         fault("has no RELRO: its relocated data stays writable".into());
     }
     if !elf.binds_now() {
@@ -134,6 +135,9 @@ pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> 
             1 => {}
             count => fault(format!("describes its stack {count} times: GNU_STACK")),
         }
+    }
+    if !elf.starts_in_code() {
+        fault("cannot be started: its entry point is not in its code".into());
     }
     if elf.has_writable_code() {
         fault("has a segment that is both writable and executable".into());
@@ -256,6 +260,15 @@ impl<'a> Elf<'a> {
         self.value(elf::DT_BIND_NOW).is_some()
             || self.flags().contains(elf::DF_BIND_NOW)
             || self.flags_1().contains(elf::DF_1_NOW)
+    }
+
+    fn starts_in_code(&self) -> bool {
+        let entry = self.header.e_entry(LE);
+        self.segments(elf::PT_LOAD).any(|segment| {
+            let offset = entry.checked_sub(segment.p_vaddr(LE));
+            segment.p_flags(LE).contains(elf::PF_X)
+                && offset.is_some_and(|offset| offset < segment.p_filesz(LE))
+        })
     }
 
     fn has_writable_code(&self) -> bool {
@@ -382,6 +395,27 @@ mod tests {
             &without(elf::PT_GNU_RELRO),
             "has no RELRO: its relocated data stays writable",
         );
+    }
+
+    #[test]
+    fn relro_that_covers_nothing_is_none() {
+        let mut specimen = Specimen::default();
+        specimen.add_segment(elf::PT_GNU_RELRO, elf::PF_R, b"");
+        assert_fault(&specimen, "has no RELRO: its relocated data stays writable");
+    }
+
+    #[test]
+    fn an_entry_point_outside_of_the_code_is_named() {
+        let mut outside = Specimen::default();
+        outside.entry = Some(0);
+        let mut without = without(elf::PT_LOAD);
+        without.entry = Some(0);
+        for specimen in [outside, without] {
+            assert_fault(
+                &specimen,
+                "cannot be started: its entry point is not in its code",
+            );
+        }
     }
 
     #[test]

@@ -33,17 +33,34 @@ pub fn note(record: &Map<String, Value>) -> Vec<u8> {
     note
 }
 
-/// What the record in a binary says, and all that speaks against it in the binary itself.
-pub fn read(binary: &[u8]) -> (Map<String, Value>, Vec<String>) {
-    let none = |fault: &str| (Map::new(), vec![fault.to_owned()]);
+/// What a binary was built from.
+#[derive(Default)]
+pub struct Origin {
+    /// What the record in it says.
+    pub record: Map<String, Value>,
+    /// The keys for which a compiler or a library says the same in the binary itself.
+    pub confirmed: Vec<&'static str>,
+    /// All in the binary that speaks against the record.
+    pub faults: Vec<String>,
+}
+
+pub fn read(binary: &[u8]) -> Origin {
+    let none = |fault: &str| Origin {
+        faults: vec![fault.into()],
+        ..Origin::default()
+    };
     let Some(section) = elf::section(binary, SECTION) else {
         return none("holds no record of what it was built from");
     };
     let Some(record) = parse(section) else {
         return none("its record of what it was built from is broken");
     };
-    let faults = faults(&record, binary);
-    (record, faults)
+    let mut origin = Origin {
+        record,
+        ..Origin::default()
+    };
+    origin.judge(binary);
+    origin
 }
 
 fn parse(section: &[u8]) -> Option<Map<String, Value>> {
@@ -68,42 +85,67 @@ fn is_plain(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= LONGEST && text.bytes().all(is_shown)
 }
 
-fn faults(record: &Map<String, Value>, binary: &[u8]) -> Vec<String> {
-    let mut faults = Vec::new();
-    let said = |key: &str| record.get(key).and_then(Value::as_str);
-    for key in REQUIRED {
-        if said(key).is_none() {
-            faults.push(format!("its record does not say which {key} it has"));
-        }
+impl Origin {
+    pub fn said(&self, key: &str) -> Option<&str> {
+        self.record.get(key).and_then(Value::as_str)
     }
-    let own = elf::architecture(binary).unwrap_or_default();
-    let found = [
-        ("architecture", Some(own.to_owned())),
-        ("rustc", rustc(binary)),
-        ("openssl", strings::openssl_version(binary)),
-    ];
-    for (key, found) in found {
-        match (said(key), found) {
-            (Some(said), Some(found)) if said != found => {
-                faults.push(format!(
-                    "its record says {key} {said}, but in it is {found}"
-                ));
+
+    fn judge(&mut self, binary: &[u8]) {
+        let mut faults = Vec::new();
+        for key in REQUIRED {
+            if self.said(key).is_none() {
+                faults.push(format!("its record does not say which {key} it has"));
             }
-            (None, Some(found)) if key == "openssl" => {
-                faults.push(format!(
-                    "its record says nothing of the OpenSSL {found} in it"
-                ));
-            }
-            _ => {}
         }
+        let own = elf::architecture(binary).unwrap_or_default();
+        let mut openssl = strings::openssl_versions(binary);
+        let first = openssl.next();
+        if let Some(first) = &first
+            && let Some(other) = openssl.find(|other| other != first)
+        {
+            faults.push(format!(
+                "holds two versions of OpenSSL: {first} and {other}"
+            ));
+        }
+        if strings::names_glibc(binary) {
+            faults.push("holds glibc instead of musl: GNU C Library".into());
+        }
+        let found = [
+            ("architecture", Some(own.to_owned())),
+            ("rustc", rustc(binary)),
+            ("openssl", first),
+        ];
+        for (key, found) in found {
+            match (self.said(key), found) {
+                (Some(said), Some(found)) if said == found => self.confirmed.push(key),
+                (Some(said), Some(found)) => {
+                    faults.push(format!(
+                        "its record says {key} {said}, but in it is {found}"
+                    ));
+                }
+                // Every binary of rustc names it; OpenSSL's text is left out where nothing asks for it.
+                (Some(said), None) if key == "rustc" => {
+                    faults.push(format!("its record says rustc {said}, but in it is none"));
+                }
+                (None, Some(found)) if key == "openssl" => {
+                    faults.push(format!(
+                        "its record says nothing of the OpenSSL {found} in it"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        self.faults = faults;
     }
-    faults
 }
+
+/// How many texts of compilers are looked at.
+const COMPILERS: usize = 100;
 
 /// What rustc left in the section for compilers.
 fn rustc(binary: &[u8]) -> Option<String> {
     let comments = elf::section(binary, ".comment")?.split(|byte| *byte == 0);
-    let mut texts = comments.map(strings::until_null);
+    let mut texts = comments.take(COMPILERS).map(strings::until_null);
     texts.find_map(|text| text.strip_prefix("rustc version ").map(Into::into))
 }
 
@@ -115,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_again() {
-        let (record, faults) = read(&Specimen::default().bytes());
+        let Origin { record, faults, .. } = read(&Specimen::default().bytes());
         let expected: Map<String, Value> = serde_json::from_str(RECORD).unwrap();
         assert_eq!(record, expected);
         assert!(faults.is_empty(), "{faults:?}");

@@ -32,6 +32,8 @@ pub struct Specimen {
     pub segments: Vec<Segment>,
     pub dynamic: Vec<(DynamicTag, u64)>,
     pub sections: Vec<(&'static str, SectionType, Vec<u8>)>,
+    /// The address of the code where there is none.
+    pub entry: Option<u64>,
 }
 
 impl Default for Specimen {
@@ -42,12 +44,13 @@ impl Default for Specimen {
             segments: Vec::new(),
             dynamic: Vec::new(),
             sections: vec![("", elf::SHT_NULL, Vec::new())],
+            entry: None,
         };
         specimen.set(elf::DT_FLAGS, elf::DF_BIND_NOW.0);
         specimen.set(elf::DT_FLAGS_1, (elf::DF_1_NOW | elf::DF_1_PIE).0);
         specimen.add_segment(elf::PT_LOAD, elf::PF_R, STRINGS);
         specimen.add_segment(elf::PT_LOAD, elf::PF_R | elf::PF_X, b"code");
-        specimen.add_segment(elf::PT_GNU_RELRO, elf::PF_R, b"");
+        specimen.add_segment(elf::PT_GNU_RELRO, elf::PF_R, b"relocated");
         specimen.add_segment(elf::PT_GNU_STACK, elf::PF_R | elf::PF_W, b"");
         let comment = b"rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0".to_vec();
         specimen
@@ -92,11 +95,14 @@ impl Specimen {
                 programs.extend(field.to_le_bytes());
             }
         };
-        let mut strings = 0;
+        let (mut strings, mut code) = (0, 0);
         for segment in &self.segments {
             let place = body.add(&segment.data);
             if segment.data == STRINGS {
                 strings = place.0;
+            }
+            if segment.kind == elf::PT_LOAD && segment.flags.contains(elf::PF_X) {
+                code = place.0;
             }
             program(segment.kind, segment.flags, place);
         }
@@ -134,7 +140,7 @@ impl Specimen {
         file.extend(self.kind.0.to_le_bytes());
         file.extend(self.machine.0.to_le_bytes());
         file.extend(1u32.to_le_bytes());
-        for field in [0, HEADER as u64, sections] {
+        for field in [self.entry.unwrap_or(code), HEADER as u64, sections] {
             file.extend(field.to_le_bytes());
         }
         file.extend(0u32.to_le_bytes());

@@ -71,10 +71,10 @@ fn shown(bytes: &[u8], known: usize) -> String {
     String::from_utf8_lossy(&bytes[..end.min(SHOWN)]).into_owned()
 }
 
-/// The version of the OpenSSL that is in a binary, from the text that it says when asked: `OpenSSL 3.5.5 27 Jan 2026`.
-pub fn openssl_version(bytes: &[u8]) -> Option<String> {
+/// The versions of OpenSSL that are in a binary, from the text that it says when asked: `OpenSSL 3.5.5 27 Jan 2026`.
+pub fn openssl_versions(bytes: &[u8]) -> impl Iterator<Item = String> {
     const NAME: &str = "OpenSSL ";
-    positions(bytes, NAME).find_map(|at| {
+    positions(bytes, NAME).filter_map(|at| {
         let text = &bytes[at + NAME.len()..];
         let text = &text[..text.len().min(SHOWN)];
         let mut words = text.split(|byte| *byte == b' ' || *byte == 0);
@@ -86,6 +86,11 @@ pub fn openssl_version(bytes: &[u8]) -> Option<String> {
             version.first().is_some_and(u8::is_ascii_digit) && version.iter().all(is_path);
         (is_date && is_version).then(|| String::from_utf8_lossy(version).into_owned())
     })
+}
+
+/// Whether glibc says in a binary what it is.
+pub fn names_glibc(bytes: &[u8]) -> bool {
+    positions(bytes, "GNU C Library").next().is_some()
 }
 
 /// The text before the first null, as far as it can be shown on a line.
@@ -172,7 +177,7 @@ mod tests {
             ("OpenSSL ", None),
         ] {
             assert_eq!(
-                openssl_version(text.as_bytes()).as_deref(),
+                openssl_versions(text.as_bytes()).next().as_deref(),
                 version,
                 "{text}"
             );

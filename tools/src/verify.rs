@@ -5,7 +5,10 @@ use std::{fs::File, io::Read, path::Path};
 
 use sha2::{Digest, Sha256};
 
-use crate::{archive, elf, hex, origin};
+use crate::{
+    archive, elf, hex,
+    origin::{self, Origin},
+};
 
 /// The entry point as the packager puts it in.
 pub const ENTRY_POINT: &[u8] = include_bytes!("../../function/bootstrap");
@@ -64,14 +67,14 @@ fn judge(zip: &[u8], arch: Option<&str>, places: &[&str]) -> (String, Vec<String
         lines += &format!("{}  {name}\n", sum(bytes));
         let faults = match name.as_str() {
             "binary" => {
-                let (record, mut faults) = origin::read(bytes);
-                origin = describe(&record);
+                let mut read = origin::read(bytes);
+                origin = describe(&read);
                 // One without an architecture is no binary; nothing else needs to be said.
                 if elf::architecture(bytes).is_err() {
-                    faults.clear();
+                    read.faults.clear();
                 }
                 let mut all = elf::faults(bytes, arch, places);
-                all.append(&mut faults);
+                all.append(&mut read.faults);
                 all
             }
             "bootstrap" => entry_point(bytes).err().into_iter().collect(),
@@ -110,23 +113,27 @@ fn entry_point(bytes: &[u8]) -> Result<(), String> {
     ))
 }
 
-/// The record on one line.
-fn describe(record: &serde_json::Map<String, serde_json::Value>) -> String {
-    let said = |key: &str| {
-        record
-            .get(key)
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default()
-    };
-    let mut parts = vec![
-        format!("{} {}", said("name"), said("version")),
-        said("architecture").into(),
-    ];
-    let rest = record
+/// The record on one line: what the binary itself confirms, then what nothing but the record says.
+fn describe(origin: &Origin) -> String {
+    let said = |key: &str| origin.said(key).unwrap_or_default();
+    let rest = origin
+        .record
         .keys()
         .filter(|key| !["name", "version", "architecture", "type"].contains(&key.as_str()));
-    parts.extend(rest.map(|key| format!("{key} {}", said(key))));
-    parts.join(", ")
+    let (confirmed, claimed): (Vec<_>, Vec<_>) =
+        rest.partition(|key| origin.confirmed.contains(&key.as_str()));
+    let list = |keys: Vec<&String>| {
+        let parts = keys.iter().map(|key| format!(", {key} {}", said(key)));
+        parts.collect::<String>()
+    };
+    let head = format!(
+        "{} {}, {}",
+        said("name"),
+        said("version"),
+        said("architecture")
+    );
+    let claimed = list(claimed).replacen(", ", "; the record says: ", 1);
+    format!("{head}{}{claimed}", list(confirmed))
 }
 
 fn sum(bytes: &[u8]) -> String {
@@ -179,7 +186,7 @@ mod tests {
         );
         assert_eq!(
             lines[2],
-            "✓ greeting 0.1.0, x86_64, musl 1.2.5, rustc 1.99.1 (58cf8f9c3 2026-10-13)"
+            "✓ greeting 0.1.0, x86_64, rustc 1.99.1 (58cf8f9c3 2026-10-13); the record says: musl 1.2.5"
         );
     }
 
@@ -691,8 +698,63 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_names_a_compiler_which_left_nothing() {
+        spoilt_binary(
+            |elf| elf.sections.retain(|(name, ..)| *name != ".comment"),
+            "binary: its record says rustc 1.99.1 (58cf8f9c3 2026-10-13), but in it is none",
+        );
+    }
+
+    #[test]
+    fn a_second_openssl() {
+        let text =
+            b"OpenSSL 3.5.5 27 Jan 2026\0OpenSSL 3.5.5 27 Jan 2026\0OpenSSL 1.0.1k 8 Jan 2015\0";
+        spoilt_binary(
+            |elf| {
+                elf.add_segment(elf::PT_LOAD, elf::PF_R, text);
+                elf.record(&with_openssl());
+            },
+            "binary: holds two versions of OpenSSL: 3.5.5 and 1.0.1k",
+        );
+    }
+
+    #[test]
+    fn another_libc() {
+        let text = b"GNU C Library (GNU libc) stable release version 2.36.\0";
+        spoilt_binary(
+            |elf| elf.add_segment(elf::PT_LOAD, elf::PF_R, text),
+            "binary: holds glibc instead of musl: GNU C Library",
+        );
+    }
+
+    /// A record that names OpenSSL.
+    fn with_openssl() -> String {
+        crate::specimen::RECORD.replace("musl", "openssl\": \"3.5.5\", \"musl")
+    }
+
+    #[test]
+    fn an_openssl_that_does_not_name_itself_is_what_the_record_says() {
+        for (text, expected) in [
+            (&b""[..], "; the record says: musl 1.2.5, openssl 3.5.5"),
+            (
+                b"OpenSSL 3.5.5 27 Jan 2026\0",
+                "; the record says: musl 1.2.5",
+            ),
+        ] {
+            let mut specimen = Specimen::default();
+            specimen.add_segment(elf::PT_LOAD, elf::PF_R, text);
+            specimen.record(&with_openssl());
+            let mut zip = Zip::default();
+            zip.files[0].data = specimen.bytes();
+            let (lines, faults) = judge(&zip.bytes(), None, &[]);
+            assert_eq!(faults, NOTHING);
+            assert!(lines.ends_with(expected), "{lines}");
+        }
+    }
+
+    #[test]
     fn a_record_that_names_another_openssl_or_none() {
-        let other = crate::specimen::RECORD.replace("musl", "openssl\": \"3.5.5\", \"musl");
+        let other = with_openssl();
         for (record, line) in [
             (
                 other.as_str(),
