@@ -406,8 +406,10 @@ mod tests {
 
     #[test]
     fn an_entry_point_outside_of_the_code_is_named() {
-        let mut outside = Specimen::default();
-        outside.entry = Some(0);
+        let outside = Specimen {
+            entry: Some(0),
+            ..Specimen::default()
+        };
         let mut without = without(elf::PT_LOAD);
         without.entry = Some(0);
         for specimen in [outside, without] {
