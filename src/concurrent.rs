@@ -81,13 +81,28 @@ impl Runtime {
         let (ends, end) = mpsc::channel();
         for number in 1..=workers {
             let (runtime, handler, ends) = (self.clone(), Arc::clone(&handler), ends.clone());
-            thread::Builder::new()
+            let started = thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
                     let Err(error) = runtime.work(&*handler);
                     let _ = ends.send(error);
-                })
-                .map_err(|error| self.not_started("/init/error", Failure::start(&error)))?;
+                });
+            match started {
+                Ok(_) => {}
+                Err(error) if number == 1 => {
+                    return Err(self.not_started("/init/error", Failure::start(&error)));
+                }
+                // Those that are there may have invocations already.
+                Err(error) => {
+                    logs::error(
+                        "",
+                        format_args!(
+                            "worker {number} of {workers} and those after it do not start: {error}"
+                        ),
+                    );
+                    break;
+                }
+            }
         }
         drop(ends);
         // One that cannot go on ends them all, as the process does.

@@ -102,7 +102,14 @@ impl Runtime {
         let initialization = env::var_os("AWS_LAMBDA_INITIALIZATION_TYPE");
         Ok(Runtime {
             address: Address::parse(address)?,
-            concurrency: concurrency.and_then(|number| number.parse().ok()),
+            concurrency: concurrency.and_then(|number| {
+                let parsed = number.trim().parse();
+                parsed
+                    .inspect_err(|_| {
+                        logs::error("", format_args!("{CONCURRENCY}={number:?} is no number of invocations: one at a time"));
+                    })
+                    .ok()
+            }),
             snap_start: initialization.is_some_and(|kind| kind == "snap-start"),
         })
     }

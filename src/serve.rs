@@ -36,11 +36,18 @@ where
         }
         let watch = api.watch(&context);
         let answer = current::with(&context, guard(answer(handler, event, context.clone()))).await;
-        drop(watch);
         match answer {
-            Ok(Answer::Whole(response)) => api.respond(&context, response).await?,
-            Ok(Answer::Stream(start, body)) => api.stream(&context, start, body).await?,
+            Ok(Answer::Whole(response)) => {
+                drop(watch);
+                api.respond(&context, response).await?;
+            }
+            // Its body is the function's own, too.
+            Ok(Answer::Stream(start, body)) => {
+                api.stream(&context, start, body).await?;
+                drop(watch);
+            }
             Err(failure) => {
+                drop(watch);
                 logs::failure(context.request_id(), &failure);
                 api.fail(&context, &failure).await?;
             }

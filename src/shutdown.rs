@@ -1,6 +1,10 @@
 //! A hook for the end of the execution environment.
 
-use std::{io, process, thread};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process, thread,
+};
 
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
@@ -40,7 +44,8 @@ pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let mut signals = Signals::new([SIGTERM]).map_err(not_started)?;
     let wait = move || {
         if signals.forever().next().is_some() {
-            hook();
+            // It ends the process, or nothing does.
+            let _ = catch_unwind(AssertUnwindSafe(hook));
             process::exit(0);
         }
     };

@@ -83,7 +83,9 @@ impl Connection {
 
     /// A connection for a body that is written piece by piece.
     pub fn begin(&mut self) -> io::Result<Upload<'_>> {
-        let stream = match self.take_kept(false) {
+        // A body that is written piece by piece cannot be sent again.
+        let kept = self.take_kept(true).filter(Wire::is_quiet);
+        let stream = match kept {
             Some(stream) => stream,
             None => self.open()?,
         };

@@ -22,6 +22,11 @@ impl Head {
         bytes.clear();
         let mut reader = reader.take(MAX_HEAD);
         let mut lines = Vec::with_capacity(16);
+        // Empty lines before the first are what a careless peer sent too late (RFC 9112, section 2.2).
+        while read_line(&mut reader, bytes)?.is_empty() {
+            bytes.clear();
+        }
+        lines.push(bytes.len());
         while !read_line(&mut reader, bytes)?.is_empty() {
             lines.push(bytes.len());
         }

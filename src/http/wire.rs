@@ -6,6 +6,8 @@
 use std::{
     io::{self, BufRead, ErrorKind, IoSlice, Read, Write},
     net::TcpStream,
+    thread,
+    time::Duration,
 };
 
 /// Bytes that are read ahead: a head and a short event come in one piece.
@@ -42,8 +44,16 @@ impl Wire {
 
     /// Whether a peer that has closed the connection did so without reading all that was sent: the kernel of a peer that
     /// gets more after its close says so with a reset (RFC 9293, section 3.6.1).
+    ///
+    /// The reset comes a moment after the close, and is waited for: nothing else is left to do with this connection.
     pub fn was_reset(&self) -> bool {
-        !matches!(self.socket.take_error(), Ok(None))
+        for _ in 0..10 {
+            if !matches!(self.socket.take_error(), Ok(None)) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        false
     }
 
     /// Whether something was read that nobody has taken.

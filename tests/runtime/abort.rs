@@ -3,15 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
 };
 
 use serde_json::Value;
 
 use crate::{
-    runtime_api::{Received, RuntimeApi, Step, accepted, event, invocation},
-    support::path,
+    pool,
+    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
+    support::{NEXT, path},
 };
 
 const MANIFEST: &str = r#"
@@ -30,13 +31,19 @@ debug = false
 "#;
 
 const MAIN: &str = r#"
-use lambda_musl::{Context, init, run, run_concurrent};
+use lambda_musl::{Context, Stream, init, run, run_concurrent};
 
 fn main() -> Result<(), lambda_musl::Error> {
     init(|| match std::env::var("AT_INIT") {
         Ok(_) => panic!("at init"),
         Err(_) => Ok::<_, String>(()),
     })?;
+    if std::env::var("STREAM").is_ok() {
+        return run(async |place: String, _: Context| {
+            let body = async move |_: &mut (dyn std::io::Write + Send)| -> Result<(), String> { panic!("{place}") };
+            Ok::<_, String>(Stream::new("text/plain", body))
+        });
+    }
     let handler = async |place: String, _: Context| {
         match place.as_str() {
             "here" => panic!("here"),
@@ -72,16 +79,20 @@ fn binary() -> &'static Path {
     })
 }
 
-/// What the Runtime API saw last, and what was printed, of a function that aborts.
-fn last_words(script: impl IntoIterator<Item = Step>, variable: &str) -> (Received, String) {
-    let api = RuntimeApi::start(script);
-    let output = Command::new(binary())
+fn run_binary(address: &str, variable: &str) -> Output {
+    Command::new(binary())
         .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", api.address())
+        .env("AWS_LAMBDA_RUNTIME_API", address)
         .env(variable, "1")
         .stdout(Stdio::null())
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// What the Runtime API saw last, and what was printed, of a function that aborts.
+fn last_words(script: impl IntoIterator<Item = Step>, variable: &str) -> (Received, String) {
+    let api = RuntimeApi::start(script);
+    let output = run_binary(api.address(), variable);
     assert_eq!(output.status.code(), None, "a signal ended it");
     let text = String::from_utf8(output.stderr).unwrap();
     (api.received().pop().unwrap(), text)
@@ -134,6 +145,18 @@ fn a_worker_that_aborts_is_reported() {
     ];
     let (post, _) = last_words(script, "AWS_LAMBDA_MAX_CONCURRENCY");
     assert_report(&post, &path("a", "error"), "here");
+}
+
+#[test]
+fn a_stream_that_aborts_is_reported() {
+    // The connection of the stream is still open.
+    let (address, seen) = pool::start(|request| match &*request.line {
+        NEXT => invocation("a", &[], "\"midway\""),
+        _ => answer(202, ""),
+    });
+    assert_eq!(run_binary(&address, "STREAM").status.code(), None);
+    let post = seen.lock().unwrap().pop().unwrap();
+    assert_report(&post, &path("a", "error"), "midway");
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn an_answer_that_is_cut_or_no_http_ends_the_loop() {
         ("SSH-2.0-OpenSSH_9.2\r\n\r\n".into(), "status line"),
         ("HTTP/1.1 abc OK\r\n\r\n".into(), "status line"),
         ("HTTP/2 200 OK\r\n\r\n".into(), "status line"),
-        ("\r\n".into(), "status line"),
+        ("\r\n".into(), "end of file"),
     ] {
         assert_end(bytes.into_bytes(), reason);
     }

@@ -88,6 +88,9 @@ fn where_no_extension_can_be_registered_the_function_works_all_the_same() {
 #[test]
 #[ignore = "a function"]
 fn hooked() {
-    let hook = lambda_musl::on_shutdown(|| eprintln!("hook: closing"));
+    let hook = lambda_musl::on_shutdown(|| {
+        eprintln!("hook: closing");
+        panic!("a hook that fails ends the function all the same");
+    });
     child::main(hook.and_then(|()| lambda_musl::run(echo)));
 }

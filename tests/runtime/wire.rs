@@ -1,8 +1,8 @@
 //! What may come over the wire.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, io::Write, time::Duration};
 
-use lambda_musl::{Context, Runtime};
+use lambda_musl::{Context, Runtime, Stream};
 use serde_json::Value;
 
 use crate::{
@@ -56,6 +56,30 @@ fn an_answer_that_a_closing_server_has_not_read_is_sent_again() {
             lines,
             [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
         );
+    }
+}
+
+#[test]
+fn empty_lines_that_come_late_are_skipped() {
+    let mut late = b"\r\n\r\n".to_vec();
+    late.extend(invocation("b", &[], "2"));
+    let script = [event("a", "1"), accepted(), Step::Send(late), accepted()];
+    let (received, _) = run(script, echo);
+    assert_eq!(received[3].line, path("b", "response"));
+}
+
+#[test]
+fn a_stream_to_a_server_that_has_closed_goes_over_another_connection() {
+    let handler = async |_: Value, _: Context| {
+        std::thread::sleep(Duration::from_millis(2));
+        let body = async |out: &mut (dyn Write + Send)| out.write_all(b"whole");
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    for _ in 0..20 {
+        let closes = Step::SendAndClose(invocation("a", &[], "1"));
+        let (received, _) = run([closes, accepted()], handler);
+        assert_eq!(received[1].line, path("a", "response"));
+        assert_eq!(received[1].connection, 1);
     }
 }
 
