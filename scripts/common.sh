@@ -49,9 +49,14 @@ step() {
   fi
 }
 
+# sums ARGUMENT...: sha256sum, or what macOS has in its place.
+sums() {
+  sha256sum "$@" 2>/dev/null || shasum -a 256 "$@"
+}
+
 # identity FILE...: a name for what is made from these files; other contents give another name.
 identity() {
-  cat -- "$@" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-16
+  cat -- "$@" | sums - | cut -c1-16
 }
 
 # publish FROM TO: moves a finished folder into place in one go; where another run was faster, its folder stays.

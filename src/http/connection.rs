@@ -58,10 +58,13 @@ impl Connection {
 
     /// Sends a request and reads what comes back, however long that takes.
     pub fn exchange(&mut self, request: &Request) -> io::Result<Reply> {
-        let kept = self.take_kept(request.is_idempotent());
+        // What may be repeated need not be looked at.
+        let kept = self.take_kept().filter(|Kept { stream, since }| {
+            request.is_idempotent() || since.elapsed() < REST || stream.is_quiet()
+        });
         let end = match kept {
             None => return self.once(request),
-            Some(stream) => self.attempt(stream, request)?,
+            Some(Kept { stream, .. }) => self.attempt(stream, request)?,
         };
         match end {
             End::Reply(reply) => Ok(reply),
@@ -84,9 +87,9 @@ impl Connection {
     /// A connection for a body that is written piece by piece.
     pub fn begin(&mut self) -> io::Result<Upload<'_>> {
         // A body that is written piece by piece cannot be sent again.
-        let kept = self.take_kept(true).filter(Wire::is_quiet);
+        let kept = self.take_kept().filter(|kept| kept.stream.is_quiet());
         let stream = match kept {
-            Some(stream) => stream,
+            Some(Kept { stream, .. }) => stream,
             None => self.open()?,
         };
         Ok(Upload {
@@ -96,12 +99,9 @@ impl Connection {
         })
     }
 
-    /// The kept connection, unless it is known to be of no more use. What may be repeated need not be looked at.
-    fn take_kept(&mut self, may_repeat: bool) -> Option<Wire> {
-        let Kept { stream, since } = self.kept.take()?;
-        let usable =
-            !stream.has_leftovers() && (may_repeat || since.elapsed() < REST || stream.is_quiet());
-        usable.then_some(stream)
+    /// The kept connection, unless it has said what no request asked for.
+    fn take_kept(&mut self) -> Option<Kept> {
+        self.kept.take().filter(|kept| !kept.stream.has_leftovers())
     }
 
     fn open(&self) -> io::Result<Wire> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     runtime_api::{accepted, event, invocation},
-    support::{NEXT, echo, path, run, run_one},
+    support::{NEXT, echo, lines, path, run, run_one},
 };
 
 #[test]
@@ -23,12 +23,8 @@ fn a_response_goes_to_the_invocation_that_it_answers() {
         accepted(),
     ];
     let (received, _) = run(script, echo);
-    let lines: Vec<&str> = received
-        .iter()
-        .map(|request| request.line.as_str())
-        .collect();
     assert_eq!(
-        lines,
+        lines(&received),
         [
             NEXT,
             &path("one", "response"),

@@ -38,6 +38,11 @@ where
     received.remove(1)
 }
 
+/// The method and the path of each request.
+pub fn lines(received: &[Received]) -> Vec<&str> {
+    received.iter().map(|request| &*request.line).collect()
+}
+
 pub async fn echo(event: Value, _: Context) -> Result<Value, Infallible> {
     Ok(event)
 }

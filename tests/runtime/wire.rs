@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     runtime_api::{RuntimeApi, Step, accepted, answer, event, invocation},
-    support::{NEXT, echo, path, run, run_one},
+    support::{NEXT, echo, lines, path, run, run_one},
 };
 
 #[test]
@@ -51,9 +51,8 @@ fn an_answer_that_a_closing_server_has_not_read_is_sent_again() {
     for _ in 0..50 {
         let closes = Step::SendAndClose(invocation("a", &[], "1"));
         let (received, _) = run([closes, accepted(), event("b", "2"), accepted()], echo);
-        let lines: Vec<&str> = received.iter().map(|request| &*request.line).collect();
         assert_eq!(
-            lines,
+            lines(&received),
             [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
         );
     }
@@ -110,12 +109,8 @@ fn an_answer_that_the_server_has_read_is_not_sent_again() {
         accepted(),
     ];
     let (received, _) = run(script, echo);
-    let lines: Vec<&str> = received
-        .iter()
-        .map(|request| request.line.as_str())
-        .collect();
     assert_eq!(
-        lines,
+        lines(&received),
         [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
     );
 }
@@ -176,12 +171,8 @@ fn an_answer_that_is_refused_is_given_once_and_the_loop_goes_on() {
             accepted(),
         ];
         let (received, _) = run(script, echo);
-        let lines: Vec<&str> = received
-            .iter()
-            .map(|request| request.line.as_str())
-            .collect();
         assert_eq!(
-            lines,
+            lines(&received),
             [NEXT, &path("a", "response"), NEXT, &path("b", "response")],
             "{status}"
         );
