@@ -69,10 +69,10 @@ publish() {
 
 # The names that each tool has for the architecture.
 case ${ARCH:=x86_64} in
-  x86_64) triple=x86_64-unknown-linux-musl zig_target=x86_64-linux-musl ;;
-  arm64) triple=aarch64-unknown-linux-musl zig_target=aarch64-linux-musl ;;
+  x86_64) triple=x86_64-unknown-linux-musl zig_target=x86_64-linux-musl platform=linux/amd64 ;;
+  arm64) triple=aarch64-unknown-linux-musl zig_target=aarch64-linux-musl platform=linux/arm64 ;;
   *) die "ARCH=$ARCH is no architecture of Lambda: expected x86_64 or arm64" ;;
 esac
 # As it stands in the names of environment variables.
 triple_variable=$(printf '%s' "$triple" | tr 'a-z-' 'A-Z_')
-export ARCH triple triple_variable zig_target
+export ARCH triple triple_variable zig_target platform

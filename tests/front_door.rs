@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use machine::{Run, command, find_program, make, programs_without, root, run, skip};
+use machine::{Run, arch, command, find_program, make, programs_without, root, run, skip};
 use serde_json::{Value, json};
 
 /// Bytes of the zip of the example without TLS, at most.
@@ -477,7 +477,7 @@ fn a_signal_to_make_alone_ends_an_invocation_that_hangs() {
 fn the_function_ends_with_status_1_and_one_line_where_there_is_no_runtime_api() {
     build_greeting();
     let binary = root().join("target/x86_64-unknown-linux-musl/release/greeting");
-    if std::env::consts::ARCH != "x86_64" {
+    if arch() != "x86_64" {
         return skip("running the binary by hand", "it is for x86_64");
     }
     let mut function = command(binary, root());
@@ -497,7 +497,7 @@ fn the_function_ends_with_status_1_and_one_line_where_there_is_no_runtime_api() 
 fn arm64_gives_a_binary_for_arm64_that_runs() {
     make(&["ARCH=arm64", "OUT=dist/arm64"]).succeeded();
     assert_eq!(machine_of(&root().join("dist/arm64/function.zip")), 183);
-    let native = std::env::consts::ARCH == "aarch64";
+    let native = arch() == "arm64";
     if !native
         && find_program("qemu-aarch64-static")
             .or(find_program("qemu-aarch64"))

@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    docker_build, engine, engine_call, https,
+    docker_build, emulator, engine, engine_call, https,
     machine::{Run, call, command, make, root, run, skip},
     stand_ins, whole_build,
 };
@@ -103,17 +103,9 @@ fn the_binary_runs_in_an_image_that_is_empty() {
     let to = folder.path().to_string_lossy();
     let zip = "dist/container/function.zip";
     call("python3", &["-m", "zipfile", "-e", zip, &to]).succeeded();
-    let wheel = call(root().join("scripts/wheel"), &["emulator"]).succeeded();
-    let emulator = "samcli/local/rapid/aws-lambda-rie-x86_64";
-    fs::copy(
-        Path::new(wheel.last_line()).join(emulator),
-        folder.path().join("rie"),
-    )
-    .unwrap();
-    for program in ["rie", "binary"] {
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(folder.path().join(program), mode).unwrap();
-    }
+    emulator(folder.path());
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path().join("binary"), mode).unwrap();
     let dockerfile = "FROM scratch\nCOPY rie binary /\nCOPY ca.pem /etc/pki/tls/cert.pem\n";
     fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
     let image = "lambda-musl-empty:test";

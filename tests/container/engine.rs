@@ -11,7 +11,8 @@ use std::{
 
 use crate::{
     base, docker_build, engine_call,
-    machine::{Run, call, command, make, programs_without, root, run, skip},
+    machine::{Run, call, programs_without, run, skip},
+    make_docker_build,
 };
 
 /// Pins of a musl whose configure is `script`, after a fix that makes `unmended` in it `mended`.
@@ -48,7 +49,6 @@ fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
     );
     fs::write(folder.join("my pins.env"), pins).unwrap();
     vec![
-        "docker-build".to_owned(),
         format!("PINS={text}/my pins.env"),
         format!("SOURCES={text}"),
     ]
@@ -58,14 +58,14 @@ fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
 #[ignore = "through make"]
 fn a_library_that_does_not_compile_is_said_with_the_end_of_its_log_and_its_status() {
     let base = match base() {
-        Ok(base) => format!("BASE={base}"),
+        Ok(base) => base,
         Err(why) => return skip("a library that does not compile", why),
     };
     let folder = tempfile::tempdir().unwrap();
     let script = "echo a word of the compiler; exit 77";
     let build = pins_of_a_musl_with(script, folder.path());
     let run =
-        docker_build(&build, &[&base]).failed_with(&["a word of the compiler", "mended", "77"]);
+        docker_build(&build, &[base]).failed_with(&["a word of the compiler", "mended", "77"]);
     let log = run.stderr.split("the whole log: ").nth(1).unwrap();
     let log = fs::read_to_string(log.lines().next().unwrap()).unwrap();
     assert!(log.contains("a word of the compiler"), "{log}");
@@ -76,7 +76,7 @@ fn a_library_that_does_not_compile_is_said_with_the_end_of_its_log_and_its_statu
 #[ignore = "through make"]
 fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
     let base = match base() {
-        Ok(base) => format!("BASE={base}"),
+        Ok(base) => base,
         Err(why) => return skip("a docker-build that is stopped", why),
     };
     let folder = tempfile::tempdir().unwrap();
@@ -86,8 +86,8 @@ fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
         images.succeeded().stdout
     };
     let before = tags();
-    let mut make = command("make", root());
-    make.args(&build).arg(&base).process_group(0);
+    let mut make = make_docker_build();
+    make.args(&build).arg(base).process_group(0);
     let mut make = make
         .stderr(Stdio::null())
         .stdout(Stdio::null())
@@ -119,8 +119,8 @@ fn without_an_engine_the_other_way_is_named() {
     let folder = tempfile::tempdir().unwrap();
     programs_without("docker", folder.path());
     let _ = fs::remove_file(folder.path().join("podman"));
-    let mut make = command("make", root());
-    make.arg("docker-build").env("PATH", folder.path());
+    let mut make = make_docker_build();
+    make.env("PATH", folder.path());
     run(make).failed_with(&["no container engine", "docker or podman", "make"]);
 }
 
@@ -131,8 +131,8 @@ fn docker_build_where_docker_says(words: &str) -> Run {
     fs::write(&docker, format!("#!/bin/sh\necho '{words}' >&2\nexit 1\n")).unwrap();
     fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
     programs_without("docker", folder.path());
-    let mut make = command("make", root());
-    make.arg("docker-build").env("PATH", folder.path());
+    let mut make = make_docker_build();
+    make.env("PATH", folder.path());
     run(make)
 }
 
@@ -166,14 +166,13 @@ fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
         return skip("a base that cannot be pulled", why);
     }
     let base = "BASE=registry.invalid/no/such:image";
-    make(&["docker-build", base])
-        .failed_with(&["registry.invalid/no/such:image", "make base-image"]);
+    docker_build(&[], &[base]).failed_with(&["registry.invalid/no/such:image", "make base-image"]);
 }
 
 #[test]
 #[ignore = "through make"]
 fn flags_that_would_replace_those_of_the_image_are_refused() {
-    let mut make = command("make", root());
-    make.arg("docker-build").env("RUSTFLAGS", "-Copt-level=0");
+    let mut make = make_docker_build();
+    make.env("RUSTFLAGS", "-Copt-level=0");
     run(make).failed_with(&["RUSTFLAGS", "unset RUSTFLAGS"]);
 }

@@ -5,6 +5,8 @@
 
 mod build;
 mod engine;
+mod invoke;
+mod push;
 mod sources;
 
 #[path = "../support/https.rs"]
@@ -14,11 +16,13 @@ mod machine;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
     sync::OnceLock,
 };
 
-use machine::{Run, call, find_program, make, root};
+use machine::{Run, arch, call, command, find_program, make, root, run};
 
 /// The archives of Debian and a pins file for them, or why there are none.
 fn stand_ins() -> Result<&'static Path, &'static str> {
@@ -55,38 +59,62 @@ fn engine_call(arguments: &[&str]) -> Run {
     call(engine().unwrap(), arguments)
 }
 
-/// A base image of Debian's packages, made once, or why there is none.
+/// `BASE=` and an image of Debian's packages for this machine, made once, or why there is none.
 fn base() -> Result<&'static str, &'static str> {
-    const IMAGE: &str = "lambda-musl-base:bookworm";
     engine()?;
-    if engine_call(&["image", "inspect", IMAGE]).success {
-        return Ok(IMAGE);
+    let (base, image) = match arch() {
+        "arm64" => (
+            "BASE=lambda-musl-base:bookworm-arm64",
+            "lambda-musl-base:bookworm-arm64",
+        ),
+        _ => (
+            "BASE=lambda-musl-base:bookworm",
+            "lambda-musl-base:bookworm",
+        ),
+    };
+    if engine_call(&["image", "inspect", image]).success {
+        return Ok(base);
     }
     if find_program("debootstrap").is_none() {
         return Err("debootstrap is not installed");
     }
-    let base = make(&["base-image"]).succeeded();
-    assert_eq!(base.last_line(), format!("BASE={IMAGE}"));
-    Ok(IMAGE)
+    let made = make(&["base-image", &format!("ARCH={}", arch())]).succeeded();
+    assert_eq!(made.last_line(), base);
+    Ok(base)
+}
+
+/// Puts AWS's emulator into `folder`, as the program `rie`.
+fn emulator(folder: &Path) {
+    let wheel = call(root().join("scripts/wheel"), &["emulator"]).succeeded();
+    let emulator = format!("samcli/local/rapid/aws-lambda-rie-{}", arch());
+    let program = folder.join("rie");
+    fs::copy(Path::new(wheel.last_line()).join(emulator), &program).unwrap();
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// The arguments of a whole build, or why there can be none.
-fn whole_build() -> Result<Vec<String>, &'static str> {
+fn whole_build() -> Result<[String; 3], &'static str> {
     if std::env::var_os("CI").is_none() {
         return Err("it takes six minutes more: CI=true make test");
     }
     let folder = stand_ins()?.display();
-    Ok(vec![
-        "docker-build".to_owned(),
+    Ok([
         format!("PINS={folder}/pins.env"),
         format!("SOURCES={folder}"),
-        format!("BASE={}", base()?),
+        base()?.to_owned(),
     ])
 }
 
-/// make with the arguments of a whole build and more.
+/// make docker-build for this machine.
+fn make_docker_build() -> Command {
+    let mut make = command("make", root());
+    make.args(["docker-build", &format!("ARCH={}", arch())]);
+    make
+}
+
+/// make docker-build with the arguments of a build and more.
 fn docker_build(build: &[String], more: &[&str]) -> Run {
-    let mut arguments: Vec<&str> = build.iter().map(String::as_str).collect();
-    arguments.extend(more);
-    make(&arguments)
+    let mut make = make_docker_build();
+    make.args(build).args(more);
+    run(make)
 }

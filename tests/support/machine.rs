@@ -14,6 +14,14 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// This machine's architecture, as `ARCH=` has it.
+pub fn arch() -> &'static str {
+    match env::consts::ARCH {
+        "aarch64" => "arm64",
+        arch => arch,
+    }
+}
+
 /// What a command left behind.
 #[derive(Debug)]
 pub struct Run {

@@ -76,7 +76,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>, String> {
 ///
 /// `emulators` is the folder with the emulator for each architecture; `folder` is where the package is unpacked.
 pub fn invoke(zip: &Path, event: &Path, emulators: &Path, folder: &Path) -> Result<String, String> {
-    let event = fs::read(event).map_err(|error| format!("{}: {error}", event.display()))?;
+    let event = read(event)?;
     let emulator = emulators.join(emulator_name()?);
     let task_root = folder.join("task");
     unpack(zip, &task_root)?;
@@ -86,7 +86,32 @@ pub fn invoke(zip: &Path, event: &Path, emulators: &Path, folder: &Path) -> Resu
     running.stop_on_signals()?;
     let answer = start(&emulator, &task_root, &running).and_then(|address| post(address, &event));
     running.stop();
-    let (status, answer) = answer?;
+    judge(answer?)
+}
+
+/// Sends the event in the file to an emulator that was started elsewhere, at `address`, and prints the answer.
+pub fn send(event: &Path, address: &Path) -> Result<String, String> {
+    let event = read(event)?;
+    let address = address.to_string_lossy();
+    let address = address
+        .parse()
+        .map_err(|error| format!("{address}: {error}; expected an address like 127.0.0.1:8080"))?;
+    // Before the emulator listens, what stands between may take a connection and close it.
+    let patience = Instant::now() + START;
+    loop {
+        match post(address, &event) {
+            Err(_) if Instant::now() < patience => thread::sleep(Duration::from_millis(100)),
+            answer => return judge(answer?),
+        }
+    }
+}
+
+fn read(event: &Path) -> Result<Vec<u8>, String> {
+    fs::read(event).map_err(|error| format!("{}: {error}", event.display()))
+}
+
+/// Prints an answer, and says where it is that of a failed invocation.
+fn judge((status, answer): (u16, Vec<u8>)) -> Result<String, String> {
     print(&answer).map_err(|error| format!("printing the answer: {error}"))?;
     if status == 200 && !is_error(&answer) {
         return Ok(String::new());

@@ -30,6 +30,7 @@ const USAGE: &str = "expected one of:
                                            write parts list, licences and the note for the binary
   verify ZIP ARCH [FOLDER...]              check a package; ARCH may be empty
   invoke ZIP FILE EMULATORS FOLDER         run the package under the emulator
+  send FILE ADDRESS                        send an event to an emulator that runs already
   openssl-source | openssl-version         the OpenSSL of the crate openssl-src";
 
 fn main() -> ExitCode {
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         (Some("invoke"), [zip, event, emulators, folder]) => {
             invoke::invoke(zip, event, emulators, folder)
         }
+        (Some("send"), [event, address]) => invoke::send(event, address),
         (Some("openssl-source"), []) => Ok(openssl_src::source_dir().display().to_string()),
         (Some("openssl-version"), []) => Ok(openssl_version().to_owned()),
         _ => Err(USAGE.to_owned()),

@@ -1,0 +1,94 @@
+//! `scripts/push-image`, with which a release publishes the builder image, to a registry of the test's own.
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    engine_call,
+    machine::{arch, command, find_program, root, run, skip},
+    whole_build,
+};
+
+/// A registry on this machine, as long as the test takes.
+struct Registry(Child);
+
+impl Registry {
+    fn start(address: &str, folder: &std::path::Path) -> Self {
+        let config = format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+            folder.join("registry").display()
+        );
+        let file = folder.join("registry.yml");
+        fs::write(&file, config).unwrap();
+        let mut registry = command("docker-registry", folder);
+        registry.arg("serve").arg(file);
+        registry.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = registry.spawn().unwrap();
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() && start.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(50));
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_builder_image_is_pushed_and_named_by_its_digest() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("scripts/push-image", why),
+    };
+    if find_program("docker-registry").is_none() {
+        return skip("scripts/push-image", "docker-registry is not installed");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let _registry = Registry::start(&address, folder.path());
+
+    let mut push = command("scripts/push-image", root());
+    push.args([&format!("{address}/Some/builder"), "v1-arch"])
+        .envs(
+            build
+                .iter()
+                .map(|argument| argument.split_once('=').unwrap()),
+        )
+        .env("ARCH", arch())
+        .env("REGISTRY_USER", "somebody")
+        .env("REGISTRY_TOKEN", "a secret")
+        .env("DOCKER_CONFIG", folder.path().join("docker"));
+    let pushed = run(push).succeeded();
+    let told: Vec<&str> = pushed.stdout.lines().collect();
+    let [name, digest] = told[..] else {
+        panic!("{}", pushed.stdout);
+    };
+    // Names of images are in small letters.
+    assert_eq!(name, format!("name={address}/some/builder"));
+    let by_digest = format!(
+        "{address}/some/builder@{}",
+        digest.trim_start_matches("digest=")
+    );
+    engine_call(&[
+        "image",
+        "rm",
+        "--force",
+        &by_digest,
+        &format!("{address}/some/builder:v1-arch"),
+    ]);
+    engine_call(&["pull", &by_digest]).succeeded();
+    engine_call(&["image", "rm", "--force", &by_digest]).succeeded();
+}
