@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::Path,
     process::Stdio,
     thread,
@@ -10,8 +13,8 @@ use std::{
 };
 
 use crate::{
-    base, docker_build, engine_call,
-    machine::{Run, call, programs_without, run, skip},
+    base, docker_build, engine, engine_call,
+    machine::{Run, arch, call, command, programs_without, root, run, skip},
     make_docker_build,
 };
 
@@ -167,6 +170,39 @@ fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
     }
     let base = "BASE=registry.invalid/no/such:image";
     docker_build(&[], &[base]).failed_with(&["registry.invalid/no/such:image", "make base-image"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_root_makes_for_a_base_image_belongs_to_the_owner_of_the_clone() {
+    if let Err(why) = engine() {
+        return skip("the owner of what make base-image makes", why);
+    }
+    if call("id", &["-u"]).stdout != "0\n" {
+        return skip(
+            "the owner of what make base-image makes",
+            "only root makes one",
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (clone, programs) = (folder.path().join("clone"), folder.path().join("bin"));
+    let script = root().join("scripts/stage");
+    call(script, &[&clone.to_string_lossy(), "Cargo.lock"]).succeeded();
+    fs::create_dir(&programs).unwrap();
+    programs_without("debootstrap", &programs);
+    let debootstrap = programs.join("debootstrap");
+    fs::write(&debootstrap, "#!/bin/sh\nexit 77\n").unwrap();
+    fs::set_permissions(&debootstrap, fs::Permissions::from_mode(0o755)).unwrap();
+    chown(&clone, Some(65534), Some(65534)).unwrap();
+    let mut make = command("make", &clone);
+    make.args(["base-image", &format!("ARCH={}", arch())])
+        .env("PATH", programs);
+    run(make).failed_with(&["77"]);
+    let owner = |folder: &str| fs::metadata(clone.join(folder)).unwrap().uid();
+    assert_eq!(
+        ["target", "target/tmp", "target/logs"].map(owner),
+        [65534; 3]
+    );
 }
 
 #[test]

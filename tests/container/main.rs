@@ -78,6 +78,9 @@ fn base() -> Result<&'static str, &'static str> {
     if find_program("debootstrap").is_none() {
         return Err("debootstrap is not installed");
     }
+    if call("id", &["-u"]).stdout != "0\n" {
+        return Err("there is no base image; root can make one: sudo make base-image");
+    }
     let made = make(&["base-image", &format!("ARCH={}", arch())]).succeeded();
     assert_eq!(made.last_line(), base);
     Ok(base)
