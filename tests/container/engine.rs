@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     base, docker_build, engine, engine_call,
-    machine::{Run, arch, call, command, programs_without, root, run, skip},
+    machine::{Run, arch, call, command, make, programs_without, root, run, skip},
     make_docker_build,
 };
 
@@ -203,6 +203,26 @@ fn what_root_makes_for_a_base_image_belongs_to_the_owner_of_the_clone() {
         ["target", "target/tmp", "target/logs"].map(owner),
         [65534; 3]
     );
+}
+
+#[test]
+#[ignore = "through make"]
+fn an_architecture_that_needs_an_emulator_is_said_with_what_does_without() {
+    let (other, name) = match arch() {
+        "arm64" => ("x86_64", "x86_64"),
+        _ => ("arm64", "aarch64"),
+    };
+    if Path::new("/proc/sys/fs/binfmt_misc")
+        .join(format!("qemu-{name}"))
+        .exists()
+    {
+        return skip("another architecture without an emulator", "one is set up");
+    }
+    make(&["docker-build", &format!("ARCH={other}")]).failed_with(&[
+        &format!("ARCH={other}: this machine is"),
+        &format!("make ARCH={other} needs no container"),
+        "qemu-user-static",
+    ]);
 }
 
 #[test]
