@@ -16,9 +16,10 @@ mkdir -p "$TMPDIR"
 foreign=$(env | sed -n -E 's/^((CARGO_(PROFILE|TARGET|BUILD)_[A-Za-z0-9_]*|CARGO_INCREMENTAL|CARGO_ENCODED_RUSTFLAGS|RUSTFLAGS|RUSTC[A-Z_]*|ZIG_[A-Z_]*|CROSS_[A-Z0-9_]*|DOCKER_OPTS|((TARGET|HOST)_)?(C|CXX|CPP|LD)FLAGS(_[A-Za-z0-9_]*)?))=.+/\1/p')
 # shellcheck disable=SC2086 # a list of names
 unset MAKEFLAGS MFLAGS $foreign
-case ${CARGO_HOME-/} in
+# As cargo has it: an empty one is none.
+case ${CARGO_HOME:=${HOME-}/.cargo} in
   /*) ;;
-  *) export CARGO_HOME="$root/$CARGO_HOME" ;;
+  *) CARGO_HOME="$root/$CARGO_HOME" ;;
 esac
 
 say() {
@@ -75,4 +76,4 @@ case ${ARCH:=x86_64} in
 esac
 # As it stands in the names of environment variables.
 triple_variable=$(printf '%s' "$triple" | tr 'a-z-' 'A-Z_')
-export ARCH triple triple_variable zig_target platform
+export CARGO_HOME ARCH triple triple_variable zig_target platform

@@ -525,4 +525,6 @@ fn a_release_needs_two_builders_that_agree() {
     assert!(!assets.join("SHA256SUMS").exists());
     fs::remove_dir_all(built("second")).unwrap();
     collect().failed_with(&["function-x86_64: the second builder made none"]);
+    fs::rename(built("first"), built("second")).unwrap();
+    collect().failed_with(&["function-x86_64: the first builder made none"]);
 }

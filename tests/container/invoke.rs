@@ -1,33 +1,41 @@
 //! `make invoke IMAGE=`, in an image of the form that AWS's own have.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     base, emulator, engine_call,
-    machine::{Run, arch, make, skip},
+    machine::{Run, arch, call, command, make, root, run, skip},
 };
 
 /// An image that goes with the test.
 struct Image(&'static str);
 
 impl Image {
-    /// What AWS's images for runtimes are, on `base`: the emulator, and an entry point that starts the function under it.
-    fn like_awss(name: &'static str, base: &str) -> Self {
+    /// An image with AWS's emulator as `/rie`, which starts with `entrypoint`.
+    fn new(name: &'static str, base: &str, entrypoint: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         emulator(folder.path());
-        fs::write(
-            folder.path().join("entrypoint"),
-            "#!/bin/sh\nexport _HANDLER=\"$1\"\nexec /rie /var/runtime/bootstrap\n",
-        )
-        .unwrap();
+        fs::write(folder.path().join("entrypoint"), entrypoint).unwrap();
         let dockerfile = format!(
             "FROM {}\nCOPY rie entrypoint /\nENV LAMBDA_TASK_ROOT=/var/task\nWORKDIR /var/task\n\
-             ENTRYPOINT [\"/bin/sh\", \"/entrypoint\"]\nEXPOSE 8080\n",
+             ENTRYPOINT [\"/bin/sh\", \"/entrypoint\"]\nEXPOSE 8080\nVOLUME /data\n",
             base.trim_start_matches("BASE=")
         );
         fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
         engine_call(&["build", "--tag", name, &folder.path().to_string_lossy()]).succeeded();
         Self(name)
+    }
+
+    /// The containers of this image, whatever they do.
+    fn containers(&self) -> String {
+        let ancestor = format!("ancestor={}", self.0);
+        let list = engine_call(&["ps", "--all", "--quiet", "--filter", &ancestor]);
+        list.succeeded().stdout
     }
 }
 
@@ -37,13 +45,22 @@ impl Drop for Image {
     }
 }
 
-/// The example, for this machine, sent `event` in `image`.
-fn invoke(image: &str, event: &str) -> Run {
+fn volumes() -> String {
+    engine_call(&["volume", "ls", "--quiet"]).succeeded().stdout
+}
+
+/// make invoke of the example, for this machine, with `event` in `image`.
+fn make_invoke(image: &str, event: &str) -> Command {
     let arch = format!("ARCH={}", arch());
-    let build = ["CRATE=examples/greeting", "OUT=dist/image", &arch];
-    make(&build).succeeded();
-    let (image, event) = (format!("IMAGE={image}"), format!("EVENT={event}"));
-    make(&["invoke", "OUT=dist/image", &arch, &image, &event])
+    make(&["CRATE=examples/greeting", "OUT=dist/image", &arch]).succeeded();
+    let mut make = command("make", root());
+    make.args(["invoke", "OUT=dist/image", &arch]);
+    make.args([format!("IMAGE={image}"), format!("EVENT={event}")]);
+    make
+}
+
+fn invoke(image: &str, event: &str) -> Run {
+    run(make_invoke(image, event))
 }
 
 #[test]
@@ -53,7 +70,10 @@ fn a_zip_answers_in_an_image_like_awss() {
         Ok(base) => base,
         Err(why) => return skip("make invoke IMAGE=", why),
     };
-    let image = Image::like_awss("lambda-musl-like-aws:test", base);
+    // As in AWS's, the entry point starts the function under the emulator.
+    let entrypoint = "export _HANDLER=\"$1\"\nexec /rie /var/runtime/bootstrap\n";
+    let image = Image::new("lambda-musl-like-aws:test", base, entrypoint);
+    let before = volumes();
     let run = invoke(image.0, r#"{"name":"Ada"}"#).succeeded();
     assert!(run.stdout.contains("Hello, Ada!"), "{}", run.stdout);
     assert_eq!(run.stdout.lines().count(), 1, "the answer alone");
@@ -61,14 +81,8 @@ fn a_zip_answers_in_an_image_like_awss() {
 
     let run = invoke(image.0, "{}").failed_with(&["the function reported an error"]);
     assert!(run.stdout.contains("\"errorType\""), "{}", run.stdout);
-    let left = engine_call(&[
-        "ps",
-        "--all",
-        "--quiet",
-        "--filter",
-        "ancestor=lambda-musl-like-aws:test",
-    ]);
-    assert_eq!(left.succeeded().stdout, "", "no container is left");
+    assert_eq!(image.containers(), "", "no container is left");
+    assert_eq!(volumes(), before, "no volume is left");
 }
 
 #[test]
@@ -79,4 +93,32 @@ fn an_image_without_an_emulator_is_named() {
         Err(why) => return skip("an image without an emulator", why),
     };
     invoke(base, "{}").failed_with(&[&format!("IMAGE={base}"), "provided:al2023"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_signal_to_make_alone_ends_an_invocation_in_an_image_that_hangs() {
+    let base = match base() {
+        Ok(base) => base,
+        Err(why) => return skip("an invocation in an image that hangs", why),
+    };
+    let listens = "exec perl -MIO::Socket::INET -e 'my $all = IO::Socket::INET->new(
+        LocalPort => 8080, Listen => 9); while (push @kept, $all->accept) {}'";
+    let image = Image::new("lambda-musl-hangs:test", base, listens);
+    let mut make = make_invoke(image.0, "{}");
+    make.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut make = make.spawn().unwrap();
+    let wait = |until: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !until() && start.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(200));
+        }
+    };
+    wait(&|| !image.containers().is_empty());
+    assert!(!image.containers().is_empty(), "it never began");
+    thread::sleep(Duration::from_secs(2));
+    call("/bin/sh", &["-c", &format!("kill -TERM {}", make.id())]).succeeded();
+    make.wait().unwrap();
+    wait(&|| image.containers().is_empty());
+    assert_eq!(image.containers(), "", "no container is left");
 }
