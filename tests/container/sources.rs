@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::Path,
     thread,
 };
@@ -255,4 +256,37 @@ fn a_toolchain_is_not_written_over_what_is_there() {
     let prefix = format!("PREFIX={}", folder.path().display());
     make(&["toolchain", &prefix]).failed_with(&[&prefix, "there already"]);
     make(&["toolchain"]).failed_with(&["PREFIX is missing", "make toolchain PREFIX="]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_linker_names_libc_and_what_it_calls_once_more_behind_the_libraries_of_crates() {
+    let folder = tempfile::tempdir().unwrap();
+    let linker = folder.path().join("rust-musl-gcc");
+    fs::copy(root().join("docker/rust-musl-gcc"), &linker).unwrap();
+    let gcc = folder.path().join("musl-gcc");
+    fs::write(&gcc, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
+    fs::set_permissions(&gcc, fs::Permissions::from_mode(0o755)).unwrap();
+    let rustlib = "/rust/lib/rustlib/aarch64-unknown-linux-musl/lib";
+    let builtins = format!("{rustlib}/libcompiler_builtins-1.rlib");
+    let arguments = [
+        "-lunwind", "-lc", &builtins, "-lcrypto", "-L", rustlib, "-o", "a b",
+    ];
+    let run = call(&linker, &arguments).succeeded();
+    let unwind = format!("{rustlib}/self-contained/libunwind.a");
+    // Long doubles of arm64 are numbers that libc leaves to the compiler's own library.
+    let expected = [
+        &unwind,
+        "-lc",
+        &builtins,
+        "-lcrypto",
+        "-L",
+        rustlib,
+        "-o",
+        "a b",
+        "-lc",
+        &builtins,
+        "-Wl,-Map=a b.map",
+    ];
+    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected);
 }
