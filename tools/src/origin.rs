@@ -107,8 +107,8 @@ impl Origin {
                 "holds two versions of OpenSSL: {first} and {other}"
             ));
         }
-        if strings::names_glibc(binary) {
-            faults.push("holds glibc instead of musl: GNU C Library".into());
+        if let Some(glibc) = glibc(binary) {
+            faults.push(format!("holds glibc instead of musl: {glibc}"));
         }
         let found = [
             ("architecture", Some(own.to_owned())),
@@ -139,6 +139,15 @@ impl Origin {
     }
 }
 
+/// What there is of glibc in a binary: its texts, or a section that it brings into each static program. The first is of
+/// all its versions, the others up to 2.38.
+fn glibc(binary: &[u8]) -> Option<&'static str> {
+    const SECTIONS: [&str; 3] = [".note.ABI-tag", "__libc_freeres_fn", "__libc_IO_vtables"];
+    let mut sections = SECTIONS.into_iter();
+    let section = || sections.find(|name| elf::section(binary, name).is_some());
+    strings::glibc(binary).or_else(section)
+}
+
 /// How many texts of compilers are looked at.
 const COMPILERS: usize = 100;
 
@@ -154,6 +163,7 @@ mod tests {
     use super::*;
     use crate::specimen::{RECORD, Specimen};
     use serde_json::json;
+    use std::{fs, process::Command};
 
     #[test]
     fn what_was_written_is_read_again() {
@@ -212,6 +222,26 @@ mod tests {
         let note = note(json!({"musl": "1.2.5"}).as_object().unwrap());
         for length in 0..note.len() {
             assert_eq!(parse(&note[..length]), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_static_program_of_glibc_is_known_by_its_texts_and_by_its_sections() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, program) = (folder.path().join("a.c"), folder.path().join("a"));
+        fs::write(
+            &source,
+            "int main(void) { return 0; }
+",
+        )
+        .unwrap();
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-static", "-s", "-o"]).arg(&program).arg(&source);
+        // Not every machine has gcc and a static libc, and not on every one it is glibc's.
+        if cfg!(target_env = "gnu") && gcc.status().is_ok_and(|status| status.success()) {
+            let binary = fs::read(&program).unwrap();
+            assert!(strings::glibc(&binary).is_some());
+            assert!(elf::section(&binary, ".note.ABI-tag").is_some());
         }
     }
 }

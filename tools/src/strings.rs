@@ -163,9 +163,17 @@ pub fn openssl_versions(bytes: &[u8]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether glibc says in a binary what it is.
-pub fn names_glibc(bytes: &[u8]) -> bool {
-    positions(bytes, "GNU C Library").next().is_some()
+/// What glibc says in a binary: a static program of it has not its name, but the names that it reads from its
+/// environment and from libraries, and what it says when it fails.
+pub fn glibc(bytes: &[u8]) -> Option<&'static str> {
+    const TEXTS: [&str; 4] = [
+        "GNU C Library",
+        "GLIBC_TUNABLES",
+        "GLIBC_PRIVATE",
+        "glibc error:",
+    ];
+    let mut texts = TEXTS.into_iter();
+    texts.find(|text| positions(bytes, text).next().is_some())
 }
 
 /// The text before the first null, as far as it can be shown on a line.

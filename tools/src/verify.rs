@@ -720,11 +720,27 @@ mod tests {
 
     #[test]
     fn another_libc() {
-        let text = b"GNU C Library (GNU libc) stable release version 2.36.\0";
-        spoilt_binary(
-            |elf| elf.add_segment(elf::PT_LOAD, elf::PF_R, text),
-            "binary: holds glibc instead of musl: GNU C Library",
-        );
+        for (text, shown) in [
+            ("GNU C Library (GNU libc) stable release", "GNU C Library"),
+            ("\0GLIBC_TUNABLES\0", "GLIBC_TUNABLES"),
+            ("\0GLIBC_PRIVATE\0", "GLIBC_PRIVATE"),
+            ("Fatal glibc error: Cannot allocate", "glibc error:"),
+        ] {
+            spoilt_binary(
+                |elf| elf.add_segment(elf::PT_LOAD, elf::PF_R, text.as_bytes()),
+                &format!("binary: holds glibc instead of musl: {shown}"),
+            );
+        }
+    }
+
+    #[test]
+    fn another_libc_that_says_nothing() {
+        for name in [".note.ABI-tag", "__libc_freeres_fn", "__libc_IO_vtables"] {
+            spoilt_binary(
+                |elf| elf.sections.push((name, elf::SHT_PROGBITS, Vec::new())),
+                &format!("binary: holds glibc instead of musl: {name}"),
+            );
+        }
     }
 
     /// A record that names OpenSSL.
