@@ -414,7 +414,9 @@ mod tests {
 
     #[test]
     fn no_bit_that_is_changed_goes_unnoticed_but_the_version_of_its_maker_and_padding() {
-        let zip = Zip::default();
+        let mut zip = Zip::default();
+        // In data with repeats deflate can refer to either place.
+        zip.files[0].data = zip.files[1].data.clone();
         let whole = zip.bytes();
         let mut unnoticed = 0;
         for at in 0..whole.len() {
