@@ -5,7 +5,8 @@
 use object::{
     LittleEndian,
     elf::{
-        self, DynamicFlags, DynamicFlags1, DynamicTag, FileHeader64, ProgramHeader64, ProgramType,
+        self, DynamicFlags, DynamicFlags1, DynamicTag, FileHeader64, NoteType, ProgramHeader64,
+        ProgramType, SectionType,
     },
     read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable},
 };
@@ -20,6 +21,7 @@ const SEGMENTS: usize = 64;
 const SECTIONS: usize = 500;
 const NAMES_OF_SECTIONS: u64 = 1 << 16;
 const DYNAMIC: usize = 1000;
+const NOTES: usize = 100;
 
 /// Bytes of memory that a function of Lambda can have at most: 10,240 MB.
 const MEMORY: u64 = 10_240 << 20;
@@ -62,12 +64,40 @@ pub fn architecture(bytes: &[u8]) -> Result<&'static str, String> {
     }
 }
 
-/// What a section holds.
-pub fn section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+/// What a section of this type holds.
+pub fn section<'a>(bytes: &'a [u8], name: &str, kind: SectionType) -> Option<&'a [u8]> {
     let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
     let table = table_of_sections(header, bytes).ok()?;
     let (_, section) = table.section_by_name(LE, name.as_bytes())?;
+    let section = Some(section).filter(|section| section.sh_type(LE) == kind)?;
     section.data(LE, bytes).ok()
+}
+
+/// How many notes of this owner and type stand in all sections and segments in which readers look for them.
+pub fn notes(bytes: &[u8], owner: &str, kind: NoteType) -> Result<usize, String> {
+    let describe = |error: object::Error| error.to_string();
+    let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(describe)?;
+    let segments = header.program_headers(LE, bytes).map_err(describe)?;
+    let table = table_of_sections(header, bytes)?;
+    let in_segments = segments.iter().map(|segment| segment.notes(LE, bytes));
+    let in_sections = table.iter().map(|section| section.notes(LE, bytes));
+    // A segment holds what is in sections as well: a note is known by its place.
+    let mut places = BTreeSet::new();
+    let mut count = 0;
+    for notes in in_segments.chain(in_sections) {
+        let Some(mut notes) = notes.map_err(describe)? else {
+            continue;
+        };
+        while let Some(note) = notes.next().map_err(describe)? {
+            count += 1;
+            at_most(NOTES, count, "notes")?;
+            // Some readers compare no more of an owner.
+            if note.n_type(LE) == kind && note.name_bytes().starts_with(owner.as_bytes()) {
+                places.insert(note.name_bytes().as_ptr());
+            }
+        }
+    }
+    Ok(places.len())
 }
 
 /// The names of all sections and what they hold in the file; none where it is no ELF file.
@@ -412,7 +442,7 @@ mod tests {
     }
 
     fn section_of(specimen: &Specimen, name: &str) -> Option<Vec<u8>> {
-        section(&specimen.bytes(), name).map(Into::into)
+        section(&specimen.bytes(), name, elf::SHT_PROGBITS).map(Into::into)
     }
 
     fn without(kind: ProgramType) -> Specimen {
@@ -777,7 +807,7 @@ mod tests {
             faults(&bytes, None, &[]),
             ["is a broken ELF file: it does not say how many sections it has"]
         );
-        assert_eq!(section(&bytes, ".comment"), None);
+        assert_eq!(section(&bytes, ".comment", elf::SHT_PROGBITS), None);
     }
 
     #[test]

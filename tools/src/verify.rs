@@ -670,6 +670,78 @@ mod tests {
     }
 
     #[test]
+    fn a_record_in_a_section_that_is_none_of_notes() {
+        spoilt_binary(
+            |elf| elf.sections.last_mut().unwrap().1 = elf::SHT_PROGBITS,
+            "binary: holds no record of what it was built from",
+        );
+    }
+
+    #[test]
+    fn a_second_record_in_another_section_or_a_segment() {
+        let note = origin::note(&serde_json::from_str(r#"{"musl": "1.2.6"}"#).unwrap());
+        let expected = "binary: holds 2 records of what it was built from";
+        let section = (".note.other", elf::SHT_NOTE, note.clone());
+        spoilt_binary(|elf| elf.sections.push(section), expected);
+        spoilt_binary(
+            |elf| elf.add_segment(elf::PT_NOTE, elf::PF_R, &note),
+            expected,
+        );
+    }
+
+    #[test]
+    fn a_second_record_of_an_owner_whose_name_goes_on() {
+        let record = serde_json::from_str(r#"{"musl": "1.2.6"}"#).unwrap();
+        let mut note = origin::note(&record);
+        note[0] = 8;
+        note.splice(16..16, *b"\0and");
+        spoilt_binary(
+            |elf| elf.sections.push((".note.other", elf::SHT_NOTE, note)),
+            "binary: holds 2 records of what it was built from",
+        );
+    }
+
+    #[test]
+    fn a_record_that_a_segment_holds_as_well_is_one() {
+        let mut specimen = Specimen::default();
+        specimen.add_segment(elf::PT_NOTE, elf::PF_R, b"");
+        let bytes = specimen.bytes();
+        let owner = memchr::memmem::find(&bytes, b"FDO\0").unwrap() as u64;
+        let size = origin::note(&serde_json::from_str(crate::specimen::RECORD).unwrap()).len();
+        for (field, value) in [(8, owner - 12), (32, size as u64), (40, size as u64)] {
+            specimen.headers.push((elf::PT_NOTE, field, value));
+        }
+        let mut zip = Zip::default();
+        zip.files[0].data = specimen.bytes();
+        assert_eq!(faults(&zip), NOTHING);
+    }
+
+    #[test]
+    fn notes_of_other_owners_are_fine() {
+        let note = b"\x04\0\0\0\x04\0\0\0\x01\0\0\0GNU\0data";
+        let mut specimen = Specimen::default();
+        let section = (".note.other", elf::SHT_NOTE, note.to_vec());
+        specimen.sections.push(section);
+        let mut zip = Zip::default();
+        zip.files[0].data = specimen.bytes();
+        assert_eq!(faults(&zip), NOTHING);
+    }
+
+    #[test]
+    fn notes_that_cannot_be_counted() {
+        let note = b"\x04\0\0\0\0\0\0\0\x01\0\0\0GNU\0";
+        for (notes, fault) in [
+            (note.repeat(101), "it has 101 notes, expected up to 100"),
+            (note[..13].to_vec(), "Invalid ELF note namesz"),
+        ] {
+            spoilt_binary(
+                |elf| elf.sections.push((".note.other", elf::SHT_NOTE, notes)),
+                &format!("binary: its notes are broken: {fault}"),
+            );
+        }
+    }
+
+    #[test]
     fn a_record_that_is_broken() {
         spoilt_binary(
             |elf| elf.sections.last_mut().unwrap().2.truncate(20),
@@ -735,9 +807,9 @@ mod tests {
 
     #[test]
     fn another_libc_that_says_nothing() {
-        for name in [".note.ABI-tag", "__libc_freeres_fn", "__libc_IO_vtables"] {
+        for (name, kind) in origin::GLIBC {
             spoilt_binary(
-                |elf| elf.sections.push((name, elf::SHT_PROGBITS, Vec::new())),
+                |elf| elf.sections.push((name, kind, Vec::new())),
                 &format!("binary: holds glibc instead of musl: {name}"),
             );
         }
