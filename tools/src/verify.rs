@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn file(name: &str) -> File {
-        File::new(name, b"data".to_vec())
+        File::new(name, b"data".repeat(9))
     }
 
     #[test]
@@ -509,10 +509,24 @@ mod tests {
 
     #[test]
     fn a_method_that_is_not_deflate() {
-        spoilt(
-            |zip| zip.files[1].set(8, &[12]),
-            "bootstrap: is compressed by method 12, expected 8, deflate",
+        for method in [0, 12] {
+            spoilt(
+                |zip| zip.files[1].set(8, &[method]),
+                &format!("bootstrap: is compressed by method {method}, expected 8, deflate"),
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_compressing_has_made_larger() {
+        let size = ENTRY_POINT.len();
+        let nothing = [0, 0, 0, 0xff, 0xff].repeat(100);
+        let packed = [&nothing[..], &deflate(ENTRY_POINT)].concat();
+        let expected = format!(
+            "bootstrap: takes {} bytes of the zip, but has {size} itself",
+            packed.len()
         );
+        spoilt(|zip| zip.files[1].packed = Some(packed), &expected);
     }
 
     #[test]
@@ -646,7 +660,7 @@ mod tests {
     #[test]
     fn an_entry_point_that_starts_something_else() {
         spoilt(
-            |zip| zip.files[1].data = b"#!/bin/sh\nexec ./other\n".to_vec(),
+            |zip| zip.files[1].data = b"#!/bin/sh\nexec ./other ./other\n".to_vec(),
             "bootstrap: is not function/bootstrap: it differs in line 2",
         );
     }
@@ -654,7 +668,7 @@ mod tests {
     #[test]
     fn an_entry_point_that_cannot_be_started() {
         spoilt(
-            |zip| zip.files[1].data = b"exec ./binary\n".to_vec(),
+            |zip| zip.files[1].data = b"exec ./binary || exec ./binary\n".to_vec(),
             "bootstrap: cannot be started: it is neither a script nor an ELF file",
         );
     }
