@@ -45,11 +45,11 @@ const NEEDED: usize = 40;
 
 /// Reads `binary` and says all that is wrong with it, a line each. `places` are folders whose paths must not be in it.
 pub fn check(binary: &Path, arch: &str, places: &[&Path]) -> Result<String, String> {
-    let name = binary.display();
+    let name = strings::file_name(binary);
     let bytes = fs::read(binary).map_err(|error| format!("{name}: {error}"))?;
     let places: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
     let places: Vec<&str> = places.iter().map(|place| &**place).collect();
-    crate::verdict(&name.to_string(), faults(&bytes, Some(arch), &places))
+    crate::verdict(&name, faults(&bytes, Some(arch), &places))
 }
 
 /// What Lambda calls the architecture that a binary is for.

@@ -1,5 +1,7 @@
 //! Text in a binary: names, and the paths that a build leaves behind.
 
+use std::path::Path;
+
 /// Where people and services build, and how many names a path there has at least: `/home/page.c` may be an address of
 /// the function's, `/home/ada/app.c` is a file.
 const HOMES: [(&str, usize); 10] = [
@@ -182,6 +184,12 @@ pub fn until_null(bytes: &[u8]) -> String {
     on_a_line(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
 }
 
+/// A name of a file, which may hold anything as well: where it is a usual one, as it is.
+pub fn file_name(path: &Path) -> String {
+    let name = path.to_string_lossy().escape_debug().to_string();
+    name.replace("\\'", "'").replace("\\\"", "\"")
+}
+
 /// The beginning of a text that may hold anything.
 pub fn on_a_line(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(SHOWN)];
@@ -305,6 +313,23 @@ mod tests {
                 version,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_usual_name_of_a_file_is_shown_as_it_is_and_any_on_one_line() {
+        for name in [
+            "dist/function.zip",
+            "/home/Ada's \"new\" caf\u{e9}/\u{444}.zip",
+        ] {
+            assert_eq!(file_name(Path::new(name)), name);
+        }
+        for (name, shown) in [
+            ("a\n\u{2713} b.zip", "a\\n\u{2713} b.zip"),
+            ("\u{1b}[32ma\r", "\\u{1b}[32ma\\r"),
+            ("\u{202e}piz", "\\u{202e}piz"),
+        ] {
+            assert_eq!(file_name(Path::new(name)), shown);
         }
     }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     archive, elf, hex,
     origin::{self, Origin},
+    strings,
 };
 
 /// The entry point as the packager puts it in.
@@ -19,7 +20,7 @@ const SHOWN: usize = 40;
 /// The sums of `zip` and of its files, and what it was built from. `arch` is empty where either will do; no path below
 /// one of `places` may be in it.
 pub fn verify(zip: &Path, arch: &Path, places: &[&Path]) -> Result<String, String> {
-    let name = zip.display().to_string();
+    let name = strings::file_name(zip);
     let bytes = read(zip).map_err(|error| format!("{name}: {error}"))?;
     let arch = arch.to_string_lossy();
     let places: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
@@ -614,6 +615,20 @@ mod tests {
     fn what_is_no_file_is_not_waited_for() {
         let error = verify(Path::new("/dev/zero"), Path::new(""), &[]).unwrap_err();
         assert_eq!(error, "/dev/zero: is no file");
+    }
+
+    #[test]
+    fn a_name_of_a_zip_that_would_break_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let zip = folder.path().join("a\n\u{2713} greeting");
+        let shown = folder.path().join("a\\n\u{2713} greeting");
+        std::fs::write(&zip, Zip::default().bytes()).unwrap();
+        let lines = verify(&zip, Path::new(""), &[]).unwrap();
+        let first = lines.lines().next().unwrap();
+        assert!(first.ends_with(&*shown.to_string_lossy()), "{lines}");
+        std::fs::write(&zip, "").unwrap();
+        let error = verify(&zip, Path::new(""), &[]).unwrap_err();
+        assert_eq!(error, format!("{}: is no zip", shown.display()));
     }
 
     #[test]
