@@ -1,6 +1,6 @@
 //! Text in a binary: names, and the paths that a build leaves behind.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 /// Where people and services build, and how many names a path there has at least: `/home/page.c` may be an address of
 /// the function's, `/home/ada/app.c` is a file.
@@ -43,9 +43,6 @@ const MAPPED: [&str; 6] = [
 /// The longest path that is shown, in bytes.
 const SHOWN: usize = 120;
 
-/// How far a path is followed, in bytes: a binary may consist of nothing but starts of paths.
-const REACH: usize = 256;
-
 /// The first path of the machine that built it: one of `places`, which may end in a slash, or below it, a source file in
 /// somebody's home, or one of cargo's own folders.
 pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
@@ -57,31 +54,37 @@ pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
             let next = bytes.get(at + place.len());
             place.ends_with('/') || next.is_none_or(|next| *next == b'/' || !is_path(next))
         };
-        // A place of one name, like /src, stands in the middle of many a path.
-        let is_own = |at: &usize| match place.trim_matches('/').contains('/') {
-            true => !is_mapped(bytes, *at),
-            false => start_of(bytes, *at) == *at,
-        };
-        // What a build calls so itself, where the clone lies below /cargo or the like.
+        // What a build calls so itself, where the clone is /cargo or the like.
         let names_it = |at: &usize| {
             let mut names = MAPPED.iter().filter(|name| name.starts_with(*place));
             names.any(|name| bytes[*at..].starts_with(name.as_bytes()))
         };
-        let at = positions(bytes, place).find(|at| ends_at(at) && is_own(at) && !names_it(at))?;
+        let mut paths = Paths::of(bytes);
+        let mut is_own = |at: &usize| match place.trim_matches('/').contains('/') {
+            true => !paths.is_mapped(*at),
+            // A place of one name, like /src, stands in the middle of many a path.
+            false => paths.around(*at).start == *at,
+        };
+        let at = positions(bytes, place).find(|at| ends_at(at) && !names_it(at) && is_own(at))?;
         Some((at, place.len()))
     });
     let homes = HOMES.iter().filter_map(|(home, names)| {
-        let is_file = |at: &usize| is_source(&bytes[at + home.len()..], *names);
-        let at = positions(bytes, home).find(|at| is_file(at) && !is_mapped(bytes, *at))?;
-        Some((at, 0))
+        let mut paths = Paths::of(bytes);
+        let mut is_file = |at: &usize| {
+            let end = paths.around(*at).end;
+            is_source(&bytes[at + home.len()..end], *names) && !paths.is_mapped(*at)
+        };
+        Some((positions(bytes, home).find(|at| is_file(at))?, 0))
     });
     let tools = TOOLS.iter().filter_map(|tool| {
-        let at = positions(bytes, tool).find(|at| !is_mapped(bytes, *at))?;
-        Some((start_of(bytes, at), 0))
+        let mut paths = Paths::of(bytes);
+        let at = positions(bytes, tool).find(|at| !paths.is_mapped(*at))?;
+        Some((shown_from(paths.around(at).start, at), 0))
     });
     let hashed = HASHED.iter().filter_map(|folder| {
-        let at = positions(bytes, folder).find(|at| is_hashed(&bytes[at + folder.len()..]))?;
-        Some((start_of(bytes, at), 0))
+        let is_index = |at: &usize| is_hashed(&bytes[at + folder.len()..]);
+        let at = positions(bytes, folder).find(is_index)?;
+        Some((shown_from(Paths::of(bytes).around(at).start, at), 0))
     });
     let first = below.chain(homes).chain(tools).chain(hashed);
     let first = first.min_by_key(|(at, _)| *at);
@@ -93,49 +96,78 @@ fn positions<'a>(bytes: &'a [u8], text: &'a str) -> impl Iterator<Item = usize> 
 }
 
 fn is_path(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/._-+@".contains(byte)
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'+' | b'@')
 }
 
-/// The path that goes on here.
-fn path(bytes: &[u8]) -> &[u8] {
-    let bytes = &bytes[..bytes.len().min(REACH)];
-    let end = bytes.iter().position(|byte| !is_path(byte));
-    let path = &bytes[..end.unwrap_or(bytes.len())];
-    // rustc puts one text behind the other: the next may be a path as well.
-    memchr::memmem::find(path, b".rs/").map_or(path, |end| &path[..end + 3])
+/// Whether a path ends before this place. rustc puts one text behind the other: behind a source begins the next.
+fn ends_before(bytes: &[u8], at: usize) -> bool {
+    !is_path(&bytes[at]) || bytes[at] == b'/' && bytes[..at].ends_with(b".rs")
+}
+
+/// The paths of a binary, which are asked for in their order: each byte is looked at once, as all of it may be one path.
+struct Paths<'a> {
+    bytes: &'a [u8],
+    mapped: [memchr::memmem::Finder<'a>; MAPPED.len()],
+    path: Range<usize>,
+    /// Where a folder is in the path that was given another name.
+    renamed: Option<usize>,
+}
+
+impl<'a> Paths<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            mapped: MAPPED.map(memchr::memmem::Finder::new),
+            path: 0..0,
+            renamed: None,
+        }
+    }
+
+    /// The path of which this slash is a part.
+    fn around(&mut self, slash: usize) -> Range<usize> {
+        if slash >= self.path.end {
+            let ends = |at: &usize| ends_before(self.bytes, *at);
+            let first = self.path.end;
+            let start = (first..=slash)
+                .rev()
+                .find(ends)
+                .map_or(first, |end| end + usize::from(!is_path(&self.bytes[end])));
+            let end = (slash + 1..self.bytes.len()).find(ends);
+            self.path = start..end.unwrap_or(self.bytes.len());
+            let path = &self.bytes[self.path.clone()];
+            let renamed = self.mapped.iter().filter_map(|name| name.find(path));
+            self.renamed = renamed.min().map(|at| start + at);
+        }
+        self.path.clone()
+    }
+
+    /// Whether this slash stands in a path that a build has given another name.
+    fn is_mapped(&mut self, slash: usize) -> bool {
+        self.around(slash);
+        self.renamed.is_some_and(|renamed| renamed < slash)
+    }
 }
 
 /// Whether a path of so many names leads to a file that a compiler reads or writes.
-fn is_source(bytes: &[u8], names: usize) -> bool {
-    let path = path(bytes);
+fn is_source(path: &[u8], names: usize) -> bool {
     let stem = ENDINGS.iter().find_map(|ending| path.strip_suffix(*ending));
     stem.is_some_and(|stem| {
-        let parts: Vec<_> = stem.split(|byte| *byte == b'/').collect();
-        parts.len() >= names && !parts[0].is_empty() && !stem.ends_with(b"/")
+        let parts = stem.split(|byte| *byte == b'/').take(names);
+        parts.count() == names && !stem.starts_with(b"/") && !stem.ends_with(b"/")
     })
 }
 
 /// Whether the name here ends as that of an index of crates does, or of a repository: `-` and 16 digits of a hash.
 fn is_hashed(bytes: &[u8]) -> bool {
-    let name = path(bytes).split(|byte| *byte == b'/').next();
-    let hash = name.and_then(|name| name.last_chunk::<17>());
+    let bytes = &bytes[..bytes.len().min(SHOWN)];
+    let end = bytes.iter().position(|byte| *byte == b'/');
+    let hash = end.and_then(|end| bytes[..end].last_chunk::<17>());
     hash.is_some_and(|hash| hash[0] == b'-' && hash[1..].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Where the path around this place starts.
-fn start_of(bytes: &[u8], at: usize) -> usize {
-    let before = bytes[..at].iter().rev().take(REACH);
-    let start = at - before.take_while(|byte| is_path(byte)).count();
-    let end = memchr::memmem::rfind(&bytes[start..=at], b".rs/");
-    end.map_or(start, |end| start + end + 3)
-}
-
-/// Whether the slash at this place stands in a path that a build has given another name.
-fn is_mapped(bytes: &[u8], at: usize) -> bool {
-    let path = &bytes[start_of(bytes, at)..=at];
-    MAPPED
-        .iter()
-        .any(|name| memchr::memmem::find(path, name.as_bytes()).is_some())
+/// Where a path from `start` on is shown, so that what stands at this place can be seen.
+fn shown_from(start: usize, at: usize) -> usize {
+    start.max(at.saturating_sub(SHOWN / 2))
 }
 
 /// The path that starts here. As many bytes as are `known` belong to it, white space among them as well.
