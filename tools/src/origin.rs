@@ -250,7 +250,7 @@ mod tests {
         let mut gcc = Command::new("gcc");
         gcc.args(["-static", "-s", "-o"]).arg(&program).arg(&source);
         // Not every machine has gcc and a static libc, and not on every one it is glibc's.
-        if cfg!(target_env = "gnu") && gcc.status().is_ok_and(|status| status.success()) {
+        if cfg!(target_env = "gnu") && gcc.output().is_ok_and(|output| output.status.success()) {
             let binary = fs::read(&program).unwrap();
             assert!(strings::glibc(&binary).is_some());
             assert!(elf::section(&binary, ".note.ABI-tag", SHT_NOTE).is_some());
