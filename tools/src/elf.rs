@@ -5,11 +5,12 @@
 use object::{
     LittleEndian,
     elf::{
-        self, DynamicFlags, DynamicFlags1, DynamicTag, FileHeader64, ProgramHeader64, ProgramType,
+        self, DynamicFlags, DynamicFlags1, DynamicTag, FileHeader64, NoteType, ProgramHeader64,
+        ProgramType, SectionType,
     },
     read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable},
 };
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::strings;
 
@@ -20,17 +21,35 @@ const SEGMENTS: usize = 64;
 const SECTIONS: usize = 500;
 const NAMES_OF_SECTIONS: u64 = 1 << 16;
 const DYNAMIC: usize = 1000;
+const NOTES: usize = 100;
+
+/// Bytes of memory that a function of Lambda can have at most: 10,240 MB.
+const MEMORY: u64 = 10_240 << 20;
+
+/// Bytes of memory that a kernel maps at least, on either architecture.
+const PAGE: u64 = 0x1000;
+
+/// How the sections begin that a stripped file has not: symbols of debuggers, code for compilers and how they were called.
+const LEFTOVERS: [&str; 7] = [
+    ".debug",
+    ".zdebug",
+    ".gdb_index",
+    ".gnu_debugdata",
+    ".stab",
+    ".llvmbc",
+    ".llvmcmd",
+];
 
 /// How many libraries are named.
 const NEEDED: usize = 40;
 
 /// Reads `binary` and says all that is wrong with it, a line each. `places` are folders whose paths must not be in it.
 pub fn check(binary: &Path, arch: &str, places: &[&Path]) -> Result<String, String> {
-    let name = binary.display();
+    let name = strings::file_name(binary);
     let bytes = fs::read(binary).map_err(|error| format!("{name}: {error}"))?;
     let places: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
     let places: Vec<&str> = places.iter().map(|place| &**place).collect();
-    crate::verdict(&name.to_string(), faults(&bytes, Some(arch), &places))
+    crate::verdict(&name, faults(&bytes, Some(arch), &places))
 }
 
 /// What Lambda calls the architecture that a binary is for.
@@ -45,12 +64,40 @@ pub fn architecture(bytes: &[u8]) -> Result<&'static str, String> {
     }
 }
 
-/// What a section holds.
-pub fn section<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+/// What a section of this type holds.
+pub fn section<'a>(bytes: &'a [u8], name: &str, kind: SectionType) -> Option<&'a [u8]> {
     let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
     let table = table_of_sections(header, bytes).ok()?;
     let (_, section) = table.section_by_name(LE, name.as_bytes())?;
+    let section = Some(section).filter(|section| section.sh_type(LE) == kind)?;
     section.data(LE, bytes).ok()
+}
+
+/// How many notes of this owner and type stand in all sections and segments in which readers look for them.
+pub fn notes(bytes: &[u8], owner: &str, kind: NoteType) -> Result<usize, String> {
+    let describe = |error: object::Error| error.to_string();
+    let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(describe)?;
+    let segments = header.program_headers(LE, bytes).map_err(describe)?;
+    let table = table_of_sections(header, bytes)?;
+    let in_segments = segments.iter().map(|segment| segment.notes(LE, bytes));
+    let in_sections = table.iter().map(|section| section.notes(LE, bytes));
+    // A segment holds what is in sections as well: a note is known by its place.
+    let mut places = BTreeSet::new();
+    let mut count = 0;
+    for notes in in_segments.chain(in_sections) {
+        let Some(mut notes) = notes.map_err(describe)? else {
+            continue;
+        };
+        while let Some(note) = notes.next().map_err(describe)? {
+            count += 1;
+            at_most(NOTES, count, "notes")?;
+            // Some readers compare no more of an owner.
+            if note.n_type(LE) == kind && note.name_bytes().starts_with(owner.as_bytes()) {
+                places.insert(note.name_bytes().as_ptr());
+            }
+        }
+    }
+    Ok(places.len())
 }
 
 /// The names of all sections and what they hold in the file; none where it is no ELF file.
@@ -120,8 +167,10 @@ pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> 
         fault(format!("needs a library: {library}"));
     }
     let mut relros = elf.segments(elf::PT_GNU_RELRO).peekable();
-    if relros.peek().is_none() || relros.any(|relro| relro.p_memsz(LE) == 0) {
-        fault("has no RELRO: its relocated data stays writable".into());
+    if relros.peek().is_none() {
+        fault("has no RELRO: no segment names the data that is only relocated".into());
+    } else if !relros.all(|relro| elf.is_of_data(relro)) {
+        fault("has a RELRO that does not cover its relocated data".into());
     }
     if !elf.binds_now() {
         fault("does not bind NOW: RELRO covers a part only".into());
@@ -154,6 +203,67 @@ pub fn faults(bytes: &[u8], arch: Option<&str>, places: &[&str]) -> Vec<String> 
     faults
 }
 
+/// An error where the memory of a process would be another than what is read here.
+fn judge_memory(segments: &[ProgramHeader64<LittleEndian>]) -> Result<(), String> {
+    let (mut end, mut total) = (0, 0u64);
+    for segment in segments {
+        let (start, size) = (segment.p_vaddr(LE), segment.p_memsz(LE));
+        if segment.p_filesz(LE) > size {
+            return Err("a segment has more bytes in the file than in memory".into());
+        }
+        if segment.p_type(LE) != elf::PT_LOAD {
+            continue;
+        }
+        // A kernel maps whole pages, and the later one in the place of the earlier.
+        if start < end {
+            return Err(
+                "its segments share pages, or are not in the order of their addresses".into(),
+            );
+        }
+        total = total.saturating_add(size);
+        end = start
+            .saturating_add(size)
+            .checked_next_multiple_of(PAGE)
+            .unwrap_or(u64::MAX);
+    }
+    match total <= MEMORY {
+        true => Ok(()),
+        false => Err(format!(
+            "it takes {total} bytes of memory; Lambda has up to {MEMORY}"
+        )),
+    }
+}
+
+/// An error where readers could take either of two entries.
+fn judge_dynamic(entries: &[(DynamicTag, u64)]) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    let mut tags = entries.iter().map(|(tag, _)| tag.0);
+    match tags.find(|tag| *tag != elf::DT_NEEDED.0 && !seen.insert(*tag)) {
+        None => Ok(()),
+        Some(tag) => Err(format!("it has more than one dynamic entry {tag:#x}")),
+    }
+}
+
+/// Whether a segment is in the memory of `load` what it is in the file.
+fn is_loaded_by(
+    load: &ProgramHeader64<LittleEndian>,
+    segment: &ProgramHeader64<LittleEndian>,
+) -> bool {
+    let in_file = segment.p_offset(LE).checked_sub(load.p_offset(LE));
+    let in_memory = segment.p_vaddr(LE).checked_sub(load.p_vaddr(LE));
+    let end = in_file.and_then(|start| start.checked_add(segment.p_filesz(LE)));
+    load.p_type(LE) == elf::PT_LOAD
+        && in_file == in_memory
+        && end.is_some_and(|end| end <= load.p_filesz(LE))
+}
+
+/// Whether all of a segment lies in the memory of another.
+fn covers(outer: &ProgramHeader64<LittleEndian>, inner: &ProgramHeader64<LittleEndian>) -> bool {
+    let start = inner.p_vaddr(LE).checked_sub(outer.p_vaddr(LE));
+    let end = start.and_then(|start| start.checked_add(inner.p_memsz(LE)));
+    end.is_some_and(|end| end <= outer.p_memsz(LE))
+}
+
 /// The tables of a 64-bit little-endian file, each known to lie within it.
 struct Elf<'a> {
     bytes: &'a [u8],
@@ -171,6 +281,10 @@ impl<'a> Elf<'a> {
         let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(describe)?;
         let segments = header.program_headers(LE, bytes).map_err(describe)?;
         at_most(SEGMENTS, segments.len(), "segments")?;
+        if segments.len() != usize::from(header.e_phnum(LE)) {
+            return Err("it does not say how many segments it has".into());
+        }
+        judge_memory(segments)?;
         let mut dynamic = None;
         for segment in segments {
             segment
@@ -180,12 +294,20 @@ impl<'a> Elf<'a> {
                 continue;
             };
             at_most(DYNAMIC, entries.len(), "dynamic entries")?;
+            if !entries.iter().any(|entry| entry.d_tag(LE) == elf::DT_NULL) {
+                return Err("its dynamic section has no end".into());
+            }
             let entries = entries
                 .iter()
                 .map(|entry| (entry.d_tag(LE), entry.d_val(LE)));
             let entries = entries.take_while(|(tag, _)| *tag != elf::DT_NULL);
-            if dynamic.replace(entries.collect()).is_some() {
+            let entries: Vec<_> = entries.collect();
+            judge_dynamic(&entries)?;
+            if dynamic.replace(entries).is_some() {
                 return Err("it has more than one dynamic segment".into());
+            }
+            if !segments.iter().any(|load| is_loaded_by(load, segment)) {
+                return Err("its dynamic section is not loaded from where it is".into());
             }
         }
         let table = table_of_sections(header, bytes)?;
@@ -262,6 +384,14 @@ impl<'a> Elf<'a> {
             || self.flags_1().contains(elf::DF_1_NOW)
     }
 
+    /// Whether a RELRO lies in data that can be written, and the dynamic section in it.
+    fn is_of_data(&self, relro: &ProgramHeader64<LittleEndian>) -> bool {
+        let mut data = self.segments(elf::PT_LOAD);
+        let mut dynamic = self.segments(elf::PT_DYNAMIC);
+        data.any(|data| data.p_flags(LE).contains(elf::PF_W) && covers(data, relro))
+            && dynamic.all(|dynamic| covers(relro, dynamic))
+    }
+
     fn starts_in_code(&self) -> bool {
         let entry = self.header.e_entry(LE);
         self.segments(elf::PT_LOAD).any(|segment| {
@@ -282,10 +412,7 @@ impl<'a> Elf<'a> {
     fn leftovers(&self) -> Option<&str> {
         let mut sections = self.sections.iter();
         let left = sections.find(|(name, is_symbols)| {
-            *is_symbols
-                || [".debug", ".zdebug", ".gdb_index", ".stab"]
-                    .iter()
-                    .any(|start| name.starts_with(start))
+            *is_symbols || LEFTOVERS.iter().any(|start| name.starts_with(start))
         });
         left.map(|(name, _)| name.as_str())
     }
@@ -301,8 +428,21 @@ mod tests {
         assert_eq!(faults(&specimen.bytes(), Some("x86_64"), &[]), [expected]);
     }
 
+    // Where these are in the header of a segment.
+    const ADDRESS: usize = 16;
+    const FILE_SIZE: usize = 32;
+    const MEMORY_SIZE: usize = 40;
+
+    /// A specimen in which a field of the first segment of a kind is another.
+    fn with(kind: ProgramType, field: usize, value: u64) -> Specimen {
+        Specimen {
+            headers: vec![(kind, field, value)],
+            ..Specimen::default()
+        }
+    }
+
     fn section_of(specimen: &Specimen, name: &str) -> Option<Vec<u8>> {
-        section(&specimen.bytes(), name).map(Into::into)
+        section(&specimen.bytes(), name, elf::SHT_PROGBITS).map(Into::into)
     }
 
     fn without(kind: ProgramType) -> Specimen {
@@ -390,18 +530,110 @@ mod tests {
     }
 
     #[test]
-    fn relocated_data_that_stays_writable_is_named() {
+    fn relocated_data_that_is_not_named_is_said() {
         assert_fault(
             &without(elf::PT_GNU_RELRO),
-            "has no RELRO: its relocated data stays writable",
+            "has no RELRO: no segment names the data that is only relocated",
         );
     }
 
     #[test]
-    fn relro_that_covers_nothing_is_none() {
+    fn relro_that_is_not_the_data_with_the_dynamic_section_is_named() {
+        for (field, value) in [
+            (MEMORY_SIZE, 0),
+            (MEMORY_SIZE, 1),
+            (MEMORY_SIZE, 1 << 20),
+            (ADDRESS, 0x10_0000),
+        ] {
+            let mut specimen = with(elf::PT_GNU_RELRO, FILE_SIZE, 0);
+            specimen.headers.push((elf::PT_GNU_RELRO, field, value));
+            assert_fault(
+                &specimen,
+                "has a RELRO that does not cover its relocated data",
+            );
+        }
+    }
+
+    #[test]
+    fn relro_of_data_that_cannot_be_written_is_named() {
+        let flags = u64::from(elf::PT_LOAD.0) | u64::from(elf::PF_R.0) << 32;
+        assert_fault(
+            &with(elf::PT_LOAD, 0, flags),
+            "has a RELRO that does not cover its relocated data",
+        );
+    }
+
+    #[test]
+    fn segments_that_share_pages_or_are_not_sorted_are_broken() {
+        // The second of those that are loaded is at 0x1000 and more.
+        for address in [0x1000, 0x10_0000] {
+            assert_fault(
+                &with(elf::PT_LOAD, ADDRESS, address),
+                "is a broken ELF file: its segments share pages, or are not in the order of their addresses",
+            );
+        }
+    }
+
+    #[test]
+    fn a_segment_that_is_larger_in_the_file_than_in_memory_is_broken() {
+        assert_fault(
+            &with(elf::PT_LOAD, MEMORY_SIZE, 1),
+            "is a broken ELF file: a segment has more bytes in the file than in memory",
+        );
+    }
+
+    #[test]
+    fn more_memory_than_lambda_has_is_broken() {
+        let size = 10_240 << 20;
+        let mut specimen = without(elf::PT_LOAD);
+        specimen.entry = Some(0);
+        specimen.headers.push((elf::PT_LOAD, MEMORY_SIZE, size));
+        assert_fault(
+            &specimen,
+            "cannot be started: its entry point is not in its code",
+        );
+        specimen.headers.push((elf::PT_LOAD, MEMORY_SIZE, size + 1));
+        assert_fault(
+            &specimen,
+            "is a broken ELF file: it takes 10737418241 bytes of memory; Lambda has up to 10737418240",
+        );
+    }
+
+    #[test]
+    fn a_dynamic_section_that_is_loaded_from_elsewhere_is_broken() {
         let mut specimen = Specimen::default();
-        specimen.add_segment(elf::PT_GNU_RELRO, elf::PF_R, b"");
-        assert_fault(&specimen, "has no RELRO: its relocated data stays writable");
+        specimen.headers.push((elf::PT_DYNAMIC, ADDRESS, 0x100));
+        specimen.headers.push((elf::PT_GNU_RELRO, ADDRESS, 0x100));
+        assert_fault(
+            &specimen,
+            "is a broken ELF file: its dynamic section is not loaded from where it is",
+        );
+    }
+
+    #[test]
+    fn a_dynamic_section_that_goes_on_behind_its_segment_is_broken() {
+        assert_fault(
+            &with(elf::PT_DYNAMIC, FILE_SIZE, 48),
+            "is a broken ELF file: its dynamic section has no end",
+        );
+    }
+
+    #[test]
+    fn a_dynamic_entry_that_stands_twice_is_broken() {
+        for (tag, value) in [
+            (elf::DT_FLAGS, elf::DF_BIND_NOW.0),
+            (elf::DT_FLAGS_1, elf::DF_1_PIE.0),
+        ] {
+            let mut specimen = Specimen::default();
+            specimen.dynamic.push((tag, value));
+            assert_fault(
+                &specimen,
+                &format!(
+                    "is a broken ELF file: it has more than one dynamic entry {:#x}",
+                    tag.0
+                ),
+            );
+        }
     }
 
     #[test]
@@ -497,6 +729,9 @@ mod tests {
         for (name, kind) in [
             (".symtab", elf::SHT_SYMTAB),
             (".debug_info", elf::SHT_PROGBITS),
+            (".gnu_debugdata", elf::SHT_PROGBITS),
+            (".llvmbc", elf::SHT_PROGBITS),
+            (".llvmcmd", elf::SHT_PROGBITS),
         ] {
             let mut specimen = Specimen::default();
             specimen.sections.push((name, kind, Vec::new()));
@@ -572,7 +807,21 @@ mod tests {
             faults(&bytes, None, &[]),
             ["is a broken ELF file: it does not say how many sections it has"]
         );
-        assert_eq!(section(&bytes, ".comment"), None);
+        assert_eq!(section(&bytes, ".comment", elf::SHT_PROGBITS), None);
+    }
+
+    #[test]
+    fn segments_without_a_count_are_broken() {
+        let mut bytes = Specimen::default().bytes();
+        let count = u32::from(bytes[56]);
+        bytes[56..58].fill(0xff);
+        // Their count is then in the first section.
+        let table = u64::from_le_bytes(*bytes[40..].first_chunk().unwrap()) as usize;
+        bytes[table + 44..table + 48].copy_from_slice(&count.to_le_bytes());
+        assert_eq!(
+            faults(&bytes, None, &[]),
+            ["is a broken ELF file: it does not say how many segments it has"]
+        );
     }
 
     #[test]

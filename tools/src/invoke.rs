@@ -159,7 +159,7 @@ fn emulator_name() -> Result<&'static str, String> {
 }
 
 fn unpack(zip: &Path, folder: &Path) -> Result<(), String> {
-    let describe = |error: String| format!("{}: {error}", zip.display());
+    let describe = |error: String| format!("{}: {error}", crate::strings::file_name(zip));
     let file = fs::File::open(zip)
         .map_err(|error| describe(format!("{error}; `make` with the same OUT builds one")))?;
     ZipArchive::new(file)

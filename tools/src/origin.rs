@@ -3,13 +3,14 @@
 //! It is a note as distributions put it into theirs, which `readelf --notes` shows:
 //! <https://systemd.io/ELF_PACKAGE_METADATA/>
 
+use object::elf::{NoteType, SHT_NOTE, SHT_PROGBITS, SectionType};
 use serde_json::{Map, Value};
 
 use crate::{elf, strings};
 
 pub const SECTION: &str = ".note.package";
-const OWNER: &[u8] = b"FDO\0";
-const KIND: u32 = 0xcafe_1a7e;
+const OWNER: &str = "FDO";
+const KIND: NoteType = NoteType(0xcafe_1a7e);
 const HEADER: usize = 12;
 
 /// Without these there is nothing to say about a package.
@@ -24,10 +25,10 @@ pub fn note(record: &Map<String, Value>) -> Vec<u8> {
     let mut text = Value::Object(record.clone()).to_string().into_bytes();
     text.push(0);
     let mut note = Vec::new();
-    for number in [OWNER.len() as u32, text.len() as u32, KIND] {
+    for number in [OWNER.len() as u32 + 1, text.len() as u32, KIND.0] {
         note.extend(number.to_le_bytes());
     }
-    note.extend(OWNER);
+    note.extend(OWNER.bytes().chain([0]));
     note.extend(text);
     note.resize(note.len().next_multiple_of(4), 0);
     note
@@ -49,12 +50,18 @@ pub fn read(binary: &[u8]) -> Origin {
         faults: vec![fault.into()],
         ..Origin::default()
     };
-    let Some(section) = elf::section(binary, SECTION) else {
+    let Some(section) = elf::section(binary, SECTION, SHT_NOTE) else {
         return none("holds no record of what it was built from");
     };
     let Some(record) = parse(section) else {
         return none("its record of what it was built from is broken");
     };
+    // Readers could take either of two.
+    match elf::notes(binary, OWNER, KIND) {
+        Ok(1) => {}
+        Ok(count) => return none(&format!("holds {count} records of what it was built from")),
+        Err(error) => return none(&format!("its notes are broken: {error}")),
+    }
     let mut origin = Origin {
         record,
         ..Origin::default()
@@ -64,7 +71,7 @@ pub fn read(binary: &[u8]) -> Origin {
 }
 
 fn parse(section: &[u8]) -> Option<Map<String, Value>> {
-    let text = section.get(HEADER + OWNER.len()..)?;
+    let text = section.get(HEADER + OWNER.len() + 1..)?;
     let text = text.split(|byte| *byte == 0).next()?;
     let record: Map<String, Value> = serde_json::from_slice(text).ok()?;
     let is_short = record.len() <= MOST;
@@ -107,8 +114,8 @@ impl Origin {
                 "holds two versions of OpenSSL: {first} and {other}"
             ));
         }
-        if strings::names_glibc(binary) {
-            faults.push("holds glibc instead of musl: GNU C Library".into());
+        if let Some(glibc) = glibc(binary) {
+            faults.push(format!("holds glibc instead of musl: {glibc}"));
         }
         let found = [
             ("architecture", Some(own.to_owned())),
@@ -139,12 +146,26 @@ impl Origin {
     }
 }
 
+/// Sections that glibc brings into each static program: the first is of all its versions, the others up to 2.38.
+pub const GLIBC: [(&str, SectionType); 3] = [
+    (".note.ABI-tag", SHT_NOTE),
+    ("__libc_freeres_fn", SHT_PROGBITS),
+    ("__libc_IO_vtables", SHT_PROGBITS),
+];
+
+/// What there is of glibc in a binary: a text or a section.
+fn glibc(binary: &[u8]) -> Option<&'static str> {
+    let mut sections = GLIBC.into_iter();
+    let section = sections.find(|(name, kind)| elf::section(binary, name, *kind).is_some());
+    strings::glibc(binary).or(section.map(|(name, _)| name))
+}
+
 /// How many texts of compilers are looked at.
 const COMPILERS: usize = 100;
 
 /// What rustc left in the section for compilers.
 fn rustc(binary: &[u8]) -> Option<String> {
-    let comments = elf::section(binary, ".comment")?.split(|byte| *byte == 0);
+    let comments = elf::section(binary, ".comment", SHT_PROGBITS)?.split(|byte| *byte == 0);
     let mut texts = comments.take(COMPILERS).map(strings::until_null);
     texts.find_map(|text| text.strip_prefix("rustc version ").map(Into::into))
 }
@@ -154,6 +175,7 @@ mod tests {
     use super::*;
     use crate::specimen::{RECORD, Specimen};
     use serde_json::json;
+    use std::{fs, process::Command};
 
     #[test]
     fn what_was_written_is_read_again() {
@@ -212,6 +234,26 @@ mod tests {
         let note = note(json!({"musl": "1.2.5"}).as_object().unwrap());
         for length in 0..note.len() {
             assert_eq!(parse(&note[..length]), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_static_program_of_glibc_is_known_by_its_texts_and_by_its_sections() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, program) = (folder.path().join("a.c"), folder.path().join("a"));
+        fs::write(
+            &source,
+            "int main(void) { return 0; }
+",
+        )
+        .unwrap();
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-static", "-s", "-o"]).arg(&program).arg(&source);
+        // Not every machine has gcc and a static libc, and not on every one it is glibc's.
+        if cfg!(target_env = "gnu") && gcc.output().is_ok_and(|output| output.status.success()) {
+            let binary = fs::read(&program).unwrap();
+            assert!(strings::glibc(&binary).is_some());
+            assert!(elf::section(&binary, ".note.ABI-tag", SHT_NOTE).is_some());
         }
     }
 }

@@ -19,6 +19,7 @@ const STRINGS: &[u8] = b"\0libc.so.6\0";
 const HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
 const SECTION_HEADER: usize = 64;
+const PAGE: u64 = 0x1000;
 
 pub struct Segment {
     pub kind: ProgramType,
@@ -34,6 +35,8 @@ pub struct Specimen {
     pub sections: Vec<(&'static str, SectionType, Vec<u8>)>,
     /// The address of the code where there is none.
     pub entry: Option<u64>,
+    /// What is put in the place of what, in the header of the first segment of a kind.
+    pub headers: Vec<(ProgramType, usize, u64)>,
 }
 
 impl Default for Specimen {
@@ -45,12 +48,12 @@ impl Default for Specimen {
             dynamic: Vec::new(),
             sections: vec![("", elf::SHT_NULL, Vec::new())],
             entry: None,
+            headers: Vec::new(),
         };
         specimen.set(elf::DT_FLAGS, elf::DF_BIND_NOW.0);
         specimen.set(elf::DT_FLAGS_1, (elf::DF_1_NOW | elf::DF_1_PIE).0);
-        specimen.add_segment(elf::PT_LOAD, elf::PF_R, STRINGS);
         specimen.add_segment(elf::PT_LOAD, elf::PF_R | elf::PF_X, b"code");
-        specimen.add_segment(elf::PT_GNU_RELRO, elf::PF_R, b"relocated");
+        specimen.add_segment(elf::PT_GNU_RELRO, elf::PF_R, b"");
         specimen.add_segment(elf::PT_GNU_STACK, elf::PF_R | elf::PF_W, b"");
         let comment = b"rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0".to_vec();
         specimen
@@ -80,42 +83,64 @@ impl Specimen {
         self.dynamic.push((tag, value));
     }
 
-    /// Headers, the data of the segments, sections, their names and their table: each is at the address of its offset.
+    /// Headers, writable data, the data of the other segments, sections, their names and their table. The dynamic section
+    /// and strings are the writable data, of which RELRO covers the first; each segment that is loaded has its own pages.
     pub fn bytes(&self) -> Vec<u8> {
-        let segments = self.segments.len() + 1;
+        let segments = self.segments.len() + 2;
         let mut body = Body {
             start: HEADER + PROGRAM_HEADER * segments,
             bytes: Vec::new(),
         };
+        let size = 16 * (self.dynamic.len() + 2);
+        let strings = (body.start.next_multiple_of(8) + size) as u64;
+        let mut data = Vec::new();
+        let ends = [(elf::DT_STRTAB, strings), (elf::DT_NULL, 0)];
+        for (tag, value) in self.dynamic.iter().chain(&ends) {
+            data.extend(tag.0.to_le_bytes());
+            data.extend(value.to_le_bytes());
+        }
+        data.extend(STRINGS);
+        let data = body.add(&data);
+        let dynamic = (data.0, size as u64);
+
         let mut programs = Vec::new();
+        let mut loaded = 0;
+        let mut code = 0;
         let mut program = |kind: ProgramType, flags: ProgramFlags, (offset, size): (u64, u64)| {
-            programs.extend(kind.0.to_le_bytes());
-            programs.extend(flags.0.to_le_bytes());
-            for field in [offset, offset, offset, size, size, 8] {
-                programs.extend(field.to_le_bytes());
+            let mut address = offset;
+            if kind == elf::PT_LOAD {
+                address += loaded * PAGE;
+                loaded += 1;
+                if flags.contains(elf::PF_X) {
+                    code = address;
+                }
             }
+            let mut header = Vec::new();
+            header.extend(kind.0.to_le_bytes());
+            header.extend(flags.0.to_le_bytes());
+            for field in [offset, address, address, size, size, 8] {
+                header.extend(field.to_le_bytes());
+            }
+            programs.push((kind, header));
         };
-        let (mut strings, mut code) = (0, 0);
+        program(elf::PT_LOAD, elf::PF_R | elf::PF_W, data);
+        program(elf::PT_DYNAMIC, elf::PF_R | elf::PF_W, dynamic);
         for segment in &self.segments {
-            let place = body.add(&segment.data);
-            if segment.data == STRINGS {
-                strings = place.0;
-            }
-            if segment.kind == elf::PT_LOAD && segment.flags.contains(elf::PF_X) {
-                code = place.0;
-            }
+            let place = match segment.kind {
+                elf::PT_GNU_RELRO => dynamic,
+                _ => body.add(&segment.data),
+            };
             program(segment.kind, segment.flags, place);
         }
-        let mut dynamic = Vec::new();
-        for (tag, value) in self
-            .dynamic
-            .iter()
-            .chain(&[(elf::DT_STRTAB, strings), (elf::DT_NULL, 0)])
-        {
-            dynamic.extend(tag.0.to_le_bytes());
-            dynamic.extend(value.to_le_bytes());
+        for (kind, at, value) in &self.headers {
+            let mut of_kind = programs.iter_mut().filter(|(other, _)| other == kind);
+            let (_, header) = of_kind.next().unwrap();
+            header[*at..at + 8].copy_from_slice(&value.to_le_bytes());
         }
-        program(elf::PT_DYNAMIC, elf::PF_R | elf::PF_W, body.add(&dynamic));
+        let programs: Vec<u8> = programs
+            .into_iter()
+            .flat_map(|(_, header)| header)
+            .collect();
 
         let mut names = Vec::new();
         let mut table = Vec::new();

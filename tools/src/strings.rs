@@ -1,16 +1,50 @@
 //! Text in a binary: names, and the paths that a build leaves behind.
 
-/// Where people's folders are on the systems that can build, and how many names a path there has at least: `/home/page`
-/// may be an address of the function's, `/home/ada/app` is a folder.
-const HOMES: [(&str, usize); 3] = [("/home/", 2), ("/Users/", 2), ("/root/", 1)];
+use std::{ops::Range, path::Path};
+
+/// Where people and services build, and how many names a path there has at least: `/home/page.c` may be an address of
+/// the function's, `/home/ada/app.c` is a file.
+const HOMES: [(&str, usize); 10] = [
+    ("/home/", 2),
+    ("/Users/", 2),
+    ("/root/", 1),
+    ("/builds/", 2),
+    ("/__w/", 2),
+    ("/github/workspace/", 1),
+    ("/workspace/", 1),
+    ("/workspaces/", 2),
+    ("/codebuild/", 2),
+    ("/jenkins/", 2),
+];
+
+/// What a compiler reads or writes; a function may name any other file of somebody's.
+const ENDINGS: [&[u8]; 14] = [
+    b".rs", b".c", b".cc", b".cpp", b".cxx", b".h", b".hh", b".hpp", b".inc", b".s", b".S",
+    b".asm", b".o", b".a",
+];
 
 /// Folders of cargo and rustup, wherever they lie.
-const TOOLS: [&str; 4] = ["/.cargo/", "/.rustup/", "/registry/src/", "/git/checkouts/"];
+const TOOLS: [&str; 2] = ["/.cargo/", "/.rustup/"];
+
+/// Folders of cargo, wherever its home lies, in which each name ends in a hash.
+const HASHED: [&str; 2] = ["/registry/src/", "/git/checkouts/"];
+
+/// What a build puts in the place of folders of its machine (scripts/rustflags, scripts/cross-build), and where the
+/// crates lie that std was compiled with.
+const MAPPED: [&str; 6] = [
+    "/rustc/",
+    "/rust/deps/",
+    "/cargo/",
+    "/lambda-musl/",
+    "/function/",
+    "/target/",
+];
 
 /// The longest path that is shown, in bytes.
 const SHOWN: usize = 120;
 
-/// The first path of the machine that built it: one of `places`, which may end in a slash, or below it, of somebody's home, or of cargo's own folders.
+/// The first path of the machine that built it: one of `places`, which may end in a slash, or below it, a source file in
+/// somebody's home, or one of cargo's own folders.
 pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
     let below = places
         .iter()
@@ -20,18 +54,40 @@ pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
             let next = bytes.get(at + place.len());
             place.ends_with('/') || next.is_none_or(|next| *next == b'/' || !is_path(next))
         };
-        let at = positions(bytes, place).find(ends_at)?;
+        // What a build calls so itself, where the clone is /cargo or the like.
+        let names_it = |at: &usize| {
+            let mut names = MAPPED.iter().filter(|name| name.starts_with(*place));
+            names.any(|name| bytes[*at..].starts_with(name.as_bytes()))
+        };
+        let mut paths = Paths::of(bytes);
+        let mut is_own = |at: &usize| match place.trim_matches('/').contains('/') {
+            true => !paths.is_mapped(*at),
+            // A place of one name, like /src, stands in the middle of many a path.
+            false => paths.around(*at).start == *at,
+        };
+        let at = positions(bytes, place).find(|at| ends_at(at) && !names_it(at) && is_own(at))?;
         Some((at, place.len()))
     });
     let homes = HOMES.iter().filter_map(|(home, names)| {
-        let at = positions(bytes, home).find(|at| names_in(&bytes[at + home.len()..]) >= *names)?;
-        Some((at, 0))
+        let mut paths = Paths::of(bytes);
+        let mut is_file = |at: &usize| {
+            let end = paths.around(*at).end;
+            is_source(&bytes[at + home.len()..end], *names) && !paths.is_mapped(*at)
+        };
+        Some((positions(bytes, home).find(|at| is_file(at))?, 0))
     });
     let tools = TOOLS.iter().filter_map(|tool| {
-        let at = positions(bytes, tool).next()?;
-        Some((start_of(bytes, at), 0))
+        let mut paths = Paths::of(bytes);
+        let at = positions(bytes, tool).find(|at| !paths.is_mapped(*at))?;
+        Some((shown_from(paths.around(at).start, at), 0))
     });
-    let first = below.chain(homes).chain(tools).min_by_key(|(at, _)| *at);
+    let hashed = HASHED.iter().filter_map(|folder| {
+        let is_index = |at: &usize| is_hashed(&bytes[at + folder.len()..]);
+        let at = positions(bytes, folder).find(is_index)?;
+        Some((shown_from(Paths::of(bytes).around(at).start, at), 0))
+    });
+    let first = below.chain(homes).chain(tools).chain(hashed);
+    let first = first.min_by_key(|(at, _)| *at);
     first.map(|(at, known)| shown(&bytes[at..], known))
 }
 
@@ -40,25 +96,78 @@ fn positions<'a>(bytes: &'a [u8], text: &'a str) -> impl Iterator<Item = usize> 
 }
 
 fn is_path(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/._-+@".contains(byte)
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'+' | b'@')
 }
 
-/// How many names of a path stand here, one after the other.
-fn names_in(bytes: &[u8]) -> usize {
-    // A binary may consist of nothing but starts of paths: each is looked at no further than it is shown.
+/// Whether a path ends before this place. rustc puts one text behind the other: behind a source begins the next.
+fn ends_before(bytes: &[u8], at: usize) -> bool {
+    !is_path(&bytes[at]) || bytes[at] == b'/' && bytes[..at].ends_with(b".rs")
+}
+
+/// The paths of a binary, which are asked for in their order: each byte is looked at once, as all of it may be one path.
+struct Paths<'a> {
+    bytes: &'a [u8],
+    mapped: [memchr::memmem::Finder<'a>; MAPPED.len()],
+    path: Range<usize>,
+    /// Where a folder is in the path that was given another name.
+    renamed: Option<usize>,
+}
+
+impl<'a> Paths<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            mapped: MAPPED.map(memchr::memmem::Finder::new),
+            path: 0..0,
+            renamed: None,
+        }
+    }
+
+    /// The path of which this slash is a part.
+    fn around(&mut self, slash: usize) -> Range<usize> {
+        if slash >= self.path.end {
+            let ends = |at: &usize| ends_before(self.bytes, *at);
+            let first = self.path.end;
+            let start = (first..=slash)
+                .rev()
+                .find(ends)
+                .map_or(first, |end| end + usize::from(!is_path(&self.bytes[end])));
+            let end = (slash + 1..self.bytes.len()).find(ends);
+            self.path = start..end.unwrap_or(self.bytes.len());
+            let path = &self.bytes[self.path.clone()];
+            let renamed = self.mapped.iter().filter_map(|name| name.find(path));
+            self.renamed = renamed.min().map(|at| start + at);
+        }
+        self.path.clone()
+    }
+
+    /// Whether this slash stands in a path that a build has given another name.
+    fn is_mapped(&mut self, slash: usize) -> bool {
+        self.around(slash);
+        self.renamed.is_some_and(|renamed| renamed < slash)
+    }
+}
+
+/// Whether a path of so many names leads to a file that a compiler reads or writes.
+fn is_source(path: &[u8], names: usize) -> bool {
+    let stem = ENDINGS.iter().find_map(|ending| path.strip_suffix(*ending));
+    stem.is_some_and(|stem| {
+        let parts = stem.split(|byte| *byte == b'/').take(names);
+        parts.count() == names && !stem.starts_with(b"/") && !stem.ends_with(b"/")
+    })
+}
+
+/// Whether the name here ends as that of an index of crates does, or of a repository: `-` and 16 digits of a hash.
+fn is_hashed(bytes: &[u8]) -> bool {
     let bytes = &bytes[..bytes.len().min(SHOWN)];
-    let end = bytes
-        .iter()
-        .position(|byte| !is_path(byte))
-        .unwrap_or(bytes.len());
-    let names = bytes[..end].split(|byte| *byte == b'/');
-    names.take_while(|name| !name.is_empty()).count()
+    let end = bytes.iter().position(|byte| *byte == b'/');
+    let hash = end.and_then(|end| bytes[..end].last_chunk::<17>());
+    hash.is_some_and(|hash| hash[0] == b'-' && hash[1..].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Where the path around this place starts.
-fn start_of(bytes: &[u8], at: usize) -> usize {
-    let before = bytes[..at].iter().rev().take(SHOWN);
-    at - before.take_while(|byte| is_path(byte)).count()
+/// Where a path from `start` on is shown, so that what stands at this place can be seen.
+fn shown_from(start: usize, at: usize) -> usize {
+    start.max(at.saturating_sub(SHOWN / 2))
 }
 
 /// The path that starts here. As many bytes as are `known` belong to it, white space among them as well.
@@ -88,15 +197,29 @@ pub fn openssl_versions(bytes: &[u8]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether glibc says in a binary what it is.
-pub fn names_glibc(bytes: &[u8]) -> bool {
-    positions(bytes, "GNU C Library").next().is_some()
+/// What glibc says in a binary: a static program of it has not its name, but the names that it reads from its
+/// environment and from libraries, and what it says when it fails.
+pub fn glibc(bytes: &[u8]) -> Option<&'static str> {
+    const TEXTS: [&str; 4] = [
+        "GNU C Library",
+        "GLIBC_TUNABLES",
+        "GLIBC_PRIVATE",
+        "glibc error:",
+    ];
+    let mut texts = TEXTS.into_iter();
+    texts.find(|text| positions(bytes, text).next().is_some())
 }
 
 /// The text before the first null, as far as it can be shown on a line.
 pub fn until_null(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(SHOWN)];
     on_a_line(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
+}
+
+/// A name of a file, which may hold anything as well: where it is a usual one, as it is.
+pub fn file_name(path: &Path) -> String {
+    let name = path.to_string_lossy().escape_debug().to_string();
+    name.replace("\\'", "'").replace("\\\"", "\"")
 }
 
 /// The beginning of a text that may hold anything.
@@ -110,7 +233,11 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Option<String> {
-        path_of_a_builder(text.as_bytes(), &["/work/my clone", "/ada/", "/", "//"])
+        found_of(text, &["/work/my clone", "/ada/", "/", "//"])
+    }
+
+    fn found_of(text: &str, places: &[&str]) -> Option<String> {
+        path_of_a_builder(text.as_bytes(), places)
     }
 
     #[test]
@@ -120,15 +247,13 @@ mod tests {
                 "panicked at/home/ada/app/src/main.rs:1",
                 "/home/ada/app/src/main.rs",
             ),
-            ("\0/Users/ada/app\0", "/Users/ada/app"),
+            ("\0/Users/ada/app.o\0", "/Users/ada/app.o"),
             ("in /root/app.c", "/root/app.c"),
+            ("\0/builds/ada/app/a.cpp\0", "/builds/ada/app/a.cpp"),
+            ("\0/opt/x/.cargo/registry/y\0", "/opt/x/.cargo/registry/y"),
             (
-                "\0/opt/x/.cargo/registry/y.rs\0",
-                "/opt/x/.cargo/registry/y.rs",
-            ),
-            (
-                "\0/ci/registry/src/index/serde\0",
-                "/ci/registry/src/index/serde",
+                "/usr/local/cargo/registry/src/index.example.com-1949cf8c6b5b557f/a-1/b.rs",
+                "/usr/local/cargo/registry/src/index.example.com-1949cf8c6b5b557f/a-1/b.rs",
             ),
             ("\0/work/my clone/target", "/work/my clone/target"),
             ("\0/work/my clone\0", "/work/my clone"),
@@ -143,10 +268,18 @@ mod tests {
         for text in [
             "/home/",
             "/home/page",
+            "/home/page.c",
+            "/home/user/.config",
+            "/home/user/.c",
+            "/home/user/.ssh/key.rsa",
+            "/home/user/data",
             "/root/",
+            "/root/.aws/credentials",
             "/Users",
-            "/cargo/registry/serde-1.0.0/src/lib.rs",
-            "/rustc/0123/library/std/src/rt.rs",
+            "https://scim.example.com/v2/Users/42/groups",
+            "https://gitlab.com/api/registry/src/x",
+            "https://example.com/git/checkouts/x",
+            "/tmp/state.json",
             "/tmp/cache",
             "https://example.com",
             "/work/other",
@@ -158,9 +291,40 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_was_given_another_name_is_no_path_of_a_builder() {
+        for text in [
+            "begins/rustc/0123/library/alloc/src/raw_vec/mod.rs",
+            "/rust/deps/gimli-0.34.0/src/read/line.rs",
+            "/cargo/registry/serde-1.0.0/home/ada/lib.rs",
+            "/lambda-musl/src/lib.rs",
+            "/function/.cargo/config.toml",
+            "/target/release/build/a/root/b.c",
+            "examples/greeting/src/main.rs",
+        ] {
+            for place in ["/src", "/library/alloc", "/cargo/", "/rust", "/lambda-musl"] {
+                assert_eq!(found_of(text, &[place]), None, "{text} in {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_of_a_builder_is_found_directly_behind_one_with_another_name() {
+        let text = "/rustc/0123/library/std/src/rt.rs/work/clone/a.txt";
+        for place in ["/work/clone", "/work"] {
+            let path = found_of(text, &[place]);
+            assert_eq!(path.as_deref(), Some("/work/clone/a.txt"), "{place}");
+        }
+        let text = "/function/src/main.rs/home/ada/a.rs/target/b.rs";
+        assert_eq!(found(text).as_deref(), Some("/home/ada/a.rs/target/b.rs"));
+    }
+
+    #[test]
     fn a_binary_full_of_starts_of_paths_is_read_in_no_time() {
         let start = std::time::Instant::now();
-        assert_eq!(found(&"/home/".repeat(30_000)), None);
+        for start in ["/home/", "/home/a", "/cargo/src", "/registry/src/"] {
+            let text = start.repeat(30_000);
+            assert_eq!(found_of(&text, &["/src"]), None, "{start}");
+        }
         assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 
@@ -181,6 +345,23 @@ mod tests {
                 version,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_usual_name_of_a_file_is_shown_as_it_is_and_any_on_one_line() {
+        for name in [
+            "dist/function.zip",
+            "/home/Ada's \"new\" caf\u{e9}/\u{444}.zip",
+        ] {
+            assert_eq!(file_name(Path::new(name)), name);
+        }
+        for (name, shown) in [
+            ("a\n\u{2713} b.zip", "a\\n\u{2713} b.zip"),
+            ("\u{1b}[32ma\r", "\\u{1b}[32ma\\r"),
+            ("\u{202e}piz", "\\u{202e}piz"),
+        ] {
+            assert_eq!(file_name(Path::new(name)), shown);
         }
     }
 

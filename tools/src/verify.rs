@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     archive, elf, hex,
     origin::{self, Origin},
+    strings,
 };
 
 /// The entry point as the packager puts it in.
@@ -19,7 +20,7 @@ const SHOWN: usize = 40;
 /// The sums of `zip` and of its files, and what it was built from. `arch` is empty where either will do; no path below
 /// one of `places` may be in it.
 pub fn verify(zip: &Path, arch: &Path, places: &[&Path]) -> Result<String, String> {
-    let name = zip.display().to_string();
+    let name = strings::file_name(zip);
     let bytes = read(zip).map_err(|error| format!("{name}: {error}"))?;
     let arch = arch.to_string_lossy();
     let places: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
@@ -170,7 +171,7 @@ mod tests {
     }
 
     fn file(name: &str) -> File {
-        File::new(name, b"data".to_vec())
+        File::new(name, b"data".repeat(9))
     }
 
     #[test]
@@ -509,10 +510,24 @@ mod tests {
 
     #[test]
     fn a_method_that_is_not_deflate() {
-        spoilt(
-            |zip| zip.files[1].set(8, &[12]),
-            "bootstrap: is compressed by method 12, expected 8, deflate",
+        for method in [0, 12] {
+            spoilt(
+                |zip| zip.files[1].set(8, &[method]),
+                &format!("bootstrap: is compressed by method {method}, expected 8, deflate"),
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_compressing_has_made_larger() {
+        let size = ENTRY_POINT.len();
+        let nothing = [0, 0, 0, 0xff, 0xff].repeat(100);
+        let packed = [&nothing[..], &deflate(ENTRY_POINT)].concat();
+        let expected = format!(
+            "bootstrap: takes {} bytes of the zip, but has {size} itself",
+            packed.len()
         );
+        spoilt(|zip| zip.files[1].packed = Some(packed), &expected);
     }
 
     #[test]
@@ -603,6 +618,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_a_zip_that_would_break_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let zip = folder.path().join("a\n\u{2713} greeting");
+        let shown = folder.path().join("a\\n\u{2713} greeting");
+        std::fs::write(&zip, Zip::default().bytes()).unwrap();
+        let lines = verify(&zip, Path::new(""), &[]).unwrap();
+        let first = lines.lines().next().unwrap();
+        assert!(first.ends_with(&*shown.to_string_lossy()), "{lines}");
+        std::fs::write(&zip, "").unwrap();
+        let error = verify(&zip, Path::new(""), &[]).unwrap_err();
+        assert_eq!(error, format!("{}: is no zip", shown.display()));
+    }
+
+    #[test]
     fn of_very_many_faults_the_first_are_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("many.zip");
@@ -646,7 +675,7 @@ mod tests {
     #[test]
     fn an_entry_point_that_starts_something_else() {
         spoilt(
-            |zip| zip.files[1].data = b"#!/bin/sh\nexec ./other\n".to_vec(),
+            |zip| zip.files[1].data = b"#!/bin/sh\nexec ./other ./other\n".to_vec(),
             "bootstrap: is not function/bootstrap: it differs in line 2",
         );
     }
@@ -654,7 +683,7 @@ mod tests {
     #[test]
     fn an_entry_point_that_cannot_be_started() {
         spoilt(
-            |zip| zip.files[1].data = b"exec ./binary\n".to_vec(),
+            |zip| zip.files[1].data = b"exec ./binary || exec ./binary\n".to_vec(),
             "bootstrap: cannot be started: it is neither a script nor an ELF file",
         );
     }
@@ -667,6 +696,78 @@ mod tests {
             |elf| elf.sections.retain(|(name, ..)| *name != origin::SECTION),
             "binary: holds no record of what it was built from",
         );
+    }
+
+    #[test]
+    fn a_record_in_a_section_that_is_none_of_notes() {
+        spoilt_binary(
+            |elf| elf.sections.last_mut().unwrap().1 = elf::SHT_PROGBITS,
+            "binary: holds no record of what it was built from",
+        );
+    }
+
+    #[test]
+    fn a_second_record_in_another_section_or_a_segment() {
+        let note = origin::note(&serde_json::from_str(r#"{"musl": "1.2.6"}"#).unwrap());
+        let expected = "binary: holds 2 records of what it was built from";
+        let section = (".note.other", elf::SHT_NOTE, note.clone());
+        spoilt_binary(|elf| elf.sections.push(section), expected);
+        spoilt_binary(
+            |elf| elf.add_segment(elf::PT_NOTE, elf::PF_R, &note),
+            expected,
+        );
+    }
+
+    #[test]
+    fn a_second_record_of_an_owner_whose_name_goes_on() {
+        let record = serde_json::from_str(r#"{"musl": "1.2.6"}"#).unwrap();
+        let mut note = origin::note(&record);
+        note[0] = 8;
+        note.splice(16..16, *b"\0and");
+        spoilt_binary(
+            |elf| elf.sections.push((".note.other", elf::SHT_NOTE, note)),
+            "binary: holds 2 records of what it was built from",
+        );
+    }
+
+    #[test]
+    fn a_record_that_a_segment_holds_as_well_is_one() {
+        let mut specimen = Specimen::default();
+        specimen.add_segment(elf::PT_NOTE, elf::PF_R, b"");
+        let bytes = specimen.bytes();
+        let owner = memchr::memmem::find(&bytes, b"FDO\0").unwrap() as u64;
+        let size = origin::note(&serde_json::from_str(crate::specimen::RECORD).unwrap()).len();
+        for (field, value) in [(8, owner - 12), (32, size as u64), (40, size as u64)] {
+            specimen.headers.push((elf::PT_NOTE, field, value));
+        }
+        let mut zip = Zip::default();
+        zip.files[0].data = specimen.bytes();
+        assert_eq!(faults(&zip), NOTHING);
+    }
+
+    #[test]
+    fn notes_of_other_owners_are_fine() {
+        let note = b"\x04\0\0\0\x04\0\0\0\x01\0\0\0GNU\0data";
+        let mut specimen = Specimen::default();
+        let section = (".note.other", elf::SHT_NOTE, note.to_vec());
+        specimen.sections.push(section);
+        let mut zip = Zip::default();
+        zip.files[0].data = specimen.bytes();
+        assert_eq!(faults(&zip), NOTHING);
+    }
+
+    #[test]
+    fn notes_that_cannot_be_counted() {
+        let note = b"\x04\0\0\0\0\0\0\0\x01\0\0\0GNU\0";
+        for (notes, fault) in [
+            (note.repeat(101), "it has 101 notes, expected up to 100"),
+            (note[..13].to_vec(), "Invalid ELF note namesz"),
+        ] {
+            spoilt_binary(
+                |elf| elf.sections.push((".note.other", elf::SHT_NOTE, notes)),
+                &format!("binary: its notes are broken: {fault}"),
+            );
+        }
     }
 
     #[test]
@@ -720,11 +821,27 @@ mod tests {
 
     #[test]
     fn another_libc() {
-        let text = b"GNU C Library (GNU libc) stable release version 2.36.\0";
-        spoilt_binary(
-            |elf| elf.add_segment(elf::PT_LOAD, elf::PF_R, text),
-            "binary: holds glibc instead of musl: GNU C Library",
-        );
+        for (text, shown) in [
+            ("GNU C Library (GNU libc) stable release", "GNU C Library"),
+            ("\0GLIBC_TUNABLES\0", "GLIBC_TUNABLES"),
+            ("\0GLIBC_PRIVATE\0", "GLIBC_PRIVATE"),
+            ("Fatal glibc error: Cannot allocate", "glibc error:"),
+        ] {
+            spoilt_binary(
+                |elf| elf.add_segment(elf::PT_LOAD, elf::PF_R, text.as_bytes()),
+                &format!("binary: holds glibc instead of musl: {shown}"),
+            );
+        }
+    }
+
+    #[test]
+    fn another_libc_that_says_nothing() {
+        for (name, kind) in origin::GLIBC {
+            spoilt_binary(
+                |elf| elf.sections.push((name, kind, Vec::new())),
+                &format!("binary: holds glibc instead of musl: {name}"),
+            );
+        }
     }
 
     /// A record that names OpenSSL.
