@@ -494,6 +494,19 @@ fn the_function_ends_with_status_1_and_one_line_where_there_is_no_runtime_api() 
 
 #[test]
 #[ignore = "through make"]
+fn a_program_that_ends_before_it_answers_is_said_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    let manifest = "[package]\nname = 'ends'\n[workspace]\n";
+    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    fs::write(folder.path().join("src/main.rs"), "fn main() {}").unwrap();
+    let krate = format!("CRATE={}", folder.path().display());
+    make(&[&krate, "OUT=dist/ends"]).succeeded();
+    make(&["invoke", "OUT=dist/ends", "EVENT={}"]).failed_with(&["ended before it answered"]);
+}
+
+#[test]
+#[ignore = "through make"]
 fn arm64_gives_a_binary_for_arm64_that_runs() {
     make(&["ARCH=arm64", "OUT=dist/arm64"]).succeeded();
     assert_eq!(machine_of(&root().join("dist/arm64/function.zip")), 183);

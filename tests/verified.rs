@@ -185,7 +185,7 @@ fn verify_takes_little_memory_and_time_for_a_bomb() {
 
 #[test]
 #[ignore = "through make"]
-fn verify_finds_a_path_of_this_clone_in_a_binary() {
+fn a_binary_with_a_path_of_the_clone_or_of_its_own_folder_is_not_packaged() {
     let folder = tempfile::tempdir().unwrap();
     let krate = folder.path().join("leaky");
     fs::create_dir_all(krate.join("src")).unwrap();
@@ -194,15 +194,19 @@ fn verify_finds_a_path_of_this_clone_in_a_binary() {
         "[package]\nname = 'leaky'\nedition = '2024'\n[workspace]\n",
     )
     .unwrap();
-    let code = format!("fn main() {{ println!(\"{}/secret\") }}", root().display());
-    fs::write(krate.join("src/main.rs"), code).unwrap();
     let out = format!("OUT={}", folder.path().join("dist").display());
-    let expected = format!(
-        "holds a path of the machine that built it: {}/secret",
-        root().display()
-    );
-    make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[&expected]);
-    assert!(!folder.path().join("dist/function.zip").exists());
+    let secret = format!("{}/secret", root().display());
+    let own = krate.canonicalize().unwrap().display().to_string();
+    for (text, path) in [
+        (format!("\"{secret}\""), secret),
+        ("env!(\"CARGO_MANIFEST_DIR\")".to_owned(), own),
+    ] {
+        let code = format!("fn main() {{ println!(\"{{}}\", {text}) }}");
+        fs::write(krate.join("src/main.rs"), code).unwrap();
+        let expected = format!("holds a path of the machine that built it: {path}");
+        make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[&expected]);
+        assert!(!folder.path().join("dist/function.zip").exists());
+    }
 }
 
 // What lies beside the zip.

@@ -116,6 +116,10 @@ fn judge((status, answer): (u16, Vec<u8>)) -> Result<String, String> {
     if status == 200 && !is_error(&answer) {
         return Ok(String::new());
     }
+    // What ends, for whatever reason, says nothing.
+    if answer.is_empty() {
+        return Err("the program ended before it answered; does its main call `run`?".into());
+    }
     Err("the function reported an error".into())
 }
 

@@ -43,9 +43,8 @@ const MAPPED: [&str; 6] = [
 /// The longest path that is shown, in bytes.
 const SHOWN: usize = 120;
 
-/// The first path of the machine that built it: one of `places`, which may end in a slash, or below it, a source file in
-/// somebody's home, or one of cargo's own folders.
-pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
+/// The first path that is one of `places`, which may end in a slash, or below it.
+pub fn known_path(bytes: &[u8], places: &[&str]) -> Option<String> {
     let below = places
         .iter()
         .filter(|place| !place.trim_matches('/').is_empty());
@@ -68,6 +67,12 @@ pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
         let at = positions(bytes, place).find(|at| ends_at(at) && !names_it(at) && is_own(at))?;
         Some((at, place.len()))
     });
+    first(bytes, below)
+}
+
+/// The first path that looks like one of the machine that built it: a source file in somebody's home, or one of cargo's own
+/// folders.
+pub fn likely_path(bytes: &[u8]) -> Option<String> {
     let homes = HOMES.iter().filter_map(|(home, names)| {
         let mut paths = Paths::of(bytes);
         let mut is_file = |at: &usize| {
@@ -86,8 +91,12 @@ pub fn path_of_a_builder(bytes: &[u8], places: &[&str]) -> Option<String> {
         let at = positions(bytes, folder).find(is_index)?;
         Some((shown_from(Paths::of(bytes).around(at).start, at), 0))
     });
-    let first = below.chain(homes).chain(tools).chain(hashed);
-    let first = first.min_by_key(|(at, _)| *at);
+    first(bytes, homes.chain(tools).chain(hashed))
+}
+
+/// Of paths, where they are and how many bytes are known to belong to them, the first.
+fn first(bytes: &[u8], paths: impl Iterator<Item = (usize, usize)>) -> Option<String> {
+    let first = paths.min_by_key(|(at, _)| *at);
     first.map(|(at, known)| shown(&bytes[at..], known))
 }
 
@@ -237,7 +246,8 @@ mod tests {
     }
 
     fn found_of(text: &str, places: &[&str]) -> Option<String> {
-        path_of_a_builder(text.as_bytes(), places)
+        let bytes = text.as_bytes();
+        known_path(bytes, places).or_else(|| likely_path(bytes))
     }
 
     #[test]

@@ -75,6 +75,7 @@ fn judge(zip: &[u8], arch: Option<&str>, places: &[&str]) -> (String, Vec<String
                     read.faults.clear();
                 }
                 let mut all = elf::faults(bytes, arch, places);
+                all.extend(path_of_another_machine(bytes, places));
                 all.append(&mut read.faults);
                 all
             }
@@ -86,6 +87,17 @@ fn judge(zip: &[u8], arch: Option<&str>, places: &[&str]) -> (String, Vec<String
             .extend(faults.iter().map(|fault| format!("{name}: {fault}")));
     }
     (format!("{lines}✓ {origin}"), package.faults)
+}
+
+/// A package that was built elsewhere can be known by its looks alone; what was built here has been looked at by then.
+fn path_of_another_machine(binary: &[u8], places: &[&str]) -> Option<String> {
+    if strings::known_path(binary, places).is_some() {
+        return None;
+    }
+    let path = strings::likely_path(binary)?;
+    Some(format!(
+        "holds what looks like a path of the machine that built it: {path}"
+    ))
 }
 
 /// Whether a bootstrap is the one that becomes the binary beside it.
@@ -667,6 +679,14 @@ mod tests {
         spoilt_binary(
             |elf| elf.add_segment(elf::PT_LOAD, elf::PF_R, b"/work/clone/src/main.rs\0"),
             "binary: holds a path of the machine that built it: /work/clone/src/main.rs",
+        );
+    }
+
+    #[test]
+    fn a_path_of_a_machine_that_is_not_this_one() {
+        spoilt_binary(
+            |elf| elf.add_segment(elf::PT_LOAD, elf::PF_R, b"at/home/ada/app/src/main.rs\0"),
+            "binary: holds what looks like a path of the machine that built it: /home/ada/app/src/main.rs",
         );
     }
 
