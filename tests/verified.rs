@@ -151,7 +151,8 @@ fn verify_writes_nothing_and_runs_nothing_of_a_hostile_zip() {
         "    for name in ('binary', 'bootstrap'):
         info = zipfile.ZipInfo(name)
         info.external_attr = 0o100755 << 16
-        write(info, '#!/bin/sh\\n: >{}\\n')
+        info.compress_type = zipfile.ZIP_DEFLATED
+        write(info, '#!/bin/sh\\n: >{}\\n' + 99 * '#')
     write('{}', b'')
     write('../../../../../../..{}', b'')",
         marks[0].display(),
