@@ -10,14 +10,16 @@ mod machine;
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Stdio,
     thread,
     time::Duration,
 };
 
-use machine::{Run, arch, command, find_program, make, programs_without, root, run, skip};
+use machine::{
+    Run, arch, command, find_program, make, make_executable, programs_without, root, run, skip,
+};
 use serde_json::{Value, json};
 
 /// Bytes of the zip of the example without TLS, at most.
@@ -656,7 +658,7 @@ fn a_python_without_pip_is_named_with_the_way_to_get_it() {
         real.display()
     );
     fs::write(&python, script).unwrap();
-    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    make_executable(&python);
     make_with_path(folder.path()).failed_with(&["pip for python3", "python3-pip"]);
 }
 

@@ -2,8 +2,6 @@
 
 use std::{
     fs,
-    net::TcpListener,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     thread,
@@ -13,8 +11,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    docker_build, emulator, engine, engine_call, https,
-    machine::{Run, call, command, make, root, run, skip},
+    docker_build, emulator, engine, engine_call, free_address, https,
+    machine::{Run, call, command, make, make_executable, root, run, skip},
     stand_ins, whole_build,
 };
 
@@ -104,21 +102,13 @@ fn the_binary_runs_in_an_image_that_is_empty() {
     let zip = "dist/container/function.zip";
     call("python3", &["-m", "zipfile", "-e", zip, &to]).succeeded();
     emulator(folder.path());
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(folder.path().join("binary"), mode).unwrap();
+    make_executable(&folder.path().join("binary"));
     let dockerfile = "FROM scratch\nCOPY rie binary /\nCOPY ca.pem /etc/pki/tls/cert.pem\n";
     fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
     let image = "lambda-musl-empty:test";
     engine_call(&["build", "--tag", image, &to]).succeeded();
 
-    let free = || {
-        TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string()
-    };
-    let (address, runtime_api) = (free(), free());
+    let (address, runtime_api) = (free_address(), free_address());
     let mut container = command(engine().unwrap(), root());
     container
         .args(["run", "--rm", "--network=host", "--entrypoint=/rie", image])

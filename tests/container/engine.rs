@@ -3,19 +3,18 @@
 use std::{
     fs,
     os::unix::{
-        fs::{MetadataExt, PermissionsExt, chown},
+        fs::{MetadataExt, chown},
         process::CommandExt,
     },
     path::Path,
     process::Stdio,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
-    base, docker_build, engine, engine_call,
-    machine::{Run, arch, call, command, make, programs_without, root, run, skip},
-    make_docker_build,
+    base, docker_build, engine, engine_call, is_root,
+    machine::{Run, arch, call, command, make, make_executable, programs_without, root, run, skip},
+    make_docker_build, wait_until,
 };
 
 /// Pins of a musl whose configure is `script`, after a fix that makes `unmended` in it `mended`.
@@ -30,7 +29,7 @@ fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
     let fix = "--- a/configure\n+++ b/configure\n@@ -1,2 +1,2 @@\n #!/bin/sh\n-: unmended\n+echo mended\n";
     fs::write(musl.join("VERSION"), "9\n").unwrap();
     fs::write(folder.join("A.patch"), fix).unwrap();
-    fs::set_permissions(musl.join("configure"), fs::Permissions::from_mode(0o755)).unwrap();
+    make_executable(&musl.join("configure"));
     let text = folder.to_string_lossy();
     call(
         "tar",
@@ -61,14 +60,14 @@ fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
 #[ignore = "through make"]
 fn a_library_that_does_not_compile_is_said_with_the_end_of_its_log_and_its_status() {
     let base = match base() {
-        Ok(base) => base,
+        Ok(base) => format!("BASE={base}"),
         Err(why) => return skip("a library that does not compile", why),
     };
     let folder = tempfile::tempdir().unwrap();
     let script = "echo a word of the compiler; exit 77";
     let build = pins_of_a_musl_with(script, folder.path());
     let run =
-        docker_build(&build, &[base]).failed_with(&["a word of the compiler", "mended", "77"]);
+        docker_build(&build, &[&base]).failed_with(&["a word of the compiler", "mended", "77"]);
     let log = run.stderr.split("the whole log: ").nth(1).unwrap();
     let log = fs::read_to_string(log.lines().next().unwrap()).unwrap();
     assert!(log.contains("a word of the compiler"), "{log}");
@@ -79,7 +78,7 @@ fn a_library_that_does_not_compile_is_said_with_the_end_of_its_log_and_its_statu
 #[ignore = "through make"]
 fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
     let base = match base() {
-        Ok(base) => base,
+        Ok(base) => format!("BASE={base}"),
         Err(why) => return skip("a docker-build that is stopped", why),
     };
     let folder = tempfile::tempdir().unwrap();
@@ -90,7 +89,7 @@ fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
     };
     let before = tags();
     let mut make = make_docker_build();
-    make.args(&build).arg(base).process_group(0);
+    make.args(&build).arg(&base).process_group(0);
     let mut make = make
         .stderr(Stdio::null())
         .stdout(Stdio::null())
@@ -101,19 +100,13 @@ fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
             .stdout
             .contains("musl.sh")
     };
-    let start = Instant::now();
-    while !building() && start.elapsed() < Duration::from_secs(120) {
-        thread::sleep(Duration::from_millis(200));
-    }
-    assert!(building(), "it never began");
+    let began = wait_until(building, Duration::from_secs(120));
+    assert!(began, "it never began");
     call("/bin/sh", &["-c", &format!("kill -INT -{}", make.id())]);
     assert!(!make.wait().unwrap().success());
     assert_eq!(tags(), before);
-    let start = Instant::now();
-    while building() && start.elapsed() < Duration::from_secs(30) {
-        thread::sleep(Duration::from_millis(200));
-    }
-    assert!(!building(), "the compiler goes on");
+    let ended = wait_until(|| !building(), Duration::from_secs(30));
+    assert!(ended, "the compiler goes on");
 }
 
 #[test]
@@ -132,7 +125,7 @@ fn docker_build_where_docker_says(words: &str) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let docker = folder.path().join("docker");
     fs::write(&docker, format!("#!/bin/sh\necho '{words}' >&2\nexit 1\n")).unwrap();
-    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+    make_executable(&docker);
     programs_without("docker", folder.path());
     let mut make = make_docker_build();
     make.env("PATH", folder.path());
@@ -178,7 +171,7 @@ fn what_root_makes_for_a_base_image_belongs_to_the_owner_of_the_clone() {
     if let Err(why) = engine() {
         return skip("the owner of what make base-image makes", why);
     }
-    if call("id", &["-u"]).stdout != "0\n" {
+    if !is_root() {
         return skip(
             "the owner of what make base-image makes",
             "only root makes one",
@@ -192,7 +185,7 @@ fn what_root_makes_for_a_base_image_belongs_to_the_owner_of_the_clone() {
     programs_without("debootstrap", &programs);
     let debootstrap = programs.join("debootstrap");
     fs::write(&debootstrap, "#!/bin/sh\nexit 77\n").unwrap();
-    fs::set_permissions(&debootstrap, fs::Permissions::from_mode(0o755)).unwrap();
+    make_executable(&debootstrap);
     chown(&clone, Some(65534), Some(65534)).unwrap();
     let mut make = command("make", &clone);
     make.args(["base-image", &format!("ARCH={}", arch())])

@@ -4,12 +4,13 @@ use std::{
     fs,
     process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
     base, emulator, engine_call,
     machine::{Run, arch, call, command, make, root, run, skip},
+    wait_until,
 };
 
 /// An image that goes with the test.
@@ -22,9 +23,8 @@ impl Image {
         emulator(folder.path());
         fs::write(folder.path().join("entrypoint"), entrypoint).unwrap();
         let dockerfile = format!(
-            "FROM {}\nCOPY rie entrypoint /\nENV LAMBDA_TASK_ROOT=/var/task\nWORKDIR /var/task\n\
-             ENTRYPOINT [\"/bin/sh\", \"/entrypoint\"]\nEXPOSE 8080\nVOLUME /data\n",
-            base.trim_start_matches("BASE=")
+            "FROM {base}\nCOPY rie entrypoint /\nENV LAMBDA_TASK_ROOT=/var/task\nWORKDIR /var/task\n\
+             ENTRYPOINT [\"/bin/sh\", \"/entrypoint\"]\nEXPOSE 8080\nVOLUME /data\n"
         );
         fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
         engine_call(&["build", "--tag", name, &folder.path().to_string_lossy()]).succeeded();
@@ -89,7 +89,7 @@ fn a_zip_answers_in_an_image_like_awss() {
 #[ignore = "through make"]
 fn an_image_without_an_emulator_is_named() {
     let base = match base() {
-        Ok(base) => base.trim_start_matches("BASE="),
+        Ok(base) => base,
         Err(why) => return skip("an image without an emulator", why),
     };
     invoke(base, "{}").failed_with(&[&format!("IMAGE={base}"), "provided:al2023"]);
@@ -108,17 +108,12 @@ fn a_signal_to_make_alone_ends_an_invocation_in_an_image_that_hangs() {
     let mut make = make_invoke(image.0, "{}");
     make.stdout(Stdio::null()).stderr(Stdio::null());
     let mut make = make.spawn().unwrap();
-    let wait = |until: &dyn Fn() -> bool| {
-        let start = Instant::now();
-        while !until() && start.elapsed() < Duration::from_secs(20) {
-            thread::sleep(Duration::from_millis(200));
-        }
-    };
-    wait(&|| !image.containers().is_empty());
-    assert!(!image.containers().is_empty(), "it never began");
+    let patience = Duration::from_secs(20);
+    let began = wait_until(|| !image.containers().is_empty(), patience);
+    assert!(began, "it never began");
     thread::sleep(Duration::from_secs(2));
     call("/bin/sh", &["-c", &format!("kill -TERM {}", make.id())]).succeeded();
     make.wait().unwrap();
-    wait(&|| image.containers().is_empty());
+    wait_until(|| image.containers().is_empty(), patience);
     assert_eq!(image.containers(), "", "no container is left");
 }

@@ -16,13 +16,15 @@ mod machine;
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
 };
 
-use machine::{Run, arch, call, command, find_program, make, root, run};
+use machine::{Run, arch, call, command, find_program, make, make_executable, root, run};
 
 /// The archives of Debian and a pins file for them, or why there are none.
 fn stand_ins() -> Result<&'static Path, &'static str> {
@@ -59,31 +61,44 @@ fn engine_call(arguments: &[&str]) -> Run {
     call(engine().unwrap(), arguments)
 }
 
-/// `BASE=` and an image of Debian's packages for this machine, made once, or why there is none.
+fn is_root() -> bool {
+    call("id", &["-u"]).stdout == "0\n"
+}
+
+/// Waits until something is so, or as long as that may take, and says whether it is.
+fn wait_until(is_so: impl Fn() -> bool, at_most: Duration) -> bool {
+    let start = Instant::now();
+    while !is_so() && start.elapsed() < at_most {
+        thread::sleep(Duration::from_millis(100));
+    }
+    is_so()
+}
+
+/// A base image of Debian's packages for this machine, made once, or why there is none.
 fn base() -> Result<&'static str, &'static str> {
     engine()?;
-    let (base, image) = match arch() {
-        "arm64" => (
-            "BASE=lambda-musl-base:bookworm-arm64",
-            "lambda-musl-base:bookworm-arm64",
-        ),
-        _ => (
-            "BASE=lambda-musl-base:bookworm",
-            "lambda-musl-base:bookworm",
-        ),
+    let image = match arch() {
+        "arm64" => "lambda-musl-base:bookworm-arm64",
+        _ => "lambda-musl-base:bookworm",
     };
     if engine_call(&["image", "inspect", image]).success {
-        return Ok(base);
+        return Ok(image);
     }
     if find_program("debootstrap").is_none() {
         return Err("debootstrap is not installed");
     }
-    if call("id", &["-u"]).stdout != "0\n" {
+    if !is_root() {
         return Err("there is no base image; root can make one: sudo make base-image");
     }
     let made = make(&["base-image", &format!("ARCH={}", arch())]).succeeded();
-    assert_eq!(made.last_line(), base);
-    Ok(base)
+    assert_eq!(made.last_line(), format!("BASE={image}"));
+    Ok(image)
+}
+
+/// An address on this machine that nobody listens on.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 /// Puts AWS's emulator into `folder`, as the program `rie`.
@@ -92,7 +107,7 @@ fn emulator(folder: &Path) {
     let emulator = format!("samcli/local/rapid/aws-lambda-rie-{}", arch());
     let program = folder.join("rie");
     fs::copy(Path::new(wheel.last_line()).join(emulator), &program).unwrap();
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    make_executable(&program);
 }
 
 /// The arguments of a whole build, or why there can be none.
@@ -104,7 +119,7 @@ fn whole_build() -> Result<[String; 3], &'static str> {
     Ok([
         format!("PINS={folder}/pins.env"),
         format!("SOURCES={folder}"),
-        base()?.to_owned(),
+        format!("BASE={}", base()?),
     ])
 }
 

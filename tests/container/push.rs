@@ -2,23 +2,23 @@
 
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
+    path::Path,
     process::{Child, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
-    engine_call,
+    engine_call, free_address,
     machine::{arch, command, find_program, root, run, skip},
-    whole_build,
+    wait_until, whole_build,
 };
 
 /// A registry on this machine, as long as the test takes.
 struct Registry(Child);
 
 impl Registry {
-    fn start(address: &str, folder: &std::path::Path) -> Self {
+    fn start(address: &str, folder: &Path) -> Self {
         let config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
             folder.join("registry").display()
@@ -29,10 +29,8 @@ impl Registry {
         registry.arg("serve").arg(file);
         registry.stdout(Stdio::null()).stderr(Stdio::null());
         let child = registry.spawn().unwrap();
-        let start = Instant::now();
-        while TcpStream::connect(address).is_err() && start.elapsed() < Duration::from_secs(20) {
-            thread::sleep(Duration::from_millis(50));
-        }
+        let listens = || TcpStream::connect(address).is_ok();
+        assert!(wait_until(listens, Duration::from_secs(20)), "{address}");
         Self(child)
     }
 }
@@ -55,9 +53,7 @@ fn the_builder_image_is_pushed_and_named_by_its_digest() {
         return skip("scripts/push-image", "docker-registry is not installed");
     }
     let folder = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap().to_string();
-    drop(free);
+    let address = free_address();
     let _registry = Registry::start(&address, folder.path());
 
     let mut push = command("scripts/push-image", root());

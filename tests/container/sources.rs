@@ -4,12 +4,11 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
     path::Path,
     thread,
 };
 
-use crate::machine::{Run, call, command, make, programs_without, root, run};
+use crate::machine::{Run, call, command, make, make_executable, programs_without, root, run};
 
 fn pins_file(folder: &Path, text: &str) -> String {
     let file = folder.join("my pins.env");
@@ -266,7 +265,7 @@ fn the_linker_names_libc_and_what_it_calls_once_more_behind_the_libraries_of_cra
     fs::copy(root().join("docker/rust-musl-gcc"), &linker).unwrap();
     let gcc = folder.path().join("musl-gcc");
     fs::write(&gcc, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
-    fs::set_permissions(&gcc, fs::Permissions::from_mode(0o755)).unwrap();
+    make_executable(&gcc);
     let rustlib = "/rust/lib/rustlib/aarch64-unknown-linux-musl/lib";
     let builtins = format!("{rustlib}/libcompiler_builtins-1.rlib");
     let arguments = [

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::Write,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -20,6 +20,11 @@ pub fn arch() -> &'static str {
         "aarch64" => "arm64",
         arch => arch,
     }
+}
+
+/// Lets everybody run a file.
+pub fn make_executable(file: &Path) {
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// What a command left behind.

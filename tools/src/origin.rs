@@ -241,12 +241,7 @@ mod tests {
     fn a_static_program_of_glibc_is_known_by_its_texts_and_by_its_sections() {
         let folder = tempfile::tempdir().unwrap();
         let (source, program) = (folder.path().join("a.c"), folder.path().join("a"));
-        fs::write(
-            &source,
-            "int main(void) { return 0; }
-",
-        )
-        .unwrap();
+        fs::write(&source, "int main(void) { return 0; }\n").unwrap();
         let mut gcc = Command::new("gcc");
         gcc.args(["-static", "-s", "-o"]).arg(&program).arg(&source);
         // Not every machine has gcc and a static libc, and not on every one it is glibc's.
