@@ -4,7 +4,7 @@
 .PHONY: build docker-build verify reproduce invoke toolchain fetch base-image test bench conformance fuzz soak lint doctor help clean
 
 ARCH ?= x86_64
-CRATE ?= .
+CRATE ?= function
 OUT ?= dist
 PINS ?= classic
 
@@ -15,7 +15,7 @@ GIVEN_ARCH := $(if $(filter-out file,$(origin ARCH)),$(value ARCH))
 MAKEOVERRIDES :=
 variables := ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW CHECK BINARY FOR INVOCATIONS
 $(foreach variable,$(variables),$(eval override $(variable) := $$(value $(variable))))
-override CRATE := $(or $(value CRATE),.)
+override CRATE := $(or $(value CRATE),function)
 override OUT := $(or $(value OUT),dist)
 override ZIP := $(or $(value ZIP),$(OUT)/function.zip)
 export GIVEN_ARCH $(variables)

@@ -80,7 +80,7 @@ fn verify_shows_sums_and_a_tick_that_names_what_the_zip_was_built_from() {
     sum.arg("dist/function.zip");
     assert_eq!(run(sum).stdout.trim(), lines[0], "{}", zip.display());
     for part in [
-        "✓ lambda-musl ",
+        "✓ probe ",
         ", x86_64, openssl 3.",
         ", rustc 1.",
         "; the record says: ",
