@@ -1,72 +1,68 @@
-# The front door. Each target is one script; variables reach it through the environment, to the letter.
+# The front door of the clone: `make VERB` is `cargo lambda-musl VERB`. Options are variables in capitals, which reach the program
+# through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-.PHONY: build docker-build verify reproduce invoke toolchain fetch base-image test bench conformance fuzz soak lint doctor help clean
+verbs := build docker-build verify invoke reproduce toolchain fetch base-image doctor
+.PHONY: $(verbs) test lint bench soak conformance fuzz classic-lock clean help
 
-ARCH ?= x86_64
+options := ARCH BASE BIN CONTAINER_ENGINE CRATE EVENT FEATURES FIX FRESH HOW IMAGE IMAGE_ONLY MIRROR NO_DEFAULT_FEATURES OUT PINS \
+  PREFIX RUN SOURCES SUITE VERBOSE YES ZIP
+others := BINARY CHECK FOR INVOCATIONS LAMBDA_MUSL_CACHE
 CRATE ?= function
-OUT ?= dist
-PINS ?= classic
 
-# What is verified says its architecture itself; one that was asked for must be it.
-GIVEN_ARCH := $(if $(filter-out file,$(origin ARCH)),$(value ARCH))
+given := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+unknown := $(filter-out $(options) $(others) MAKEFLAGS MAKEOVERRIDES SHELL,$(given))
+$(if $(unknown),$(error unknown: $(unknown). The variables are $(options) $(others)))
 
 # `value` keeps make from expanding what a user gave: a $ in an event is a $.
 MAKEOVERRIDES :=
-variables := ARCH CRATE OUT ZIP EVENT PINS SOURCES BASE PREFIX IMAGE RUN HOW CHECK BINARY FOR INVOCATIONS
-$(foreach variable,$(variables),$(eval override $(variable) := $$(value $(variable))))
+$(foreach name,$(options) $(others),$(eval override $(name) := $$(value $(name))))
 override CRATE := $(or $(value CRATE),function)
-override OUT := $(or $(value OUT),dist)
-override ZIP := $(or $(value ZIP),$(OUT)/function.zip)
-export GIVEN_ARCH $(variables)
+export $(options) $(others)
 
 build: ## dist/function.zip, with zig: no Docker, no root
-	@scripts/build
-
 docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
-	@scripts/docker-build
-
-verify: ## what the zip is, or one line for each thing wrong with it; RUN=1 invokes it as well
-	@scripts/verify
-
-reproduce: ## build twice with all different that may differ, and compare: HOW=build|docker-build
-	@scripts/reproduce
-
+verify: ## what the zip is, or one line for each problem with it; RUN=1 invokes it as well
 invoke: ## run the zip under AWS's emulator: EVENT='{…}' or EVENT=@file
-	@scripts/invoke
-
-toolchain: ## musl and OpenSSL from source into PREFIX=folder, without Docker
-	@scripts/toolchain
-
-fetch: ## all that a later build downloads, for one without a network
-	@scripts/fetch
-
+reproduce: ## build twice under different conditions, and compare every byte: HOW=build|docker-build
+toolchain: ## musl and OpenSSL from source into PREFIX=directory, without Docker
+fetch: ## everything that a later build downloads, for one without a network
 base-image: ## a base for docker-build from Debian's packages, where no registry can be reached
-	@scripts/base-image
+doctor: ## what this machine lacks for each verb; FIX=1 installs it
+$(verbs):
+	@scripts/cli $@
 
 test: ## every test that this machine can run
 	@scripts/test
 
+lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
+	@scripts/lint
+
 bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails where a target is missed
-	@scripts/bench
+	@scripts/measure bench
+
+soak: ## INVOCATIONS=number (a million) of events: none lost, memory flat, one connection
+	@scripts/measure soak
 
 conformance: ## what BINARY=file, any function, does about all that the Runtime API may do
 	@scripts/conformance
 
-fuzz: ## input that nobody has thought of, for all that reads from the wire: FOR=seconds
-	@scripts/fuzz
+fuzz: ## random input for everything that reads from the wire: FOR=seconds (60) for each property
+	@PATH="$$(scripts/rust):$$PATH" FUZZ_SECONDS=$${FOR:-60} \
+	  cargo test --locked --package lambda-musl --test fuzz --target-dir target -- --test-threads=8
 
-soak: ## INVOCATIONS=number (a million) of events: none lost, memory flat, one connection
-	@scripts/soak
+classic-lock: ## docker/pins/classic/Cargo.lock anew: Cargo.lock with the last crates that take OpenSSL 1.0
+	@cp Cargo.lock docker/pins/classic/Cargo.lock
+	@for pin in native-tls@0.2.15 openssl@0.10.73 openssl-sys@0.9.109; do \
+	  PATH="$$(scripts/rust):$$PATH" CARGO_RESOLVER_LOCKFILE_PATH=docker/pins/classic/Cargo.lock \
+	    cargo update --quiet --precise "$${pin#*@}" "$${pin%@*}" || exit 1; \
+	done
 
-lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
-	@scripts/lint
-
-doctor: ## what this machine lacks for each command
-	@scripts/doctor
-
-clean: ## remove all that was made
+clean: ## remove everything that was made
 	rm -rf target dist
 
-help: ## this list
-	@scripts/help
+help: ## this list; cargo-lambda-musl VERB --help has the options
+	@echo 'usage: make [VERB] [OPTION=value ...]'; echo
+	@sed -n 's/^\([a-z-]*\): ##/  make \1:/p' Makefile
+	@echo; echo 'The options are $(options), and for tests and measurements $(others).'
+	@echo 'scripts/cli VERB --help says what each one does.'

@@ -1,0 +1,115 @@
+//! The proof that a binary holds the libraries of the builder image and no others: the linker's map, which says where each member
+//! came from.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::{image::PREFIX, verify::origin::openssl_versions};
+
+const LIBC: [&str; 9] = ["c", "m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet"];
+const OPENSSL: [&str; 2] = ["ssl", "crypto"];
+
+/// An error unless every member of a libc, libssl or libcrypto came from the prefix, and an OpenSSL in it is of this version.
+/// `deps` is where cargo has the linker write.
+pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
+    let map = map_of(binary, deps)?;
+    let lib = format!("{PREFIX}/lib");
+    let libc = archives(&map, &LIBC);
+    if libc.iter().ne([&format!("{lib}/libc.a")]) {
+        bail!("expected the libc of {PREFIX} alone, but these were linked: {}", shown(&libc));
+    }
+    let linked = archives(&map, &OPENSSL);
+    if !linked.iter().all(|path| path.starts_with(&lib)) {
+        bail!("expected the OpenSSL of {PREFIX} alone, but these were linked: {}", shown(&linked));
+    }
+    let versions: BTreeSet<String> = openssl_versions(binary).collect();
+    let is_linked = linked.iter().any(|path| path.ends_with("/libcrypto.a"));
+    match versions.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Ok(()),
+        [version] if is_linked && version == openssl => Ok(()),
+        ref found => bail!("expected OpenSSL {openssl} of {PREFIX} in the binary, or none, but it holds: {}", found.join(", ")),
+    }
+}
+
+/// The map that the linker left beside what it made, which cargo then gave another name.
+fn map_of(binary: &[u8], deps: &Path) -> Result<String> {
+    let entries = fs::read_dir(deps).with_context(|| deps.display().to_string())?.flatten();
+    let maps = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "map"));
+    let is_of_binary = |map: &std::path::PathBuf| {
+        let linked = map.with_extension("");
+        let size = linked.metadata().map(|metadata| metadata.len());
+        size.is_ok_and(|size| size == binary.len() as u64) && fs::read(linked).is_ok_and(|bytes| bytes == binary)
+    };
+    let map = maps.filter(is_of_binary).next();
+    let map = map.ok_or_else(|| anyhow!("the linker left no map; the function was not linked in the builder image"))?;
+    let text = fs::read(&map).with_context(|| map.display().to_string())?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The archives of these libraries of which a member was linked.
+fn archives(map: &str, names: &[&str]) -> BTreeSet<String> {
+    let members = map.lines().filter_map(|line| {
+        let path = line.split_once('(')?.0;
+        (!path.is_empty() && !path.contains(' ')).then_some(path)
+    });
+    let is_one = |path: &&str| {
+        let file = path.rsplit('/').next().unwrap_or_default();
+        let stem = file.strip_suffix(".a").or_else(|| file.strip_suffix(".rlib"));
+        stem.and_then(|stem| stem.strip_prefix("lib")).is_some_and(|name| names.contains(&name))
+    };
+    // The wrapper around gcc names its prefix so.
+    members.filter(is_one).map(|path| path.replace("/bin/../", "/")).collect()
+}
+
+fn shown(paths: &BTreeSet<String>) -> String {
+    match paths.is_empty() {
+        true => "none".into(),
+        false => paths.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAP: &str = "Archive member included\n\n/opt/lambda-musl/lib/libc.a(printf.lo)\n/opt/lambda-musl/bin/../lib/libc.a(puts.lo)\n                              a.o (printf)\n\
+                       /opt/lambda-musl/lib/libcrypto.a(x.o)\n/rust/libcore-1.rlib(core.o)\n";
+
+    fn check_with(map: &str, binary: &[u8], openssl: &str) -> Result<()> {
+        let deps = tempfile::tempdir().unwrap();
+        fs::write(deps.path().join("app-1"), binary).unwrap();
+        fs::write(deps.path().join("app-1.map"), map).unwrap();
+        check(binary, deps.path(), openssl)
+    }
+
+    #[test]
+    fn the_libraries_of_the_prefix_are_a_proof() {
+        check_with(MAP, b"ELF OpenSSL 3.0.1 1 Jan 2026\0", "3.0.1").unwrap();
+        check_with(MAP, b"ELF", "3.0.1").unwrap();
+    }
+
+    #[test]
+    fn a_library_from_elsewhere_is_named() {
+        for (from, expected) in [("/opt/lambda-musl/lib/libc.a", "libc of /opt/lambda-musl alone"), ("/opt/lambda-musl/lib/libcrypto.a", "OpenSSL of /opt/lambda-musl alone")] {
+            let name = from.rsplit('/').next().unwrap();
+            let map = MAP.replace("bin/../", "").replace(from, &format!("/rust/self-contained/{name}"));
+            let error = check_with(&map, b"ELF", "3.0.1").unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("/rust/self-contained/"), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_version_of_openssl_or_a_second_one_is_named() {
+        for binary in ["OpenSSL 1.1.1 1 Jan 2020\0", "OpenSSL 3.0.1 1 Jan 2026\0OpenSSL 1.1.1 1 Jan 2020\0"] {
+            let error = check_with(MAP, binary.as_bytes(), "3.0.1").unwrap_err().to_string();
+            assert!(error.contains("1.1.1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_binary_without_a_map_was_not_linked_in_the_image() {
+        let deps = tempfile::tempdir().unwrap();
+        assert!(check(b"ELF", deps.path(), "3.0.1").unwrap_err().to_string().contains("no map"));
+    }
+}

@@ -1,0 +1,97 @@
+//! The container engine: Docker or Podman.
+
+use std::{env, path::Path, process::Command};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::{
+    arch::Arch,
+    command::{find, output},
+    step::say,
+};
+
+/// How to do without one.
+const OTHER_WAY: &str = "the other way needs none: build";
+
+/// An engine that works here.
+pub struct Engine {
+    pub name: String,
+    /// It runs without root's rights.
+    pub is_rootless: bool,
+}
+
+impl Engine {
+    /// Docker, else Podman; `CONTAINER_ENGINE` names another.
+    pub fn find() -> Result<Self> {
+        let named = env::var("CONTAINER_ENGINE").ok().filter(|name| !name.is_empty());
+        let names = named.map_or_else(|| vec!["docker".to_owned(), "podman".to_owned()], |name| vec![name]);
+        let Some(name) = names.iter().find(|name| find(name).is_some() || Path::new(name).is_file()) else {
+            bail!("there is no container engine; expected {}; {OTHER_WAY}", names.join(" or "));
+        };
+        let info = Command::new(name).arg("info").output().with_context(|| name.clone())?;
+        let [info_text, said] = [&info.stdout, &info.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        if info.status.success() {
+            let is_rootless = info_text.contains("rootless: true") || info_text.lines().any(|line| line.trim() == "rootless");
+            return Ok(Self { name: name.clone(), is_rootless });
+        }
+        match said.contains("permission denied") {
+            true => bail!("{name}: no permission on its socket; add yourself to the group docker, or use sudo; {OTHER_WAY}\n{said}"),
+            false => bail!("{name}: is installed but does not run; start it; {OTHER_WAY}\n{said}"),
+        }
+    }
+
+    pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(&self.name);
+        command.args(arguments);
+        command
+    }
+
+    pub fn output<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<String> {
+        Ok(output(&mut self.command(arguments))?.trim().to_owned())
+    }
+
+    /// What the engine says of an image that is here.
+    pub fn inspect(&self, image: &str, format: &str) -> Option<String> {
+        self.output(["image", "inspect", "--format", format, image]).ok()
+    }
+
+    /// An image of this machine's own, as the engine is to be told of it.
+    pub fn own(&self, image: &str) -> String {
+        match Path::new(&self.name).file_name().is_some_and(|name| name.to_string_lossy().starts_with("podman")) {
+            true => format!("localhost/{image}"),
+            false => image.to_owned(),
+        }
+    }
+}
+
+/// A name of an image that no engine takes for an option.
+pub fn check_image(option: &str, image: &str) -> Result<()> {
+    match image.starts_with('-') || image.contains(char::is_whitespace) {
+        true => Err(anyhow!("{option} {image:?} is not the name of an image")),
+        false => Ok(()),
+    }
+}
+
+/// An error where no containers of this architecture run on this machine; a note where they are emulated.
+pub fn check_emulation(arch: Arch) -> Result<()> {
+    if Arch::of_this_machine() == Some(arch) {
+        return Ok(());
+    }
+    let name = arch.name();
+    // On macOS the engines bring an emulator of their own. F is for one that containers see as well.
+    let registered = format!("/proc/sys/fs/binfmt_misc/qemu-{}", arch.machine());
+    let is_set_up = || {
+        let text = std::fs::read_to_string(registered).unwrap_or_default();
+        text.lines().any(|line| line.starts_with("flags:") && line.contains('F'))
+    };
+    if !cfg!(target_os = "macos") && !is_set_up() {
+        bail!(
+            "--arch {name}: this machine is {}, and no emulator of {name} is set up for its containers.\n\
+             build --arch {name} needs no container, and takes a tenth of the time.\n\
+             What sets one up: the package qemu-user-static (Debian, Ubuntu, Fedora)",
+            env::consts::ARCH
+        );
+    }
+    say(&format!("note: {name} is emulated on this machine, which takes ten times as long; build --arch {name} needs no container"));
+    Ok(())
+}

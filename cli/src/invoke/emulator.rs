@@ -1,0 +1,116 @@
+//! The emulator on this machine.
+
+use std::{
+    env, fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::{fd::AsFd, unix::fs::PermissionsExt},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::{Answer, START, post, unpack};
+use crate::{
+    arch::Arch,
+    cache::Cache,
+    command::{find, quoted},
+    interrupt::{self, Running},
+    verify::elf,
+    wheels,
+};
+
+/// How often ports that another program has taken meanwhile are replaced by others.
+const ATTEMPTS: u32 = 5;
+
+/// Sends the event to the function in a package. The log goes to stderr.
+pub fn invoke(zip: &Path, event: &[u8], cache: &Cache) -> Result<Answer> {
+    let work = cache.temporary("invoke")?;
+    let task = work.path().join("task");
+    unpack(zip, &task)?;
+    emulate_architecture(&task.join("binary"))?;
+    let emulator = Emulator::start(&wheels::emulator(cache)?, &task)?;
+    let answer = post(emulator.address, event);
+    // What a signal has ended is no answer.
+    interrupt::check()?;
+    answer
+}
+
+/// Puts qemu-user before a binary for another architecture.
+fn emulate_architecture(binary: &Path) -> Result<()> {
+    let bytes = fs::read(binary).with_context(|| binary.display().to_string())?;
+    let arch = elf::architecture(&bytes).map_err(|_| anyhow!("the binary in the package is not an ELF file for x86_64 or arm64"))?;
+    if Arch::of_this_machine().is_some_and(|own| own.name() == arch.name()) {
+        return Ok(());
+    }
+    let qemu = format!("qemu-{}", arch.machine());
+    let found = find(&qemu).or_else(|| find(&format!("{qemu}-static")));
+    let found = found.ok_or_else(|| {
+        anyhow!(
+            "the package is for {} and this machine is {}: install {qemu} (Debian, Ubuntu and Fedora: the package qemu-user-static)",
+            arch.name(),
+            env::consts::ARCH
+        )
+    })?;
+    let script = format!("#!/bin/sh\nexec {} ./binary.native \"$@\"\n", quoted(&found.to_string_lossy()));
+    fs::rename(binary, binary.with_file_name("binary.native"))
+        .and_then(|()| fs::write(binary, script))
+        .and_then(|()| fs::set_permissions(binary, fs::Permissions::from_mode(0o755)))
+        .with_context(|| binary.display().to_string())
+}
+
+/// The emulator with the function in it.
+struct Emulator {
+    program: Running,
+    address: SocketAddr,
+}
+
+impl Emulator {
+    /// Starts the emulator on ports that nobody else has.
+    fn start(emulator: &Path, task: &Path) -> Result<Self> {
+        let mut ended = String::new();
+        for _ in 0..ATTEMPTS {
+            let [address, runtime_api] = free_ports().context("a free port")?;
+            let stderr = || io::stderr().as_fd().try_clone_to_owned().map_or(Stdio::null(), Stdio::from);
+            let mut command = Command::new(emulator);
+            command.args(["--log-level", "error"]);
+            command.args(["--runtime-interface-emulator-address", &address.to_string()]);
+            command.args(["--runtime-api-address", &runtime_api.to_string()]);
+            command.arg(task.join("bootstrap")).current_dir(task).env("LAMBDA_TASK_ROOT", task);
+            command.stdin(Stdio::null()).stdout(stderr()).stderr(stderr());
+            let mut running = Self { program: Running::start(&mut command)?, address };
+            let patience = Instant::now() + START;
+            while Instant::now() < patience {
+                if let Some(status) = running.program.try_wait()? {
+                    ended = status.to_string();
+                    break;
+                }
+                if TcpStream::connect(address).is_ok() {
+                    return Ok(running);
+                }
+                interrupt::check()?;
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        bail!("the emulator did not start: {ended}")
+    }
+}
+
+impl Drop for Emulator {
+    /// Lets the emulator end the function as well, which a kill would not.
+    fn drop(&mut self) {
+        self.program.ask_to_end();
+        let patience = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < patience && matches!(self.program.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn free_ports() -> io::Result<[SocketAddr; 2]> {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok([first.local_addr()?, second.local_addr()?])
+}

@@ -1,0 +1,201 @@
+//! `invoke`: runs a deployment package as Lambda would, under AWS's Runtime Interface Emulator, for one event.
+
+mod emulator;
+mod image;
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    io::{self, Cursor, Write},
+    net::SocketAddr,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use http_req::{
+    request::{Method, Request},
+    uri::Uri,
+};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use zip::ZipArchive;
+
+use crate::{cache::Cache, options, verify};
+
+/// How long the emulator may take to listen.
+const START: Duration = Duration::from_secs(20);
+
+/// How long an invocation may take: Lambda's own limit, and the time to start.
+const INVOCATION: Duration = Duration::from_secs(15 * 60 + 30);
+
+/// Bytes of the longest event that Lambda takes; the emulator cuts what is longer without a word.
+const LONGEST_EVENT: usize = 6_291_556;
+
+const EXAMPLE: &str = r#"{"url":"https://example.com"}"#;
+
+/// A status and a body.
+type Answer = (u16, Vec<u8>);
+
+/// The answer alone is on stdout; the function's log is on stderr.
+pub fn run(options: options::Invoke) -> Result<()> {
+    let event = options.event.ok_or_else(|| anyhow!("--event is missing: invoke --event '{EXAMPLE}', or --event @file; in the clone make invoke EVENT='{EXAMPLE}'"))?;
+    let event = read_event(&event)?;
+    let cache = Cache::open()?;
+    let zip = options.zip.path();
+    let answer = match options.image {
+        Some(image) => image::invoke(&zip, &event, &image, options.arch.unwrap_or_default(), &cache)?,
+        None => emulator::invoke(&zip, &event, &cache)?,
+    };
+    judge(&answer)
+}
+
+/// Invokes a package for `verify`, and says how that went. Whatever a function makes of an event that it does not know, an
+/// error of its own is an answer.
+pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
+    let given = event.is_some();
+    let event = event.unwrap_or_else(|| "{}".into());
+    let (status, answer) = emulator::invoke(zip, &read_event(&event)?, &Cache::open()?)?;
+    let text = String::from_utf8_lossy(&answer).trim_end().to_owned();
+    let shown = event.to_string_lossy();
+    match kind_of_error(&answer) {
+        None if status == 200 && !answer.is_empty() => Ok(format!("it runs, and answers the event {shown}: {text}")),
+        Some(kind) if !given && (kind.starts_with("Function.") || kind == "Runtime.UnmarshalError") => {
+            Ok(format!("it runs, and answers the event {shown} with an error of its own: {text}"))
+        }
+        _ => bail!("{}: does not answer under the emulator: {text}", zip.display()),
+    }
+}
+
+fn read_event(event: &OsStr) -> Result<Vec<u8>> {
+    let (name, bytes) = match event.as_bytes().strip_prefix(b"@") {
+        Some(file) => {
+            let file = Path::new(OsStr::from_bytes(file));
+            let name = format!("--event @{}", file.display());
+            let bytes = fs::read(file).with_context(|| name.clone())?;
+            (name, bytes)
+        }
+        None => ("--event".to_owned(), event.as_bytes().to_vec()),
+    };
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(&bytes) {
+        bail!("{name} is not JSON: {error}; expected something like '{EXAMPLE}'");
+    }
+    if bytes.len() > LONGEST_EVENT {
+        bail!("{name} has {} bytes; Lambda takes up to {LONGEST_EVENT}", bytes.len());
+    }
+    Ok(bytes)
+}
+
+/// Prints an answer, and fails where it is that of a failed invocation.
+fn judge((status, answer): &Answer) -> Result<()> {
+    print(answer).context("printing the answer")?;
+    if *status == 200 && kind_of_error(answer).is_none() {
+        return Ok(());
+    }
+    // A program that ends, for whatever reason, says nothing.
+    match answer.is_empty() {
+        true => bail!("the program ended before it answered; does its main call `run`?"),
+        false => bail!("the function reported an error"),
+    }
+}
+
+/// Prints an answer as it is; text ends with a new line.
+fn print(answer: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(answer)?;
+    if std::str::from_utf8(answer).is_ok_and(|text| !text.ends_with('\n')) {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()
+}
+
+/// The type of the error, where the answer is what Lambda makes of a failed invocation. The emulator says it in no other way.
+fn kind_of_error(answer: &[u8]) -> Option<String> {
+    const KEYS: [&str; 5] = ["errorType", "errorMessage", "stackTrace", "requestId", "cause"];
+    let Ok(Value::Object(object)) = serde_json::from_slice(answer) else {
+        return None;
+    };
+    let is_error = object.contains_key("errorMessage") && object.keys().all(|key| KEYS.contains(&key.as_str()));
+    object.get("errorType").filter(|_| is_error).map(|kind| kind.as_str().unwrap_or_default().to_owned())
+}
+
+/// Unpacks a package; the binary and the entry point have to be in it.
+fn unpack(zip: &Path, directory: &Path) -> Result<()> {
+    let describe = || zip.display().to_string();
+    let unpacked = || -> Result<()> {
+        let bytes = verify::read(zip, verify::archive::ZIPPED)?;
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| anyhow!("{error}; expected a deployment package"))?;
+        archive.extract(directory).map_err(|error| anyhow!("{error}; expected a deployment package"))?;
+        for name in verify::archive::NAMES {
+            if !directory.join(name).is_file() {
+                bail!("there is no {name} in it; expected a deployment package with bootstrap and binary");
+            }
+        }
+        Ok(())
+    };
+    unpacked().with_context(describe)
+}
+
+/// Sends an event to an emulator that listens.
+fn post(address: SocketAddr, event: &[u8]) -> Result<Answer> {
+    let url = format!("http://{address}/2015-03-31/functions/function/invocations");
+    let uri = Uri::try_from(url.as_str()).map_err(|error| anyhow!("{url}: {error}"))?;
+    let mut answer = Vec::new();
+    let response = Request::new(&uri)
+        .method(Method::POST)
+        .read_timeout(None::<Duration>)
+        .timeout(INVOCATION)
+        .body(event)
+        .send(&mut answer)
+        .map_err(|error| anyhow!("the emulator did not answer: {error}"))?;
+    Ok((u16::from(response.status_code()), answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_the_form_of_lambdas_errors_is_an_error() {
+        for answer in [
+            r#"{"errorType":"Function.Error","errorMessage":"no"}"#,
+            r#"{"errorType":"Function.Error","errorMessage":"b","stackTrace":[],"requestId":"c"}"#,
+        ] {
+            assert_eq!(kind_of_error(answer.as_bytes()).as_deref(), Some("Function.Error"));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_only_mentions_errors_is_an_answer() {
+        for answer in [
+            r#"{"errorType":"a"}"#,
+            r#"{"errorType":"a","errorMessage":"b","url":"c"}"#,
+            r#""errorType errorMessage""#,
+            "not JSON",
+        ] {
+            assert_eq!(kind_of_error(answer.as_bytes()), None, "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_not_json_is_named_with_the_position() {
+        let error = read_event(OsStr::new("{\"url\":")).unwrap_err().to_string();
+        assert!(error.contains("line 1 column 7"), "{error}");
+    }
+
+    #[test]
+    fn an_event_can_be_read_from_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("my event.json");
+        fs::write(&file, "[1]\n").unwrap();
+        let event = format!("@{}", file.display());
+        assert_eq!(read_event(OsStr::new(&event)).unwrap(), b"[1]\n");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_named() {
+        let error = format!("{:#}", read_event(OsStr::new("@nowhere.json")).unwrap_err());
+        assert!(error.starts_with("--event @nowhere.json: "), "{error}");
+    }
+}

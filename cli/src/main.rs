@@ -1,0 +1,76 @@
+//! `cargo lambda-musl`: a Rust function for AWS Lambda as one small static file, from a toolchain that anyone can rebuild to
+//! the byte. Each verb is a module; what several need stands beside them.
+
+mod arch;
+mod archives;
+mod base_image;
+mod build;
+mod cache;
+mod command;
+mod docker_build;
+mod doctor;
+mod engine;
+mod environment;
+mod fetch;
+mod files;
+mod image;
+mod interrupt;
+mod invoke;
+mod options;
+mod package;
+mod pins;
+mod project;
+mod reproduce;
+mod rust;
+mod step;
+mod toolchain;
+mod verify;
+mod wheels;
+
+use std::{env, ffi::OsString, path::Path, process::ExitCode};
+
+use clap::CommandFactory;
+use options::{Options, Verb};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let name = arguments.first().map(Path::new).and_then(Path::file_name);
+    if let Some(shim) = name.and_then(|name| docker_build::Shim::named(name)) {
+        return shim.run(&arguments[1..]);
+    }
+    let options = options::parse(arguments);
+    step::set_verbose(options.verbose);
+    match interrupt::watch().and_then(|()| run(options.verb)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if interrupt::signal().is_some() => {
+            ExitCode::from(128 + interrupt::signal().unwrap_or_default())
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<()> {
+    match verb {
+        Verb::Build(options) => build::run(options),
+        Verb::DockerBuild(options) => docker_build::run(options),
+        Verb::Verify(options) => verify::verb::run(options),
+        Verb::Invoke(options) => invoke::run(options),
+        Verb::Reproduce(options) => reproduce::run(options),
+        Verb::Toolchain(options) => toolchain::run(options),
+        Verb::Fetch(options) => fetch::run(options),
+        Verb::BaseImage(options) => base_image::run(options),
+        Verb::Doctor(options) => doctor::run(options),
+        Verb::Package(options) => package::run(options),
+        Verb::Difference { first, second } => reproduce::difference(&first, &second),
+        Verb::Wheel { name } => wheels::run(&name),
+        Verb::Completions { shell } => {
+            let mut command = Options::command();
+            let name = command.get_name().to_owned();
+            clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The record of what a function was built from, in its binary and beside it. All of it follows from the sources and the pins:
+//! no time, no host, no path.
+
+use serde_json::{Map, Value, json};
+
+use super::Built;
+
+pub fn pretty(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
+
+/// What the binary carries: the keys are those of <https://systemd.io/ELF_PACKAGE_METADATA/>, and the parts by name.
+pub fn record(built: &Built) -> Map<String, Value> {
+    let function = built.function;
+    let mut record = Map::new();
+    let mut add = |key: &str, value: &str| record.insert(key.into(), value.into());
+    add("type", "lambda-musl");
+    add("name", &function.name);
+    add("version", &function.version);
+    add("architecture", function.arch.name());
+    // The version of rust-std is rustc's.
+    for part in built.parts.iter().filter(|part| part.name != "rust-std") {
+        add(&part.name.to_lowercase(), &part.version);
+    }
+    record
+}
+
+/// The same with what is of use to builders: `build.json`.
+pub fn build(built: &Built, mut record: Map<String, Value>) -> Vec<u8> {
+    record.insert("target".into(), json!(built.function.arch.triple()));
+    record.insert("binary".into(), json!(built.function.binary));
+    record.insert("features".into(), json!(built.function.features));
+    for part in &built.parts {
+        if let Some(sha256) = &part.sha256 {
+            record.insert(format!("{}-sha256", part.name.to_lowercase()), json!(sha256));
+        }
+    }
+    pretty(&record.into())
+}
