@@ -24,10 +24,15 @@
 
 mod answer;
 mod event;
-mod http;
+#[doc(hidden)]
+pub mod function;
+#[doc(hidden)]
+pub mod http;
 mod program;
 mod server;
 
+#[doc(hidden)]
+pub use crate::failure::base64::decode as decode_base64;
 pub use answer::{Answer, Reported};
 pub use event::Event;
 pub use program::Program;

@@ -18,7 +18,8 @@ use std::{
 };
 
 use machine::{
-    Run, arch, command, find_program, make, make_executable, programs_without, root, run, skip,
+    Run, arch, call, command, find_program, kill, make, make_executable, programs_without, python,
+    root, run, sha256, skip, write_crate,
 };
 use serde_json::{Value, json};
 
@@ -36,35 +37,23 @@ fn build_greeting() -> PathBuf {
     root().join("dist/greeting/function.zip")
 }
 
-fn sum(path: &Path) -> String {
-    let mut sum = command("sha256sum", root());
-    sum.arg(path);
-    run(sum).succeeded().stdout[..64].to_owned()
-}
-
 /// What Python says of a zip: name, mode and time of each entry.
 fn entries(zip: &Path) -> String {
-    let mut python = command("python3", root());
     let code = "import sys, zipfile\nfor i in zipfile.ZipFile(sys.argv[1]).infolist(): print(i.filename, oct(i.external_attr >> 16), *i.date_time)";
-    python.args(["-c", code]).arg(zip);
-    run(python).succeeded().stdout
+    python(code, &[zip])
 }
 
 /// The binary in a zip, in this folder.
 fn unpack_binary(zip: &Path, folder: &Path) -> PathBuf {
-    let mut python = command("python3", root());
     let code = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract('binary', sys.argv[2])";
-    python.args(["-c", code]).arg(zip).arg(folder);
-    run(python).succeeded();
+    python(code, &[zip, folder]);
     folder.join("binary")
 }
 
 /// `e_machine` of the binary in a zip.
 fn machine_of(zip: &Path) -> u8 {
-    let mut python = command("python3", root());
     let code = "import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).read('binary')[18])";
-    python.args(["-c", code]).arg(zip);
-    run(python).succeeded().stdout.trim().parse().unwrap()
+    python(code, &[zip]).trim().parse().unwrap()
 }
 
 fn invoke(event: &Value) -> Run {
@@ -95,7 +84,7 @@ fn make_ends_with_a_line_that_names_the_zip_its_size_its_sum_and_the_time() {
     let line = make(&[]).succeeded();
     let zip = root().join("dist/function.zip");
     let size = fs::metadata(&zip).unwrap().len();
-    let start = format!("dist/function.zip: {size} bytes, sha256 {}, ", sum(&zip));
+    let start = format!("dist/function.zip: {size} bytes, sha256 {}, ", sha256(&zip));
     let seconds = line.last_line().strip_prefix(&start);
     let seconds = seconds.and_then(|rest| rest.strip_suffix(" s")).unwrap();
     seconds.parse::<u32>().unwrap();
@@ -154,7 +143,7 @@ fn the_binary_is_a_static_pie_that_asks_for_nothing() {
 #[test]
 #[ignore = "through make"]
 fn what_the_shell_has_set_for_other_programs_is_not_in_the_zip() {
-    let expected = sum(&build_greeting());
+    let expected = sha256(&build_greeting());
     let mut make = command("make", root());
     make.args(["CRATE=examples/greeting", "OUT=dist/greeting"])
         .envs([
@@ -169,7 +158,7 @@ fn what_the_shell_has_set_for_other_programs_is_not_in_the_zip() {
             ("ZIG_LIB_DIR", "/nowhere"),
         ]);
     run(make).succeeded();
-    assert_eq!(sum(&root().join("dist/greeting/function.zip")), expected);
+    assert_eq!(sha256(&root().join("dist/greeting/function.zip")), expected);
 }
 
 #[test]
@@ -185,12 +174,10 @@ fn a_function_without_tls_is_small() {
 fn a_crate_outside_the_clone_is_built_where_it_lies() {
     let folder = tempfile::tempdir().unwrap();
     let krate = folder.path().join("my function");
-    fs::create_dir_all(krate.join("src")).unwrap();
     let manifest = format!(
         "[package]\nname = 'mine'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}' }}\nserde_json = '1'\n",
         root().display()
     );
-    fs::write(krate.join("Cargo.toml"), manifest).unwrap();
     let code = "use lambda_musl::{Context, run};
         use serde_json::Value;
         fn main() -> Result<(), lambda_musl::Error> {
@@ -199,7 +186,7 @@ fn a_crate_outside_the_clone_is_built_where_it_lies() {
                 Ok::<_, String>(n * 2)
             })
         }";
-    fs::write(krate.join("src/main.rs"), code).unwrap();
+    write_crate(&krate, &manifest, code);
     let out = format!("OUT={}/my dist", folder.path().display());
     make(&[&format!("CRATE={}", krate.display()), &out]).succeeded();
     let run = make(&["invoke", &out, r#"EVENT={"n":21}"#]).succeeded();
@@ -237,16 +224,14 @@ fn make_interrupted(mut make: std::process::Command, after: Duration) {
         .spawn()
         .unwrap();
     thread::sleep(after);
-    let mut kill = command("/bin/sh", root());
-    kill.args(["-c", &format!("kill -KILL -{}", child.id())]);
-    run(kill);
+    kill("KILL", format!("-{}", child.id()));
     child.wait().unwrap();
 }
 
 #[test]
 #[ignore = "through make"]
 fn a_build_that_is_killed_leaves_no_zip_and_the_next_one_completes() {
-    let expected = sum(&build_greeting());
+    let expected = sha256(&build_greeting());
     let zip = root().join("dist/killed/function.zip");
     let _ = fs::remove_file(&zip);
     let main = root().join("examples/greeting/src/main.rs");
@@ -262,11 +247,11 @@ fn a_build_that_is_killed_leaves_no_zip_and_the_next_one_completes() {
         make.args(["CRATE=examples/greeting", "OUT=dist/killed"]);
         make_interrupted(make, Duration::from_millis(milliseconds));
         if zip.exists() {
-            assert_eq!(sum(&zip), expected, "a zip is whole or not there");
+            assert_eq!(sha256(&zip), expected, "a zip is whole or not there");
         }
     }
     make(&["CRATE=examples/greeting", "OUT=dist/killed"]).succeeded();
-    assert_eq!(sum(&zip), expected);
+    assert_eq!(sha256(&zip), expected);
 }
 
 // The function under the emulator.
@@ -420,6 +405,11 @@ fn ports_that_are_taken_do_not_matter() {
     }
 }
 
+fn processes_of_invoke() -> String {
+    let ps = "ps -eo args | grep -E '[a]ws-lambda-rie|[/]target/tmp/invoke' || true";
+    call("/bin/sh", &["-c", ps]).stdout
+}
+
 #[test]
 #[ignore = "through make"]
 fn invoke_leaves_no_process_and_no_file_behind() {
@@ -435,12 +425,7 @@ fn invoke_leaves_no_process_and_no_file_behind() {
             .any(|entry| entry.file_name().to_string_lossy().starts_with("invoke.")),
         "{left:?}"
     );
-    let mut ps = command("/bin/sh", root());
-    ps.args([
-        "-c",
-        "ps -eo args | grep -E '[a]ws-lambda-rie|[/]target/tmp/invoke' || true",
-    ]);
-    assert_eq!(run(ps).stdout, "");
+    assert_eq!(processes_of_invoke(), "");
 }
 
 #[test]
@@ -462,16 +447,10 @@ fn a_signal_to_make_alone_ends_an_invocation_that_hangs() {
         .unwrap();
     // Once the function asks for the URL, all of it runs.
     listener.accept().unwrap();
-    let mut kill = command("/bin/sh", root());
-    kill.args(["-c", &format!("kill -TERM {}", make.id())]);
-    run(kill).succeeded();
+    kill("TERM", make.id());
     make.wait().unwrap();
-    let mut ps = command("/bin/sh", root());
-    ps.args([
-        "-c",
-        "sleep 2; ps -eo args | grep -E '[a]ws-lambda-rie|[/]target/tmp/invoke' || true",
-    ]);
-    assert_eq!(run(ps).stdout, "");
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(processes_of_invoke(), "");
 }
 
 #[test]
@@ -498,10 +477,8 @@ fn the_function_ends_with_status_1_and_one_line_where_there_is_no_runtime_api() 
 #[ignore = "through make"]
 fn a_program_that_ends_before_it_answers_is_said_to_end() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("src")).unwrap();
     let manifest = "[package]\nname = 'ends'\n[workspace]\n";
-    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
-    fs::write(folder.path().join("src/main.rs"), "fn main() {}").unwrap();
+    write_crate(folder.path(), manifest, "fn main() {}");
     let krate = format!("CRATE={}", folder.path().display());
     make(&[&krate, "OUT=dist/ends"]).succeeded();
     make(&["invoke", "OUT=dist/ends", "EVENT={}"]).failed_with(&["ended before it answered"]);
@@ -564,10 +541,7 @@ fn a_crate_without_a_binary_is_named_with_those_that_have_one() {
 #[ignore = "through make"]
 fn a_lock_file_that_does_not_match_is_named_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("src")).unwrap();
-    let manifest = folder.path().join("Cargo.toml");
-    fs::write(&manifest, "[package]\nname = 'mine'\n").unwrap();
-    fs::write(folder.path().join("src/main.rs"), "fn main() {}").unwrap();
+    write_crate(folder.path(), "[package]\nname = 'mine'\n", "fn main() {}");
     fs::write(folder.path().join("Cargo.lock"), "version = 4\n").unwrap();
     let krate = format!("CRATE={}", folder.path().display());
     make(&[&krate, "OUT=dist/greeting"]).failed_with(&[&krate, "cargo update --workspace"]);
@@ -577,17 +551,12 @@ fn a_lock_file_that_does_not_match_is_named_with_what_to_do() {
 #[ignore = "through make"]
 fn a_crate_that_does_not_compile_leaves_the_last_zip_alone() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("src")).unwrap();
-    fs::write(
-        folder.path().join("Cargo.toml"),
-        "[package]\nname = 'wrong'\n",
-    )
-    .unwrap();
-    fs::write(folder.path().join("src/main.rs"), "fn main() { wrong }").unwrap();
-    let before = sum(&build_greeting());
+    let manifest = "[package]\nname = 'wrong'\n";
+    write_crate(folder.path(), manifest, "fn main() { wrong }");
+    let before = sha256(&build_greeting());
     let krate = format!("CRATE={}", folder.path().display());
     make(&[&krate, "OUT=dist/greeting"]).failed_with(&["cannot find value `wrong`"]);
-    assert_eq!(sum(&root().join("dist/greeting/function.zip")), before);
+    assert_eq!(sha256(&root().join("dist/greeting/function.zip")), before);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! `make soak`, `make fuzz` and `make conformance`, on a small scale. `make bench` takes minutes and runs by hand.
 
 #[path = "support/machine.rs"]
-#[allow(dead_code)]
 mod machine;
 
 use machine::{arch, command, make, root, run, skip};

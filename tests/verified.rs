@@ -4,7 +4,6 @@
 //! in each way that it can be spoilt.
 
 #[path = "support/machine.rs"]
-#[allow(dead_code, reason = "the other programs use the rest")]
 mod machine;
 
 use std::{
@@ -12,10 +11,9 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use machine::{Run, command, make, root, run, skip};
+use machine::{Run, command, make, python, root, run, sha256, skip, write_crate};
 use serde_json::Value;
 
 const COMPANY: [&str; 6] = [
@@ -43,12 +41,6 @@ fn verify(zip: &Path) -> Run {
     make(&["verify", &format!("ZIP={}", zip.display())])
 }
 
-fn python(code: &str, arguments: &[&Path]) -> Command {
-    let mut python = command("python3", root());
-    python.args(["-c", code]).args(arguments);
-    python
-}
-
 /// A copy of the zip of the example that is made by `code`, in which `entries` are those of the zip: names, bytes.
 fn remade(folder: &Path, code: &str) -> PathBuf {
     let to = folder.join("remade.zip");
@@ -59,7 +51,7 @@ with zipfile.ZipFile(sys.argv[2], 'w', zipfile.ZIP_DEFLATED) as new:
     write = new.writestr
 {code}"
     );
-    run(python(&code, &[&greeting().join("function.zip"), &to])).succeeded();
+    python(&code, &[&greeting().join("function.zip"), &to]);
     to
 }
 
@@ -189,21 +181,17 @@ fn verify_takes_little_memory_and_time_for_a_bomb() {
 fn a_binary_with_a_path_of_the_clone_or_of_its_own_folder_is_not_packaged() {
     let folder = tempfile::tempdir().unwrap();
     let krate = folder.path().join("leaky");
-    fs::create_dir_all(krate.join("src")).unwrap();
-    fs::write(
-        krate.join("Cargo.toml"),
-        "[package]\nname = 'leaky'\nedition = '2024'\n[workspace]\n",
-    )
-    .unwrap();
+    let manifest = "[package]\nname = 'leaky'\nedition = '2024'\n[workspace]\n";
     let out = format!("OUT={}", folder.path().join("dist").display());
     let secret = format!("{}/secret", root().display());
-    let own = krate.canonicalize().unwrap().display().to_string();
+    let own = folder.path().canonicalize().unwrap().join("leaky");
+    let own = own.display().to_string();
     for (text, path) in [
         (format!("\"{secret}\""), secret),
         ("env!(\"CARGO_MANIFEST_DIR\")".to_owned(), own),
     ] {
         let code = format!("fn main() {{ println!(\"{{}}\", {text}) }}");
-        fs::write(krate.join("src/main.rs"), code).unwrap();
+        write_crate(&krate, manifest, &code);
         let expected = format!("holds a path of the machine that built it: {path}");
         make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[&expected]);
         assert!(!folder.path().join("dist/function.zip").exists());
@@ -269,16 +257,14 @@ fn components(sbom: &Value, start: &str) -> BTreeSet<String> {
 /// A function with HTTPS that is a workspace of its own, so that nothing else decides on its features, and its zip.
 fn function_of_its_own(folder: &Path) -> (PathBuf, PathBuf) {
     let krate = folder.join("own");
-    fs::create_dir_all(krate.join("src")).unwrap();
     let manifest = format!(
         "[package]\nname = 'own'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}', features = ['tls'] }}\nserde = {{ version = '1', features = ['derive'] }}\nserde_json = '1'\n",
         root().display()
     );
-    fs::write(krate.join("Cargo.toml"), manifest).unwrap();
     let code = "fn main() -> Result<(), lambda_musl::Error> {
         lambda_musl::run(async |event: serde_json::Value, _: lambda_musl::Context| Ok::<_, String>(event))
     }";
-    fs::write(krate.join("src/main.rs"), code).unwrap();
+    write_crate(&krate, &manifest, code);
     let out = folder.join("dist");
     make(&[
         &format!("CRATE={}", krate.display()),
@@ -306,9 +292,7 @@ while left:
             seen.add(dep['pkg'])
             left.append(dep['pkg'])
 print('\\n'.join(names[id] for id in seen))";
-    let expected = run(python(code, &[&krate.join("Cargo.toml")]))
-        .succeeded()
-        .stdout;
+    let expected = python(code, &[&krate.join("Cargo.toml")]);
     let expected: BTreeSet<String> = expected.lines().map(Into::into).collect();
     assert_eq!(components(&sbom, "pkg:cargo/"), expected);
 
@@ -396,22 +380,13 @@ fn reproduce_names_the_place_where_the_date_was_read_and_no_other_file() {
     // Another user has to read it.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let krate = folder.path().join("clock");
-    fs::create_dir_all(krate.join("src")).unwrap();
-    fs::write(
-        krate.join("Cargo.toml"),
-        "[package]\nname = 'clock'\nedition = '2024'\n[workspace]\n",
-    )
-    .unwrap();
+    let manifest = "[package]\nname = 'clock'\nedition = '2024'\n[workspace]\n";
+    write_crate(&krate, manifest, "fn main() { println!(env!(\"TIME\")) }");
     let build = "fn main() {
         let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
         println!(\"cargo::rustc-env=TIME=built on day {}\", time.as_secs() / (24 * 60 * 60));
     }";
     fs::write(krate.join("build.rs"), build).unwrap();
-    fs::write(
-        krate.join("src/main.rs"),
-        "fn main() { println!(env!(\"TIME\")) }",
-    )
-    .unwrap();
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "error: function.zip: binary: .rodata: differs from byte",
         "on day 2",
@@ -454,10 +429,7 @@ fn the_action_builds_a_function_and_tells_the_workflow_where_it_is() {
     let built = run(shell).succeeded();
     assert!(built.stdout.contains("✓ greeting "), "{}", built.stdout);
     let zip = out.join("function.zip");
-    let mut sum = command("sha256sum", root());
-    sum.arg(&zip);
-    let sum = run(sum).succeeded().stdout;
-    let expected = format!("zip={}\nsha256={}\n", zip.display(), &sum[..64]);
+    let expected = format!("zip={}\nsha256={}\n", zip.display(), sha256(&zip));
     assert_eq!(fs::read_to_string(told).unwrap(), expected);
 }
 

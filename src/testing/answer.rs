@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::http::{Headers, Request, header};
+use super::http::{Headers, Request, find};
+use crate::failure::base64;
 
 /// What a function answered to one event: a response, or an error that it reported.
 #[derive(Clone, Debug)]
@@ -21,21 +22,11 @@ pub struct Reported {
     pub error_type: String,
     /// The `errorMessage`.
     pub message: String,
-    /// The `stackTrace`, a line for each place.
+    /// The `stackTrace`, a line for each location.
     pub stack_trace: Vec<String>,
 }
 
 impl Answer {
-    /// `is_error` where it came as an error.
-    pub(super) fn new(request: Request, is_error: bool) -> Self {
-        Answer {
-            body: request.body,
-            headers: request.headers,
-            trailers: request.trailers,
-            is_error,
-        }
-    }
-
     /// An error that Lambda reports in the function's place.
     pub(super) fn report(error_type: &str, message: &str) -> Self {
         let report = json!({"errorType": error_type, "errorMessage": message});
@@ -54,9 +45,9 @@ impl Answer {
         if self.is_error {
             return Some(Reported::parse(&self.body));
         }
-        let error_type = header(&self.trailers, "Lambda-Runtime-Function-Error-Type")?;
-        let body = header(&self.trailers, "Lambda-Runtime-Function-Error-Body").unwrap_or("");
-        let mut reported = Reported::parse(&decode_base64(body).unwrap_or_default());
+        let error_type = find(&self.trailers, "Lambda-Runtime-Function-Error-Type")?;
+        let body = find(&self.trailers, "Lambda-Runtime-Function-Error-Body").unwrap_or("");
+        let mut reported = Reported::parse(&base64::decode(body).unwrap_or_default());
         reported.error_type = error_type.to_owned();
         Some(reported)
     }
@@ -86,12 +77,24 @@ impl Answer {
 
     /// A header that came with the answer, its name in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
+        find(&self.headers, name)
     }
 
     /// A trailer that came behind the answer, its name in any case.
     pub fn trailer(&self, name: &str) -> Option<&str> {
-        header(&self.trailers, name)
+        find(&self.trailers, name)
+    }
+}
+
+#[doc(hidden)]
+impl From<Request> for Answer {
+    fn from(request: Request) -> Self {
+        Answer {
+            is_error: request.line.ends_with("/error"),
+            body: request.body,
+            headers: request.headers,
+            trailers: request.trailers,
+        }
     }
 }
 
@@ -106,49 +109,5 @@ impl Reported {
             message: text(&report["errorMessage"]),
             stack_trace: stack.unwrap_or_default().iter().map(text).collect(),
         }
-    }
-}
-
-/// RFC 4648, section 4; `None` where it is something else.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=').as_bytes();
-    let mut bytes = Vec::new();
-    for group in text.chunks(4) {
-        let mut bits = 0;
-        for character in group {
-            let value = match character {
-                b'A'..=b'Z' => character - b'A',
-                b'a'..=b'z' => character - b'a' + 26,
-                b'0'..=b'9' => character - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            bits = bits << 6 | u32::from(value);
-        }
-        bits <<= 6 * (4 - group.len());
-        let [_, whole @ ..] = bits.to_be_bytes();
-        // Two characters hold one byte, three hold two.
-        bytes.extend(&whole[..group.len() - 1]);
-    }
-    Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_decoded_at_every_length() {
-        for (text, bytes) in [
-            ("", ""),
-            ("Zg==", "f"),
-            ("Zm8=", "fo"),
-            ("Zm9v", "foo"),
-            ("Zm9vYmFy", "foobar"),
-        ] {
-            assert_eq!(decode_base64(text).unwrap(), bytes.as_bytes());
-        }
-        assert_eq!(decode_base64("Zm9\u{fc}"), None);
     }
 }

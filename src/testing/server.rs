@@ -2,20 +2,19 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, BufReader},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    io::{self, BufReader, Write},
+    net::TcpStream,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
-    thread,
 };
 
 use serde_json::json;
 
 use super::{
     Answer, Event,
-    http::{Request, read_request, write_answer},
+    http::{self, Request, answer, read_request},
 };
 
 /// Bytes of a response that Lambda takes ([quotas]).
@@ -24,15 +23,14 @@ use super::{
 const MAX_RESPONSE: usize = 6_291_556;
 
 const OK: &str = "200 OK";
-const ACCEPTED: &str = "202 Accepted";
 
 /// Where the answer to one event comes out. It is disconnected where none will come.
 pub(super) type Waiting = Receiver<Answer>;
 
-/// A server on a port of its own. It stops when it is dropped.
+/// A Runtime API that stops when it is dropped.
 #[derive(Debug)]
 pub(super) struct Server {
-    address: String,
+    http: http::Server,
     shared: Arc<Shared>,
 }
 
@@ -56,33 +54,18 @@ struct State {
     init_error: Option<Answer>,
 }
 
-/// A status, headers, a body.
-type Reply = (&'static str, Vec<(String, Vec<u8>)>, Vec<u8>);
-
 impl Server {
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?.to_string();
         let shared = Arc::<Shared>::default();
-        let server = Server {
-            address,
-            shared: Arc::clone(&shared),
-        };
-        thread::Builder::new().spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if shared.lock().stopped {
-                    return;
-                }
-                let shared = Arc::clone(&shared);
-                // A peer that goes away, or that nobody here understands, finds the connection closed.
-                thread::spawn(move || shared.converse(stream));
-            }
+        let http = http::Server::start({
+            let shared = Arc::clone(&shared);
+            move |_, stream| shared.converse(stream)
         })?;
-        Ok(server)
+        Ok(Server { http, shared })
     }
 
     pub fn address(&self) -> &str {
-        &self.address
+        self.http.address()
     }
 
     /// Puts an event in the queue.
@@ -109,8 +92,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         self.close();
-        // Wakes the thread that accepts.
-        drop(TcpStream::connect(&self.address));
     }
 }
 
@@ -120,17 +101,14 @@ impl Shared {
     }
 
     /// Answers requests for as long as the peer keeps the connection.
-    fn converse(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let mut reader = BufReader::new(stream.try_clone()?);
-        while let Some(request) = read_request(&mut reader)? {
-            let (status, headers, body) = self.reply(request);
-            write_answer(&mut stream, status, &headers, &body)?;
+    fn converse(&self, mut stream: BufReader<TcpStream>) -> io::Result<()> {
+        while let Some(request) = read_request(&mut stream)? {
+            stream.get_mut().write_all(&self.reply(request))?;
         }
         Ok(())
     }
 
-    fn reply(&self, request: Request) -> Reply {
+    fn reply(&self, request: Request) -> Vec<u8> {
         let runtime = request.line.split_once("/2018-06-01/runtime/");
         let call = match runtime {
             Some((method, path)) => (method.trim_end(), path.split('/').collect::<Vec<_>>()),
@@ -138,25 +116,21 @@ impl Shared {
         };
         match (call.0, &call.1[..]) {
             ("GET", ["invocation", "next"]) => self.next(),
-            ("POST", ["invocation", id, "response"]) => {
+            ("POST", ["invocation", id, "response" | "error"]) => {
                 let id = (*id).to_owned();
-                self.take(&id, Answer::new(request, false))
-            }
-            ("POST", ["invocation", id, "error"]) => {
-                let id = (*id).to_owned();
-                self.take(&id, Answer::new(request, true))
+                self.take(&id, request.into())
             }
             ("POST", ["init", "error"]) => {
-                self.lock().init_error = Some(Answer::new(request, true));
+                self.lock().init_error = Some(request.into());
                 accepted()
             }
-            ("GET", ["restore", "next"]) => (OK, Vec::new(), Vec::new()),
+            ("GET", ["restore", "next"]) => answer(OK, "", ""),
             _ => refused("404 Not Found", "InvalidRequest", &request.line),
         }
     }
 
     /// Waits for an event, without a timeout, as Lambda does.
-    fn next(&self) -> Reply {
+    fn next(&self) -> Vec<u8> {
         let waiting = |state: &mut State| state.queue.is_empty() && !state.closed;
         let state = self.changed.wait_while(self.lock(), waiting);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
@@ -171,17 +145,20 @@ impl Shared {
             .map(|(_, id)| String::from_utf8_lossy(id).into_owned())
             .unwrap_or_default();
         state.pending.push((id, sender));
-        (OK, headers, event.body)
+        let line =
+            |(name, value): &(String, Vec<u8>)| [name.as_bytes(), b": ", value, b"\r\n"].concat();
+        let headers: Vec<u8> = headers.iter().flat_map(line).collect();
+        answer(OK, headers, event.body)
     }
 
     /// Takes the one answer to an invocation.
-    fn take(&self, id: &str, answer: Answer) -> Reply {
+    fn take(&self, id: &str, answer: Answer) -> Vec<u8> {
         let mut state = self.lock();
-        let Some(place) = state.pending.iter().position(|(known, _)| known == id) else {
+        let Some(index) = state.pending.iter().position(|(known, _)| known == id) else {
             let what = "no invocation of this id waits for an answer";
             return refused("400 Bad Request", "InvalidRequestID", what);
         };
-        let (_, sender) = state.pending.remove(place);
+        let (_, sender) = state.pending.remove(index);
         let streams = answer
             .header("Lambda-Runtime-Function-Response-Mode")
             .is_some();
@@ -198,10 +175,9 @@ impl Shared {
     }
 
     /// The API of an extension, which a function registers that wants to hear of its end. It never comes here.
-    fn extension(&self, request: &Request) -> Reply {
+    fn extension(&self, request: &Request) -> Vec<u8> {
         if request.line.ends_with("/2020-01-01/extension/register") {
-            let id = ("Lambda-Extension-Identifier".into(), b"test".to_vec());
-            return (OK, vec![id], b"{}".to_vec());
+            return answer(OK, "Lambda-Extension-Identifier: test\r\n", "{}");
         }
         if request.line.ends_with("/2020-01-01/extension/event/next") {
             let state = self.changed.wait_while(self.lock(), |state| !state.stopped);
@@ -212,11 +188,11 @@ impl Shared {
     }
 }
 
-fn accepted() -> Reply {
-    (ACCEPTED, Vec::new(), br#"{"status":"OK"}"#.to_vec())
+fn accepted() -> Vec<u8> {
+    answer("202 Accepted", "", r#"{"status":"OK"}"#)
 }
 
-fn refused(status: &'static str, error_type: &str, message: &str) -> Reply {
-    let words = json!({"errorType": error_type, "errorMessage": message});
-    (status, Vec::new(), words.to_string().into_bytes())
+fn refused(status: &str, error_type: &str, message: &str) -> Vec<u8> {
+    let body = json!({"errorType": error_type, "errorMessage": message});
+    answer(status, "", body.to_string())
 }

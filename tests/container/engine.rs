@@ -13,7 +13,10 @@ use std::{
 
 use crate::{
     base, docker_build, engine, engine_call, is_root,
-    machine::{Run, arch, call, command, make, make_executable, programs_without, root, run, skip},
+    machine::{
+        Run, arch, call, command, kill, make, make_executable, programs_without, root, run, sha256,
+        skip,
+    },
     make_docker_build, wait_until,
 };
 
@@ -37,17 +40,13 @@ fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
     )
     .succeeded();
     fs::write(folder.join("openssl.tgz"), "").unwrap();
-    let sum = |name: &str| {
-        let sum = call("sha256sum", &[&format!("{text}/{name}")]).succeeded();
-        sum.stdout[..64].to_owned()
-    };
     let pins = format!(
         "MUSL_VERSION=9\nMUSL_SHA256={}\nMUSL_URLS=http://127.0.0.1:1/musl.tgz\n\
          MUSL_PATCH_A=\"{} http://127.0.0.1:1/1\"\n\
          OPENSSL_VERSION=9\nOPENSSL_SHA256={}\nOPENSSL_URLS=http://127.0.0.1:1/openssl.tgz\n",
-        sum("musl.tgz"),
-        sum("A.patch"),
-        sum("openssl.tgz"),
+        sha256(&folder.join("musl.tgz")),
+        sha256(&folder.join("A.patch")),
+        sha256(&folder.join("openssl.tgz")),
     );
     fs::write(folder.join("my pins.env"), pins).unwrap();
     vec![
@@ -102,7 +101,7 @@ fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
     };
     let began = wait_until(building, Duration::from_secs(120));
     assert!(began, "it never began");
-    call("/bin/sh", &["-c", &format!("kill -INT -{}", make.id())]);
+    kill("INT", format!("-{}", make.id()));
     assert!(!make.wait().unwrap().success());
     assert_eq!(tags(), before);
     let ended = wait_until(|| !building(), Duration::from_secs(30));

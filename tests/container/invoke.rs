@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     base, emulator, engine_call,
-    machine::{Run, arch, call, command, make, root, run, skip},
+    machine::{Run, arch, command, kill, make, root, run, skip},
     wait_until,
 };
 
@@ -112,7 +112,7 @@ fn a_signal_to_make_alone_ends_an_invocation_in_an_image_that_hangs() {
     let began = wait_until(|| !image.containers().is_empty(), patience);
     assert!(began, "it never began");
     thread::sleep(Duration::from_secs(2));
-    call("/bin/sh", &["-c", &format!("kill -TERM {}", make.id())]).succeeded();
+    kill("TERM", make.id());
     make.wait().unwrap();
     wait_until(|| image.containers().is_empty(), patience);
     assert_eq!(image.containers(), "", "no container is left");

@@ -1,12 +1,8 @@
 //! What goes into the libraries and beside them: pins files, archives, fixes and the crates that fit them.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
-    net::TcpListener,
-    path::Path,
-    thread,
-};
+use std::{fs, io::Write, path::Path};
+
+use lambda_musl::testing::http::{Server, answer, read_head};
 
 use crate::machine::{Run, call, command, make, make_executable, programs_without, root, run};
 
@@ -21,26 +17,15 @@ fn fetch(pins: &str, sources: &Path) -> Run {
 }
 
 /// A server of empty files, but for one whose contents are wrong.
-fn serve_files() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut line = String::new();
-            let _ = BufReader::new(&stream).read_line(&mut line);
-            let body = if line.contains("/wrong/") {
-                "wrong"
-            } else {
-                ""
-            };
-            let length = body.len();
-            let _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            );
-        }
+fn serve_files() -> Server {
+    let server = Server::start(|_, mut stream| {
+        let request = read_head(&mut stream)?;
+        let wrong = request.is_some_and(|request| request.line.contains("/wrong/"));
+        let body = if wrong { "wrong" } else { "" };
+        let answer = answer("200 OK", "Connection: close\r\n", body);
+        stream.get_mut().write_all(&answer)
     });
-    port
+    server.unwrap()
 }
 
 /// make fetch where no engine is, whose base image is not the matter here.
@@ -112,7 +97,8 @@ fn an_archive_with_another_sum_is_named_with_both() {
 #[ignore = "through make"]
 fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
     let folder = tempfile::tempdir().unwrap();
-    let port = serve_files();
+    let server = serve_files();
+    let port = server.port();
     let pins = good_pins()
         .replace(
             "http://127.0.0.1:1/a/musl.tgz",

@@ -7,13 +7,10 @@ use std::{
     sync::OnceLock,
 };
 
+use conformance::{Received, Reply, RuntimeApi, accepted, event, invocation};
 use serde_json::Value;
 
-use crate::{
-    pool,
-    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
-    support::{NEXT, path},
-};
+use crate::support::{NEXT, path};
 
 const MANIFEST: &str = r#"
 [package]
@@ -39,16 +36,16 @@ fn main() -> Result<(), lambda_musl::Error> {
         Err(_) => Ok::<_, String>(()),
     })?;
     if std::env::var("STREAM").is_ok() {
-        return run(async |place: String, _: Context| {
-            let body = async move |_: &mut (dyn std::io::Write + Send)| -> Result<(), String> { panic!("{place}") };
+        return run(async |whence: String, _: Context| {
+            let body = async move |_: &mut (dyn std::io::Write + Send)| -> Result<(), String> { panic!("{whence}") };
             Ok::<_, String>(Stream::new("text/plain", body))
         });
     }
-    let handler = async |place: String, _: Context| {
-        match place.as_str() {
+    let handler = async |whence: String, _: Context| {
+        match whence.as_str() {
             "here" => panic!("here"),
             "thread" => std::thread::spawn(|| panic!("in a thread")).join().unwrap(),
-            _ => Ok::<_, String>(place),
+            _ => Ok::<_, String>(whence),
         }
     };
     match std::env::var("AWS_LAMBDA_MAX_CONCURRENCY") {
@@ -90,7 +87,7 @@ fn run_binary(address: &str, variable: &str) -> Output {
 }
 
 /// What the Runtime API saw last, and what was printed, of a function that aborts.
-fn last_words(script: impl IntoIterator<Item = Step>, variable: &str) -> (Received, String) {
+fn last_report(script: impl IntoIterator<Item = Reply>, variable: &str) -> (Received, String) {
     let api = RuntimeApi::start(script);
     let output = run_binary(api.address(), variable);
     assert_eq!(output.status.code(), None, "a signal ended it");
@@ -103,18 +100,18 @@ fn assert_report(post: &Received, line: &str, message: &str) {
     let report: Value = post.json();
     assert_eq!(report["errorType"], "Function.Panic");
     assert_eq!(report["errorMessage"], message);
-    let place = report["stackTrace"][0].as_str().unwrap();
-    assert!(place.starts_with("src/main.rs:"), "{place}");
+    let location = report["stackTrace"][0].as_str().unwrap();
+    assert!(location.starts_with("src/main.rs:"), "{location}");
 }
 
 #[test]
 fn a_panic_that_aborts_is_reported_over_a_fresh_connection() {
-    let (post, text) = last_words(
+    let (post, text) = last_report(
         [
             event("one", "\"fine\""),
             accepted(),
             // The only connection that the script serves is closed for the next one.
-            Step::SendAndClose(invocation("a", &[], "\"here\"")),
+            Reply::Close(invocation("a", "", "\"here\"")),
             accepted(),
         ],
         "NOTHING",
@@ -129,38 +126,32 @@ fn a_panic_that_aborts_is_reported_over_a_fresh_connection() {
 
 #[test]
 fn a_panic_of_another_thread_that_aborts_is_reported() {
-    let script = [
-        Step::SendAndClose(invocation("a", &[], "\"thread\"")),
-        accepted(),
-    ];
-    let (post, _) = last_words(script, "NOTHING");
+    let script = [Reply::Close(invocation("a", "", "\"thread\"")), accepted()];
+    let (post, _) = last_report(script, "NOTHING");
     assert_report(&post, &path("a", "error"), "in a thread");
 }
 
 #[test]
 fn a_worker_that_aborts_is_reported() {
-    let script = [
-        Step::SendAndClose(invocation("a", &[], "\"here\"")),
-        accepted(),
-    ];
-    let (post, _) = last_words(script, "AWS_LAMBDA_MAX_CONCURRENCY");
+    let script = [Reply::Close(invocation("a", "", "\"here\"")), accepted()];
+    let (post, _) = last_report(script, "AWS_LAMBDA_MAX_CONCURRENCY");
     assert_report(&post, &path("a", "error"), "here");
 }
 
 #[test]
 fn a_stream_that_aborts_is_reported() {
     // The connection of the stream is still open.
-    let (address, seen) = pool::start(|request| match &*request.line {
-        NEXT => invocation("a", &[], "\"midway\""),
-        _ => answer(202, ""),
+    let api = RuntimeApi::replying(|request| match &*request.line {
+        NEXT => Some(event("a", "\"midway\"")),
+        _ => Some(accepted()),
     });
-    assert_eq!(run_binary(&address, "STREAM").status.code(), None);
-    let post = seen.lock().unwrap().pop().unwrap();
+    assert_eq!(run_binary(api.address(), "STREAM").status.code(), None);
+    let post = api.received().pop().unwrap();
     assert_report(&post, &path("a", "error"), "midway");
 }
 
 #[test]
 fn an_initializer_that_aborts_is_an_init_error() {
-    let (post, _) = last_words([accepted()], "AT_INIT");
+    let (post, _) = last_report([accepted()], "AT_INIT");
     assert_report(&post, "POST /2018-06-01/runtime/init/error", "at init");
 }

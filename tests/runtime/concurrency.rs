@@ -4,49 +4,49 @@ use std::{
     collections::BTreeSet,
     convert::Infallible,
     sync::{Barrier, Mutex},
-    thread,
     time::{Duration, Instant},
 };
 
+use conformance::{Received, Reply, RuntimeApi, accepted, answer, event, invocation};
 use lambda_musl::{Context, Runtime};
 
 use crate::{
-    child, pool,
-    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
+    child,
     support::{NEXT, path},
 };
 
 const WORKERS: usize = 4;
 const EVENTS: usize = 5 * WORKERS;
 
-/// What a Runtime API with so many `EVENTS` says to each request.
-fn script() -> impl Fn(&Received) -> Vec<u8> + Send + Sync {
+/// A Runtime API with so many `EVENTS`.
+fn start() -> RuntimeApi {
     let ids = Mutex::new(0..EVENTS);
-    move |request| {
+    RuntimeApi::replying(move |request| {
         if request.line != NEXT {
-            return answer(202, "{}");
+            return Some(accepted());
         }
         let id = ids.lock().unwrap().next();
-        let Some(id) = id else {
+        Some(match id {
+            Some(id) => {
+                let trace = "Lambda-Runtime-Trace-Id: Root=1\r\n";
+                Reply::Send(invocation(&format!("id-{id}"), trace, "null"))
+            }
             // Those who still work may end.
-            thread::sleep(Duration::from_millis(500));
-            return answer(500, "no more");
-        };
-        let trace = [("Lambda-Runtime-Trace-Id", "Root=1")];
-        invocation(&format!("id-{id}"), &trace, "null")
-    }
+            None => Reply::Later(Duration::from_millis(500), answer(500, "no more")),
+        })
+    })
 }
 
 #[test]
 fn as_many_invocations_run_at_once_as_the_environment_says() {
-    let (address, log) = pool::start(script());
-    let output = child::function("concurrency::meet", &address)
+    let api = start();
+    let output = child::function("concurrency::meet", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", WORKERS.to_string())
         .output()
         .unwrap();
     let text = child::stderr(output);
     assert!(text.contains("answered 500: no more"), "{text}");
-    let log = log.lock().unwrap();
+    let log = api.received();
     let answers: Vec<&Received> = log.iter().filter(|request| request.line != NEXT).collect();
     let lines: BTreeSet<String> = answers.iter().map(|post| post.line.clone()).collect();
     let expected = (0..EVENTS).map(|n| path(&format!("id-{n}"), "response"));
@@ -78,7 +78,7 @@ fn meet() {
 
 #[test]
 fn a_worker_whose_connection_is_lost_tries_again_five_times() {
-    let api = RuntimeApi::start((0..6).map(|_| Step::SendAndClose(Vec::new())));
+    let api = RuntimeApi::start((0..6).map(|_| Reply::Close(Vec::new())));
     let start = Instant::now();
     let output = child::function("concurrency::meet", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
@@ -95,7 +95,7 @@ fn a_worker_whose_connection_is_lost_tries_again_five_times() {
 
 #[test]
 fn a_worker_that_is_refused_does_not_try_again() {
-    let api = RuntimeApi::start([Step::Send(answer(403, "no"))]);
+    let api = RuntimeApi::start([Reply::Send(answer(403, "no"))]);
     let output = child::function("concurrency::meet", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
         .output()

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use lambda_musl::Context;
+use lambda_musl::{Context, testing::Event};
 use serde_json::{Value, json};
 
-use crate::{
-    runtime_api::invocation,
-    support::{echo, run_one},
-};
+use crate::support::{answer_to, echo};
 
 #[test]
 fn the_context_holds_what_lambda_says() {
     let headers = [
+        ("Lambda-Runtime-Aws-Request-Id", "id-1"),
         ("Lambda-Runtime-Deadline-Ms", "32503680000000"),
         (
             "Lambda-Runtime-Invoked-Function-Arn",
@@ -40,7 +38,12 @@ fn the_context_holds_what_lambda_says() {
             "has time": context.time_left() > Some(Duration::from_secs(3600)),
         }))
     };
-    let post = run_one(invocation("id-1", &headers, "{}"), handler);
+    let event = headers
+        .into_iter()
+        .fold(Event::from("{}"), |event, (name, value)| {
+            event.header(name, value)
+        });
+    let answer = answer_to(event, handler);
     let expected = json!({
         "request": "id-1",
         "arn": "arn:aws:lambda:eu-west-1:1:function:f:v",
@@ -50,14 +53,14 @@ fn the_context_holds_what_lambda_says() {
         "tenant": "blue",
         "has time": true,
     });
-    assert_eq!(post.json(), expected);
+    assert_eq!(answer.json(), expected);
 }
 
 #[test]
 fn the_invocation_id_comes_back_with_the_answer() {
-    let headers = [("Lambda-Runtime-Invocation-Id", "i-7")];
-    let response = run_one(invocation("a", &headers, "1"), echo);
+    let event = |body| Event::from(body).header("Lambda-Runtime-Invocation-Id", "i-7");
+    let response = answer_to(event("1"), echo);
     assert_eq!(response.header("Lambda-Runtime-Invocation-Id"), Some("i-7"));
-    let error = run_one(invocation("a", &headers, "no JSON"), echo);
+    let error = answer_to(event("no JSON"), echo);
     assert_eq!(error.header("Lambda-Runtime-Invocation-Id"), Some("i-7"));
 }

@@ -1,25 +1,23 @@
 //! What ends the loop, with the reason.
 
+use conformance::{Reply, answer, event, invocation};
 use lambda_musl::{Error, Runtime};
 
-use crate::{
-    runtime_api::{Step, answer, event, invocation},
-    support::{echo, run},
-};
+use crate::support::{echo, run};
 
 #[track_caller]
 fn assert_end(first: Vec<u8>, reason: &str) {
-    let (received, end) = run([Step::SendAndClose(first)], echo);
+    let (received, end) = run([Reply::Close(first)], echo);
     assert_eq!(received.len(), 1, "nothing is answered");
     assert!(end.to_string().contains(reason), "{end}");
 }
 
 #[test]
-fn a_runtime_api_that_refuses_next_ends_the_loop_with_its_words() {
+fn a_runtime_api_that_refuses_next_ends_the_loop_with_its_error_message() {
     for status in [204, 301, 400, 403, 404, 500, 503] {
         let body = r#"{"errorType":"Odd.Type","errorMessage":"not now"}"#;
         let body = if status == 204 { "" } else { body };
-        let (_, end) = run([Step::Send(answer(status, body))], echo);
+        let (_, end) = run([Reply::Send(answer(status, body))], echo);
         let Error::Refused {
             status: seen,
             message,
@@ -34,8 +32,8 @@ fn a_runtime_api_that_refuses_next_ends_the_loop_with_its_words() {
 
 #[test]
 fn an_internal_error_for_an_answer_ends_the_loop() {
-    for wrong in ["1", "no JSON"] {
-        let (_, end) = run([event("a", wrong), Step::Send(answer(500, "broken"))], echo);
+    for text in ["1", "no JSON"] {
+        let (_, end) = run([event("a", text), Reply::Send(answer(500, "broken"))], echo);
         assert!(matches!(end, Error::Refused { status: 500, .. }), "{end}");
     }
 }
@@ -43,7 +41,7 @@ fn an_internal_error_for_an_answer_ends_the_loop() {
 #[test]
 fn an_invocation_without_a_usable_request_id_ends_the_loop() {
     for id in ["", "a b", "../../x", "a?b"] {
-        assert_end(invocation(id, &[], "1"), "Lambda-Runtime-Aws-Request-Id");
+        assert_end(invocation(id, "", "1"), "Lambda-Runtime-Aws-Request-Id");
     }
     assert_end(answer(200, "1"), "Lambda-Runtime-Aws-Request-Id");
 }

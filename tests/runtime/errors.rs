@@ -1,23 +1,18 @@
-//! What goes wrong in the function: it is reported, and the loop goes on.
+//! Errors of the function: each is reported, and the loop goes on.
 
 use std::{collections::BTreeMap, convert::Infallible, error::Error, io};
 
-use lambda_musl::{Context, Failure, IntoFailure, Runtime};
+use lambda_musl::{Context, Failure, IntoFailure, testing::Event};
 use serde_json::{Value, json};
 
-use crate::{
-    runtime_api::{RuntimeApi, accepted, event, invocation},
-    support::{assert_error, echo, run_one},
-};
+use crate::support::{answer_to, assert_error, echo};
 
 #[test]
 fn an_event_that_does_not_parse_is_an_unmarshal_error() {
     let handler = async |event: Vec<u32>, _: Context| Ok::<_, Infallible>(event);
-    for wrong in ["", "{", "{}", "[\"one\"]", "\u{fffd}", "[1] [2]"] {
-        let api = RuntimeApi::start([event("a", wrong), accepted()]);
-        let _ = Runtime::at(api.address()).unwrap().run(handler);
+    for event in ["", "{", "{}", "[\"one\"]", "\u{fffd}", "[1] [2]"] {
         assert_error(
-            &api.received()[1],
+            &answer_to(event, handler),
             "Runtime.UnmarshalError",
             "the event is not what",
         );
@@ -26,25 +21,23 @@ fn an_event_that_does_not_parse_is_an_unmarshal_error() {
 
 #[test]
 fn an_event_that_is_not_utf_8_is_an_unmarshal_error() {
-    let mut bytes = invocation("a", &[], "12345");
-    bytes.truncate(bytes.len() - 5);
-    bytes.extend(b"\"\xff\xfe!\"");
-    assert_error(&run_one(bytes, echo), "Runtime.UnmarshalError", "");
+    let answer = answer_to(Event::new(b"\"\xff\xfe!\""), echo);
+    assert_error(&answer, "Runtime.UnmarshalError", "");
 }
 
 #[test]
 fn an_error_that_displays_is_reported() {
     let handler = async |_: Value, _: Context| Err::<(), _>("no such user");
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_error(&post, "Function.Error", "no such user");
+    let answer = answer_to("1", handler);
+    assert_error(&answer, "Function.Error", "no such user");
 }
 
 #[test]
 fn an_error_of_any_common_kind_needs_no_ceremony() {
     fn check<E: IntoFailure>(error: impl Fn() -> E) {
         let handler = async |_: Value, _: Context| Err::<(), E>(error());
-        let post = run_one(invocation("a", &[], "1"), handler);
-        assert_error(&post, "Function.Error", "no such user");
+        let answer = answer_to("1", handler);
+        assert_error(&answer, "Function.Error", "no such user");
     }
     check(|| "no such user");
     check(|| "no such user".to_owned());
@@ -66,8 +59,8 @@ fn an_error_type_of_the_functions_own_is_reported() {
     }
 
     let handler = async |_: Value, _: Context| Err::<(), _>(NoSuchUser("Zoë"));
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_error(&post, "Function.NoSuchUser", "no user Zoë");
+    let answer = answer_to("1", handler);
+    assert_error(&answer, "Function.NoSuchUser", "no user Zoë");
 }
 
 #[test]
@@ -82,8 +75,8 @@ fn an_error_becomes_a_failure_with_a_question_mark() {
 
     let handler =
         async |text: String, _: Context| -> Result<u8, Failure> { Ok(text.parse().map_err(Bad)?) };
-    let post = run_one(invocation("a", &[], "\"x\""), handler);
-    assert_error(&post, "Function.BadNumber", "invalid digit");
+    let answer = answer_to("\"x\"", handler);
+    assert_error(&answer, "Function.BadNumber", "invalid digit");
 }
 
 #[test]
@@ -92,13 +85,13 @@ fn the_sources_of_an_error_are_its_stack_and_the_exceptions_of_its_cause() {
         let inner = anyhow::anyhow!("Zoë\nis away").context("asking Zoë");
         Err::<(), Box<dyn Error + Send + Sync>>(inner.context("answering").into())
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_error(&post, "Function.Error", "answering");
+    let answer = answer_to("1", handler);
+    assert_error(&answer, "Function.Error", "answering");
     assert_eq!(
-        post.json()["stackTrace"],
+        answer.json()["stackTrace"],
         json!(["asking Zoë", "Zoë\nis away"])
     );
-    let cause = post
+    let cause = answer
         .header("Lambda-Runtime-Function-XRay-Error-Cause")
         .unwrap();
     let cause: Value = serde_json::from_str(cause).unwrap();
@@ -117,15 +110,15 @@ fn an_error_as_long_as_memory_is_cut_to_what_lambda_takes() {
         let long = "\u{1}🦀".repeat(1_000_000);
         Err::<(), _>(Failure::new(long.clone(), long))
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert!(post.body.len() < 1024 * 1024);
+    let answer = answer_to("1", handler);
+    assert!(answer.body.len() < 1024 * 1024);
     assert!(
-        post.json()["errorMessage"]
+        answer.json()["errorMessage"]
             .as_str()
             .unwrap()
             .ends_with("… (cut)")
     );
-    let cause = post
+    let cause = answer
         .header("Lambda-Runtime-Function-XRay-Error-Cause")
         .unwrap();
     assert!(cause.len() <= 64 * 1024);
@@ -134,9 +127,9 @@ fn an_error_as_long_as_memory_is_cut_to_what_lambda_takes() {
 #[test]
 fn an_error_type_cannot_smuggle_a_header_in() {
     let handler = async |_: Value, _: Context| Err::<(), _>(Failure::new("A\r\nX-Evil: 1", "no"));
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_eq!(post.header("X-Evil"), None);
-    assert_eq!(post.json()["errorType"], "A\r\nX-Evil: 1");
+    let answer = answer_to("1", handler);
+    assert_eq!(answer.header("X-Evil"), None);
+    assert_eq!(answer.json()["errorType"], "A\r\nX-Evil: 1");
 }
 
 #[test]
@@ -144,13 +137,13 @@ fn a_boxed_error_is_reported() {
     let handler = async |_: Value, _: Context| -> Result<u32, Box<dyn std::error::Error>> {
         Ok("x".parse::<u32>()?)
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_error(&post, "Function.Error", "invalid digit");
+    let answer = answer_to("1", handler);
+    assert_error(&answer, "Function.Error", "invalid digit");
 }
 
 #[test]
 fn a_response_that_does_not_serialize_is_a_marshal_error() {
     let handler = async |_: Value, _: Context| Ok::<_, Infallible>(BTreeMap::from([((1, 2), 3)]));
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_error(&post, "Runtime.MarshalError", "does not serialize");
+    let answer = answer_to("1", handler);
+    assert_error(&answer, "Runtime.MarshalError", "does not serialize");
 }

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use lambda_musl::{Context, Error, Runtime};
+use conformance::{Reply, RuntimeApi, accepted, event, invocation};
+use lambda_musl::{Context, Error, Runtime, testing};
 
-use crate::{
-    runtime_api::{RuntimeApi, Step, accepted, event, invocation},
-    support::{echo, path},
-};
+use crate::support::{echo, path};
 
 /// What a handler under an executor sees of a Runtime API that takes its time.
 async fn process_slowly(api: &RuntimeApi) -> Error {
@@ -18,12 +16,12 @@ async fn process_slowly(api: &RuntimeApi) -> Error {
         .unwrap_err()
 }
 
-fn slow_script() -> [Step; 3] {
+fn slow_script() -> [Reply; 3] {
     let wait = Duration::from_millis(300);
     [
-        Step::SendLater(wait, invocation("a", &[], "1")),
+        Reply::Later(wait, invocation("a", "", "1")),
         accepted(),
-        Step::SendLater(wait, Vec::new()),
+        Reply::Later(wait, Vec::new()),
     ]
 }
 
@@ -59,9 +57,8 @@ async fn a_handler_can_wait_for_what_tokio_brings() {
         });
         task.await
     };
-    let api = RuntimeApi::start([event("a", "5"), accepted()]);
-    let _ = Runtime::at(api.address()).unwrap().process(handler).await;
-    assert_eq!(api.received()[1].body, b"5");
+    let [answer] = testing::process(handler, ["5"]).await.unwrap();
+    assert_eq!(answer.body, b"5");
 }
 
 #[tokio::test(flavor = "multi_thread")]

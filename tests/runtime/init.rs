@@ -2,20 +2,17 @@
 
 use std::convert::Infallible;
 
+use conformance::{Received, Reply, RuntimeApi, accepted, answer};
 use lambda_musl::{Error, Failure, Runtime};
 use serde_json::json;
 
-use crate::{
-    child,
-    runtime_api::{Received, RuntimeApi, Step, accepted, answer},
-    support::echo,
-};
+use crate::{child, support::echo};
 
 const INIT_ERROR: &str = "POST /2018-06-01/runtime/init/error";
 
 fn init<E: lambda_musl::IntoFailure>(
     init: impl Future<Output = Result<(), E>>,
-    reply: Step,
+    reply: Reply,
 ) -> (Received, Error) {
     let api = RuntimeApi::start([reply]);
     let runtime = Runtime::at(api.address()).unwrap();
@@ -41,7 +38,7 @@ fn an_initializer_that_fails_is_an_init_error() {
 }
 
 #[test]
-fn an_initializer_that_panics_is_an_init_error_with_its_place() {
+fn an_initializer_that_panics_is_an_init_error_with_its_location() {
     fn start() -> Result<(), String> {
         panic!("no table")
     }
@@ -50,18 +47,18 @@ fn an_initializer_that_panics_is_an_init_error_with_its_place() {
     let report = post.json();
     assert_eq!(report["errorType"], "Function.Panic");
     assert_eq!(report["errorMessage"], "no table");
-    let place = report["stackTrace"][0].as_str().unwrap();
-    assert!(place.starts_with("tests/runtime/init.rs:"), "{place}");
+    let location = report["stackTrace"][0].as_str().unwrap();
+    assert!(location.starts_with("tests/runtime/init.rs:"), "{location}");
     assert!(matches!(end, Error::Init { .. }));
 }
 
 #[test]
 fn an_init_error_that_is_refused_still_ends_with_the_reason() {
     for status in [403, 404] {
-        let (_, end) = init(async { Err("no") }, Step::Send(answer(status, "{}")));
+        let (_, end) = init(async { Err("no") }, Reply::Send(answer(status, "{}")));
         assert!(matches!(end, Error::Init { .. }), "{end}");
     }
-    let (_, end) = init(async { Err("no") }, Step::Send(answer(500, "{}")));
+    let (_, end) = init(async { Err("no") }, Reply::Send(answer(500, "{}")));
     assert!(matches!(end, Error::Refused { status: 500, .. }), "{end}");
 }
 

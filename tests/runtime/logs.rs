@@ -2,13 +2,11 @@
 
 use std::process::Command;
 
+use conformance::{RuntimeApi, accepted, event};
 use lambda_musl::{Context, Failure};
 use serde_json::{Value, json};
 
-use crate::{
-    child,
-    runtime_api::{RuntimeApi, accepted, event},
-};
+use crate::child;
 
 /// What a function prints whose handler fails.
 fn failing(set: impl FnOnce(&mut Command) -> &mut Command) -> String {

@@ -1,7 +1,4 @@
-//! The runtime against a Runtime API that follows a script. One file for each kind of behaviour.
-
-#[path = "../support/runtime_api.rs"]
-mod runtime_api;
+//! The runtime against `lambda_musl::testing`, and where raw bytes matter against a script. One file for each kind of behaviour.
 
 mod abort;
 mod child;
@@ -13,7 +10,6 @@ mod executors;
 mod init;
 mod logs;
 mod panics;
-mod pool;
 mod responses;
 mod shutdown;
 mod snapstart;

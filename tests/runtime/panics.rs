@@ -1,34 +1,30 @@
-//! Panics: reported with their place, and the loop goes on.
+//! Panics: reported with their location, and the loop goes on.
 
 use std::{
     convert::Infallible,
     fmt::{self, Display},
 };
 
-use lambda_musl::Context;
+use lambda_musl::{Context, testing};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::{
-    runtime_api::{accepted, event, invocation},
-    support::{assert_error, path, run, run_one},
-};
+use crate::support::{answer_to, assert_error};
 
 #[test]
-fn a_panic_is_reported_with_its_message_and_place() {
+fn a_panic_is_reported_with_its_message_and_location() {
     let handler = async |n: u32, _: Context| {
         assert!(n > 1, "n is {n}");
         Ok::<_, Infallible>(n)
     };
-    let script = [event("a", "1"), accepted(), event("b", "2"), accepted()];
-    let (received, _) = run(script, handler);
-    assert_error(&received[1], "Function.Panic", "n is 1");
-    let place = received[1].json()["stackTrace"][0]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert!(place.starts_with("tests/runtime/panics.rs:"), "{place}");
-    assert_eq!(received[3].line, path("b", "response"), "the loop goes on");
+    let [panicked, next] = testing::run(handler, ["1", "2"]).unwrap();
+    assert_error(&panicked, "Function.Panic", "n is 1");
+    let location = &panicked.error().unwrap().stack_trace[0];
+    assert!(
+        location.starts_with("tests/runtime/panics.rs:"),
+        "{location}"
+    );
+    assert_eq!(next.error(), None, "the loop goes on");
 }
 
 #[test]
@@ -45,8 +41,8 @@ fn a_panic_after_waiting_is_reported() {
         .await;
         panic!("late")
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_error(&post, "Function.Panic", "late");
+    let answer = answer_to("1", handler);
+    assert_error(&answer, "Function.Panic", "late");
 }
 
 #[test]
@@ -59,12 +55,12 @@ fn a_panic_that_throws_what_panics_when_dropped_is_reported() {
     }
     let handler =
         async |_: Value, _: Context| -> Result<(), Infallible> { std::panic::panic_any(Bomb) };
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_error(&post, "Function.Panic", "without a message");
+    let answer = answer_to("1", handler);
+    assert_error(&answer, "Function.Panic", "without a message");
 }
 
 #[test]
-fn the_place_of_a_panic_is_not_that_of_an_earlier_one() {
+fn the_location_of_a_panic_is_not_that_of_an_earlier_one() {
     let handler = async |n: u32, _: Context| -> Result<(), Infallible> {
         if n == 1 {
             let _ = std::panic::catch_unwind(|| panic!("the handler's own matter"));
@@ -72,10 +68,9 @@ fn the_place_of_a_panic_is_not_that_of_an_earlier_one() {
         }
         std::panic::resume_unwind(Box::new("no hook is asked"))
     };
-    let script = [event("x", "1"), accepted(), event("a", "2"), accepted()];
-    let (received, _) = run(script, handler);
-    assert_error(&received[3], "Function.Panic", "no hook is asked");
-    assert_eq!(received[3].json()["stackTrace"], json!([]));
+    let [_, answer] = testing::run(handler, ["1", "2"]).unwrap();
+    assert_error(&answer, "Function.Panic", "no hook is asked");
+    assert_eq!(answer.json()["stackTrace"], json!([]));
 }
 
 #[test]
@@ -87,11 +82,7 @@ fn a_panic_in_a_responses_own_code_is_reported() {
         }
     }
     let handler = async |_: Value, _: Context| Ok::<_, Infallible>(Response);
-    assert_error(
-        &run_one(invocation("a", &[], "1"), handler),
-        "Function.Panic",
-        "serialize",
-    );
+    assert_error(&answer_to("1", handler), "Function.Panic", "serialize");
 }
 
 #[test]
@@ -103,9 +94,5 @@ fn a_panic_in_an_errors_own_code_is_reported() {
         }
     }
     let handler = async |_: Value, _: Context| Err::<(), _>(Wrong);
-    assert_error(
-        &run_one(invocation("a", &[], "1"), handler),
-        "Function.Panic",
-        "display",
-    );
+    assert_error(&answer_to("1", handler), "Function.Panic", "display");
 }

@@ -3,14 +3,13 @@
 use std::{
     io::Read,
     process::{Child, Command},
-    sync::mpsc,
-    thread,
-    time::Duration,
 };
 
+use conformance::{Reply, RuntimeApi, accepted, answer, event, silence};
+use lambda_musl::testing::http;
+
 use crate::{
-    child, pool,
-    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event},
+    child,
     support::{NEXT, echo},
 };
 
@@ -30,29 +29,25 @@ fn terminate(child: &Child) {
 
 #[test]
 fn sigterm_runs_the_hook_and_ends_the_function() {
-    let (sender, calls) = mpsc::channel::<Received>();
-    let (address, _) = pool::start(move |request| {
-        sender.send(request.clone()).unwrap();
-        match request.line.as_str() {
-            REGISTER => {
-                b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: me\r\nContent-Length: 2\r\n\r\n{}"
-                    .into()
-            }
+    let api = RuntimeApi::replying(|request| {
+        Some(match request.line.as_str() {
+            REGISTER => Reply::Send(http::answer(
+                "200 OK",
+                "Lambda-Extension-Identifier: me\r\n",
+                "{}",
+            )),
             // Nothing ever comes.
-            _ => loop {
-                thread::park();
-            },
-        }
+            _ => silence(),
+        })
     });
-    let mut child = child::function("shutdown::hooked", &address)
+    let mut child = child::function("shutdown::hooked", api.address())
         .spawn()
         .unwrap();
-    let next = || calls.recv_timeout(Duration::from_secs(10)).unwrap();
-    let register = next();
+    let register = api.next();
     assert_eq!(register.line, REGISTER, "before all others");
     assert_eq!(register.body, br#"{"events":[]}"#);
     assert!(register.header("Lambda-Extension-Name").is_some());
-    let mut others = [next(), next()];
+    let mut others = [api.next(), api.next()];
     others.sort_by_key(|call| call.line.clone());
     assert_eq!(others[0].line, NEXT);
     assert_eq!(others[1].line, EVENT);
@@ -69,7 +64,7 @@ fn sigterm_runs_the_hook_and_ends_the_function() {
 #[test]
 fn where_no_extension_can_be_registered_the_function_works_all_the_same() {
     let api = RuntimeApi::start([
-        Step::Send(answer(404, "no such path")),
+        Reply::Send(answer(404, "no such path")),
         event("a", "1"),
         accepted(),
     ]);

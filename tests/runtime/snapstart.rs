@@ -1,8 +1,9 @@
 //! SnapStart: hooks around a snapshot.
 
+use conformance::{Reply, RuntimeApi, accepted, answer, event};
+
 use crate::{
     child,
-    runtime_api::{RuntimeApi, Step, accepted, answer, event},
     support::{NEXT, echo},
 };
 
@@ -11,7 +12,7 @@ const RESTORE: &str = "GET /2018-06-01/runtime/restore/next";
 /// The calls of the function with the connection that each came on, and what it printed.
 fn run(
     function: &str,
-    script: impl IntoIterator<Item = Step>,
+    script: impl IntoIterator<Item = Reply>,
     before: &str,
 ) -> (Vec<(usize, String)>, String) {
     let api = RuntimeApi::start(script);
@@ -24,14 +25,14 @@ fn run(
     let received = api.received().into_iter();
     (
         received
-            .map(|request| (request.connection, request.line))
+            .map(|request| (request.connection, request.request.line))
             .collect(),
         text,
     )
 }
 
-fn restored() -> Step {
-    Step::Send(answer(200, ""))
+fn restored() -> Reply {
+    Reply::Send(answer(200, ""))
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn a_hook_after_the_restore_that_fails_is_a_restore_error() {
 fn a_restore_that_is_refused_ends_the_function() {
     let (calls, text) = run(
         "snapstart::hooked",
-        [Step::Send(answer(403, "not now"))],
+        [Reply::Send(answer(403, "not now"))],
         "",
     );
     assert_eq!(calls.len(), 1);

@@ -7,19 +7,13 @@ use std::{
     time::Duration,
 };
 
-use lambda_musl::{Context, Error, Failure, Runtime, Stream};
+use conformance::{Received, Reply, RuntimeApi, accepted, answer, event, invocation};
+use lambda_musl::{Context, Error, Failure, Runtime, Stream, testing};
 use serde_json::{Value, json};
 
-use crate::{
-    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
-    support::{NEXT, path, run, run_one},
-};
+use crate::support::{NEXT, answer_to, path, run, run_one};
 
 type Out<'a> = &'a mut (dyn Write + Send);
-
-fn header(post: &Received, name: &str) -> Option<String> {
-    post.header(name).map(str::to_owned)
-}
 
 #[test]
 fn a_stream_is_sent_in_chunks_with_its_content_type() {
@@ -28,7 +22,7 @@ fn a_stream_is_sent_in_chunks_with_its_content_type() {
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
     let post = run_one(
-        invocation("a", &[("Lambda-Runtime-Invocation-Id", "i")], "\"Zoë\""),
+        invocation("a", "Lambda-Runtime-Invocation-Id: i\r\n", "\"Zoë\""),
         handler,
     );
     assert_eq!(post.line, path("a", "response"));
@@ -40,7 +34,7 @@ fn a_stream_is_sent_in_chunks_with_its_content_type() {
         ("Lambda-Runtime-Invocation-Id", "i"),
         ("Content-Length", ""),
     ] {
-        assert_eq!(header(&post, name).unwrap_or_default(), value, "{name}");
+        assert_eq!(post.header(name).unwrap_or_default(), value, "{name}");
     }
     let trailers: Vec<&str> = post
         .headers
@@ -65,37 +59,33 @@ fn a_status_headers_and_cookies_come_before_the_body() {
         let page = Stream::new("text/html", body).status(404);
         Ok::<_, Infallible>(page.header("X-A", "1").cookie("a=b").cookie("c=d"))
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
+    let answer = answer_to("1", handler);
     assert_eq!(
-        header(&post, "Content-Type").unwrap(),
+        answer.content_type().unwrap(),
         "application/vnd.awslambda.http-integration-response"
     );
-    let end = post
+    let end = answer
         .body
         .windows(8)
         .position(|bytes| bytes == [0; 8])
         .unwrap();
-    let prelude: Value = serde_json::from_slice(&post.body[..end]).unwrap();
+    let prelude: Value = serde_json::from_slice(&answer.body[..end]).unwrap();
     assert_eq!(
         prelude,
         json!({"statusCode": 404, "headers": {"Content-Type": "text/html", "X-A": "1"}, "cookies": ["a=b", "c=d"]})
     );
-    assert_eq!(&post.body[end + 8..], b"<p>");
+    assert_eq!(&answer.body[end + 8..], b"<p>");
 }
 
 #[test]
 fn what_is_flushed_is_there_before_the_rest_is_written() {
     let api = RuntimeApi::start([event("a", "1"), accepted()]);
-    let pieces = api.pieces();
     let handler = async |_: Value, _: Context| {
-        let pieces = pieces.clone();
-        let body = async move |out: Out<'_>| -> Result<(), Box<dyn std::error::Error>> {
+        let body = async |out: Out<'_>| -> Result<(), Box<dyn std::error::Error>> {
             out.write_all(b"first")?;
             out.flush()?;
-            let seen = pieces
-                .lock()
-                .unwrap()
-                .recv_timeout(Duration::from_secs(5))?;
+            let chunks = api.chunks.lock().unwrap();
+            let seen = chunks.recv_timeout(Duration::from_secs(5))?;
             assert_eq!(seen, b"first");
             out.write_all(b"second")?;
             Ok(())
@@ -139,27 +129,11 @@ fn assert_trailers(post: &Received, body: &[u8], error_type: &str, message: &str
     assert_eq!(type_name, "Lambda-Runtime-Function-Error-Type");
     assert_eq!(type_value, error_type);
     assert_eq!(body_name, "Lambda-Runtime-Function-Error-Body");
-    let report: Value = serde_json::from_slice(&from_base64(report)).unwrap();
+    let report: Value = serde_json::from_slice(&testing::decode_base64(report).unwrap()).unwrap();
     assert_eq!(report["errorType"], error_type);
     let text = report["errorMessage"].as_str().unwrap();
     assert!(text.starts_with(message), "{text}");
     assert!(report["stackTrace"].is_array());
-}
-
-fn from_base64(text: &str) -> Vec<u8> {
-    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.chars().filter_map(|digit| alphabet.find(digit));
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0, 0);
-    for digit in digits {
-        bits = bits << 6 | digit;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    bytes
 }
 
 #[test]
@@ -171,7 +145,7 @@ fn a_stream_that_fails_midway_ends_with_true_trailers() {
         };
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
+    let post = run_one(invocation("a", "", "1"), handler);
     assert_trailers(&post, b"some", "Function.Midway", "no more");
 }
 
@@ -185,7 +159,7 @@ fn a_stream_that_panics_midway_ends_with_true_trailers() {
         };
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
+    let post = run_one(invocation("a", "", "1"), handler);
     assert_trailers(&post, b"some", "Function.Panic", "no more");
 }
 
@@ -195,7 +169,7 @@ fn trailers_stay_short_however_long_the_error_is() {
         let body = async |_: Out<'_>| Err("\u{1}ä".repeat(1_000_000));
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
+    let post = run_one(invocation("a", "", "1"), handler);
     assert_trailers(&post, b"", "Function.Error", "\u{1}ä");
     let length: usize = post
         .trailers
@@ -212,8 +186,8 @@ fn an_error_before_the_stream_is_an_error_like_any_other() {
         let _stream = Stream::new("text/plain", body);
         Err::<Stream<fn(Out<'_>) -> std::future::Ready<io::Result<()>>>, _>("no stream today")
     };
-    let post = run_one(invocation("a", &[], "1"), handler);
-    assert_eq!(post.line, path("a", "error"));
+    let error = answer_to("1", handler).error().unwrap();
+    assert_eq!(error.message, "no stream today");
 }
 
 #[test]
@@ -224,9 +198,9 @@ fn a_stream_that_the_runtime_api_refuses_midway_does_not_stop_the_function() {
     };
     let script = [
         event("a", "1"),
-        Step::RefuseBody(answer(413, "{}")),
+        Reply::Refuse(answer(413, "{}")),
         event("b", "1"),
-        Step::SendAndClose(answer(202, "")),
+        Reply::Close(answer(202, "")),
     ];
     let (received, _) = run(script, handler);
     assert_eq!(received[2].line, NEXT);
@@ -240,7 +214,7 @@ fn an_internal_error_for_a_stream_ends_the_loop() {
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
     let (received, end) = run(
-        [event("a", "1"), Step::Send(answer(500, "broken"))],
+        [event("a", "1"), Reply::Send(answer(500, "broken"))],
         handler,
     );
     assert_eq!(received.len(), 2);
@@ -296,13 +270,7 @@ fn a_peer_that_goes_away_is_an_error_in_the_body_under_an_executor_too() {
         };
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
-    let script = || {
-        [
-            event("a", "1"),
-            Step::RefuseBody(Vec::new()),
-            event("b", "1"),
-        ]
-    };
+    let script = || [event("a", "1"), Reply::Refuse(Vec::new()), event("b", "1")];
     let api = RuntimeApi::start(script());
     let _ = pollster::block_on(Runtime::at(api.address()).unwrap().process(&handler));
     let _ = run(script(), handler);

@@ -2,15 +2,17 @@
 
 use std::convert::Infallible;
 
-use lambda_musl::{Context, Error, FromEvent, LambdaHandler, Runtime};
+use conformance::{Received, Reply, RuntimeApi, accepted, event};
+use lambda_musl::{
+    Context, Error, FromEvent, LambdaHandler, Runtime,
+    testing::{self, Answer, Event},
+};
 use serde_json::Value;
-
-use crate::runtime_api::{Received, RuntimeApi, Step, accepted, event};
 
 pub const NEXT: &str = "GET /2018-06-01/runtime/invocation/next";
 
 /// Runs `handler` until the script is through: what the Runtime API saw, and how the loop ended.
-pub fn run<T, H>(script: impl IntoIterator<Item = Step>, handler: H) -> (Vec<Received>, Error)
+pub fn run<T, H>(script: impl IntoIterator<Item = Reply>, handler: H) -> (Vec<Received>, Error)
 where
     T: FromEvent,
     H: LambdaHandler<T>,
@@ -23,6 +25,16 @@ where
     (api.received(), end)
 }
 
+/// What `handler` answers to an event, after which it takes another one.
+pub fn answer_to<T, H>(event: impl Into<Event>, handler: H) -> Answer
+where
+    T: FromEvent,
+    H: LambdaHandler<T>,
+{
+    let [answer, _] = testing::run(handler, [event.into(), "1".into()]).unwrap();
+    answer
+}
+
 /// What the Runtime API saw of one invocation and what came after it.
 pub fn run_one<T, H>(first: Vec<u8>, handler: H) -> Received
 where
@@ -30,7 +42,7 @@ where
     H: LambdaHandler<T>,
 {
     let (mut received, _) = run(
-        [Step::Send(first), accepted(), event("after", "1")],
+        [Reply::Send(first), accepted(), event("after", "1")],
         handler,
     );
     assert_eq!(received[0].line, NEXT);
@@ -52,13 +64,11 @@ pub fn path(id: &str, call: &str) -> String {
 }
 
 #[track_caller]
-pub fn assert_error(post: &Received, error_type: &str, message: &str) {
-    assert_eq!(post.line, path("a", "error"));
-    let header = post.header("Lambda-Runtime-Function-Error-Type");
+pub fn assert_error(answer: &Answer, error_type: &str, message: &str) {
+    let header = answer.header("Lambda-Runtime-Function-Error-Type");
     assert_eq!(header, Some(error_type));
-    let report = post.json();
-    assert_eq!(report["errorType"], error_type);
-    let text = report["errorMessage"].as_str().unwrap();
-    assert!(text.contains(message), "{text}");
-    assert!(report["stackTrace"].is_array());
+    let report = answer.error().unwrap();
+    assert_eq!(report.error_type, error_type);
+    assert!(report.message.contains(message), "{}", report.message);
+    assert!(answer.json()["stackTrace"].is_array());
 }

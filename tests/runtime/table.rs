@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use conformance::{Received, Reply, RuntimeApi, accepted, answer, event, invocation};
 use lambda_musl::{Context, Failure, IntoResponse, Raw};
 use serde_json::Value;
 
 use crate::{
     child,
-    runtime_api::{Received, RuntimeApi, Step, accepted, answer, event, invocation},
     support::{NEXT, path},
 };
 
 /// What came in and what was printed, of a program that runs until the script is through, and exits with 1.
-fn run(script: impl IntoIterator<Item = Step>) -> (Vec<Received>, String) {
+fn run(script: impl IntoIterator<Item = Reply>) -> (Vec<Received>, String) {
     let api = RuntimeApi::start(script);
     let output = child::function("table::function", api.address()).output();
     let text = child::stderr(output.unwrap());
@@ -21,7 +21,7 @@ fn run(script: impl IntoIterator<Item = Step>) -> (Vec<Received>, String) {
 }
 
 /// What came in for a first invocation, that the function goes on after it, and what was printed of it.
-fn run_one(first: Step, reply: Step) -> (Received, String) {
+fn run_one(first: Reply, reply: Reply) -> (Received, String) {
     let (mut received, text) = run([first, reply, event("b", "\"fine\""), accepted()]);
     assert_eq!(received[2].line, NEXT, "it goes on");
     assert_eq!(received[3].line, path("b", "response"));
@@ -72,7 +72,7 @@ impl IntoResponse for Answer {
 
 #[test]
 fn connecting_or_reading_fails_on_next() {
-    let (received, text) = run([Step::SendAndClose(Vec::new())]);
+    let (received, text) = run([Reply::Close(Vec::new())]);
     assert_eq!(received.len(), 1);
     assert!(
         text.contains("invocation/next: the Runtime API cannot be reached"),
@@ -85,11 +85,11 @@ fn connecting_or_reading_fails_on_next() {
 #[test]
 fn next_answers_anything_but_200() {
     for status in [202, 302, 400, 403, 410, 500] {
-        let words = r#"{"errorType":"Odd.Type","errorMessage":"not now"}"#;
-        let (received, text) = run([Step::Send(answer(status, words))]);
+        let message = r#"{"errorType":"Odd.Type","errorMessage":"not now"}"#;
+        let (received, text) = run([Reply::Send(answer(status, message))]);
         assert_eq!(received.len(), 1);
         assert!(
-            text.contains(&format!("answered {status}: {words}")),
+            text.contains(&format!("answered {status}: {message}")),
             "{text}"
         );
     }
@@ -97,7 +97,7 @@ fn next_answers_anything_but_200() {
 
 #[test]
 fn a_200_without_a_request_id() {
-    let (received, text) = run([Step::Send(answer(200, "1"))]);
+    let (received, text) = run([Reply::Send(answer(200, "1"))]);
     assert_eq!(received.len(), 1);
     assert!(
         text.contains("without a usable Lambda-Runtime-Aws-Request-Id"),
@@ -116,9 +116,8 @@ fn a_bad_deadline_client_context_or_cognito_header() {
         "Zoë",
     ] {
         let headers = ["Deadline-Ms", "Client-Context", "Cognito-Identity"]
-            .map(|name| (format!("Lambda-Runtime-{name}"), bad));
-        let headers = headers.each_ref().map(|(name, bad)| (name.as_str(), *bad));
-        let first = Step::Send(invocation("a", &headers, "\"fine\""));
+            .map(|name| format!("Lambda-Runtime-{name}: {bad}\r\n"));
+        let first = Reply::Send(invocation("a", headers.concat(), "\"fine\""));
         assert_eq!(run_one(first, accepted()).0.body, b"fine");
     }
 }
@@ -142,9 +141,9 @@ fn the_handler_panics() {
     let (post, text) = run_one(event("a", "\"panic\""), accepted());
     assert_error(&post, "Function.Panic");
     assert_eq!(post.json()["errorMessage"], "no hope");
-    let place = post.json()["stackTrace"][0].take();
+    let location = post.json()["stackTrace"][0].take();
     assert!(
-        place
+        location
             .as_str()
             .unwrap()
             .starts_with("tests/runtime/table.rs:")
@@ -164,22 +163,22 @@ fn the_response_does_not_serialize() {
 
 #[test]
 fn a_413_on_response() {
-    let words = r#"{"errorType":"RequestEntityTooLarge"}"#;
-    let (post, text) = run_one(event("a", "\"fine\""), Step::Send(answer(413, words)));
+    let message = r#"{"errorType":"RequestEntityTooLarge"}"#;
+    let (post, text) = run_one(event("a", "\"fine\""), Reply::Send(answer(413, message)));
     assert_eq!(post.line, path("a", "response"));
     assert_line(&text, "ERROR RequestId: a POST");
-    assert!(text.contains(&format!("answered 413: {words}")), "{text}");
+    assert!(text.contains(&format!("answered 413: {message}")), "{text}");
 }
 
 #[test]
 fn a_400_403_or_410_on_a_post() {
     for status in [400, 403, 410] {
         for (what, call) in [("\"fine\"", "response"), ("\"fail\"", "error")] {
-            let (post, text) = run_one(event("a", what), Step::Send(answer(status, "in words")));
+            let (post, text) = run_one(event("a", what), Reply::Send(answer(status, "no more")));
             assert_eq!(post.line, path("a", call));
             assert_line(&text, "ERROR RequestId: a POST");
             assert!(
-                text.contains(&format!("answered {status}: in words")),
+                text.contains(&format!("answered {status}: no more")),
                 "{text}"
             );
         }
@@ -188,7 +187,7 @@ fn a_400_403_or_410_on_a_post() {
 
 #[test]
 fn a_500_anywhere() {
-    let broken = || Step::Send(answer(500, "broken"));
+    let broken = || Reply::Send(answer(500, "broken"));
     for what in ["\"fine\"", "\"fail\"", "\"panic\"", "{"] {
         let (received, text) = run([event("a", what), broken()]);
         assert_eq!(received.len(), 2, "{what}");

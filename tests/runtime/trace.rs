@@ -2,16 +2,17 @@
 
 use std::convert::Infallible;
 
+use conformance::{Reply, RuntimeApi, accepted, event, invocation};
 use lambda_musl::Context;
 
-use crate::{
-    child,
-    runtime_api::{RuntimeApi, Step, accepted, event, invocation},
-};
+use crate::child;
 
 #[test]
 fn the_trace_id_is_set_for_each_invocation_and_removed_where_it_is_missing() {
-    let traced = |id| Step::Send(invocation(id, &[("Lambda-Runtime-Trace-Id", id)], "null"));
+    let traced = |id| {
+        let header = format!("Lambda-Runtime-Trace-Id: {id}\r\n");
+        Reply::Send(invocation(id, header, "null"))
+    };
     let api = RuntimeApi::start([
         traced("one"),
         accepted(),
@@ -32,8 +33,8 @@ fn the_trace_id_is_set_for_each_invocation_and_removed_where_it_is_missing() {
 
 #[test]
 fn on_managed_instances_the_environment_stays_as_it_is() {
-    let header = [("Lambda-Runtime-Trace-Id", "new")];
-    let api = RuntimeApi::start([Step::Send(invocation("a", &header, "null")), accepted()]);
+    let next = invocation("a", "Lambda-Runtime-Trace-Id: new\r\n", "null");
+    let api = RuntimeApi::start([Reply::Send(next), accepted()]);
     let output = child::function("trace::tell", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", "8")
         .output()

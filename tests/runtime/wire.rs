@@ -2,13 +2,11 @@
 
 use std::{convert::Infallible, io::Write, time::Duration};
 
+use conformance::{Reply, RuntimeApi, accepted, answer, event, invocation};
 use lambda_musl::{Context, Runtime, Stream};
 use serde_json::Value;
 
-use crate::{
-    runtime_api::{RuntimeApi, Step, accepted, answer, event, invocation},
-    support::{NEXT, echo, lines, path, run, run_one},
-};
+use crate::support::{NEXT, echo, lines, path, run, run_one};
 
 #[test]
 fn all_requests_go_over_one_connection() {
@@ -49,7 +47,7 @@ fn an_event_in_chunks_is_put_together() {
 #[test]
 fn an_answer_that_a_closing_server_has_not_read_is_sent_again() {
     for _ in 0..50 {
-        let closes = Step::SendAndClose(invocation("a", &[], "1"));
+        let closes = Reply::Close(invocation("a", "", "1"));
         let (received, _) = run([closes, accepted(), event("b", "2"), accepted()], echo);
         assert_eq!(
             lines(&received),
@@ -61,8 +59,8 @@ fn an_answer_that_a_closing_server_has_not_read_is_sent_again() {
 #[test]
 fn empty_lines_that_come_late_are_skipped() {
     let mut late = b"\r\n\r\n".to_vec();
-    late.extend(invocation("b", &[], "2"));
-    let script = [event("a", "1"), accepted(), Step::Send(late), accepted()];
+    late.extend(invocation("b", "", "2"));
+    let script = [event("a", "1"), accepted(), Reply::Send(late), accepted()];
     let (received, _) = run(script, echo);
     assert_eq!(received[3].line, path("b", "response"));
 }
@@ -75,7 +73,7 @@ fn a_stream_to_a_server_that_has_closed_goes_over_another_connection() {
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
     for _ in 0..20 {
-        let closes = Step::SendAndClose(invocation("a", &[], "1"));
+        let closes = Reply::Close(invocation("a", "", "1"));
         let (received, _) = run([closes, accepted()], handler);
         assert_eq!(received[1].line, path("a", "response"));
         assert_eq!(received[1].connection, 1);
@@ -85,8 +83,8 @@ fn a_stream_to_a_server_that_has_closed_goes_over_another_connection() {
 #[test]
 fn a_connection_that_the_server_closes_is_opened_again() {
     let script = [
-        Step::SendAndClose(invocation("a", &[], "1")),
-        Step::SendAndClose(answer(202, "")),
+        Reply::Close(invocation("a", "", "1")),
+        Reply::Close(answer(202, "")),
         event("b", "2"),
         accepted(),
     ];
@@ -104,7 +102,7 @@ fn a_connection_that_the_server_closes_is_opened_again() {
 fn an_answer_that_the_server_has_read_is_not_sent_again() {
     let script = [
         event("a", "1"),
-        Step::SendAndClose(Vec::new()),
+        Reply::Close(Vec::new()),
         event("b", "2"),
         accepted(),
     ];
@@ -117,9 +115,9 @@ fn an_answer_that_the_server_has_read_is_not_sent_again() {
 
 #[test]
 fn what_no_request_asked_for_is_not_taken_for_an_answer() {
-    let mut bytes = invocation("a", &[], "1");
+    let mut bytes = invocation("a", "", "1");
     bytes.extend(answer(408, "too late"));
-    let script = [Step::Send(bytes), accepted()];
+    let script = [Reply::Send(bytes), accepted()];
     let (received, _) = run(script, echo);
     assert_eq!(received[1].line, path("a", "response"));
     assert_eq!(
@@ -130,8 +128,8 @@ fn what_no_request_asked_for_is_not_taken_for_an_answer() {
 
 #[test]
 fn an_announced_close_is_respected() {
-    let headers = [("Connection", "Close")];
-    let script = [Step::Send(invocation("a", &headers, "1")), accepted()];
+    let closing = invocation("a", "Connection: Close\r\n", "1");
+    let script = [Reply::Send(closing), accepted()];
     let (received, _) = run(script, echo);
     assert_eq!(received[1].connection, 1);
 }
@@ -139,7 +137,7 @@ fn an_announced_close_is_respected() {
 #[test]
 fn an_interim_answer_is_not_the_answer() {
     let mut bytes = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec();
-    bytes.extend(invocation("a", &[], "7"));
+    bytes.extend(invocation("a", "", "7"));
     assert_eq!(run_one(bytes, echo).body, b"7");
 }
 
@@ -166,7 +164,7 @@ fn an_answer_that_is_refused_is_given_once_and_the_loop_goes_on() {
     for status in [400, 403, 404, 410, 413, 502] {
         let script = [
             event("a", "1"),
-            Step::Send(answer(status, r#"{"errorType":"Odd","errorMessage":"no"}"#)),
+            Reply::Send(answer(status, r#"{"errorType":"Odd","errorMessage":"no"}"#)),
             event("b", "2"),
             accepted(),
         ];
@@ -183,7 +181,7 @@ fn an_answer_that_is_refused_is_given_once_and_the_loop_goes_on() {
 fn an_answer_that_gets_lost_does_not_stop_the_function() {
     let script = [
         event("a", "1"),
-        Step::SendAndClose(b"HTTP/1.1 2".to_vec()),
+        Reply::Close(b"HTTP/1.1 2".to_vec()),
         event("b", "2"),
         accepted(),
     ];
@@ -195,9 +193,9 @@ fn an_answer_that_gets_lost_does_not_stop_the_function() {
 fn an_event_that_is_cut_at_any_byte_ends_the_loop_and_is_not_handled() {
     let chunked = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n\
                    Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n";
-    for whole in [invocation("a", &[], "[1]"), chunked.into()] {
+    for whole in [invocation("a", "", "[1]"), chunked.into()] {
         for end in 0..whole.len() {
-            let (received, _) = run([Step::SendAndClose(whole[..end].to_vec())], echo);
+            let (received, _) = run([Reply::Close(whole[..end].to_vec())], echo);
             assert_eq!(received.len(), 1, "cut after {end} bytes");
         }
     }
@@ -209,7 +207,7 @@ fn an_answer_to_an_answer_that_is_cut_at_any_byte_does_not_stop_the_function() {
     for end in 0..whole.len() {
         let script = [
             event("a", "1"),
-            Step::SendAndClose(whole[..end].to_vec()),
+            Reply::Close(whole[..end].to_vec()),
             event("b", "2"),
             accepted(),
         ];
@@ -226,16 +224,20 @@ fn an_answer_to_an_answer_that_is_cut_at_any_byte_does_not_stop_the_function() {
 #[test]
 fn header_values_of_any_bytes_reach_the_handler_or_nobody() {
     // All but the end of a line, at lengths up to what Lambda allows a client context.
-    for byte in (0..=255u8).filter(|byte| *byte != b'\n') {
-        for length in [1, 3583] {
-            let mut bytes = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Client-Context: ".to_vec();
-            bytes.resize(bytes.len() + length, byte);
-            bytes.extend(b"\r\nLambda-Runtime-Aws-Request-Id: a\r\nContent-Length: 1\r\n\r\n7");
-            let handler = async |n: u32, context: Context| {
-                let _ = context.client_context::<Value>();
-                Ok::<_, Infallible>(n)
-            };
-            assert_eq!(run_one(bytes, handler).body, b"7", "{byte:#x}");
-        }
+    let bytes = (0..=255u8).filter(|byte| *byte != b'\n');
+    let values: Vec<Vec<u8>> = bytes
+        .flat_map(|byte| [1, 3583].map(|n| vec![byte; n]))
+        .collect();
+    let script = values.iter().flat_map(|value| {
+        let header = [b"Lambda-Runtime-Client-Context: ", &value[..], b"\r\n"].concat();
+        [Reply::Send(invocation("a", header, "7")), accepted()]
+    });
+    let handler = async |n: u32, context: Context| {
+        let _ = context.client_context::<Value>();
+        Ok::<_, Infallible>(n)
+    };
+    let (received, _) = run(script, handler);
+    for (value, post) in values.iter().zip(received.iter().skip(1).step_by(2)) {
+        assert_eq!(post.body, b"7", "{:#x} × {}", value[0], value.len());
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    io::{self, BufReader, Write},
+    mem,
     path::Path,
     sync::Arc,
-    thread,
 };
 
+use lambda_musl::testing::http::{Server, read_head};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -17,16 +17,28 @@ use rustls::{
 };
 
 /// Serves `body` to whoever asks until the test ends, and writes the authority's certificate to `authority`. The port.
-pub fn serve(body: &'static str, authority: &Path) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+pub fn serve(body: &'static str, authority: &Path) -> String {
     let config = Arc::new(config(authority));
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            thread::spawn(move || answer(StreamOwned::new(connection, stream), body));
+    let server = Server::start(move |_, stream| {
+        let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+        let mut stream = BufReader::new(StreamOwned::new(connection, stream.into_inner()));
+        // A client that does not like the certificate goes away: that is its right.
+        if read_head(&mut stream)?.is_none() {
+            return Ok(());
         }
-    });
+        let stream = stream.get_mut();
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.0 203 Sure\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        stream.conn.send_close_notify();
+        stream.flush()
+    })
+    .unwrap();
+    let port = server.port().to_owned();
+    // It would stop.
+    mem::forget(server);
     port
 }
 
@@ -51,25 +63,4 @@ fn config(authority: &Path) -> ServerConfig {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap()
-}
-
-/// A client that does not like the certificate goes away: that is its right.
-fn answer(stream: StreamOwned<ServerConnection, TcpStream>, body: &str) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    while line != "\r\n" {
-        line.clear();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-    }
-    let stream = reader.get_mut();
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.0 203 Sure\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .ok()?;
-    stream.conn.send_close_notify();
-    stream.flush().ok()
 }

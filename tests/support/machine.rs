@@ -1,7 +1,11 @@
 //! Runs make as a user would, here or in a copy of the clone.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::{
-    env, fs,
+    env,
+    fmt::Display,
+    fs,
     io::Write,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -62,10 +66,10 @@ impl Run {
     }
 }
 
-/// A command in `folder` without what the test runner and an outer make have left in the environment.
-pub fn command(program: impl AsRef<Path>, folder: &Path) -> Command {
+/// A command in `directory` without what the test runner and an outer make have left in the environment.
+pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
     let mut command = Command::new(program.as_ref());
-    command.current_dir(folder).stdin(Stdio::null());
+    command.current_dir(directory).stdin(Stdio::null());
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let ours = [
@@ -110,13 +114,40 @@ pub fn make(arguments: &[&str]) -> Run {
     call("make", arguments)
 }
 
-/// A folder for `PATH` with every program that this machine has but `without`.
-pub fn programs_without(without: &str, folder: &Path) {
+/// What `code` in Python prints about these files.
+pub fn python(code: &str, files: &[&Path]) -> String {
+    let mut python = command("python3", root());
+    python.args(["-c", code]).args(files);
+    run(python).succeeded().stdout
+}
+
+/// The checksum of a file.
+pub fn sha256(file: &Path) -> String {
+    call("sha256sum", &[&file.to_string_lossy()])
+        .succeeded()
+        .stdout[..64]
+        .to_owned()
+}
+
+/// Sends a signal to a process, or to a group of them where its id is below zero.
+pub fn kill(signal: &str, process: impl Display) {
+    call("/bin/sh", &["-c", &format!("kill -{signal} {process}")]).succeeded();
+}
+
+/// Makes a crate out of its manifest and its `main.rs`.
+pub fn write_crate(directory: &Path, manifest: &str, main: &str) {
+    fs::create_dir_all(directory.join("src")).unwrap();
+    fs::write(directory.join("Cargo.toml"), manifest).unwrap();
+    fs::write(directory.join("src/main.rs"), main).unwrap();
+}
+
+/// A directory for `PATH` with every program that this machine has but `without`.
+pub fn programs_without(without: &str, directory: &Path) {
     for from in env::split_paths(&env::var_os("PATH").unwrap()) {
         for entry in fs::read_dir(from).into_iter().flatten().flatten() {
             if entry.file_name() != without {
                 // The first of a name wins, as in PATH.
-                let _ = symlink(entry.path(), folder.join(entry.file_name()));
+                let _ = symlink(entry.path(), directory.join(entry.file_name()));
             }
         }
     }
@@ -125,7 +156,7 @@ pub fn programs_without(without: &str, folder: &Path) {
 /// Where `program` is.
 pub fn find_program(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
+        .map(|directory| directory.join(program))
         .find(|path| path.is_file())
 }
 

@@ -23,11 +23,11 @@ pub struct Built {
 }
 
 impl Built {
-    /// Compiles with an empty target folder; what comes over the network is there already.
+    /// Compiles with an empty target directory; what comes over the network is there already.
     pub fn from_nothing(root: &str, name: &str, features: &[&str]) -> Result<Self> {
-        let folder = folder(root, name, features);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
+        let directory = directory(root, name, features);
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
         }
         eprintln!("compiling {name} from nothing …");
         compile(root, name, features)
@@ -43,25 +43,25 @@ impl Built {
     }
 }
 
-fn folder(root: &str, name: &str, features: &[&str]) -> PathBuf {
+fn directory(root: &str, name: &str, features: &[&str]) -> PathBuf {
     let name = [&[name], features].concat().join("-");
     Path::new(root).join("target/bench").join(name)
 }
 
 fn compile(root: &str, name: &str, features: &[&str]) -> Result<Built> {
-    let folder = folder(root, name, features);
+    let directory = directory(root, name, features);
     let (start, cpu) = (Instant::now(), children_cpu()?);
     let mut cargo = cargo(root);
     cargo.args(["build", "--quiet", "--locked", "--offline", "--release"]);
     cargo.args(["--package", name, "--target", TARGET]);
     cargo.args(["--features", &features.join(",")]);
-    let status = cargo.arg("--target-dir").arg(&folder).status()?;
+    let status = cargo.arg("--target-dir").arg(&directory).status()?;
     if !status.success() {
         return Err(format!("compiling {name}: {status}").into());
     }
     Ok(Built {
         name: name.to_owned(),
-        binary: folder.join(TARGET).join("release").join(name),
+        binary: directory.join(TARGET).join("release").join(name),
         wall: start.elapsed().as_secs_f64(),
         cpu: children_cpu()? - cpu,
     })
@@ -97,18 +97,11 @@ pub fn crates(root: &str, name: &str) -> Result<usize> {
     Ok(crates.len() - 1)
 }
 
-/// Bytes of the zip that `tools package` makes.
+/// Bytes of the zip that the program `tools` makes.
 pub fn zip(root: &str, tools: &str, built: &Built) -> Result<u64> {
-    let root = Path::new(root);
-    let zip = root
-        .join("target/bench")
-        .join(format!("{}.zip", built.name));
+    let zip = Path::new(root).join(format!("target/bench/{}.zip", built.name));
     let mut package = Command::new(tools);
-    package
-        .arg("package")
-        .arg(root.join("function/bootstrap"))
-        .arg(&built.binary);
-    package.arg(root.join("target/packages")).arg(&zip);
+    package.arg("package").arg(&built.binary).arg(&zip);
     let status = package.stdout(Stdio::null()).status()?;
     if !status.success() {
         return Err(format!("packaging {}: {status}", built.name).into());

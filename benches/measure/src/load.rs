@@ -6,17 +6,22 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{self, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, Sender},
     },
     thread,
     time::{Duration, Instant},
 };
 
+use lambda_musl::testing::{
+    function::{Function, Happening},
+    http,
+};
+
 use crate::{
     Result,
-    process::{Running, cpu, peak, resident},
+    process::{cpu, peak, resident},
 };
 
 /// How long a function may take for a whole measurement.
@@ -108,13 +113,12 @@ impl Load {
 
     /// Runs a function, and passes on every look at it: how many invocations it takes at once, and its peak memory in KiB.
     pub fn watch(&self, binary: &Path, mut look: impl FnMut(Moment)) -> Result<(usize, f64)> {
-        let (listener, mut child) = spawn(binary, self.workers)?;
         let (sender, moments) = mpsc::channel();
         let server = Arc::new(Server {
             next: self.next(),
             answer: self.event().into_bytes(),
             load: self.clone(),
-            pid: child.0.id(),
+            pid: OnceLock::new(),
             handed: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -124,22 +128,22 @@ impl Load {
                 .collect(),
         });
         let shared = Arc::clone(&server);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                shared.connections.fetch_add(1, Ordering::Relaxed);
-                let (server, sender) = (Arc::clone(&shared), sender.clone());
-                thread::spawn(move || server.serve(stream, &sender));
-            }
-        });
+        let listener = http::Server::start(move |_, stream| {
+            shared.connections.fetch_add(1, Ordering::Relaxed);
+            shared.serve(stream.into_inner(), &sender);
+            Ok(())
+        })?;
+        let function = spawn(binary, self.workers, listener.address())?;
+        let _ = server.pid.set(function.id());
         for _ in 0..=self.measured / self.every {
-            look(wait(&moments, &mut child, binary)??);
+            look(wait(&moments, &function, binary)??);
         }
         // All workers come back for more.
         let patience = Instant::now();
         while server.waiting.load(Ordering::Relaxed) < self.workers && patience.elapsed() < LINGER {
             thread::sleep(Duration::from_millis(1));
         }
-        Ok((server.waiting.load(Ordering::Relaxed), peak(child.0.id())?))
+        Ok((server.waiting.load(Ordering::Relaxed), peak(function.id())?))
     }
 
     /// What goes to the function and comes back.
@@ -149,24 +153,23 @@ impl Load {
 
     /// What `next` is answered with.
     fn next(&self) -> Vec<u8> {
-        let event = self.event();
-        format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+        let headers = format!(
+            "Content-Type: application/json\r\n\
              Lambda-Runtime-Aws-Request-Id: {ID}\r\n\
              Lambda-Runtime-Deadline-Ms: 32503680000000\r\n\
              Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n\
              Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1\r\n\
-             Date: Tue, 24 Nov 2026 00:00:00 GMT\r\nContent-Length: {}\r\n\r\n{event}",
-            event.len()
-        )
-        .into_bytes()
+             Date: Tue, 24 Nov 2026 00:00:00 GMT\r\n"
+        );
+        http::answer("200 OK", headers, self.event())
     }
 }
 
 /// Seconds from before a function is started to its first request.
 pub fn start(binary: &Path) -> Result<f64> {
     let before = Instant::now();
-    let (listener, mut child) = spawn(binary, 1)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let function = spawn(binary, 1, &listener.local_addr()?.to_string())?;
     let (sender, first) = mpsc::channel();
     thread::spawn(move || {
         let answer = listener.accept().and_then(|(mut stream, _)| {
@@ -175,9 +178,9 @@ pub fn start(binary: &Path) -> Result<f64> {
         });
         sender.send(answer)
     });
-    let (after, read, stream) = wait(&first, &mut child, binary)??;
+    let (after, read, stream) = wait(&first, &function, binary)??;
     // Or it would have time to complain.
-    drop(child);
+    drop(function);
     drop(stream);
     if read == 0 {
         return Err(format!("{} asked for nothing", binary.display()).into());
@@ -185,47 +188,26 @@ pub fn start(binary: &Path) -> Result<f64> {
     Ok((after - before).as_secs_f64())
 }
 
-fn spawn(binary: &Path, workers: usize) -> Result<(TcpListener, Running)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn spawn(binary: &Path, workers: usize, address: &str) -> io::Result<Function> {
     let mut command = Command::new(binary);
-    command
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    command.env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string());
-    for (name, value) in [
-        ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-        ("AWS_REGION", "us-east-1"),
-    ] {
-        command.env(name, value);
-    }
+    command.env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     if workers > 1 {
         command.env("AWS_LAMBDA_MAX_CONCURRENCY", workers.to_string());
     }
-    let child = command
-        .spawn()
-        .map_err(|error| format!("{}: {error}", binary.display()))?;
-    Ok((listener, Running(child)))
+    Function::start(&mut command, address)
 }
 
-/// What comes out of a channel, unless the child ends before.
-fn wait<T>(channel: &mpsc::Receiver<T>, child: &mut Running, binary: &Path) -> Result<T> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        match channel.recv_timeout(Duration::from_millis(100)) {
-            Ok(value) => return Ok(value),
-            Err(RecvTimeoutError::Timeout) => child.check(binary)?,
-            Err(RecvTimeoutError::Disconnected) => break,
+/// What comes out of a channel, unless the function ends before.
+fn wait<T>(channel: &Receiver<T>, function: &Function, binary: &Path) -> Result<T> {
+    let binary = binary.display();
+    match function.wait(channel, PATIENCE)? {
+        Happening::Message(message) => Ok(message),
+        Happening::Exit(status) => Err(format!("{binary} ended: {status}").into()),
+        Happening::Silence => {
+            Err(format!("{binary} did not do its part within {PATIENCE:?}").into())
         }
     }
-    Err(format!(
-        "{} did not do its part within {PATIENCE:?}",
-        binary.display()
-    )
-    .into())
 }
 
 /// When and after how much work of the function something was so.
@@ -243,7 +225,7 @@ struct Server {
     load: Load,
     next: Vec<u8>,
     answer: Vec<u8>,
-    pid: u32,
+    pid: OnceLock<u32>,
     handed: AtomicUsize,
     answered: AtomicUsize,
     /// Requests for an invocation that are held, as there are no more.
@@ -271,18 +253,18 @@ impl Server {
 
     fn look(&self, answered: usize) -> io::Result<Moment> {
         let at = Instant::now();
+        let pid = *self.pid.wait();
         let text = |error: Box<dyn std::error::Error>| io::Error::other(error.to_string());
         Ok(Moment {
             at,
-            cpu: cpu(self.pid).map_err(text)?,
+            cpu: cpu(pid).map_err(text)?,
             answered,
             connections: self.connections.load(Ordering::Relaxed),
-            resident: resident(self.pid).map_err(text)?,
+            resident: resident(pid).map_err(text)?,
         })
     }
 
     fn converse(&self, mut stream: TcpStream, moments: &Moments) -> io::Result<()> {
-        stream.set_nodelay(true)?;
         let mut next = self.next.clone();
         let id = next
             .windows(ID.len())
@@ -341,6 +323,7 @@ fn odd(what: &str, head: &[u8]) -> io::Error {
 }
 
 /// Reads a request into `buffer`: where its head ends and its body ends, or the body where it does not fit in.
+/// By hand, as the allocations of `http::read_request` would count as the function's time.
 fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, Option<Vec<u8>>)> {
     let mut filled = 0;
     let head = loop {

@@ -1,6 +1,6 @@
 //! What Linux says of a process (proc(5)).
 
-use std::{fs, path::Path, process::Child};
+use std::fs;
 
 use crate::Result;
 
@@ -43,24 +43,4 @@ pub fn children_cpu() -> Result<f64> {
     let fields: Vec<&str> = fields.split(' ').collect();
     let [user, system] = [fields[13].parse::<f64>()?, fields[14].parse::<f64>()?];
     Ok((user + system) / TICKS)
-}
-
-/// A child that does not outlive its measurement.
-pub struct Running(pub Child);
-
-impl Running {
-    /// An error where it has ended by itself.
-    pub fn check(&mut self, binary: &Path) -> Result<()> {
-        match self.0.try_wait()? {
-            Some(status) => Err(format!("{} ended: {status}", binary.display()).into()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

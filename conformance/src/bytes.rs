@@ -5,6 +5,9 @@ pub const LONGEST: usize = 6 * 1024 * 1024;
 
 pub const EVENT: &str = r#"{"name":"Zoë"}"#;
 
+/// What a refusal says.
+pub const MESSAGE: &str = "this is the error message";
+
 /// The headers of an invocation beside its id.
 pub const USUAL: &str = "Lambda-Runtime-Deadline-Ms: 32503680000000\r\n\
     Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:f\r\n\
@@ -12,15 +15,7 @@ pub const USUAL: &str = "Lambda-Runtime-Deadline-Ms: 32503680000000\r\n\
 
 /// An invocation with these headers, whole lines, and this event.
 pub fn invocation(headers: impl AsRef<[u8]>, event: impl AsRef<[u8]>) -> Vec<u8> {
-    let event = event.as_ref();
-    let length = format!("Content-Length: {}\r\n\r\n", event.len());
-    [
-        b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\n",
-        headers.as_ref(),
-        length.as_bytes(),
-        event,
-    ]
-    .concat()
+    conformance::invocation("id-1", headers, event)
 }
 
 /// An invocation with the usual headers and one more.
@@ -44,13 +39,8 @@ pub fn chunked(chunks: &str) -> Vec<u8> {
     [head("Transfer-Encoding: chunked\r\n"), chunks.into()].concat()
 }
 
-/// An answer with a status, and an error in the Runtime API's words.
+/// An answer with a status and an error, as the Runtime API has it.
 pub fn refused(status: u16) -> Vec<u8> {
-    let body = r#"{"errorType":"Odd.Type","errorMessage":"these are the words"}"#;
-    let length = body.len();
-    format!("HTTP/1.1 {status} Odd\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
-}
-
-pub fn accepted() -> Vec<u8> {
-    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n".into()
+    let error = format!(r#"{{"errorType":"Odd.Type","errorMessage":"{MESSAGE}"}}"#);
+    conformance::answer(status, &error)
 }

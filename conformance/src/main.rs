@@ -6,7 +6,6 @@
 
 mod bytes;
 mod rows;
-mod session;
 mod story;
 
 use std::{
@@ -17,8 +16,9 @@ use std::{
     thread,
 };
 
+use conformance::Reply;
 use rows::{Outcome, Row};
-use story::{Reply, Script};
+use story::Script;
 
 /// Rows that are tried at once: most of their time is waiting.
 const AT_ONCE: usize = 8;

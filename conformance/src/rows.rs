@@ -1,14 +1,26 @@
 //! What the Runtime API may do, row by row, and what a function has to do then.
 
-use std::{io, path::Path, time::Duration};
-
-use crate::{
-    bytes::{self, EVENT, LONGEST, USUAL},
-    session::{Happening, Request, Session},
-    story::{Reply, Script, Story},
+use std::{
+    io,
+    path::Path,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::channel,
+    },
+    time::Duration,
 };
 
-use Reply::{Close, Later, Send, Slow};
+use conformance::{
+    Received,
+    Reply::{self, Close, Later, Send, Slow},
+    RuntimeApi, answer, silence,
+};
+use lambda_musl::testing::{function::Happening, http};
+
+use crate::{
+    bytes::{self, EVENT, LONGEST, MESSAGE, USUAL},
+    story::{Script, Story, is_next, start},
+};
 
 /// A row: what happens, what is expected, and how it is tried.
 pub struct Row {
@@ -21,7 +33,7 @@ pub struct Row {
 
 type Attempt = dyn Fn(&Path, bool) -> io::Result<Outcome> + Sync;
 
-/// What a function did, in words, and whether that is right.
+/// What a function did, as the table says it, and whether that is right.
 pub struct Outcome {
     pub happened: String,
     pub right: bool,
@@ -34,7 +46,7 @@ impl Row {
     }
 }
 
-/// A row that plays a script. What of the story is wrong, if anything, is said by `judge`.
+/// A row that plays a script. `judge` names the fault in the story, if there is one.
 fn row(
     what: &'static str,
     expected: &'static str,
@@ -47,18 +59,18 @@ fn row(
         own: !script.mode.is_empty(),
         attempt: Box::new(move |binary, known| {
             let story = script.play(binary)?;
-            let wrong = judge(&story, known);
-            let happened = match wrong {
-                Some(wrong) if !wrong.is_empty() => format!("{story}; {wrong}"),
+            let fault = judge(&story, known);
+            let happened = match fault {
+                Some(fault) if !fault.is_empty() => format!("{story}; {fault}"),
                 _ => story.to_string(),
             };
-            let right = wrong.is_none();
+            let right = fault.is_none();
             Ok(Outcome { happened, right })
         }),
     }
 }
 
-/// Nothing is wrong but what can be seen in the story's own words.
+/// There is no fault but what the story itself shows.
 fn plain(right: bool) -> Option<&'static str> {
     match right {
         true => None,
@@ -134,23 +146,23 @@ fn exits(what: &'static str, next: Reply) -> Row {
     })
 }
 
-/// The program ends, with the Runtime API's words in its log.
-fn exits_with_words(what: &'static str, script: Script) -> Row {
+/// The program ends, with the Runtime API's error message in its log.
+fn exits_with_message(what: &'static str, script: Script) -> Row {
     row(
         what,
-        "exits 1, with the server's words",
+        "exits 1, with the server's error message",
         script,
         |story, _| {
             if !story.exited() {
                 return Some("");
             }
-            (!story.log.contains("these are the words")).then_some("says nothing of it")
+            (!story.log.contains(MESSAGE)).then_some("says nothing of it")
         },
     )
 }
 
 /// The one answer is lost, and the next event is taken.
-fn loses(what: &'static str, answer: Reply, words: &'static str) -> Row {
+fn loses(what: &'static str, answer: Reply, message: &'static str) -> Row {
     let script = Script::one(Send(bytes::usual())).answer(answer);
     row(
         what,
@@ -160,7 +172,7 @@ fn loses(what: &'static str, answer: Reply, words: &'static str) -> Row {
             if !story.responded() {
                 return Some("");
             }
-            let silent = story.log.trim().is_empty() || !story.log.contains(words);
+            let silent = story.log.trim().is_empty() || !story.log.contains(message);
             silent.then_some("says nothing of it")
         },
     )
@@ -390,74 +402,60 @@ fn headers() -> Vec<Row> {
 }
 
 fn cuts() -> Vec<Row> {
-    let cut = |bytes: Vec<u8>| Close(bytes);
     let head = bytes::head("");
+    let with_body = |headers, body: &str| [bytes::head(headers), body.into()].concat();
     let flood = [
         b"HTTP/1.1 200 OK\r\n".to_vec(),
         b"X: y\r\n".repeat(1_000_000),
-    ]
-    .concat();
-    vec![
-        Row {
-            what: "no Runtime API",
-            expected: "exits 1, says why",
-            own: false,
-            attempt: Box::new(|binary, _| alone(binary)),
-        },
-        exits("`next`: closed without a word", cut(Vec::new())),
-        exits(
-            "`next`: closed in the status line",
-            cut(b"HTTP/1.1 2".to_vec()),
-        ),
-        exits(
-            "`next`: closed in the head",
-            cut(head[..head.len() - 4].to_vec()),
-        ),
-        exits(
+    ];
+    let cuts = [
+        ("`next`: closed without a word", Vec::new()),
+        ("`next`: closed in the status line", b"HTTP/1.1 2".into()),
+        ("`next`: closed in the head", head[..head.len() - 4].into()),
+        (
             "`next`: closed in the body",
-            cut([bytes::head("Content-Length: 99\r\n"), b"{}".to_vec()].concat()),
+            with_body("Content-Length: 99\r\n", "{}"),
         ),
-        exits(
-            "`next`: closed inside a chunk",
-            cut(bytes::chunked("5\r\n{}")),
-        ),
-        exits(
+        ("`next`: closed inside a chunk", bytes::chunked("5\r\n{}")),
+        (
             "`next`: closed between chunks",
-            cut(bytes::chunked("2\r\n{}\r\n")),
+            bytes::chunked("2\r\n{}\r\n"),
         ),
-        exits(
+        (
             "`next`: closed before the last line",
-            cut(bytes::chunked("2\r\n{}\r\n0\r\n")),
+            bytes::chunked("2\r\n{}\r\n0\r\n"),
         ),
-        exits(
+        (
             "`next`: a chunk longer than it says",
-            cut(bytes::chunked("2\r\n{}{}\r\n0\r\n\r\n")),
+            bytes::chunked("2\r\n{}{}\r\n0\r\n\r\n"),
         ),
-        exits(
+        (
             "`next`: a chunk of no size",
-            cut(bytes::chunked("x\r\n{}\r\n0\r\n\r\n")),
+            bytes::chunked("x\r\n{}\r\n0\r\n\r\n"),
         ),
-        exits(
+        (
             "`next`: a chunk of 2⁶⁴ bytes",
-            cut(bytes::chunked("10000000000000000\r\n{}\r\n0\r\n\r\n")),
+            bytes::chunked("10000000000000000\r\n{}\r\n0\r\n\r\n"),
         ),
-        exits(
+        (
             "`next`: two lengths",
-            cut([
-                bytes::head("Content-Length: 2\r\nContent-Length: 3\r\n"),
-                b"{} ".to_vec(),
-            ]
-            .concat()),
+            with_body("Content-Length: 2\r\nContent-Length: 3\r\n", "{} "),
         ),
-        exits(
+        (
             "`next`: a length below zero",
-            cut([bytes::head("Content-Length: -1\r\n"), b"{}".to_vec()].concat()),
+            with_body("Content-Length: -1\r\n", "{}"),
         ),
-        exits(
-            "`next`: no HTTP",
-            cut(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()),
-        ),
-        exits("`next`: a head of 6 MB", cut(flood)),
+        ("`next`: no HTTP", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".into()),
+        ("`next`: a head of 6 MB", flood.concat()),
+    ];
+    let mut rows = vec![Row {
+        what: "no Runtime API",
+        expected: "exits 1, says why",
+        own: false,
+        attempt: Box::new(|binary, _| alone(binary)),
+    }];
+    rows.extend(cuts.map(|(what, bytes)| exits(what, Close(bytes))));
+    rows.extend([
         row(
             "closed while the handler works",
             "response, goes on",
@@ -471,7 +469,7 @@ fn cuts() -> Vec<Row> {
         row(
             "closed after an answer was taken",
             "response, goes on",
-            Script::one(Send(bytes::usual())).answer(Close(bytes::accepted())),
+            Script::one(Send(bytes::usual())).answer(Close(answer(202, "{}"))),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
         loses(
@@ -484,17 +482,18 @@ fn cuts() -> Vec<Row> {
             Close(b"HTTP/1.1 2".to_vec()),
             "",
         ),
-    ]
+    ]);
+    rows
 }
 
 fn alone(binary: &Path) -> io::Result<Outcome> {
-    let mut session = Session::alone(binary)?;
+    let function = start(binary, "127.0.0.1:1", &[])?;
     let mut story = Story::default();
-    match session.wait(Duration::from_secs(5)) {
+    match function.wait(&channel::<()>().1, Duration::from_secs(5))? {
         Happening::Exit(status) => story.exit = Some(status),
         _ => story.silent = true,
     }
-    story.log = session.end();
+    let story = story.end(function)?;
     let silent = story.log.trim().is_empty();
     Ok(Outcome {
         happened: format!("{story}{}", if silent { "; says nothing" } else { "" }),
@@ -506,23 +505,23 @@ fn refusals() -> Vec<Row> {
     let refused = |status| Send(bytes::refused(status));
     let on_error = Script::one(Send(bytes::invocation(USUAL, "{"))).answer(refused(500));
     vec![
-        exits_with_words("`next`: 403", Script::none(refused(403))),
-        exits_with_words("`next`: 404", Script::none(refused(404))),
-        exits_with_words("`next`: 500", Script::none(refused(500))),
-        exits_with_words("`next`: 503", Script::none(refused(503))),
+        exits_with_message("`next`: 403", Script::none(refused(403))),
+        exits_with_message("`next`: 404", Script::none(refused(404))),
+        exits_with_message("`next`: 500", Script::none(refused(500))),
+        exits_with_message("`next`: 503", Script::none(refused(503))),
         exits(
             "`next`: 204",
             Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
         ),
-        loses("the response: 400", refused(400), "these are the words"),
-        loses("the response: 403", refused(403), "these are the words"),
-        loses("the response: 410", refused(410), "these are the words"),
-        loses("the response: 413", refused(413), "these are the words"),
-        exits_with_words(
+        loses("the response: 400", refused(400), MESSAGE),
+        loses("the response: 403", refused(403), MESSAGE),
+        loses("the response: 410", refused(410), MESSAGE),
+        loses("the response: 413", refused(413), MESSAGE),
+        exits_with_message(
             "the response: 500",
             Script::one(Send(bytes::usual())).answer(refused(500)),
         ),
-        exits_with_words("the error: 500", on_error),
+        exits_with_message("the error: 500", on_error),
         row(
             "the response: 202 without a length",
             "response, goes on",
@@ -563,13 +562,13 @@ fn failures() -> Vec<Row> {
             "Function.",
         ),
         row(
-            "its message and place",
+            "its message and location",
             "in the report",
             script("panic"),
             move |story, _| match message(story) {
                 true => (!String::from_utf8_lossy(&story.posts[0].body)
                     .contains("conformance.rs:"))
-                .then_some("no place"),
+                .then_some("no location"),
                 false => Some("no message"),
             },
         ),
@@ -595,9 +594,7 @@ fn failures() -> Vec<Row> {
             "`init/error`, exits 1",
             Script::none(Send(bytes::usual())).mode("init"),
             |story, _| {
-                let told = story
-                    .answer()
-                    .is_some_and(|post| post.is("/runtime/init/error"));
+                let told = story.posted("/runtime/init/error");
                 match story.exited() && story.asked == 0 {
                     true => (!told).then_some("Lambda is not told"),
                     false => Some(""),
@@ -609,7 +606,7 @@ fn failures() -> Vec<Row> {
 
 fn streams() -> Vec<Row> {
     let script = |mode| Script::one(Send(bytes::usual())).mode(mode);
-    let declares = |post: &Request, name: &str| {
+    let declares = |post: &Received, name: &str| {
         let mut trailers = post
             .headers
             .iter()
@@ -733,55 +730,50 @@ fn modes() -> Vec<Row> {
     ]
 }
 
-/// Four events are given out before one of them is answered.
+/// Four invocations are asked for before one of them is answered: their events come late enough for that.
 fn at_once(binary: &Path) -> io::Result<Outcome> {
-    let mut session = Session::start(binary, "", &[("AWS_LAMBDA_MAX_CONCURRENCY", "4")])?;
-    let mut asked = Vec::new();
-    while asked.len() < 4 {
-        match session.wait(Duration::from_secs(2)) {
-            Happening::Request(request) if request.is("/invocation/next") => asked.push(request),
-            _ => break,
-        }
-    }
-    for (number, request) in asked.iter_mut().enumerate() {
-        let bytes =
-            String::from_utf8_lossy(&bytes::usual()).replace("id-1", &format!("id-{number}"));
-        request.send(bytes.as_bytes());
-    }
-    let mut answered = 0;
-    while answered < asked.len() {
-        match session.wait(Duration::from_secs(2)) {
-            Happening::Request(mut request) if request.line.starts_with("POST ") => {
-                answered += 1;
-                request.send(&bytes::accepted());
+    let handed = AtomicUsize::new(0);
+    let api = RuntimeApi::replying(move |request| {
+        let number = is_next(request).then(|| handed.fetch_add(1, Ordering::Relaxed));
+        Some(match number {
+            Some(number @ 0..4) => {
+                let invocation = conformance::invocation(&format!("id-{number}"), USUAL, EVENT);
+                Later(Duration::from_secs(1), invocation)
             }
-            Happening::Request(_) => {}
+            _ => silence(),
+        })
+    });
+    let function = start(
+        binary,
+        api.address(),
+        &[("AWS_LAMBDA_MAX_CONCURRENCY", "4")],
+    )?;
+    let (mut asked, mut answered) = (0, 0);
+    while answered < 4 {
+        match function.wait(&api.requests, Duration::from_secs(3))? {
+            Happening::Message(request) if is_next(&request) => asked += usize::from(answered == 0),
+            Happening::Message(_) => answered += 1,
             _ => break,
         }
     }
     Ok(Outcome {
-        happened: format!("{} at once, {answered} answers", asked.len()),
-        right: answered == 4,
+        happened: format!("{asked} at once, {answered} answers"),
+        right: asked >= 4 && answered == 4,
     })
 }
 
 fn snap_start(binary: &Path) -> io::Result<Outcome> {
+    let api = RuntimeApi::replying(|_| Some(Send(http::answer("200 OK", "", ""))));
     let environment = [("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")];
-    let mut session = Session::start(binary, "", &environment)?;
+    let function = start(binary, api.address(), &environment)?;
     let mut calls = Vec::new();
     while calls.len() < 2 {
-        match session.wait(Duration::from_secs(2)) {
-            Happening::Request(mut request) => {
-                request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-                let mut parts = request.line.rsplit('/');
-                let (last, call) = (
-                    parts.next().unwrap_or_default(),
-                    parts.next().unwrap_or_default(),
-                );
-                calls.push(format!("`{call}/{last}`"));
-            }
-            _ => break,
-        }
+        let Happening::Message(request) = function.wait(&api.requests, Duration::from_secs(2))?
+        else {
+            break;
+        };
+        let call = request.line.rsplitn(3, '/').take(2).collect::<Vec<_>>();
+        calls.push(format!("`{}/{}`", call[1], call[0]));
     }
     Ok(Outcome {
         right: calls == ["`restore/next`", "`invocation/next`"],

@@ -1,52 +1,37 @@
 //! What a function did about one thing that the Runtime API did, and whether that is right.
 
-use std::{fmt, io, path::Path, process::ExitStatus, thread, time::Duration};
-
-use serde_json::Value;
-
-use crate::{
-    bytes,
-    session::{Happening, Request, Session},
+use std::{
+    fmt, io,
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
-/// How long a function may be silent.
-const PATIENCE: Duration = Duration::from_secs(5);
+use conformance::{Received, Reply, RuntimeApi, accepted, silence};
+use lambda_musl::testing::{
+    function::{Function, Happening},
+    http::Request,
+};
+use serde_json::Value;
+
+/// How long a function may be silent, which waits for the slowest reply meanwhile.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 /// Requests for an invocation, one failing after the other, after which a function counts as one that never gives up.
 const ENOUGH: usize = 50;
 
-/// What the Runtime API sends for a request.
-#[derive(Clone)]
-pub enum Reply {
-    Send(Vec<u8>),
-    /// And closes the connection.
-    Close(Vec<u8>),
-    /// In pieces of so many bytes, a while apart.
-    Slow(usize, Vec<u8>),
-    /// After a while.
-    Later(Duration, Vec<u8>),
+pub fn is_next(request: &Request) -> bool {
+    request.line.ends_with("/runtime/invocation/next")
 }
 
-impl Reply {
-    fn to(&self, request: &mut Request) {
-        match self {
-            Reply::Send(bytes) => request.send(bytes),
-            Reply::Close(bytes) => {
-                request.send(bytes);
-                request.close();
-            }
-            Reply::Slow(size, bytes) => {
-                for piece in bytes.chunks(*size) {
-                    request.send(piece);
-                    thread::sleep(Duration::from_millis(2));
-                }
-            }
-            Reply::Later(pause, bytes) => {
-                thread::sleep(*pause);
-                request.send(bytes);
-            }
-        }
-    }
+/// Starts a function and captures its log.
+pub fn start(binary: &Path, address: &str, environment: &[(&str, &str)]) -> io::Result<Function> {
+    let mut command = Command::new(binary);
+    command.env_clear().envs(environment.iter().copied());
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Function::start(&mut command, address)
 }
 
 /// What the Runtime API does.
@@ -71,7 +56,7 @@ impl Script {
             environment: Vec::new(),
             base: "",
             next: vec![next],
-            answer: Reply::Send(bytes::accepted()),
+            answer: accepted(),
             asked: 2,
         }
     }
@@ -97,35 +82,44 @@ impl Script {
     pub fn play(&self, binary: &Path) -> io::Result<Story> {
         let mut environment = self.environment.clone();
         environment.push(("CONFORMANCE", self.mode));
-        let mut session = Session::start(binary, self.base, &environment)?;
+        let api = RuntimeApi::replying(self.replies());
+        let address = format!("{}{}", api.address(), self.base);
+        let function = start(binary, &address, &environment)?;
         let mut story = Story::default();
         loop {
-            match session.wait(PATIENCE) {
+            match function.wait(&api.requests, PATIENCE)? {
                 Happening::Exit(status) => break story.exit = Some(status),
                 Happening::Silence => break story.silent = true,
-                Happening::Request(mut request) => {
+                Happening::Message(request) => {
                     story.connections = story.connections.max(request.connection + 1);
-                    if request.is("/runtime/invocation/next") {
-                        story.asked += 1;
-                        if story.asked >= self.asked {
-                            story.goes_on = true;
-                            break;
-                        }
-                        let at = (story.asked - 1).min(self.next.len() - 1);
-                        self.next[at].to(&mut request);
-                    } else {
-                        let reply = match story.posts.len() {
-                            0 => self.answer.clone(),
-                            _ => Reply::Send(bytes::accepted()),
-                        };
-                        reply.to(&mut request);
+                    if !is_next(&request) {
                         story.posts.push(request);
+                        continue;
+                    }
+                    story.asked += 1;
+                    if story.asked >= self.asked {
+                        break story.goes_on = true;
                     }
                 }
             }
         }
-        story.log = session.end();
-        Ok(story)
+        story.end(function)
+    }
+
+    fn replies(&self) -> impl Fn(&Request) -> Option<Reply> + Send + Sync + use<> {
+        let (next, answer, enough) = (self.next.clone(), self.answer.clone(), self.asked);
+        let (asked, posted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        move |request| {
+            let count = |so_far: &AtomicUsize| so_far.fetch_add(1, Ordering::Relaxed);
+            Some(match is_next(request) {
+                true => match count(&asked) {
+                    number if number + 1 >= enough => silence(),
+                    number => next[number.min(next.len() - 1)].clone(),
+                },
+                false if count(&posted) == 0 => answer.clone(),
+                false => accepted(),
+            })
+        }
     }
 }
 
@@ -135,7 +129,7 @@ pub struct Story {
     /// Requests for an invocation.
     pub asked: usize,
     /// All other requests.
-    pub posts: Vec<Request>,
+    pub posts: Vec<Received>,
     pub connections: usize,
     /// It asked for the next invocation when all was over.
     pub goes_on: bool,
@@ -145,26 +139,33 @@ pub struct Story {
 }
 
 impl Story {
+    /// Ends the function, whose log is what it wrote to either stream.
+    pub fn end(mut self, function: Function) -> io::Result<Self> {
+        let output = function.stop()?;
+        let log = [output.stdout, output.stderr].concat();
+        self.log = String::from_utf8_lossy(&log).into_owned();
+        Ok(self)
+    }
+
     /// The one answer, and that there is just one, for which the invocation's id stands in its path.
-    pub fn answer(&self) -> Option<&Request> {
+    pub fn answer(&self) -> Option<&Received> {
         match &self.posts[..] {
             [post] => Some(post),
             _ => None,
         }
     }
 
+    /// Whether the one answer went to this path.
+    pub fn posted(&self, path: &str) -> bool {
+        self.answer().is_some_and(|post| post.line.ends_with(path))
+    }
+
     pub fn responded(&self) -> bool {
-        self.goes_on
-            && self
-                .answer()
-                .is_some_and(|post| post.is("/invocation/id-1/response"))
+        self.goes_on && self.posted("/invocation/id-1/response")
     }
 
     pub fn reported(&self) -> bool {
-        self.goes_on
-            && self
-                .answer()
-                .is_some_and(|post| post.is("/invocation/id-1/error"))
+        self.goes_on && self.posted("/invocation/id-1/error")
     }
 
     /// Ended as a program that has noticed, not as one that broke.
@@ -188,7 +189,10 @@ impl fmt::Display for Story {
                 true => post.header("Lambda-Runtime-Function-Error-Type"),
                 false => None,
             };
-            let init = if post.is("/init/error") { "init " } else { "" };
+            let init = match post.line.ends_with("/init/error") {
+                true => "init ",
+                false => "",
+            };
             parts.push(match error_type {
                 Some(error_type) => format!("{init}{call} `{error_type}`"),
                 None => format!("{init}{call}"),
