@@ -1,7 +1,7 @@
 #!/bin/sh
-# musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl from ARCHIVE, with the patches in the folder PATCHES in the order of
+# musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl from ARCHIVE, with the patches in the directory PATCHES in the order of
 # their names, in BUILD, into PREFIX, with the compiler gcc of this machine.
-# PREFIX/bin/musl-gcc compiles and links against it. PREFIX can be moved, and does not depend on where the folders are.
+# PREFIX/bin/musl-gcc compiles and links against it. PREFIX can be moved, and does not depend on where the directories are.
 set -eu
 
 archive=$1 build=$3 prefix=$4
@@ -17,7 +17,7 @@ if ! [ -x configure ] || ! [ -f VERSION ]; then
   exit 1
 fi
 for patch in "$patches"/*; do
-  [ ! -f "$patch" ] || patch -p1 -N -i "$patch" || { echo "musl.sh: this fix does not fit: $patch" >&2 && exit 1; }
+  [ ! -f "$patch" ] || patch -p1 -N -i "$patch" || { echo "musl.sh: this patch does not apply: $patch" >&2 && exit 1; }
 done
 
 # Objects for a static-pie are position-independent. The wrapper that musl brings is left out: it cannot link one.
@@ -25,19 +25,19 @@ CC=$gcc CFLAGS="-fPIC -g0" \
   ./configure --prefix=/ --disable-shared --disable-wrapper --syslibdir=/lib
 make -j"${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}"
 
-# Into a folder whose name make can take, whatever that of the prefix is.
+# Into a directory whose name make can take, whatever that of the prefix is.
 make DESTDIR=install install
 part=$prefix.part
 rm -rf "$part"
 cp -R install "$part"
-# gcc's assembler notes the folder of the build as debug information.
+# gcc's assembler notes the directory of the build as debug information.
 find "$part/lib" -name '*.[ao]' -exec strip --strip-debug --enable-deterministic-archives {} +
 
 # Headers of the kernel, which musl has not and OpenSSL 1.1.1 and later ask for. gcc knows where this system keeps them.
-for folder in linux asm asm-generic; do
-  header=$(printf '#include <%s>\n' "$folder/types.h" | $gcc -E -M -x c - 2>/dev/null |
-    tr -d '\\\n' | tr ' ' '\n' | grep "/$folder/types.h$" | head -n 1) || true
-  [ -n "$header" ] || { echo "musl.sh: no kernel headers: $folder/types.h; install linux-libc-dev or kernel-headers" >&2 && exit 1; }
+for headers in linux asm asm-generic; do
+  header=$(printf '#include <%s>\n' "$headers/types.h" | $gcc -E -M -x c - 2>/dev/null |
+    tr -d '\\\n' | tr ' ' '\n' | grep "/$headers/types.h$" | head -n 1) || true
+  [ -n "$header" ] || { echo "musl.sh: no kernel headers: $headers/types.h; install linux-libc-dev or kernel-headers" >&2 && exit 1; }
   cp -RL "$(dirname "$header")" "$part/include/"
 done
 

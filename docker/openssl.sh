@@ -1,8 +1,8 @@
 #!/bin/sh
 # openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries, in BUILD, into PREFIX. SOURCE is an archive or a
-# folder, of OpenSSL 1.0.1, 1.1.1 or 3.x. The compiler is $CC, $AR, $RANLIB and, where
+# directory, of OpenSSL 1.0.1, 1.1.1 or 3.x. The compiler is $CC, $AR, $RANLIB and, where
 # it leaves debug information, $STRIP; the architecture is $ARCH. What PREFIX holds
-# does not depend on where the folders are.
+# does not depend on where the directories are.
 set -eu
 
 source=$1 build=$2 prefix=$3

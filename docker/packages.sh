@@ -5,14 +5,14 @@ set -eu
 for program in gcc make perl strip tar gzip find patch; do
   command -v "$program" >/dev/null || missing="${missing-} $program"
 done
-for module in FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long; do
+for module in lib FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long Getopt::Std; do
   perl -M"$module" -e 1 2>/dev/null || missing="${missing-} $module"
 done
 [ -n "${missing-}" ] || exit 0
 echo "installing:$missing"
 
-rpms="gcc make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-FindBin perl-IPC-Cmd perl-Time-Piece
-  perl-File-Compare perl-File-Copy perl-Data-Dumper perl-Getopt-Long perl-Pod-Html"
+rpms="gcc make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-lib perl-FindBin perl-IPC-Cmd
+  perl-Time-Piece perl-File-Compare perl-File-Copy perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html"
 # shellcheck disable=SC2086 # a list of words
 if command -v dnf >/dev/null; then
   # The release that the base itself is of, so that everyone gets the same packages.

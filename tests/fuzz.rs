@@ -46,7 +46,10 @@ const STUCK: Duration = Duration::from_secs(10);
 
 fn check<P: FnMut(&mut Unstructured<'_>) -> Result<()>>(property: P) -> ArbTest<P> {
     let seconds = env::var("FUZZ_SECONDS").ok();
-    let seconds = seconds.map(|text| text.parse().expect("FUZZ_SECONDS is a number"));
+    let seconds = seconds.map(|text| {
+        let number = text.parse();
+        number.unwrap_or_else(|_| panic!("FOR={text}: expected a number of seconds, like FOR=60"))
+    });
     arbtest(property)
         .size_max(4096)
         .budget_ms(1000 * seconds.unwrap_or(1))

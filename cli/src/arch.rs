@@ -15,35 +15,29 @@ pub enum Arch {
 impl Arch {
     /// The architecture of this machine, where Lambda has it.
     pub fn of_this_machine() -> Option<Self> {
-        match std::env::consts::ARCH {
-            "x86_64" => Some(Self::X86_64),
-            "aarch64" => Some(Self::Arm64),
-            _ => None,
+        Self::value_variants().iter().copied().find(|arch| arch.machine() == std::env::consts::ARCH)
+    }
+
+    fn choose(self, x86_64: &'static str, arm64: &'static str) -> &'static str {
+        match self {
+            Self::X86_64 => x86_64,
+            Self::Arm64 => arm64,
         }
     }
 
     /// As Lambda calls it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "arm64",
-        }
+        self.choose("x86_64", "arm64")
     }
 
     /// As Linux and qemu call it.
     pub fn machine(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "aarch64",
-        }
+        self.choose("x86_64", "aarch64")
     }
 
     /// The target that rustc compiles for.
     pub fn triple(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64-unknown-linux-musl",
-            Self::Arm64 => "aarch64-unknown-linux-musl",
-        }
+        self.choose("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl")
     }
 
     /// The target as it stands in the names of environment variables.
@@ -51,21 +45,8 @@ impl Arch {
         self.triple().to_uppercase().replace('-', "_")
     }
 
-    /// The toolchain host that runs in a container of this architecture.
-    pub fn container_host(self) -> String {
-        self.triple().replace("-musl", "-gnu")
-    }
-
-    /// As zig calls the target.
-    pub fn zig_target(self) -> String {
-        format!("{}-linux-musl", self.machine())
-    }
-
     /// As container engines call it.
     pub fn platform(self) -> &'static str {
-        match self {
-            Self::X86_64 => "linux/amd64",
-            Self::Arm64 => "linux/arm64",
-        }
+        self.choose("linux/amd64", "linux/arm64")
     }
 }

@@ -1,23 +1,20 @@
-//! What is downloaded and compiled once for a machine. Several builds share the cache at the same time: each entry is made
-//! under a lock, aside, and moved into place whole. What was damaged since is noticed and made again.
+//! What is downloaded and compiled once for a machine. Several builds share the cache at the same time: each entry is
+//! made under a lock, aside, and moved into place whole. What was damaged since is noticed and made again.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, thread, time::Duration};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
+use walkdir::{DirEntry, WalkDir};
 
-use crate::{interrupt, step::say};
+use crate::{environment::path_in, files::At, interrupt, step::say};
 
 /// A directory for all of it.
 pub struct Cache {
-    root: PathBuf,
+    pub root: PathBuf,
 }
 
 /// The files of an entry with their sizes in bytes: what was cut off has another one.
@@ -26,86 +23,80 @@ type Listing = BTreeMap<PathBuf, u64>;
 impl Cache {
     /// The directory that `LAMBDA_MUSL_CACHE` names, else one below the user's cache home.
     pub fn open() -> Result<Self> {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let below_home = match cfg!(target_os = "macos") {
-            true => "Library/Caches",
-            false => ".cache",
-        };
-        let root = set("LAMBDA_MUSL_CACHE")
-            .or_else(|| Some(set("XDG_CACHE_HOME").filter(|path| path.is_absolute())?.join("lambda-musl")))
-            .or_else(|| Some(set("HOME")?.join(below_home).join("lambda-musl")))
-            .ok_or_else(|| anyhow!("neither LAMBDA_MUSL_CACHE nor HOME is set; expected one that says where the cache is"))?;
-        fs::create_dir_all(&root)
-            .and_then(|()| root.canonicalize())
-            .map(|root| Self { root: root.clone() })
-            .with_context(|| format!("the cache {} cannot be used; LAMBDA_MUSL_CACHE names another directory", root.display()))
-    }
-
-    pub fn root(&self) -> &Path {
-        &self.root
+        let below_home = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+        let root = path_in("LAMBDA_MUSL_CACHE")
+            .or_else(|| Some(path_in("XDG_CACHE_HOME").filter(|path| path.is_absolute())?.join("lambda-musl")))
+            .or_else(|| Some(path_in("HOME")?.join(below_home).join("lambda-musl")))
+            .context("neither LAMBDA_MUSL_CACHE nor HOME is set; expected one that says where the cache is")?;
+        let created = fs::create_dir_all(&root).and_then(|()| root.canonicalize());
+        let root = created.with_context(|| {
+            format!("the cache {} cannot be used; LAMBDA_MUSL_CACHE names another directory", root.display())
+        })?;
+        Ok(Self { root })
     }
 
     /// A directory in the cache, which exists.
     pub fn directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.root.join(name);
-        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        fs::create_dir_all(&path).at(&path)?;
         Ok(path)
     }
 
     /// A directory that goes with the value returned.
     pub fn temporary(&self, prefix: &str) -> Result<TempDir> {
         let directory = self.directory("tmp")?;
-        let temporary = tempfile::Builder::new().prefix(&format!("{prefix}.")).tempdir_in(&directory);
-        temporary.with_context(|| directory.display().to_string())
+        tempfile::Builder::new().prefix(&format!("{prefix}.")).tempdir_in(&directory).at(&directory)
     }
 
     /// The directory of this name, which `make` fills where it is not there or damaged.
     pub fn entry(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let _lock = self.lock(name)?;
-        let path = self.root.join(name);
-        let listing = self.root.join(format!("{name}.json"));
-        match damage(&path, &listing) {
-            None => return Ok(path),
-            Some(damage) if path.exists() => say(&format!("note: {} is damaged ({damage}): it is made again", path.display())),
-            Some(_) => {}
+        let (path, listing) = (self.root.join(name), self.root.join(format!("{name}.json")));
+        if is_whole(&path, &listing) {
+            return Ok(path);
         }
-        let _ = fs::remove_file(&listing);
         let new = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
-        for left in [&path, &new] {
-            if left.exists() {
-                fs::remove_dir_all(left).with_context(|| left.display().to_string())?;
-            }
-        }
-        fs::create_dir_all(&new).with_context(|| new.display().to_string())?;
-        let made = make(&new).and_then(|()| list(&new)).and_then(|files| {
-            fs::rename(&new, &path).with_context(|| path.display().to_string())?;
-            write_whole(&listing, serde_json::to_string(&files)?.as_bytes())
+        remove(&new)?;
+        fs::create_dir_all(&new).at(&new)?;
+        let made = make(&new).and_then(|()| {
+            remove(&path)?;
+            fs::rename(&new, &path).at(&path)?;
+            write_whole(&listing, &serde_json::to_vec(&list(&path))?)
         });
         if made.is_err() {
-            let _ = fs::remove_dir_all(&new);
+            let _ = remove(&new);
         }
         made.map(|()| path)
     }
 
-    /// Runs what reads and writes a directory of somebody else's in the cache, like zig's own cache. Where it was damaged since
-    /// the last time, it starts from nothing.
-    pub fn guarded<T>(&self, name: &str, run: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-        let path = self.directory(name)?;
-        let listing = self.root.join(format!("{name}.json"));
-        {
-            let _lock = self.lock(name)?;
-            if let Some(damage) = damage(&path, &listing).filter(|_| listing.exists()) {
-                say(&format!("note: {} is damaged ({damage}): it is made again", path.display()));
-                fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
-                fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+    /// Runs what keeps a cache of its own, zig, which trusts all that it finds there. A build that is alone with it
+    /// removes what builds that were stopped have left, and all of it where a file was damaged since the last build
+    /// that ended alone.
+    pub fn with_zig<T>(&self, run: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+        let (path, listing) = (self.directory("zig")?, self.root.join("zig.json"));
+        let lock = self.directory("locks")?.join("zig");
+        let lock = File::create(&lock).at(&lock)?;
+        if lock.try_lock().is_ok() {
+            if listing.exists() && !is_whole(&path, &listing) {
                 fs::remove_file(&listing)?;
+                remove(&path)?;
+                self.directory("zig")?;
             }
+            let listed = listed(&listing).unwrap_or_default();
+            list(&path)
+                .keys()
+                .filter(|name| !listed.contains_key(*name))
+                .try_for_each(|name| fs::remove_file(path.join(name)))?;
         }
+        lock.lock_shared()?;
         let result = run(&path)?;
-        let _lock = self.lock(name)?;
-        let files = serde_json::to_string(&list(&path)?)?;
-        if fs::read_to_string(&listing).ok().as_deref() != Some(&files) {
-            write_whole(&listing, files.as_bytes())?;
+        lock.unlock()?;
+        if lock.try_lock().is_ok() {
+            remove(&path.join("tmp"))?;
+            let files = serde_json::to_vec(&list(&path))?;
+            if fs::read(&listing).ok().as_ref() != Some(&files) {
+                write_whole(&listing, &files)?;
+            }
         }
         Ok(result)
     }
@@ -118,17 +109,14 @@ impl Cache {
         let mut told = false;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::Error(error)) => return Err(error).with_context(describe),
-                Err(TryLockError::WouldBlock) => {
-                    if !told {
-                        say(&format!("waiting for another build that makes {name} …"));
-                        told = true;
-                    }
-                    interrupt::check()?;
-                    thread::sleep(Duration::from_millis(100));
+                Err(TryLockError::WouldBlock) if !told => {
+                    say(&format!("waiting for another build that makes {name} …"));
+                    told = true;
                 }
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
+                result => return result.map(|()| file).with_context(describe),
             }
+            interrupt::check()?;
         }
     }
 }
@@ -136,59 +124,48 @@ impl Cache {
 /// Writes beside `path`, then moves into place: at `path` there is a whole file or none.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = || -> std::io::Result<()> {
+    let everybody_may_read = fs::Permissions::from_mode(0o644);
+    let written = || -> Result<File> {
         fs::create_dir_all(directory)?;
-        let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(directory)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.persist(path)?;
-        Ok(())
+        let mut file = tempfile::Builder::new().permissions(everybody_may_read).tempfile_in(directory)?;
+        file.write_all(bytes)?;
+        Ok(file.persist(path)?)
     };
-    written().with_context(|| format!("writing {}", path.display()))
+    written().map(drop).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Those of a file that everybody may read.
-fn permissions() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o644)
-}
-
-/// What is wrong with an entry, if anything is.
-fn damage(path: &Path, listing: &Path) -> Option<String> {
-    let Ok(text) = fs::read(listing) else {
-        return Some("it is not listed".into());
-    };
-    let Ok(files) = serde_json::from_slice::<Listing>(&text) else {
-        return Some("its listing cannot be read".into());
-    };
-    files.iter().find_map(|(name, size)| match path.join(name).symlink_metadata() {
-        Ok(metadata) if metadata.len() == *size => None,
-        Ok(metadata) => Some(format!("{} has {} bytes, expected {size}", name.display(), metadata.len())),
-        Err(_) => Some(format!("{} is missing", name.display())),
-    })
-}
-
-/// All files and links below a directory.
-fn list(root: &Path) -> Result<Listing> {
-    let mut listing = Listing::new();
-    let mut directories = vec![root.to_owned()];
-    while let Some(directory) = directories.pop() {
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            // Another build may tidy up in a directory that is not ours.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error).with_context(|| directory.display().to_string()),
-        };
-        for entry in entries.flatten() {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => directories.push(entry.path()),
-                Ok(metadata) => {
-                    let name = entry.path().strip_prefix(root).unwrap_or(&entry.path()).to_owned();
-                    listing.insert(name, metadata.len());
-                }
-                Err(_) => {}
-            }
-        }
+fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(directory),
+        _ => Ok(()),
     }
-    Ok(listing)
+}
+
+fn listed(listing: &Path) -> Option<Listing> {
+    serde_json::from_slice(&fs::read(listing).ok()?).ok()
+}
+
+/// Whether a directory has all of its files; says so where it had and has not any more.
+fn is_whole(path: &Path, listing: &Path) -> bool {
+    let listed = listed(listing);
+    let is_damaged = |(name, size): &(&PathBuf, &u64)| {
+        path.join(name).symlink_metadata().map(|metadata| metadata.len()).ok() != Some(**size)
+    };
+    let damaged = match &listed {
+        Some(files) => files.iter().find(is_damaged).map(|(name, _)| name.as_path()),
+        None => Some(Path::new("its listing")),
+    };
+    if let Some(what) = damaged.filter(|_| path.exists()) {
+        say(&format!("note: {} is damaged ({}): it is made again", path.display(), what.display()));
+    }
+    damaged.is_none()
+}
+
+/// All files and links below a directory. Those that vanish meanwhile are another build's to tidy up.
+fn list(root: &Path) -> Listing {
+    let entries = WalkDir::new(root).into_iter().flatten().filter(|entry| !entry.file_type().is_dir());
+    let size = |entry: DirEntry| Some((entry.path().strip_prefix(root).ok()?.to_owned(), entry.metadata().ok()?.len()));
+    entries.filter_map(size).collect()
 }
 
 #[cfg(test)]
@@ -220,15 +197,12 @@ mod tests {
     fn an_entry_of_which_any_file_is_cut_off_or_missing_is_made_again() {
         let (_directory, cache) = cache();
         let path = cache.entry("a", fill).unwrap();
-        let file = path.join("lib/a");
-        for damage in [|file: &Path| fs::write(file, "cont"), |file: &Path| fs::remove_file(file)] {
-            damage(&file).unwrap();
+        for (file, cut_off) in [("a/lib/a", Some("cont")), ("a/lib/a", None), ("a.json", Some("{"))] {
+            let file = cache.root.join(file);
+            cut_off.map_or_else(|| fs::remove_file(&file), |text| fs::write(&file, text)).unwrap();
             cache.entry("a", fill).unwrap();
-            assert_eq!(fs::read_to_string(&file).unwrap(), "content");
+            assert_eq!(fs::read_to_string(path.join("lib/a")).unwrap(), "content");
         }
-        fs::write(cache.root.join("a.json"), "{").unwrap();
-        cache.entry("a", fill).unwrap();
-        assert_eq!(fs::read_to_string(&file).unwrap(), "content");
     }
 
     #[test]
@@ -244,21 +218,21 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_made_leaves_nothing() {
         let (_directory, cache) = cache();
-        cache.entry("a", |path| fill(path).and_then(|()| Err(anyhow!("no")))).unwrap_err();
+        cache.entry("a", |path| fill(path).and_then(|()| anyhow::bail!("no"))).unwrap_err();
         assert!(!cache.root.join("a").exists() && !cache.root.join(".a.new").exists());
     }
 
     #[test]
-    fn a_directory_of_somebody_else_starts_from_nothing_where_it_was_damaged() {
+    fn the_cache_of_zig_starts_from_nothing_where_a_file_was_damaged_and_loses_what_was_stopped() {
         let (_directory, cache) = cache();
-        cache.guarded("zig", |path| Ok(fs::write(path.join("a"), "content")?)).unwrap();
+        let write = |name: &'static str| move |zig: &Path| Ok(fs::write(zig.join(name), "content")?);
+        let exist = |zig: &Path| Ok(["a", "b"].map(|name| zig.join(name).exists()));
+        cache.with_zig(write("a")).unwrap();
+        let stopped = |zig: &Path| write("b")(zig).and_then(|()| anyhow::bail!("stopped"));
+        cache.with_zig::<()>(stopped).unwrap_err();
+        assert_eq!(cache.with_zig(exist).unwrap(), [true, false]);
         fs::write(cache.root.join("zig/a"), "cont").unwrap();
-        cache
-            .guarded("zig", |path| {
-                assert!(!path.join("a").exists());
-                Ok(())
-            })
-            .unwrap();
+        assert_eq!(cache.with_zig(exist).unwrap(), [false, false]);
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! Calling other programs.
 
-use std::{
-    env,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
+use std::{env, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -44,9 +41,7 @@ pub fn quoted(word: &str) -> String {
 
 /// Where a program is, by `PATH`.
 pub fn find(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 #[cfg(test)]

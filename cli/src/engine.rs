@@ -2,13 +2,10 @@
 
 use std::{env, path::Path, process::Command};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::{
-    arch::Arch,
-    command::{find, output},
-    step::say,
-};
+use crate::command::{find, output};
+use crate::{arch::Arch, step::say};
 
 /// How to do without one.
 const OTHER_WAY: &str = "the other way needs none: build";
@@ -28,16 +25,17 @@ impl Engine {
         let Some(name) = names.iter().find(|name| find(name).is_some() || Path::new(name).is_file()) else {
             bail!("there is no container engine; expected {}; {OTHER_WAY}", names.join(" or "));
         };
-        let info = Command::new(name).arg("info").output().with_context(|| name.clone())?;
-        let [info_text, said] = [&info.stdout, &info.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        if info.status.success() {
-            let is_rootless = info_text.contains("rootless: true") || info_text.lines().any(|line| line.trim() == "rootless");
+        let output = Command::new(name).arg("info").output().with_context(|| name.clone())?;
+        let [info, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        if output.status.success() {
+            let is_rootless = info.contains("rootless: true") || info.lines().any(|line| line.trim() == "rootless");
             return Ok(Self { name: name.clone(), is_rootless });
         }
-        match said.contains("permission denied") {
-            true => bail!("{name}: no permission on its socket; add yourself to the group docker, or use sudo; {OTHER_WAY}\n{said}"),
-            false => bail!("{name}: is installed but does not run; start it; {OTHER_WAY}\n{said}"),
-        }
+        let reason = match said.contains("permission denied") {
+            true => "no permission on its socket; add yourself to the group docker, or use sudo",
+            false => "is installed but does not run; start it",
+        };
+        bail!("{name}: {reason}; {OTHER_WAY}\n{said}")
     }
 
     pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
@@ -66,10 +64,9 @@ impl Engine {
 
 /// A name of an image that no engine takes for an option.
 pub fn check_image(option: &str, image: &str) -> Result<()> {
-    match image.starts_with('-') || image.contains(char::is_whitespace) {
-        true => Err(anyhow!("{option} {image:?} is not the name of an image")),
-        false => Ok(()),
-    }
+    let is_name = !image.starts_with('-') && !image.contains(char::is_whitespace);
+    ensure!(is_name, "{option} {image:?} is not the name of an image");
+    Ok(())
 }
 
 /// An error where no containers of this architecture run on this machine; a note where they are emulated.
@@ -79,12 +76,10 @@ pub fn check_emulation(arch: Arch) -> Result<()> {
     }
     let name = arch.name();
     // On macOS the engines bring an emulator of their own. F is for one that containers see as well.
-    let registered = format!("/proc/sys/fs/binfmt_misc/qemu-{}", arch.machine());
-    let is_set_up = || {
-        let text = std::fs::read_to_string(registered).unwrap_or_default();
-        text.lines().any(|line| line.starts_with("flags:") && line.contains('F'))
-    };
-    if !cfg!(target_os = "macos") && !is_set_up() {
+    let file = format!("/proc/sys/fs/binfmt_misc/qemu-{}", arch.machine());
+    let registered = std::fs::read_to_string(file).unwrap_or_default();
+    let is_set_up = registered.lines().any(|line| line.starts_with("flags:") && line.contains('F'));
+    if !cfg!(target_os = "macos") && !is_set_up {
         bail!(
             "--arch {name}: this machine is {}, and no emulator of {name} is set up for its containers.\n\
              build --arch {name} needs no container, and takes a tenth of the time.\n\
@@ -92,6 +87,8 @@ pub fn check_emulation(arch: Arch) -> Result<()> {
             env::consts::ARCH
         );
     }
-    say(&format!("note: {name} is emulated on this machine, which takes ten times as long; build --arch {name} needs no container"));
+    say(&format!(
+        "note: {name} is emulated on this machine, which takes ten times as long; build --arch {name} needs no container"
+    ));
     Ok(())
 }

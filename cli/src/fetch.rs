@@ -2,37 +2,32 @@
 
 use anyhow::Result;
 
+use crate::build::{Prepared, openssl_source};
+use crate::image::{Image, Stage};
 use crate::{
-    archives::Archives,
-    build,
-    cache::Cache,
-    docker_build,
-    engine::Engine,
-    image::{Image, Stage},
-    options,
-    pins::Pins,
-    step::say,
-    wheels,
+    archives::Archives, cache::Cache, docker_build::Cross, engine::Engine, options, pins::Pins, step::say, wheels,
 };
 
 /// Prints where the archives of the pins are, a line each.
 pub fn run(options: options::Fetch) -> Result<()> {
     let cache = Cache::open()?;
-    let named = Pins::named(options.pins.pins.as_deref())?;
-    let archives = Archives::of(&named, options.pins.sources.as_deref(), &cache)?;
-    let prepared = build::fetch(&options.source, &cache)?;
-    let (rust, function) = (&prepared.rust, &prepared.function);
+    let options::PinsOptions { pins, sources } = &options.image.pins;
+    // Before anything is downloaded, where they are named here.
+    let named = pins.as_deref().map(|name| Pins::named(Some(name))).transpose()?;
+    let Prepared { rust, function, .. } = &Prepared::of(&options.source, &cache)?;
+    let pins = named.map_or_else(|| Pins::named(function.defaults.pins.as_deref()), Ok)?;
+    let archives = Archives::of(&pins, sources.as_deref(), &cache)?;
+    openssl_source(rust, &cache)?;
     if cfg!(target_os = "linux") {
         wheels::emulator(&cache)?;
     }
-    docker_build::install(rust, &cache)?;
-    rust.in_container(function.arch, &cache)?;
-    if let Some(lock) = &function.classic_lock {
+    Cross::install(function.arch, rust, &cache)?;
+    if let Some(lock) = &function.defaults.classic_lock {
         function.fetch(rust, &cache, Some(&function.workspace.join(lock)))?;
     }
     match Engine::find() {
         Ok(engine) => {
-            let image = Image::new(&engine, &named, function.arch, &options.image, &options.pins, Some(function))?;
+            let image = Image::new(&engine, &pins, function.arch, &options.image, function)?;
             image.build(Stage::Packages, &cache)?;
         }
         Err(_) => say("note: without an engine the base image of docker-build is not fetched"),

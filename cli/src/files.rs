@@ -1,53 +1,67 @@
 //! The files that this program brings with it, so that it needs no clone.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::path::{Path, PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-
-/// A file of the builder image.
-pub struct File {
-    pub name: &'static str,
-    pub text: &'static str,
-}
+use tempfile::TempDir;
 
 macro_rules! of_docker {
     ($($name:literal),* $(,)?) => {
-        [$(File { name: $name, text: include_str!(concat!("../../docker/", $name)) }),*]
+        [$(($name, include_str!(concat!("../../docker/", $name)))),*]
     };
 }
 
-/// What the builder image is built from, beside the archives.
-pub const DOCKER: [File; 7] =
+/// What the builder image is built from, beside the archives: names and texts.
+pub const DOCKER: [(&str, &str); 7] =
     of_docker!["Dockerfile", "packages.sh", "musl.sh", "musl.specs", "musl-gcc", "openssl.sh", "rust-musl-gcc"];
 
 /// The text of one of them.
 pub fn of_docker(name: &str) -> &'static str {
-    let file = DOCKER.iter().find(|file| file.name == name);
-    file.map_or("", |file| file.text)
+    DOCKER.iter().find(|file| file.0 == name).map_or("", |file| file.1)
 }
 
 /// Writes them into a directory; what starts like a script is a program.
 pub fn write_docker(directory: &Path) -> Result<()> {
-    for file in &DOCKER {
-        let path = directory.join(file.name);
-        let mode = if file.text.starts_with("#!") { 0o755 } else { 0o644 };
-        fs::write(&path, file.text)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(mode)))
-            .with_context(|| path.display().to_string())?;
+    for (name, text) in DOCKER {
+        let path = directory.join(name);
+        let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
+        fs::write(&path, text).at(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).at(&path)?;
     }
     Ok(())
 }
 
 /// A short name for what is made from these parts; other parts give another name.
-pub fn identity<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+pub fn identity(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     let mut sum = Sha256::new();
     for part in parts {
-        sum.update((part.len() as u64).to_le_bytes());
+        sum.update((part.as_ref().len() as u64).to_le_bytes());
         sum.update(part);
     }
-    let digest = sum.finalize();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    sum.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A directory below `parent`, or below `other` where that has white space in its path, which not all programs take.
+pub fn without_spaces(prefix: &str, parent: PathBuf, other: &str) -> Result<TempDir> {
+    let has_spaces = parent.to_string_lossy().contains(char::is_whitespace);
+    let parent = if has_spaces { other.into() } else { parent };
+    tempfile::Builder::new().prefix(prefix).tempdir_in(&parent).at(&parent)
+}
+
+/// Names the file or the directory in an error.
+pub trait At<T> {
+    fn at(self, path: impl AsRef<Path>) -> Result<T>;
+}
+
+impl<T, E> At<T> for Result<T, E>
+where
+    Self: Context<T, E>,
+{
+    fn at(self, path: impl AsRef<Path>) -> Result<T> {
+        self.with_context(|| path.as_ref().display().to_string())
+    }
 }
 
 #[cfg(test)]

@@ -1,23 +1,21 @@
-//! The builder image: gcc of the base, and a prefix with musl and OpenSSL from the pins. Its tag is a hash of all that goes in:
-//! a stale image cannot be used, and an unchanged one is not built again.
+//! The builder image: gcc of the base, and a prefix with musl and OpenSSL from the pins. Its tag is a hash of all that
+//! goes in: a stale image cannot be used, and an unchanged one is not built again.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::{
-    arch::Arch,
-    archives::Archives,
-    cache::Cache,
-    command::output,
-    engine::{Engine, check_image},
-    files::{self, DOCKER, identity},
-    options::{ImageOptions, PinsOptions},
-    package::Part,
-    pins::Pins,
-    project::Function,
-    step::{self, say},
-};
+use crate::engine::{Engine, check_image};
+use crate::files::{self, At, DOCKER, identity};
+use crate::pins::{Archive, Pins};
+use crate::project::Function;
+use crate::step::{self, say};
+use crate::{arch::Arch, archives::Archives, cache::Cache, command::output, options::ImageOptions, package::Part};
+
+/// The tag in the name of an image.
+pub fn tag(image: &str) -> &str {
+    image.rsplit(':').next().unwrap_or_default()
+}
 
 /// Where the prefix is in the image.
 pub const PREFIX: &str = "/opt/lambda-musl";
@@ -27,9 +25,8 @@ pub struct Image<'a> {
     pub engine: &'a Engine,
     pub pins: &'a Pins,
     pub arch: Arch,
-    sources: Option<PathBuf>,
+    options: &'a ImageOptions,
     base: String,
-    fresh: bool,
 }
 
 /// The last two stages of the Dockerfile that are of use: the base with its packages, and the image itself.
@@ -39,58 +36,57 @@ pub enum Stage {
     Builder,
 }
 
-/// Licence texts and the version of the compiler, which lie in the image.
-pub struct Company {
-    directory: PathBuf,
-}
-
 impl<'a> Image<'a> {
-    pub fn new(engine: &'a Engine, pins: &'a Pins, arch: Arch, options: &ImageOptions, sources: &PinsOptions, function: Option<&Function>) -> Result<Self> {
-        let named = options.base.clone().or_else(|| function.and_then(|function| function.base.clone()));
+    pub fn new(
+        engine: &'a Engine, pins: &'a Pins, arch: Arch, options: &'a ImageOptions, function: &Function,
+    ) -> Result<Self> {
+        let named = options.base.clone().or_else(|| function.defaults.base.clone());
         let base = named.unwrap_or_else(|| {
             let lines = files::of_docker("Dockerfile").lines();
             lines.filter_map(|line| line.strip_prefix("ARG BASE=")).collect()
         });
         check_image("--base", &base)?;
-        Ok(Self { engine, pins, arch, sources: sources.sources.clone(), base, fresh: options.fresh })
+        Ok(Self { engine, pins, arch, options, base })
     }
 
     /// Builds the image where it is not there, and says its name.
     pub fn build(&self, stage: Stage, cache: &Cache) -> Result<String> {
         self.pull()?;
         // By its id: the same name can mean another image tomorrow.
-        let base = self.engine.inspect(&self.base, "{{.Id}}").with_context(|| format!("the base image {}", self.base))?;
+        let base = self.engine.inspect(&self.base, "{{.Id}}");
+        let base = base.with_context(|| format!("the base image {}", self.base))?;
         let arch = self.arch.name();
         let packages = identity([&*base, arch, files::of_docker("packages.sh")]);
         let packages = self.engine.own(&format!("lambda-musl-packages:{packages}"));
-        let parts = DOCKER.iter().map(|file| file.text).chain([&*base, arch]).chain(self.pins.checksums());
+        let parts = DOCKER.iter().map(|file| file.1).chain([&*base, arch]).chain(self.pins.checksums());
         let builder = self.engine.own(&format!("lambda-musl-builder:{}", identity(parts)));
         let image = if stage == Stage::Packages { &packages } else { &builder };
         // Two builds of one image would both compile it.
-        let _lock = cache.lock(&format!("image-{}", image.rsplit(':').next().unwrap_or_default()))?;
-        if self.fresh || self.engine.inspect(image, "{{.Id}}").is_none() {
+        let _lock = cache.lock(&format!("image-{}", tag(image)))?;
+        if self.options.fresh || self.engine.inspect(image, "{{.Id}}").is_none() {
             let context = cache.temporary("image")?;
             files::write_docker(context.path())?;
             if stage == Stage::Builder {
-                Archives::of(self.pins, self.sources.as_deref(), cache)?.copy(context.path())?;
+                Archives::of(self.pins, self.options.pins.sources.as_deref(), cache)?.copy(context.path())?;
             }
             let run = |text: String, stage: &str, options: &[&str]| {
                 let mut build = self.engine.command(["build", "--force-rm", "--platform", self.arch.platform()]);
                 build.args(["--build-arg", &format!("ARCH={arch}"), "--build-arg", &format!("BASE={}", self.base)]);
-                build.args(["--target", stage]).args(options).arg(context.path());
+                build.args(["--target", stage]).args(self.options.fresh.then_some("--no-cache")).args(options);
+                build.arg(context.path());
                 step::run(cache, &text, &mut build)
             };
             let of_packages = || run(format!("packages on {}", self.base), "packages", &["--tag", &packages]);
-            match (stage, self.fresh) {
-                (Stage::Packages, _) => of_packages()?,
-                (Stage::Builder, true) => run("builder image from nothing".into(), "builder", &["--no-cache", "--tag", &builder])?,
-                (Stage::Builder, false) => {
-                    // Each stage finds those before it in the engine's build cache.
-                    of_packages()?;
-                    run(format!("musl {}", self.pins.musl.version), "musl", &[])?;
-                    run(format!("OpenSSL {}", self.pins.openssl.version), "openssl", &[])?;
-                    run("builder image".into(), "builder", &["--tag", &builder])?;
-                }
+            if stage == Stage::Packages {
+                of_packages()?;
+            } else if self.options.fresh {
+                run("builder image from nothing".into(), "builder", &["--tag", &builder])?;
+            } else {
+                // Each stage finds those before it in the engine's build cache.
+                of_packages()?;
+                run(format!("musl {}", self.pins.musl.version), "musl", &[])?;
+                run(format!("OpenSSL {}", self.pins.openssl.version), "openssl", &[])?;
+                run("builder image".into(), "builder", &["--tag", &builder])?;
             }
         }
         if stage == Stage::Builder {
@@ -108,73 +104,48 @@ impl<'a> Image<'a> {
         }
         say(&format!("pulling {} …", self.base));
         let pulled = self.engine.output(["pull", "--platform", platform, &self.base]);
+        let base = &self.base;
         pulled.map(|_| ()).with_context(|| {
             format!(
-                "{}: the base image is not here for {platform} and cannot be pulled; where no registry can be reached, \
-                 base-image makes a base, and says the --base to use",
-                self.base
+                "{base}: the base image is not here for {platform} and cannot be pulled; where no registry can be \
+                 reached, base-image makes a base, and says the --base to use"
             )
         })
     }
 
-    /// What lies in the image beside the libraries, copied once.
-    pub fn company(&self, image: &str, cache: &Cache) -> Result<Company> {
-        let name = format!("licences/{}", image.rsplit(':').next().unwrap_or_default());
-        let directory = cache.entry(&name, |directory| {
-            let platform = self.arch.platform();
-            let id = self.engine.output(["create", "--platform", platform, image, "true"])?;
+    /// What the pins and the image bring into a binary, beside the crates. Licence texts and versions lie in the image,
+    /// and are copied once.
+    pub fn parts(&self, image: &str, with_openssl: bool, cross: &str, cache: &Cache) -> Result<Vec<Part>> {
+        let (engine, platform) = (self.engine, self.arch.platform());
+        let directory = cache.entry(&format!("licences/{}", tag(image)), |directory| {
+            let container = engine.output(["create", "--platform", platform, image, "true"])?;
             let copied = ["COPYRIGHT.musl", "VERSION.musl", "LICENSE.openssl"].into_iter().try_for_each(|file| {
-                let from = format!("{id}:{PREFIX}/{file}");
-                output(self.engine.command(["cp", &from]).arg(directory.join(file))).map(|_| ())
+                let from = format!("{container}:{PREFIX}/{file}");
+                output(engine.command(["cp", &from]).arg(directory.join(file))).map(|_| ())
             });
-            let _ = self.engine.output(["rm", "--force", "--volumes", &id]);
+            let _ = engine.output(["rm", "--force", "--volumes", &container]);
             copied?;
-            let gcc = self.engine.output(["run", "--rm", "--platform", platform, image, "gcc", "-dumpfullversion"])?;
-            fs::write(directory.join("gcc"), gcc).with_context(|| directory.display().to_string())
+            let gcc = engine.output(["run", "--rm", "--platform", platform, image, "gcc", "-dumpfullversion"])?;
+            fs::write(directory.join("gcc"), gcc).at(directory)
         })?;
-        check_musl(self.pins, &directory)?;
-        Ok(Company { directory })
-    }
-}
-
-/// An error where the archive holds another version of musl than the pins say.
-pub fn check_musl(pins: &Pins, prefix: &std::path::Path) -> Result<()> {
-    let version = fs::read_to_string(prefix.join("VERSION.musl")).with_context(|| prefix.display().to_string())?;
-    if version.trim() != pins.musl.version {
-        bail!("--pins {}: MUSL_VERSION is {}, but the archive is of musl {}", pins.name, pins.musl.version, version.trim());
-    }
-    Ok(())
-}
-
-impl Company {
-    /// What the pins and the image bring into a binary, beside the crates.
-    pub fn parts(&self, pins: &Pins, links_openssl: bool, cross: &str) -> Result<Vec<Part>> {
-        let text = |name: &str| Some(self.directory.join(name));
-        let library = |name: &str, version: &str, archive: &crate::pins::Archive, licence: &str| Part {
+        self.pins.check_musl(&directory)?;
+        let library = |name: &str, version: &str, archive: &Archive, licence: &str, text: Option<&str>| Part {
             sha256: Some(archive.sha256.clone()),
-            ..Part::library(name, version, &archive.urls[0], licence)
+            ..Part::library(name, version, &archive.urls[0], licence, text.map(|text| directory.join(text)))
         };
-        let musl = &pins.musl;
-        let mut parts = vec![Part { text: text("COPYRIGHT.musl"), ..library("musl", &musl.version, &musl.archive, "MIT") }];
-        for (name, archive) in &pins.patches {
-            parts.push(library(&format!("musl-{name}"), &musl.version, archive, "MIT"));
+        let (musl, openssl) = (&self.pins.musl, &self.pins.openssl);
+        let mut parts = vec![library("musl", &musl.version, &musl.archive, "MIT", Some("COPYRIGHT.musl"))];
+        for patch in &self.pins.patches {
+            let name = format!("musl-{}", patch.file.trim_end_matches(".patch"));
+            parts.push(library(&name, &musl.version, patch, "MIT", None));
         }
-        if links_openssl {
-            let openssl = &pins.openssl;
+        if with_openssl {
             let licence = if openssl.version.starts_with(['0', '1']) { "OpenSSL" } else { "Apache-2.0" };
-            parts.push(Part { text: text("LICENSE.openssl"), ..library("OpenSSL", &openssl.version, &openssl.archive, licence) });
+            parts.push(library("OpenSSL", &openssl.version, &openssl.archive, licence, Some("LICENSE.openssl")));
         }
-        let gcc = fs::read_to_string(self.directory.join("gcc"))?;
+        let gcc = fs::read_to_string(directory.join("gcc")).at(&directory)?;
         parts.push(Part::tool("gcc", gcc.trim(), "https://gcc.gnu.org", "GPL-3.0-or-later"));
         parts.push(Part::tool("cross", cross, "https://github.com/cross-rs/cross", "MIT OR Apache-2.0"));
         Ok(parts)
     }
 }
-
-/// Calls what the image is told to be called by.
-pub fn environment(engine: &Engine, image: &str, name: &str) -> Result<String> {
-    let variables = engine.inspect(image, "{{range .Config.Env}}{{println .}}{{end}}").unwrap_or_default();
-    let value = variables.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    value.map(Into::into).with_context(|| format!("{image}: its environment does not have {name}; expected a builder image"))
-}
-

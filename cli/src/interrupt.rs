@@ -1,37 +1,34 @@
-//! What happens on Ctrl-C and its like: the programs that run are stopped, and the error that follows from it unwinds this
-//! program, which removes its temporary files on the way.
+//! What happens on Ctrl-C and its like: the programs that run are stopped, and the error that follows from it unwinds
+//! this program, which removes its temporary files on the way.
 
-use std::{
-    io,
-    process::{Child, Command, ExitStatus},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
-    thread,
-};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
-};
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals, on a thread of its own. A second one ends this program at once.
+/// Waits for signals, on a thread of its own. A second one ends this program at once, unless it comes with the first: of a signal
+/// to its group, make passes on its own.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {
+        let mut first = None;
         for signal in signals.forever() {
-            let signal = u8::try_from(signal).unwrap_or_default();
-            if SIGNAL.swap(signal, Ordering::SeqCst) != 0 {
-                std::process::exit(128 + i32::from(signal));
+            if first.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
+                std::process::exit(128 + signal);
             }
-            for pid in running().iter() {
-                let _ = kill_process(*pid, Signal::TERM);
+            SIGNAL.store(u8::try_from(signal).unwrap_or_default(), Ordering::SeqCst);
+            for group in running().iter() {
+                let _ = kill_process_group(*group, Signal::TERM);
             }
         }
     });
@@ -51,11 +48,22 @@ pub fn check() -> Result<()> {
     }
 }
 
+/// What takes a while to compute, or an error as soon as this program was told to stop.
+pub fn compute<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let computing = thread::spawn(compute);
+    while !computing.is_finished() {
+        check()?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    computing.join().map_err(|_| anyhow!("a thread of this program has panicked"))
+}
+
 fn running() -> MutexGuard<'static, Vec<Pid>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A program that is stopped with this one, and when it goes out of scope.
+/// A program that is stopped with this one, and when it goes out of scope; with all that it has started, which is a
+/// group of processes.
 pub struct Running {
     child: Child,
     ended: bool,
@@ -64,10 +72,12 @@ pub struct Running {
 impl Running {
     /// Starts a program.
     pub fn start(command: &mut Command) -> Result<Self> {
+        // Locked, so that a signal comes before it is started or after it is known.
+        let mut running = running();
         check()?;
-        let started = command.spawn();
+        let started = command.process_group(0).spawn();
         let child = started.with_context(|| format!("starting {}", command.get_program().display()))?;
-        running().push(Pid::from_child(&child));
+        running.push(Pid::from_child(&child));
         Ok(Self { child, ended: false })
     }
 
@@ -93,8 +103,7 @@ impl Running {
     }
 
     fn forget(&mut self) {
-        let pid = Pid::from_child(&self.child);
-        running().retain(|other| *other != pid);
+        running().retain(|pid| *pid != Pid::from_child(&self.child));
         self.ended = true;
     }
 }
@@ -102,7 +111,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
-            let _ = self.child.kill();
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
             let _ = self.wait();
         }
     }

@@ -1,5 +1,5 @@
-//! `cargo lambda-musl`: a Rust function for AWS Lambda as one small static file, from a toolchain that anyone can rebuild to
-//! the byte. Each verb is a module; what several need stands beside them.
+//! `cargo lambda-musl`: a Rust function for AWS Lambda as one small static file, from a toolchain that anyone can
+//! rebuild to the byte. Each verb is a module; what several need stands beside them.
 
 mod arch;
 mod archives;
@@ -7,6 +7,7 @@ mod base_image;
 mod build;
 mod cache;
 mod command;
+mod crates;
 mod docker_build;
 mod doctor;
 mod engine;
@@ -27,7 +28,7 @@ mod toolchain;
 mod verify;
 mod wheels;
 
-use std::{env, ffi::OsString, path::Path, process::ExitCode};
+use std::{env, ffi::OsString, path::Path, process::ExitCode, sync::atomic::Ordering};
 
 use clap::CommandFactory;
 use options::{Options, Verb};
@@ -35,16 +36,14 @@ use options::{Options, Verb};
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
-    if let Some(shim) = name.and_then(|name| docker_build::Shim::named(name)) {
-        return shim.run(&arguments[1..]);
+    if let Some(code) = name.and_then(|name| docker_build::stand_in(name, &arguments[1..])) {
+        return code;
     }
     let options = options::parse(arguments);
-    step::set_verbose(options.verbose);
+    step::VERBOSE.store(options.verbose, Ordering::Relaxed);
     match interrupt::watch().and_then(|()| run(options.verb)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) if interrupt::signal().is_some() => {
-            ExitCode::from(128 + interrupt::signal().unwrap_or_default())
-        }
+        Err(_) if interrupt::signal().is_some() => ExitCode::from(128 + interrupt::signal().unwrap_or_default()),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -62,8 +61,8 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Toolchain(options) => toolchain::run(options),
         Verb::Fetch(options) => fetch::run(options),
         Verb::BaseImage(options) => base_image::run(options),
-        Verb::Doctor(options) => doctor::run(options),
-        Verb::Package(options) => package::run(options),
+        Verb::Doctor { fix, yes } => doctor::run(fix, yes),
+        Verb::Package { binary, zip } => package::run(&binary, &zip),
         Verb::Difference { first, second } => reproduce::difference(&first, &second),
         Verb::Wheel { name } => wheels::run(&name),
         Verb::Completions { shell } => {

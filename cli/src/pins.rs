@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::project::closest;
+use crate::{files::At, project::unknown};
 
 /// The pins that this program brings, by name.
 const BUNDLED: [(&str, &str); 2] = [
@@ -12,7 +12,8 @@ const BUNDLED: [(&str, &str); 2] = [
     ("current", include_str!("../../docker/pins/current.env")),
 ];
 
-const KEYS: [&str; 6] = ["MUSL_VERSION", "MUSL_SHA256", "MUSL_URLS", "OPENSSL_VERSION", "OPENSSL_SHA256", "OPENSSL_URLS"];
+const KEYS: [&str; 6] =
+    ["MUSL_VERSION", "MUSL_SHA256", "MUSL_URLS", "OPENSSL_VERSION", "OPENSSL_SHA256", "OPENSSL_URLS"];
 
 /// How the keys of patches start.
 const PATCH: &str = "MUSL_PATCH_";
@@ -39,8 +40,8 @@ pub struct Pins {
     /// What the user called them.
     pub name: String,
     pub musl: Library,
-    /// The patches of musl by name, in the order in which they are applied.
-    pub patches: Vec<(String, Archive)>,
+    /// The patches of musl, in the order in which they are applied.
+    pub patches: Vec<Archive>,
     pub openssl: Library,
 }
 
@@ -52,10 +53,8 @@ impl Pins {
         if let Some((_, text)) = BUNDLED.iter().find(|(bundled, _)| *bundled == name) {
             return Self::parse(name, text).with_context(describe);
         }
-        if !Path::new(name).is_file() {
-            let known = BUNDLED.map(|(name, _)| name);
-            bail!("--pins {name}: there is no such file{}; expected {} or the path of a pins file", closest(name, &known), known.join(", "));
-        }
+        let is_file = Path::new(name).is_file();
+        ensure!(is_file, "--pins {}, or the path of a pins file", unknown(name, &BUNDLED.map(|(name, _)| name)));
         let text = fs::read_to_string(name).with_context(describe)?;
         Self::parse(name, &text).with_context(describe)
     }
@@ -67,17 +66,23 @@ impl Pins {
 
     /// The checksums of all archives, in the order in which they are used.
     pub fn checksums(&self) -> impl Iterator<Item = &str> {
-        let patches = self.patches.iter().map(|(_, archive)| archive);
-        let archives = [&self.musl.archive].into_iter().chain(patches).chain([&self.openssl.archive]);
+        let archives = [&self.musl.archive].into_iter().chain(&self.patches).chain([&self.openssl.archive]);
         archives.map(|archive| &*archive.sha256)
+    }
+
+    /// An error where the archive that was compiled into this prefix holds another version of musl than the pins say.
+    pub fn check_musl(&self, prefix: &Path) -> Result<()> {
+        let actual = fs::read_to_string(prefix.join("VERSION.musl")).at(prefix)?;
+        let (name, version, actual) = (&self.name, &self.musl.version, actual.trim());
+        ensure!(actual == version, "--pins {name}: MUSL_VERSION is {version}, but the archive is of musl {actual}");
+        Ok(())
     }
 
     /// Plain KEY="value" lines.
     fn parse(name: &str, text: &str) -> Result<Self> {
         let mut values = BTreeMap::new();
         let mut patches = Vec::new();
-        let lines = text.trim_start_matches('\u{feff}').lines();
-        for (number, line) in lines.enumerate().map(|(index, line)| (index + 1, line.trim_end())) {
+        for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines().map(str::trim_end)) {
             if line.trim_start().is_empty() || line.trim_start().starts_with('#') {
                 continue;
             }
@@ -88,19 +93,20 @@ impl Pins {
             if let Some(name) = key.strip_prefix(PATCH) {
                 let (sha256, urls) = value.split_at(64);
                 let urls: Vec<String> = urls.split_whitespace().map(Into::into).collect();
-                patches.push((name.to_owned(), Archive { file: format!("{name}.patch"), sha256: sha256.into(), urls }));
+                patches.push(Archive { file: format!("{name}.patch"), sha256: sha256.into(), urls });
             }
         }
         let value = |key: String| {
             let value = values.get(key.as_str()).map(|(_, value)| (*value).to_owned());
-            value.ok_or_else(|| anyhow!("the key {key} is missing"))
+            value.with_context(|| format!("the key {key} is missing"))
         };
         let library = |library: &str| {
             let urls: Vec<String> = value(format!("{library}_URLS"))?.split(' ').map(Into::into).collect();
             // The last part of the first URL.
             let file = urls[0].rsplit('/').next().unwrap_or_default().to_owned();
             let sha256 = value(format!("{library}_SHA256"))?;
-            anyhow::Ok(Library { version: value(format!("{library}_VERSION"))?, archive: Archive { file, sha256, urls } })
+            let version = value(format!("{library}_VERSION"))?;
+            anyhow::Ok(Library { version, archive: Archive { file, sha256, urls } })
         };
         Ok(Self { name: name.into(), musl: library("MUSL")?, patches, openssl: library("OPENSSL")? })
     }
@@ -108,59 +114,43 @@ impl Pins {
 
 /// The key and the value of a line, each of the form that it has to have.
 fn pair(line: &str) -> Result<(&str, &str)> {
-    let Some((key, value)) = line.split_once('=') else {
-        bail!("expected KEY=\"value\", not {line}");
-    };
-    let is_patch = key.strip_prefix(PATCH).is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_')
-    });
-    if !is_patch && !KEYS.contains(&key) {
-        bail!("the key {key} is unknown{}; expected {} or {PATCH} and a name", closest(key, &KEYS), KEYS.join(", "));
-    }
+    let (key, value) = line.split_once('=').with_context(|| format!("expected KEY=\"value\", not {line}"))?;
+    let is_of_a_name = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
+    let is_patch = key.strip_prefix(PATCH).is_some_and(|name| !name.is_empty() && name.bytes().all(is_of_a_name));
+    ensure!(is_patch || KEYS.contains(&key), "the key {}, or {PATCH} and a name", unknown(key, &KEYS));
     let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    let value = match quoted {
-        Some(value) => value,
-        None if value.contains([' ', '\t']) => bail!("the value of {key} has spaces: it belongs in double quotes"),
-        None => value,
-    };
+    let has_spaces = quoted.is_none() && value.contains([' ', '\t']);
+    ensure!(!has_spaces, "the value of {key} has spaces: it belongs in double quotes");
+    let value = quoted.unwrap_or(value);
     let is_usual = |c: char| c.is_ascii_alphanumeric() || "._:/ %?=&+~-".contains(c);
-    if value.is_empty() || !value.chars().all(is_usual) {
-        bail!("the value of {key} is empty or has odd characters: {value}");
-    }
-    if value.split(' ').any(str::is_empty) {
-        bail!("the value of {key} has a space too many: \"{value}\"");
-    }
-    let is_sha256 = |text: &str| text.len() == 64 && text.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
-    let urls = match key {
+    let is_plain = !value.is_empty() && value.chars().all(is_usual);
+    ensure!(is_plain, "the value of {key} is empty or has odd characters: {value}");
+    ensure!(!value.split(' ').any(str::is_empty), "the value of {key} has a space too many: \"{value}\"");
+    let is_sha256 = |text: &str| text.len() == 64 && text.bytes().all(|c| b"0123456789abcdef".contains(&c));
+    let urls = match value.split_once(' ') {
         _ if key.ends_with("_SHA256") => {
-            if !is_sha256(value) {
-                bail!("{key} is not the 64 small hexadecimal digits of a SHA-256: {value}");
-            }
-            ""
+            ensure!(is_sha256(value), "{key} is not the 64 small hexadecimal digits of a SHA-256: {value}");
+            return Ok((key, value));
         }
         _ if key.ends_with("_VERSION") => {
-            if !value.starts_with(|c: char| c.is_ascii_digit()) || !value.bytes().all(|c| c.is_ascii_alphanumeric() || b".-".contains(&c)) {
-                bail!("{key} is not a version: {value}");
-            }
-            ""
+            let is_version = value.bytes().all(|c| c.is_ascii_alphanumeric() || b".-".contains(&c));
+            ensure!(is_version && value.as_bytes()[0].is_ascii_digit(), "{key} is not a version: {value}");
+            return Ok((key, value));
         }
-        _ if is_patch => match value.split_once(' ') {
-            Some((sha256, urls)) if is_sha256(sha256) => urls,
-            _ => bail!("{key} is not a SHA-256 and a URL: {value}"),
-        },
+        Some((sha256, urls)) if is_patch && is_sha256(sha256) => urls,
+        _ if is_patch => bail!("{key} is not a SHA-256 and a URL: {value}"),
         _ => value,
     };
-    for url in urls.split(' ').filter(|url| !url.is_empty()) {
-        let is_url = url.split_once("://").is_some_and(|(scheme, rest)| {
-            !scheme.is_empty()
-                && scheme.bytes().all(|c| c.is_ascii_lowercase())
-                && rest.split_once('/').is_some_and(|(host, path)| !host.is_empty() && !path.is_empty() && !path.ends_with('/'))
-        });
-        if !is_url {
-            bail!("{key}: this is not the URL of a file: {url}");
-        }
+    let is_url = |url: &&str| {
+        let parts = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('/')?)));
+        parts.is_some_and(|(scheme, (host, path))| {
+            ![scheme, host, path].contains(&"") && !path.ends_with('/') && !scheme.starts_with('-')
+        })
+    };
+    match urls.split(' ').find(|url| !is_url(url)) {
+        Some(url) => bail!("{key}: this is not the URL of a file: {url}"),
+        None => Ok((key, value)),
     }
-    Ok((key, value))
 }
 
 #[cfg(test)]
@@ -191,8 +181,8 @@ mod tests {
         let pins = Pins::parse("mine", &good()).unwrap();
         assert_eq!((&*pins.musl.version, &*pins.musl.archive.file), ("9.1", "musl.tgz"));
         assert_eq!(pins.musl.archive.urls.len(), 2);
-        let names: Vec<_> = pins.patches.iter().map(|(name, archive)| (&**name, &*archive.file)).collect();
-        assert_eq!(names, [("B", "B.patch"), ("A", "A.patch")]);
+        let files: Vec<_> = pins.patches.iter().map(|archive| &*archive.file).collect();
+        assert_eq!(files, ["B.patch", "A.patch"]);
     }
 
     #[test]

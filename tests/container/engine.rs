@@ -1,4 +1,4 @@
-//! What goes wrong with the engine, the base image and what runs in it.
+//! Faults of the engine, of the base image and of what runs in it.
 
 use std::{
     fs,
@@ -14,41 +14,41 @@ use std::{
 use crate::{
     base, docker_build, engine, engine_call, is_root,
     machine::{
-        Run, arch, call, command, kill, make, make_executable, programs_without, root, run, sha256,
-        skip,
+        Run, arch, call, command, copy_of_the_clone, kill, make, make_executable, programs_without,
+        root, run, sha256, skip, wait_until, write_program,
     },
-    make_docker_build, wait_until,
+    make_docker_build,
 };
 
-/// Pins of a musl whose configure is `script`, after a fix that makes `unmended` in it `mended`.
-fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
-    let musl = folder.join("musl-9");
+/// Pins of a musl whose configure is `script`, after a patch that makes it print `patched`.
+fn pins_of_a_musl_with(script: &str, directory: &Path) -> Vec<String> {
+    let musl = directory.join("musl-9");
     fs::create_dir(&musl).unwrap();
     fs::write(
         musl.join("configure"),
-        format!("#!/bin/sh\n: unmended\n{script}\n"),
+        format!("#!/bin/sh\n: not patched\n{script}\n"),
     )
     .unwrap();
-    let fix = "--- a/configure\n+++ b/configure\n@@ -1,2 +1,2 @@\n #!/bin/sh\n-: unmended\n+echo mended\n";
+    let patch = "--- a/configure\n+++ b/configure\n@@ -1,2 +1,2 @@\n #!/bin/sh\n-: not patched\n+echo patched\n";
     fs::write(musl.join("VERSION"), "9\n").unwrap();
-    fs::write(folder.join("A.patch"), fix).unwrap();
+    fs::write(directory.join("A.patch"), patch).unwrap();
     make_executable(&musl.join("configure"));
-    let text = folder.to_string_lossy();
+    let text = directory.to_string_lossy();
     call(
         "tar",
         &["-czf", &format!("{text}/musl.tgz"), "-C", &text, "musl-9"],
     )
     .succeeded();
-    fs::write(folder.join("openssl.tgz"), "").unwrap();
+    fs::write(directory.join("openssl.tgz"), "").unwrap();
     let pins = format!(
         "MUSL_VERSION=9\nMUSL_SHA256={}\nMUSL_URLS=http://127.0.0.1:1/musl.tgz\n\
          MUSL_PATCH_A=\"{} http://127.0.0.1:1/1\"\n\
          OPENSSL_VERSION=9\nOPENSSL_SHA256={}\nOPENSSL_URLS=http://127.0.0.1:1/openssl.tgz\n",
-        sha256(&folder.join("musl.tgz")),
-        sha256(&folder.join("A.patch")),
-        sha256(&folder.join("openssl.tgz")),
+        sha256(&directory.join("musl.tgz")),
+        sha256(&directory.join("A.patch")),
+        sha256(&directory.join("openssl.tgz")),
     );
-    fs::write(folder.join("my pins.env"), pins).unwrap();
+    fs::write(directory.join("my pins.env"), pins).unwrap();
     vec![
         format!("PINS={text}/my pins.env"),
         format!("SOURCES={text}"),
@@ -57,16 +57,16 @@ fn pins_of_a_musl_with(script: &str, folder: &Path) -> Vec<String> {
 
 #[test]
 #[ignore = "through make"]
-fn a_library_that_does_not_compile_is_said_with_the_end_of_its_log_and_its_status() {
+fn a_library_that_does_not_compile_is_named_with_the_end_of_its_log_and_its_status() {
     let base = match base() {
         Ok(base) => format!("BASE={base}"),
         Err(why) => return skip("a library that does not compile", why),
     };
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let script = "echo a word of the compiler; exit 77";
-    let build = pins_of_a_musl_with(script, folder.path());
+    let build = pins_of_a_musl_with(script, directory.path());
     let run =
-        docker_build(&build, &[&base]).failed_with(&["a word of the compiler", "mended", "77"]);
+        docker_build(&build, &[&base]).failed_with(&["a word of the compiler", "patched", "77"]);
     let log = run.stderr.split("the whole log: ").nth(1).unwrap();
     let log = fs::read_to_string(log.lines().next().unwrap()).unwrap();
     assert!(log.contains("a word of the compiler"), "{log}");
@@ -80,8 +80,8 @@ fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
         Ok(base) => format!("BASE={base}"),
         Err(why) => return skip("a docker-build that is stopped", why),
     };
-    let folder = tempfile::tempdir().unwrap();
-    let build = pins_of_a_musl_with("sleep 300", folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let build = pins_of_a_musl_with("sleep 300", directory.path());
     let tags = || {
         let images = engine_call(&["images", "--quiet", "lambda-musl-builder"]);
         images.succeeded().stdout
@@ -111,46 +111,46 @@ fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
 #[test]
 #[ignore = "through make"]
 fn without_an_engine_the_other_way_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    programs_without("docker", folder.path());
-    let _ = fs::remove_file(folder.path().join("podman"));
+    let directory = tempfile::tempdir().unwrap();
+    programs_without(&["docker", "podman"], directory.path());
     let mut make = make_docker_build();
-    make.env("PATH", folder.path());
-    run(make).failed_with(&["no container engine", "docker or podman", "make"]);
+    make.env("PATH", directory.path());
+    run(make).failed_with(&["no container engine", "docker or podman", "the other way"]);
 }
 
-/// make docker-build where docker says `words` and fails.
-fn docker_build_where_docker_says(words: &str) -> Run {
-    let folder = tempfile::tempdir().unwrap();
-    let docker = folder.path().join("docker");
-    fs::write(&docker, format!("#!/bin/sh\necho '{words}' >&2\nexit 1\n")).unwrap();
-    make_executable(&docker);
-    programs_without("docker", folder.path());
+/// make docker-build where docker says this and fails.
+fn docker_build_where_docker_says(text: &str) -> Run {
+    let directory = tempfile::tempdir().unwrap();
+    programs_without(&["docker", "podman"], directory.path());
+    write_program(
+        &directory.path().join("docker"),
+        &format!("echo '{text}' >&2\nexit 1"),
+    );
     let mut make = make_docker_build();
-    make.env("PATH", folder.path());
+    make.env("PATH", directory.path());
     run(make)
 }
 
 #[test]
 #[ignore = "through make"]
-fn an_engine_that_does_not_run_is_said_with_its_words() {
-    let words = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
-    docker_build_where_docker_says(words).failed_with(&[
+fn an_engine_that_does_not_run_is_named_with_its_message() {
+    let said = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+    docker_build_where_docker_says(said).failed_with(&[
         "docker",
         "does not run",
-        words,
+        said,
         "the other way",
     ]);
 }
 
 #[test]
 #[ignore = "through make"]
-fn a_socket_without_permission_is_said_with_what_to_do() {
-    let words = "permission denied while trying to connect to the Docker daemon socket";
-    docker_build_where_docker_says(words).failed_with(&[
+fn a_socket_without_permission_is_named_with_what_to_do() {
+    let said = "permission denied while trying to connect to the Docker daemon socket";
+    docker_build_where_docker_says(said).failed_with(&[
         "no permission on its socket",
         "group docker",
-        words,
+        said,
     ]);
 }
 
@@ -161,7 +161,8 @@ fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
         return skip("a base that cannot be pulled", why);
     }
     let base = "BASE=registry.invalid/no/such:image";
-    docker_build(&[], &[base]).failed_with(&["registry.invalid/no/such:image", "make base-image"]);
+    docker_build(&[], &[base])
+        .failed_with(&["registry.invalid/no/such:image", "base-image makes a base"]);
 }
 
 #[test]
@@ -176,30 +177,29 @@ fn what_root_makes_for_a_base_image_belongs_to_the_owner_of_the_clone() {
             "only root makes one",
         );
     }
-    let folder = tempfile::tempdir().unwrap();
-    let (clone, programs) = (folder.path().join("clone"), folder.path().join("bin"));
-    let script = root().join("scripts/stage");
-    call(script, &[&clone.to_string_lossy(), "Cargo.lock"]).succeeded();
+    let directory = tempfile::tempdir().unwrap();
+    let (clone, programs) = (directory.path().join("clone"), directory.path().join("bin"));
+    copy_of_the_clone(&["."], &clone);
+    // Compiled already, but for the program itself.
+    fs::create_dir(clone.join("target")).unwrap();
+    let compiled = [root(), &clone].map(|clone| clone.join("target/cli").display().to_string());
+    call("cp", &["-a", &compiled[0], &compiled[1]]).succeeded();
     fs::create_dir(&programs).unwrap();
-    programs_without("debootstrap", &programs);
-    let debootstrap = programs.join("debootstrap");
-    fs::write(&debootstrap, "#!/bin/sh\nexit 77\n").unwrap();
-    make_executable(&debootstrap);
+    programs_without(&["debootstrap"], &programs);
+    write_program(&programs.join("debootstrap"), "exit 77");
     chown(&clone, Some(65534), Some(65534)).unwrap();
     let mut make = command("make", &clone);
     make.args(["base-image", &format!("ARCH={}", arch())])
         .env("PATH", programs);
     run(make).failed_with(&["77"]);
-    let owner = |folder: &str| fs::metadata(clone.join(folder)).unwrap().uid();
-    assert_eq!(
-        ["target", "target/tmp", "target/logs"].map(owner),
-        [65534; 3]
-    );
+    let owner = |directory: &str| fs::metadata(clone.join(directory)).unwrap().uid();
+    let made = ["target/cache", "target/cache/tmp", "target/cache/logs"];
+    assert_eq!(made.map(owner), [65534; 3]);
 }
 
 #[test]
 #[ignore = "through make"]
-fn an_architecture_that_needs_an_emulator_is_said_with_what_does_without() {
+fn an_architecture_that_needs_an_emulator_is_named_with_what_does_without() {
     let (other, name) = match arch() {
         "arm64" => ("x86_64", "x86_64"),
         _ => ("arm64", "aarch64"),
@@ -211,8 +211,8 @@ fn an_architecture_that_needs_an_emulator_is_said_with_what_does_without() {
         return skip("another architecture without an emulator", "one is set up");
     }
     make(&["docker-build", &format!("ARCH={other}")]).failed_with(&[
-        &format!("ARCH={other}: this machine is"),
-        &format!("make ARCH={other} needs no container"),
+        &format!("--arch {other}: this machine is"),
+        &format!("build --arch {other} needs no container"),
         "qemu-user-static",
     ]);
 }

@@ -9,8 +9,7 @@ use std::{
 
 use crate::{
     base, emulator, engine_call,
-    machine::{Run, arch, command, kill, make, root, run, skip},
-    wait_until,
+    machine::{Run, arch, command, kill, make, root, run, skip, wait_until},
 };
 
 /// An image that goes with the test.
@@ -19,15 +18,15 @@ struct Image(&'static str);
 impl Image {
     /// An image with AWS's emulator as `/rie`, which starts with `entrypoint`.
     fn new(name: &'static str, base: &str, entrypoint: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        emulator(folder.path());
-        fs::write(folder.path().join("entrypoint"), entrypoint).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        emulator(directory.path());
+        fs::write(directory.path().join("entrypoint"), entrypoint).unwrap();
         let dockerfile = format!(
             "FROM {base}\nCOPY rie entrypoint /\nENV LAMBDA_TASK_ROOT=/var/task\nWORKDIR /var/task\n\
              ENTRYPOINT [\"/bin/sh\", \"/entrypoint\"]\nEXPOSE 8080\nVOLUME /data\n"
         );
-        fs::write(folder.path().join("Dockerfile"), dockerfile).unwrap();
-        engine_call(&["build", "--tag", name, &folder.path().to_string_lossy()]).succeeded();
+        fs::write(directory.path().join("Dockerfile"), dockerfile).unwrap();
+        engine_call(&["build", "--tag", name, &directory.path().to_string_lossy()]).succeeded();
         Self(name)
     }
 
@@ -92,7 +91,7 @@ fn an_image_without_an_emulator_is_named() {
         Ok(base) => base,
         Err(why) => return skip("an image without an emulator", why),
     };
-    invoke(base, "{}").failed_with(&[&format!("IMAGE={base}"), "provided:al2023"]);
+    invoke(base, "{}").failed_with(&[&format!("--image {base}"), "provided:al2023"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod build;
 mod engine;
 mod invoke;
+mod project;
 mod push;
 mod sources;
 
@@ -20,41 +21,35 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
-    thread,
-    time::{Duration, Instant},
 };
 
 use machine::{Run, arch, call, command, find_program, make, make_executable, root, run};
 
 /// The archives of Debian and a pins file for them, or why there are none.
 fn stand_ins() -> Result<&'static Path, &'static str> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let folder = root().join("target/stand-ins");
-        if !folder.join("pins.env").exists() {
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder).unwrap();
+    static STAND_INS: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let directory = STAND_INS.get_or_init(|| {
+        let directory = root().join("target/stand-ins");
+        if !directory.join("pins.env").exists() {
+            let _ = fs::remove_dir_all(&directory);
+            fs::create_dir_all(&directory).unwrap();
             find_program("apt-get")?;
             let script = root().join("tests/support/stand-ins");
-            call(script, &[&folder.to_string_lossy()]).succeeded();
+            call(script, &[&directory.to_string_lossy()]).succeeded();
         }
-        Some(folder)
+        Some(directory)
     });
-    folder
+    directory
         .as_deref()
         .ok_or("there is no apt-get that brings the sources")
 }
 
-/// The engine that works here.
+/// An engine that works here.
 fn engine() -> Result<&'static str, &'static str> {
-    static ENGINE: OnceLock<Option<String>> = OnceLock::new();
-    let engine = ENGINE.get_or_init(|| {
-        let run = call(root().join("scripts/engine"), &[]);
-        run.success.then(|| run.last_line().to_owned())
-    });
-    engine
-        .as_deref()
-        .ok_or("there is no container engine that works")
+    static ENGINE: OnceLock<Option<&str>> = OnceLock::new();
+    let works = |engine: &&str| find_program(engine).is_some() && call(engine, &["info"]).success;
+    let engine = ENGINE.get_or_init(|| ["docker", "podman"].into_iter().find(works));
+    engine.ok_or("there is no container engine that works")
 }
 
 fn engine_call(arguments: &[&str]) -> Run {
@@ -63,15 +58,6 @@ fn engine_call(arguments: &[&str]) -> Run {
 
 fn is_root() -> bool {
     call("id", &["-u"]).stdout == "0\n"
-}
-
-/// Waits until something is so, or as long as that may take, and says whether it is.
-fn wait_until(is_so: impl Fn() -> bool, at_most: Duration) -> bool {
-    let start = Instant::now();
-    while !is_so() && start.elapsed() < at_most {
-        thread::sleep(Duration::from_millis(100));
-    }
-    is_so()
 }
 
 /// A base image of Debian's packages for this machine, made once, or why there is none.
@@ -101,24 +87,24 @@ fn free_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-/// Puts AWS's emulator into `folder`, as the program `rie`.
-fn emulator(folder: &Path) {
-    let wheel = call(root().join("scripts/wheel"), &["emulator"]).succeeded();
+/// Puts AWS's emulator into `directory`, as the program `rie`.
+fn emulator(directory: &Path) {
+    let wheel = call("scripts/cli", &["wheel", "emulator"]).succeeded();
     let emulator = format!("samcli/local/rapid/aws-lambda-rie-{}", arch());
-    let program = folder.join("rie");
+    let program = directory.join("rie");
     fs::copy(Path::new(wheel.last_line()).join(emulator), &program).unwrap();
     make_executable(&program);
 }
 
-/// The arguments of a whole build, or why there can be none.
+/// The variables of a whole build, or why there can be none.
 fn whole_build() -> Result<[String; 3], &'static str> {
     if std::env::var_os("CI").is_none() {
         return Err("it takes six minutes more: CI=true make test");
     }
-    let folder = stand_ins()?.display();
+    let directory = stand_ins()?.display();
     Ok([
-        format!("PINS={folder}/pins.env"),
-        format!("SOURCES={folder}"),
+        format!("PINS={directory}/pins.env"),
+        format!("SOURCES={directory}"),
         format!("BASE={}", base()?),
     ])
 }

@@ -10,22 +10,22 @@ use std::{
 
 use crate::{
     engine_call, free_address,
-    machine::{arch, command, find_program, root, run, skip},
-    wait_until, whole_build,
+    machine::{arch, command, find_program, root, run, skip, wait_until},
+    whole_build,
 };
 
 /// A registry on this machine, as long as the test takes.
 struct Registry(Child);
 
 impl Registry {
-    fn start(address: &str, folder: &Path) -> Self {
+    fn start(address: &str, directory: &Path) -> Self {
         let config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
-            folder.join("registry").display()
+            directory.join("registry").display()
         );
-        let file = folder.join("registry.yml");
+        let file = directory.join("registry.yml");
         fs::write(&file, config).unwrap();
-        let mut registry = command("docker-registry", folder);
+        let mut registry = command("docker-registry", directory);
         registry.arg("serve").arg(file);
         registry.stdout(Stdio::null()).stderr(Stdio::null());
         let child = registry.spawn().unwrap();
@@ -52,9 +52,9 @@ fn the_builder_image_is_pushed_and_named_by_its_digest() {
     if find_program("docker-registry").is_none() {
         return skip("scripts/push-image", "docker-registry is not installed");
     }
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let address = free_address();
-    let _registry = Registry::start(&address, folder.path());
+    let _registry = Registry::start(&address, directory.path());
 
     let mut push = command("scripts/push-image", root());
     push.args([&format!("{address}/Some/builder"), "v1-arch"])
@@ -66,7 +66,7 @@ fn the_builder_image_is_pushed_and_named_by_its_digest() {
         .env("ARCH", arch())
         .env("REGISTRY_USER", "somebody")
         .env("REGISTRY_TOKEN", "a secret")
-        .env("DOCKER_CONFIG", folder.path().join("docker"));
+        .env("DOCKER_CONFIG", directory.path().join("docker"));
     let pushed = run(push).succeeded();
     let told: Vec<&str> = pushed.stdout.lines().collect();
     let [name, digest] = told[..] else {

@@ -1,13 +1,15 @@
-//! What goes into the libraries and beside them: pins files, archives, fixes and the crates that fit them.
+//! What goes into the libraries and beside them: pins files, archives, patches and the crates that fit them.
 
 use std::{fs, io::Write, path::Path};
 
 use lambda_musl::testing::http::{Server, answer, read_head};
 
-use crate::machine::{Run, call, command, make, make_executable, programs_without, root, run};
+use crate::machine::{
+    Run, call, command, copy_of_the_clone, make, names, programs_without, root, run, write_program,
+};
 
-fn pins_file(folder: &Path, text: &str) -> String {
-    let file = folder.join("my pins.env");
+fn pins_file(directory: &Path, text: &str) -> String {
+    let file = directory.join("my pins.env");
     fs::write(&file, text).unwrap();
     format!("PINS={}", file.display())
 }
@@ -29,25 +31,24 @@ fn serve_files() -> Server {
 }
 
 /// make fetch where no engine is, whose base image is not the matter here.
-fn fetch_without_engine(pins: &str, folder: &Path) -> Run {
-    let programs = folder.join("programs");
+fn fetch_without_engine(pins: &str, directory: &Path) -> Run {
+    let programs = directory.join("programs");
     fs::create_dir(&programs).unwrap();
-    fs::create_dir_all(folder.join("my sources")).unwrap();
-    programs_without("docker", &programs);
-    let _ = fs::remove_file(programs.join("podman"));
+    fs::create_dir_all(directory.join("my sources")).unwrap();
+    programs_without(&["docker", "podman"], &programs);
     let mut make = command("make", root());
     make.args([
         "fetch",
         pins,
-        &format!("SOURCES={}/my sources", folder.display()),
+        &format!("SOURCES={}/my sources", directory.display()),
     ]);
     make.env("PATH", programs);
     run(make)
 }
 
-/// The sum of a file that holds nothing.
+/// The checksum of a file that holds nothing.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-const SUM: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+const OTHER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Pins of two archives that hold nothing.
 fn good_pins() -> String {
@@ -61,42 +62,36 @@ fn good_pins() -> String {
 #[test]
 #[ignore = "through make"]
 fn archives_that_were_brought_in_are_taken_as_they_are() {
-    let folder = tempfile::tempdir().unwrap();
-    let sources = folder.path().join("my sources");
+    let directory = tempfile::tempdir().unwrap();
+    let sources = directory.path().join("my sources");
     fs::create_dir(&sources).unwrap();
-    for name in ["musl.tgz", "openssl.tgz", "FIX_1.patch"] {
+    let archives = ["musl.tgz", "openssl.tgz", "ONE.patch"];
+    for name in archives {
         fs::write(sources.join(name), "").unwrap();
     }
-    let pins = good_pins().replace(
-        "OPENSSL_VERSION",
-        &format!("MUSL_PATCH_FIX_1=\"{EMPTY} http://127.0.0.1:1/1\"\nOPENSSL_VERSION"),
-    );
-    let run = fetch_without_engine(&pins_file(folder.path(), &pins), folder.path()).succeeded();
-    let names = ["musl.tgz", "openssl.tgz", "FIX_1.patch"];
-    let expected = names.map(|name| sources.join(name).display().to_string());
+    let patch = format!("MUSL_PATCH_ONE=\"{EMPTY} http://127.0.0.1:1/1\"\n");
+    let pins = pins_file(directory.path(), &(good_pins() + &patch));
+    let run = fetch_without_engine(&pins, directory.path()).succeeded();
+    let expected = archives.map(|name| sources.join(name).display().to_string());
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(
-        fs::read_dir(&sources).unwrap().count(),
-        3,
-        "nothing is written into it"
-    );
+    assert_eq!(names(&sources).len(), 3, "nothing is written into it");
 }
 
 #[test]
 #[ignore = "through make"]
-fn an_archive_with_another_sum_is_named_with_both() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("musl.tgz"), "").unwrap();
-    fs::write(folder.path().join("openssl.tgz"), "").unwrap();
-    let wrong = good_pins().replacen(EMPTY, SUM, 1);
-    let pins = pins_file(folder.path(), &wrong);
-    fetch(&pins, folder.path()).failed_with(&["musl.tgz", SUM, "e3b0c44298fc1c14", "/b/musl.tgz"]);
+fn an_archive_with_another_checksum_is_named_with_both() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("musl.tgz"), "").unwrap();
+    fs::write(directory.path().join("openssl.tgz"), "").unwrap();
+    let wrong = good_pins().replacen(EMPTY, OTHER, 1);
+    let pins = pins_file(directory.path(), &wrong);
+    fetch(&pins, directory.path()).failed_with(&["musl.tgz", OTHER, EMPTY, "/b/musl.tgz"]);
 }
 
 #[test]
 #[ignore = "through make"]
 fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let server = serve_files();
     let port = server.port();
     let pins = good_pins()
@@ -112,20 +107,21 @@ fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
             "http://127.0.0.1:1/openssl.tgz",
             &format!("http://127.0.0.1:{port}/openssl-{port}.tgz"),
         );
-    let run = fetch_without_engine(&pins_file(folder.path(), &pins), folder.path()).succeeded();
+    let run =
+        fetch_without_engine(&pins_file(directory.path(), &pins), directory.path()).succeeded();
     let wrong = format!("http://127.0.0.1:{port}/wrong/musl-{port}.tgz");
     assert!(
         run.stderr.contains(&format!(
-            "{wrong}: musl-{port}.tgz: expected sha256 {EMPTY}, but it is"
+            "{wrong}: musl-{port}.tgz: expected the SHA-256 {EMPTY}, but it is"
         )),
         "{}",
         run.stderr
     );
-    let kept = root().join(format!("target/sources/{EMPTY}-musl-{port}.tgz"));
+    let kept = root().join(format!("target/cache/sources/{EMPTY}-musl-{port}.tgz"));
     assert_eq!(fs::read(&kept).unwrap(), b"", "the right one");
     for kept in [
         kept,
-        root().join(format!("target/sources/{EMPTY}-openssl-{port}.tgz")),
+        root().join(format!("target/cache/sources/{EMPTY}-openssl-{port}.tgz")),
     ] {
         fs::remove_file(kept).unwrap();
     }
@@ -134,124 +130,68 @@ fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
 #[test]
 #[ignore = "through make"]
 fn urls_that_are_all_dead_are_named_with_the_other_way() {
-    let folder = tempfile::tempdir().unwrap();
-    let pins = pins_file(folder.path(), &good_pins());
-    let words = [
+    let directory = tempfile::tempdir().unwrap();
+    let pins = pins_file(directory.path(), &good_pins());
+    let urls = [
         "http://127.0.0.1:1/a/musl.tgz",
         "http://127.0.0.1:1/b/musl.tgz",
-        "SOURCES=",
     ];
-    fetch(&pins, folder.path()).failed_with(&words);
-    let left = fs::read_dir(root().join("target/sources"))
-        .unwrap()
-        .flatten();
-    let parts = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".part"));
-    assert_eq!(parts.count(), 0, "nothing is kept");
+    fetch(&pins, directory.path())
+        .failed_with(&urls)
+        .said(&["--sources DIR"]);
+    let kept = names(&root().join("target/cache/sources"));
+    assert!(!kept.iter().any(|name| name.starts_with('.')), "{kept:?}");
 }
 
 #[test]
 #[ignore = "through make"]
-fn a_key_that_is_wrong_is_named_with_the_file() {
-    let good = good_pins();
-    for (text, words) in [
-        (
-            good.replace("MUSL_VERSION=9.1\n", ""),
-            ["MUSL_VERSION", "missing"],
-        ),
-        (
-            good.clone() + "OPENSSL_VERSION=9.3\n",
-            ["OPENSSL_VERSION", "twice"],
-        ),
-        (
-            good.clone() + "ZLIB_VERSION=1\n",
-            ["ZLIB_VERSION", "unknown"],
-        ),
-        (
-            good.replace("=9.1", "=$(date)"),
-            ["MUSL_VERSION", "odd characters"],
-        ),
-        (good.replace("=9.1", "="), ["MUSL_VERSION", "empty"]),
-        (good.replace("e3b0", "E3B0"), ["MUSL_SHA256", "sha256"]),
-        (good.clone() + "just words\n", ["just words", "KEY=value"]),
-        (
-            good.clone() + "MUSL_PATCH_A=\" http://a/1\"\n",
-            ["MUSL_PATCH_A", "space"],
-        ),
-        (
-            good.replace("http://127.0.0.1:1/openssl.tgz", "--version"),
-            ["OPENSSL_URLS", "no URL"],
-        ),
-        (
-            good.replace("=9.1", "=\"9.1 a\""),
-            ["MUSL_VERSION", "no version"],
-        ),
-        (
-            good.clone() + "MUSL_PATCH_A=http://a/1\n",
-            ["MUSL_PATCH_A", "sha256"],
-        ),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let run = fetch(&pins_file(folder.path(), &text), folder.path());
-        run.failed_with(&words).failed_with(&["my pins.env"]);
-    }
+fn a_key_that_is_wrong_is_named_with_the_file_and_the_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let pins = good_pins().replace("=9.1", "=$(date)");
+    fetch(&pins_file(directory.path(), &pins), directory.path()).failed_with(&[
+        "my pins.env: line 2: the value of MUSL_VERSION",
+        "odd characters",
+    ]);
 }
 
 #[test]
 #[ignore = "through make"]
 fn pins_that_are_not_there_are_named_with_those_that_are() {
-    make(&["fetch", "PINS=modern"]).failed_with(&["PINS=modern", "classic", "current"]);
+    make(&["fetch", "PINS=modern"]).failed_with(&["--pins modern", "classic, current"]);
 }
 
 #[test]
 #[ignore = "through make"]
 fn the_lock_file_of_classic_fits_the_workspace() {
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().to_string_lossy();
-    let script = root().join("scripts/stage");
-    call(script, &[&copy, "docker/pins/classic.lock"]).succeeded();
-    let mut update = command("cargo", folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    copy_of_the_clone(&["."], directory.path());
+    let mut update = command("cargo", directory.path());
     update.args(["update", "--workspace", "--locked"]);
-    let update = run(update);
-    assert!(
-        update.success,
-        "run scripts/classic-lock\n{}",
-        update.stderr
+    update.env(
+        "CARGO_RESOLVER_LOCKFILE_PATH",
+        "docker/pins/classic/Cargo.lock",
     );
-}
-
-#[test]
-#[ignore = "through make"]
-fn crates_that_are_too_new_for_the_oldest_openssl_are_named_with_the_older_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let krate = folder.path().to_string_lossy();
-    let script = root().join("scripts/old-crates");
-    let lock = "[[package]]\nname = \"openssl-sys\"\nversion = \"0.9.110\"\n\n[[package]]\nname = \"openssl\"\nversion = \"0.10.73\"\n";
-    fs::write(folder.path().join("Cargo.lock"), lock).unwrap();
-    let run = call(&script, &[&krate]).failed_with(&["cargo update --precise 0.9.109 openssl-sys"]);
-    assert!(!run.stderr.contains("0.10.73"), "{}", run.stderr);
-    let lock = lock.replace("0.9.110", "0.9.98");
-    fs::write(folder.path().join("Cargo.lock"), lock).unwrap();
-    call(&script, &[&krate]).succeeded();
+    let update = run(update);
+    assert!(update.success, "run make classic-lock\n{}", update.stderr);
 }
 
 #[test]
 #[ignore = "through make"]
 fn a_toolchain_is_not_written_over_what_is_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let prefix = format!("PREFIX={}", folder.path().display());
-    make(&["toolchain", &prefix]).failed_with(&[&prefix, "there already"]);
-    make(&["toolchain"]).failed_with(&["PREFIX is missing", "make toolchain PREFIX="]);
+    let directory = tempfile::tempdir().unwrap();
+    let prefix = directory.path().display();
+    make(&["toolchain", &format!("PREFIX={prefix}")])
+        .failed_with(&[&format!("--prefix {prefix}"), "there already"]);
+    make(&["toolchain"]).failed_with(&["--prefix is missing"]);
 }
 
 #[test]
 #[ignore = "through make"]
 fn the_linker_names_libc_and_what_it_calls_once_more_behind_the_libraries_of_crates() {
-    let folder = tempfile::tempdir().unwrap();
-    let linker = folder.path().join("rust-musl-gcc");
+    let directory = tempfile::tempdir().unwrap();
+    let linker = directory.path().join("rust-musl-gcc");
     fs::copy(root().join("docker/rust-musl-gcc"), &linker).unwrap();
-    let gcc = folder.path().join("musl-gcc");
-    fs::write(&gcc, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
-    make_executable(&gcc);
+    write_program(&directory.path().join("musl-gcc"), "printf '%s\\n' \"$@\"");
     let rustlib = "/rust/lib/rustlib/aarch64-unknown-linux-musl/lib";
     let builtins = format!("{rustlib}/libcompiler_builtins-1.rlib");
     let arguments = [

@@ -2,13 +2,13 @@
 
 use std::{
     fs,
-    io::{self, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     mem,
     path::Path,
     sync::Arc,
 };
 
-use lambda_musl::testing::http::{Server, read_head};
+use lambda_musl::testing::http::Server;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -22,10 +22,9 @@ pub fn serve(body: &'static str, authority: &Path) -> String {
     let server = Server::start(move |_, stream| {
         let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
         let mut stream = BufReader::new(StreamOwned::new(connection, stream.into_inner()));
-        // A client that does not like the certificate goes away: that is its right.
-        if read_head(&mut stream)?.is_none() {
-            return Ok(());
-        }
+        // The endpoint probe speaks HTTP/1.0. A client that does not like the certificate goes away, as is its right.
+        let head = stream.by_ref().lines().map_while(Result::ok);
+        head.take_while(|line| !line.is_empty()).for_each(drop);
         let stream = stream.get_mut();
         let length = body.len();
         write!(

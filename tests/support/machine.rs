@@ -1,4 +1,4 @@
-//! Runs make as a user would, here or in a copy of the clone.
+//! Runs make, or the program as it is installed, as a user would: in the clone, in a copy of it, or with no clone in sight.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -10,6 +10,7 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,17 +19,22 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The files that a build leaves in its directory.
+pub const COMPANY: [&str; 6] = [
+    "SHA256SUMS",
+    "build.json",
+    "function.debug",
+    "function.zip",
+    "licences.txt",
+    "sbom.cdx.json",
+];
+
 /// This machine's architecture, as `ARCH=` has it.
 pub fn arch() -> &'static str {
     match env::consts::ARCH {
         "aarch64" => "arm64",
         arch => arch,
     }
-}
-
-/// Lets everybody run a file.
-pub fn make_executable(file: &Path) {
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// What a command left behind.
@@ -49,12 +55,18 @@ impl Run {
 
     /// Failed, with all of these on stderr.
     #[track_caller]
-    pub fn failed_with(self, words: &[&str]) -> Self {
+    pub fn failed_with(self, texts: &[&str]) -> Self {
         assert!(!self.success, "{}{}", self.stdout, self.stderr);
-        for word in words {
+        self.said(texts)
+    }
+
+    /// All of these are on stderr.
+    #[track_caller]
+    pub fn said(self, texts: &[&str]) -> Self {
+        for text in texts {
             assert!(
-                self.stderr.contains(word),
-                "{word:?} is not in:\n{}",
+                self.stderr.contains(text),
+                "{text:?} is not in:\n{}",
                 self.stderr
             );
         }
@@ -64,29 +76,43 @@ impl Run {
     pub fn last_line(&self) -> &str {
         self.stdout.lines().last().unwrap_or_default()
     }
+
+    /// The checksum of the zip that the last line of a build names.
+    #[track_caller]
+    pub fn checksum(&self) -> String {
+        let line = self.last_line();
+        let checksum = line.split("sha256 ").nth(1).expect(line);
+        checksum[..64].to_owned()
+    }
 }
 
-/// A command in `directory` without what the test runner and an outer make have left in the environment.
+/// A command in `directory` with what finds programs, the network and an engine, and nothing else that the test runner and an
+/// outer make have left in the environment.
 pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
+    const STARTS: [&str; 17] = [
+        "CARGO_HOME",
+        "CI",
+        "CONTAINER_ENGINE",
+        "DBUS_",
+        "DOCKER_",
+        "HOME",
+        "HTTP",
+        "LANG",
+        "NO_PROXY",
+        "PATH",
+        "PIP_",
+        "RUSTUP_",
+        "SSL_CERT_",
+        "USER",
+        "XDG_",
+        "http",
+        "no_proxy",
+    ];
+    let is_passed = |name: &str| STARTS.iter().any(|start| name.starts_with(start));
+    let passed = env::vars().filter(|(name, _)| is_passed(name));
     let mut command = Command::new(program.as_ref());
+    command.env_clear().envs(passed);
     command.current_dir(directory).stdin(Stdio::null());
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        let ours = [
-            "ARCH",
-            "CRATE",
-            "OUT",
-            "ZIP",
-            "EVENT",
-            "RUN",
-            "LD_LIBRARY_PATH",
-            "TMPDIR",
-        ];
-        let cargos = text.starts_with("CARGO") && text != "CARGO_HOME";
-        if cargos || text.starts_with("MAKE") || text == "MFLAGS" || ours.contains(&&*text) {
-            command.env_remove(&name);
-        }
-    }
     command
 }
 
@@ -114,6 +140,12 @@ pub fn make(arguments: &[&str]) -> Run {
     call("make", arguments)
 }
 
+/// The least time that a command takes of three.
+pub fn best_of_three(command: impl Fn() -> Run) -> Duration {
+    let times = [(); 3].map(|()| command().succeeded().took);
+    times.into_iter().min().unwrap()
+}
+
 /// What `code` in Python prints about these files.
 pub fn python(code: &str, files: &[&Path]) -> String {
     let mut python = command("python3", root());
@@ -134,6 +166,25 @@ pub fn kill(signal: &str, process: impl Display) {
     call("/bin/sh", &["-c", &format!("kill -{signal} {process}")]).succeeded();
 }
 
+/// Waits until something is so, or as long as that may take, and says whether it is.
+pub fn wait_until(is_so: impl Fn() -> bool, at_most: Duration) -> bool {
+    let start = Instant::now();
+    while !is_so() && start.elapsed() < at_most {
+        thread::sleep(Duration::from_millis(100));
+    }
+    is_so()
+}
+
+/// The names in a directory, sorted.
+pub fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 /// Makes a crate out of its manifest and its `main.rs`.
 pub fn write_crate(directory: &Path, manifest: &str, main: &str) {
     fs::create_dir_all(directory.join("src")).unwrap();
@@ -141,11 +192,63 @@ pub fn write_crate(directory: &Path, manifest: &str, main: &str) {
     fs::write(directory.join("src/main.rs"), main).unwrap();
 }
 
-/// A directory for `PATH` with every program that this machine has but `without`.
-pub fn programs_without(without: &str, directory: &Path) {
+/// Makes a program out of a script for the shell.
+pub fn write_program(file: &Path, script: &str) {
+    fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    make_executable(file);
+}
+
+/// Lets everybody run a file.
+pub fn make_executable(file: &Path) {
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Copies these files, or all of these directories, of the clone as they are in the work tree: all that a fresh clone has.
+pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
+    let mut list = command("git", root());
+    list.args(["ls-files", "-z", "--"]).args(paths);
+    for file in run(list).succeeded().stdout.split_terminator('\0') {
+        let to = to.join(file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(root().join(file), to).unwrap();
+    }
+}
+
+/// `cargo lambda-musl` in a project's directory as on a machine without a clone: a copy of the program lies in `bin` beside the
+/// project, and nothing is in the environment but what finds Rust, and the cache of the clone, which need not be filled again.
+pub fn cargo_lambda_musl(project: &Path) -> Command {
+    let bin = project.parent().unwrap().join("bin");
+    let rust = call("scripts/rust", &[]).succeeded();
+    if fs::create_dir(&bin).is_ok() {
+        call("scripts/cli", &["--version"]).succeeded();
+        let program = "cargo-lambda-musl";
+        fs::copy(
+            root().join("target/cli/release").join(program),
+            bin.join(program),
+        )
+        .unwrap();
+    }
+    let path = env::var_os("PATH").unwrap();
+    let path = [bin, rust.last_line().into()]
+        .into_iter()
+        .chain(env::split_paths(&path));
+    let kept = ["HOME", "CARGO_HOME", "RUSTUP_HOME"].map(|name| Some((name, env::var_os(name)?)));
+    let mut cargo = Command::new("cargo");
+    cargo
+        .arg("lambda-musl")
+        .current_dir(project)
+        .stdin(Stdio::null());
+    cargo.env_clear().envs(kept.into_iter().flatten());
+    cargo.env("PATH", env::join_paths(path).unwrap());
+    cargo.env("LAMBDA_MUSL_CACHE", root().join("target/cache"));
+    cargo
+}
+
+/// A directory for `PATH` with every program that this machine has but those.
+pub fn programs_without(without: &[&str], directory: &Path) {
     for from in env::split_paths(&env::var_os("PATH").unwrap()) {
         for entry in fs::read_dir(from).into_iter().flatten().flatten() {
-            if entry.file_name() != without {
+            if !without.iter().any(|name| entry.file_name() == *name) {
                 // The first of a name wins, as in PATH.
                 let _ = symlink(entry.path(), directory.join(entry.file_name()));
             }

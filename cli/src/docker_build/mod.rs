@@ -3,99 +3,75 @@
 mod cross;
 mod proof;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    thread,
-    time::Instant,
-};
+use std::path::{Path, PathBuf};
+use std::{fs, thread, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-pub use cross::{Shim, install};
+pub use cross::{Cross, stand_in};
 
-use crate::{
-    build::{dependencies_by_path, remapped},
-    cache::Cache,
-    doctor,
-    engine::{Engine, check_emulation},
-    environment,
-    files::identity,
-    image::{self, Image, Stage},
-    options,
-    package::Built,
-    pins::Pins,
-    project::{Crate, Function, links_openssl, locked},
-    rust::Rust,
-    step::{self, say},
-};
+use crate::build::encoded;
+use crate::crates::{self, Crate, link_openssl, locked};
+use crate::engine::{Engine, check_emulation};
+use crate::files::{At, identity};
+use crate::image::{Image, Stage, tag};
+use crate::step::{self, say};
+use crate::{cache::Cache, doctor, environment, options, package::Built, pins::Pins, project::Function, rust::Rust};
 
 /// The last versions of crates that take OpenSSL 1.0.
-pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] = [("native-tls", "0.2.15"), ("openssl", "0.10.73"), ("openssl-sys", "0.9.109")];
+pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
+    [("native-tls", "0.2.15"), ("openssl", "0.10.73"), ("openssl-sys", "0.9.109")];
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
     let start = Instant::now();
-    let out = &options.out.out;
+    let options::Build { source, out } = &options.build;
     // The last step writes there, and may come after minutes.
     if !options.image_only {
         check_writable(out).with_context(|| format!("--out {}", out.display()))?;
     }
-    if let Some(name) = environment::sets_rustflags() {
+    if let Some(name) = environment::rustflags() {
         bail!("{name} is set in this shell and would replace the flags that link the image's musl: unset {name}");
     }
     let cache = Cache::open()?;
     doctor::require(&[doctor::CC, doctor::RUSTUP])?;
     environment::say_what_is_left_out();
     let engine = Engine::find()?;
+    let rust = Rust::of(&source.krate, &cache)?;
+    let function = Function::of(source, &rust)?;
+    check_emulation(function.arch)?;
+    let pins = Pins::named(options.image.pins.pins.as_deref().or(function.defaults.pins.as_deref()))?;
+    let image = Image::new(&engine, &pins, function.arch, &options.image, &function)?;
     if options.image_only {
-        let arch = options.source.arch.unwrap_or_default();
-        check_emulation(arch)?;
-        let pins = Pins::named(options.pins.pins.as_deref())?;
-        println!("{}", Image::new(&engine, &pins, arch, &options.image, &options.pins, None)?.build(Stage::Builder, &cache)?);
+        println!("{}", image.build(Stage::Builder, &cache)?);
         return Ok(());
     }
-    let rust = Rust::of(&options.source.krate, &cache)?;
-    let function = Function::of(&options.source, &rust)?;
-    check_emulation(function.arch)?;
-    let pins = Pins::named(options.pins.pins.as_deref().or(function.pins.as_deref()))?;
     let lock = classic_lock(&pins, &function)?;
     function.fetch(&rust, &cache, lock.as_deref())?;
-    let crates = function.crates(&rust, lock.as_deref())?;
-    let image = Image::new(&engine, &pins, function.arch, &options.image, &options.pins, Some(&function))?;
+    let crates = crates::of(&function, &rust, lock.as_deref())?;
     // cross is compiled while the image is.
-    let (name, cross, container_rust) = thread::scope(|scope| {
-        let tools = scope.spawn(|| anyhow::Ok((install(&rust, &cache)?, rust.in_container(function.arch, &cache)?)));
+    let (name, cross) = thread::scope(|scope| {
+        let cross = scope.spawn(|| Cross::install(function.arch, &rust, &cache));
         let name = image.build(Stage::Builder, &cache)?;
-        let (cross, container_rust) = tools.join().map_err(|_| anyhow!("installing cross"))??;
-        anyhow::Ok((name, cross, container_rust))
+        anyhow::Ok((name, cross.join().map_err(|_| anyhow!("installing cross"))??))
     })?;
-    let company = image.company(&name, &cache)?;
+    let with_openssl = link_openssl(&crates);
+    let parts = image.parts(&name, with_openssl, cross::VERSION, &cache)?;
 
-    // A directory for each workspace: cargo takes crates of one name that lie at one path, as they do in the container, for one.
-    let directory = format!("{}-{}", name.rsplit(':').next().unwrap_or_default(), identity([&*function.workspace.to_string_lossy()]));
-    let target = function.target.join("cross").join(directory);
-    fs::create_dir_all(&target).with_context(|| target.display().to_string())?;
-    let _lock = cache.lock(&format!("target-{}", identity([&*target.to_string_lossy()])))?;
-    let mut build = cross::build(&cross::Call {
-        cross: &cross,
-        rust: &rust,
-        container_rust: &container_rust,
-        engine: &engine,
-        image: &name,
-        function: &function,
-        target: &target,
-        lock: lock.as_deref(),
-    })?;
-    build.command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&engine, &name, &function, &crates, &rust)?.join("\x1f"));
-    step::cargo(&cache, "crates and link", &mut build.command)?;
+    // A directory for each workspace: cargo takes crates of one name that lie at one path, as they do in the container,
+    // for one.
+    let workspace = identity([&*function.workspace.to_string_lossy()]);
+    let target = function.target.join("cross").join(format!("{}-{workspace}", tag(&name)));
+    fs::create_dir_all(&target).at(&target)?;
+    let lock_of_target = cache.lock(&format!("target-{}", identity([&*target.to_string_lossy()])))?;
+    let (mut command, _files) = cross.build(&function, &rust, &engine, &name, lock.as_deref())?;
+    command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&engine, &name, &function, &crates, &rust)?);
+    step::cargo(&cache, "crates and link", command.env("CARGO_TARGET_DIR", &target))?;
     let release = target.join(function.arch.triple()).join("release");
     let binary = release.join(&function.binary);
-    let binary = fs::read(&binary).with_context(|| binary.display().to_string())?;
+    let binary = fs::read(&binary).at(&binary)?;
     proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
-    drop(_lock);
+    drop(lock_of_target);
 
-    let with_openssl = links_openssl(&crates);
-    let parts = company.parts(&pins, with_openssl, cross::VERSION)?;
     let built = Built { function: &function, crates: &crates, parts, binary, work: vec![target] };
     let mut line = built.write(out, &rust, &cache)?;
     if with_openssl {
@@ -103,7 +79,8 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     }
     println!("{line}, musl {}, {} s", pins.musl.version, start.elapsed().as_secs());
     if with_openssl && pins.has_openssl_1_0() {
-        say(&format!("note: OpenSSL {} has been unsupported since 2016; its known flaws stay open.", pins.openssl.version));
+        let version = &pins.openssl.version;
+        say(&format!("note: OpenSSL {version} has been unsupported since 2016; its known flaws stay open."));
         say("note: docker-build --pins current takes the newest musl and OpenSSL 3.5 LTS.");
     }
     Ok(())
@@ -114,16 +91,19 @@ fn check_writable(out: &Path) -> Result<()> {
     tempfile::tempfile_in(out).map(|_| ()).context("nothing can be written there")
 }
 
-/// The lock file for OpenSSL 1.0, which needs older crates than the newest: the one that the project names, or its own where
-/// that has them.
+/// The lock file for OpenSSL 1.0, which needs older crates than the newest: the one that the project names, or its own
+/// where that has them.
 fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
     if !pins.has_openssl_1_0() {
         return Ok(None);
     }
-    if let Some(lock) = &function.classic_lock {
+    if let Some(lock) = &function.defaults.classic_lock {
         let path = function.workspace.join(lock);
         if !path.is_file() || path.file_name().is_none_or(|name| name != "Cargo.lock") {
-            bail!("classic-lock = {lock:?}: expected the path of a file that is called Cargo.lock, below {}", function.workspace.display());
+            bail!(
+                "classic-lock = {lock:?}: expected the path of a file that is called Cargo.lock, below {}",
+                function.workspace.display()
+            );
         }
         return Ok(Some(path));
     }
@@ -142,29 +122,26 @@ fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
 
 /// What brings older versions of the crates that are too new for OpenSSL 1.0.
 fn too_new(lock: &str) -> Vec<String> {
-    let numbers = |version: &str| version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect::<Vec<u32>>();
-    let crates = locked(lock).into_iter();
-    crates
-        .filter_map(|((name, version), _)| {
-            let (_, last) = LAST_FOR_OPENSSL_1_0.iter().find(|(known, _)| *known == name)?;
-            (numbers(&version) > numbers(last)).then(|| format!("  cargo update --precise {last} {name}"))
-        })
-        .collect()
+    let numbers =
+        |version: &str| version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect::<Vec<u32>>();
+    let lines = locked(lock).into_iter().filter_map(|((name, version), _)| {
+        let (_, last) = LAST_FOR_OPENSSL_1_0.iter().find(|(known, _)| *known == name)?;
+        (numbers(&version) > numbers(last)).then(|| format!("  cargo update --precise {last} {name}"))
+    });
+    lines.collect()
 }
 
-/// Those of the image, which link its musl, and others that keep paths of this machine out. cross mounts the project, the target
-/// directory, cargo's and rustc's at paths that are the same for all, and crates that lie elsewhere where they are.
-fn rustflags(engine: &Engine, image: &str, function: &Function, crates: &[Crate], rust: &Rust) -> Result<Vec<String>> {
-    let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", function.arch.triple_in_variables());
-    let of_image = image::environment(engine, image, &variable)?;
-    let mut flags: Vec<String> = of_image.split_whitespace().map(Into::into).collect();
-    flags.push("-Cstrip=none".into());
-    let mut names: Vec<(PathBuf, String)> = dependencies_by_path(function, crates).collect();
-    names.push(("/cargo/registry/src".into(), "/cargo".into()));
-    names.push(("/project".into(), "/function".into()));
-    names.push(("/rust/lib/rustlib/src/rust".into(), format!("/rustc/{}", rust.commit)));
-    flags.extend(remapped(names));
-    Ok(flags)
+/// Those of the image, which link its musl, and others that keep paths of this machine out. cross mounts the project,
+/// the target directory, cargo's and rustc's at paths that are the same for all, and crates that lie elsewhere where
+/// they are.
+fn rustflags(engine: &Engine, image: &str, function: &Function, crates: &[Crate], rust: &Rust) -> Result<String> {
+    let name = format!("CARGO_TARGET_{}_RUSTFLAGS", function.arch.triple_in_variables());
+    let variables = engine.inspect(image, "{{range .Config.Env}}{{println .}}{{end}}").unwrap_or_default();
+    let of_image = variables.lines().find_map(|line| line.strip_prefix(&*name)?.strip_prefix('='));
+    let missing = || format!("{image}: its environment does not have {name}; expected a builder image");
+    let of_image = of_image.with_context(missing)?;
+    let names = [("/cargo/registry/src".into(), "/cargo"), ("/project".into(), "/function")];
+    Ok(encoded(of_image.split_whitespace(), names, Path::new("/rust"), function, crates, rust))
 }
 
 #[cfg(test)]

@@ -1,49 +1,46 @@
-//! The proof that a binary holds the libraries of the builder image and no others: the linker's map, which says where each member
-//! came from.
+//! The proof that a binary holds the libraries of the builder image and no others: the linker's map, which says where
+//! each member came from.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, ensure};
 
-use crate::{image::PREFIX, verify::origin::openssl_versions};
+use crate::{files::At, image::PREFIX, verify::origin::openssl_versions};
 
 const LIBC: [&str; 9] = ["c", "m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet"];
 const OPENSSL: [&str; 2] = ["ssl", "crypto"];
 
-/// An error unless every member of a libc, libssl or libcrypto came from the prefix, and an OpenSSL in it is of this version.
-/// `deps` is where cargo has the linker write.
+/// An error unless every member of a libc, libssl or libcrypto came from the prefix, and an OpenSSL in it is of this
+/// version. `deps` is where cargo has the linker write.
 pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
     let map = map_of(binary, deps)?;
     let lib = format!("{PREFIX}/lib");
     let libc = archives(&map, &LIBC);
-    if libc.iter().ne([&format!("{lib}/libc.a")]) {
-        bail!("expected the libc of {PREFIX} alone, but these were linked: {}", shown(&libc));
-    }
+    let is_own = libc.iter().eq([&format!("{lib}/libc.a")]);
+    ensure!(is_own, "expected the libc of {PREFIX} alone, but these were linked: {}", shown(&libc));
     let linked = archives(&map, &OPENSSL);
-    if !linked.iter().all(|path| path.starts_with(&lib)) {
-        bail!("expected the OpenSSL of {PREFIX} alone, but these were linked: {}", shown(&linked));
-    }
+    let is_own = linked.iter().all(|path| path.starts_with(&lib));
+    ensure!(is_own, "expected the OpenSSL of {PREFIX} alone, but these were linked: {}", shown(&linked));
     let versions: BTreeSet<String> = openssl_versions(binary).collect();
     let is_linked = linked.iter().any(|path| path.ends_with("/libcrypto.a"));
-    match versions.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => Ok(()),
-        [version] if is_linked && version == openssl => Ok(()),
-        ref found => bail!("expected OpenSSL {openssl} of {PREFIX} in the binary, or none, but it holds: {}", found.join(", ")),
-    }
+    let is_right = versions.is_empty() || is_linked && versions.iter().eq([openssl]);
+    let found = versions.into_iter().collect::<Vec<_>>().join(", ");
+    ensure!(is_right, "expected OpenSSL {openssl} of {PREFIX} in the binary, or none, but it holds: {found}");
+    Ok(())
 }
 
 /// The map that the linker left beside what it made, which cargo then gave another name.
 fn map_of(binary: &[u8], deps: &Path) -> Result<String> {
-    let entries = fs::read_dir(deps).with_context(|| deps.display().to_string())?.flatten();
-    let maps = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "map"));
+    let entries = fs::read_dir(deps).at(deps)?.flatten();
+    let mut maps = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "map"));
     let is_of_binary = |map: &std::path::PathBuf| {
         let linked = map.with_extension("");
         let size = linked.metadata().map(|metadata| metadata.len());
         size.is_ok_and(|size| size == binary.len() as u64) && fs::read(linked).is_ok_and(|bytes| bytes == binary)
     };
-    let map = maps.filter(is_of_binary).next();
-    let map = map.ok_or_else(|| anyhow!("the linker left no map; the function was not linked in the builder image"))?;
-    let text = fs::read(&map).with_context(|| map.display().to_string())?;
+    let map = maps.find(is_of_binary);
+    let map = map.context("the linker left no map; the function was not linked in the builder image")?;
+    let text = fs::read(&map).at(&map)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -91,7 +88,10 @@ mod tests {
 
     #[test]
     fn a_library_from_elsewhere_is_named() {
-        for (from, expected) in [("/opt/lambda-musl/lib/libc.a", "libc of /opt/lambda-musl alone"), ("/opt/lambda-musl/lib/libcrypto.a", "OpenSSL of /opt/lambda-musl alone")] {
+        for (from, expected) in [
+            ("/opt/lambda-musl/lib/libc.a", "libc of /opt/lambda-musl alone"),
+            ("/opt/lambda-musl/lib/libcrypto.a", "OpenSSL of /opt/lambda-musl alone"),
+        ] {
             let name = from.rsplit('/').next().unwrap();
             let map = MAP.replace("bin/../", "").replace(from, &format!("/rust/self-contained/{name}"));
             let error = check_with(&map, b"ELF", "3.0.1").unwrap_err().to_string();

@@ -1,26 +1,17 @@
 //! The emulator on this machine.
 
-use std::{
-    env, fs, io,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::{fd::AsFd, unix::fs::PermissionsExt},
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::{fd::AsFd, unix::fs::PermissionsExt};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, io, path::Path, thread};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use super::{Answer, START, post, unpack};
-use crate::{
-    arch::Arch,
-    cache::Cache,
-    command::{find, quoted},
-    interrupt::{self, Running},
-    verify::elf,
-    wheels,
-};
+use crate::command::{find, quoted};
+use crate::interrupt::{self, Running};
+use crate::{arch::Arch, cache::Cache, files::At, verify::elf, wheels};
 
 /// How often ports that another program has taken meanwhile are replaced by others.
 const ATTEMPTS: u32 = 5;
@@ -40,25 +31,24 @@ pub fn invoke(zip: &Path, event: &[u8], cache: &Cache) -> Result<Answer> {
 
 /// Puts qemu-user before a binary for another architecture.
 fn emulate_architecture(binary: &Path) -> Result<()> {
-    let bytes = fs::read(binary).with_context(|| binary.display().to_string())?;
-    let arch = elf::architecture(&bytes).map_err(|_| anyhow!("the binary in the package is not an ELF file for x86_64 or arm64"))?;
-    if Arch::of_this_machine().is_some_and(|own| own.name() == arch.name()) {
+    let bytes = fs::read(binary).at(binary)?;
+    let arch = elf::architecture(&bytes).ok();
+    let arch = arch.context("the binary in the package is not an ELF file for x86_64 or arm64")?;
+    if Arch::of_this_machine() == Some(arch) {
         return Ok(());
     }
     let qemu = format!("qemu-{}", arch.machine());
-    let found = find(&qemu).or_else(|| find(&format!("{qemu}-static")));
-    let found = found.ok_or_else(|| {
-        anyhow!(
-            "the package is for {} and this machine is {}: install {qemu} (Debian, Ubuntu and Fedora: the package qemu-user-static)",
-            arch.name(),
-            env::consts::ARCH
+    let (name, own) = (arch.name(), env::consts::ARCH);
+    let found = find(&qemu).or_else(|| find(&format!("{qemu}-static"))).with_context(|| {
+        format!(
+            "the package is for {name} and this machine is {own}: install {qemu} (Debian, Ubuntu and Fedora: the \
+             package qemu-user-static)"
         )
     })?;
     let script = format!("#!/bin/sh\nexec {} ./binary.native \"$@\"\n", quoted(&found.to_string_lossy()));
-    fs::rename(binary, binary.with_file_name("binary.native"))
-        .and_then(|()| fs::write(binary, script))
-        .and_then(|()| fs::set_permissions(binary, fs::Permissions::from_mode(0o755)))
-        .with_context(|| binary.display().to_string())
+    fs::rename(binary, binary.with_file_name("binary.native")).at(binary)?;
+    fs::write(binary, script).at(binary)?;
+    fs::set_permissions(binary, fs::Permissions::from_mode(0o755)).at(binary)
 }
 
 /// The emulator with the function in it.

@@ -3,21 +3,13 @@
 mod emulator;
 mod image;
 
-use std::{
-    ffi::{OsStr, OsString},
-    fs,
-    io::{self, Cursor, Write},
-    net::SocketAddr,
-    os::unix::ffi::OsStrExt,
-    path::Path,
-    time::Duration,
-};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Cursor, Write};
+use std::{fs, net::SocketAddr, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
-use http_req::{
-    request::{Method, Request},
-    uri::Uri,
-};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use http_req::request::{Method, Request};
+use http_req::uri::Uri;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use zip::ZipArchive;
@@ -40,19 +32,28 @@ type Answer = (u16, Vec<u8>);
 
 /// The answer alone is on stdout; the function's log is on stderr.
 pub fn run(options: options::Invoke) -> Result<()> {
-    let event = options.event.ok_or_else(|| anyhow!("--event is missing: invoke --event '{EXAMPLE}', or --event @file; in the clone make invoke EVENT='{EXAMPLE}'"))?;
+    let event = options.event.with_context(|| {
+        let example = format!("invoke --event '{EXAMPLE}' or --event @file");
+        format!("--event is missing: {example}, in the clone make invoke EVENT='{EXAMPLE}'")
+    })?;
     let event = read_event(&event)?;
     let cache = Cache::open()?;
     let zip = options.zip.path();
-    let answer = match options.image {
+    let (status, answer) = match options.image {
         Some(image) => image::invoke(&zip, &event, &image, options.arch.unwrap_or_default(), &cache)?,
         None => emulator::invoke(&zip, &event, &cache)?,
     };
-    judge(&answer)
+    print(&answer).context("printing the answer")?;
+    if status == 200 && kind_of_error(&answer).is_none() {
+        return Ok(());
+    }
+    // A program that ends, for whatever reason, says nothing.
+    ensure!(!answer.is_empty(), "the program ended before it answered; does its main call `run`?");
+    bail!("the function reported an error")
 }
 
-/// Invokes a package for `verify`, and says how that went. Whatever a function makes of an event that it does not know, an
-/// error of its own is an answer.
+/// Invokes a package for `verify`, and says how that went. Whatever a function makes of an event that it does not know,
+/// an error of its own is an answer.
 pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
     let given = event.is_some();
     let event = event.unwrap_or_else(|| "{}".into());
@@ -71,9 +72,8 @@ pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
 fn read_event(event: &OsStr) -> Result<Vec<u8>> {
     let (name, bytes) = match event.as_bytes().strip_prefix(b"@") {
         Some(file) => {
-            let file = Path::new(OsStr::from_bytes(file));
-            let name = format!("--event @{}", file.display());
-            let bytes = fs::read(file).with_context(|| name.clone())?;
+            let name = format!("--event {}", event.display());
+            let bytes = fs::read(OsStr::from_bytes(file)).with_context(|| name.clone())?;
             (name, bytes)
         }
         None => ("--event".to_owned(), event.as_bytes().to_vec()),
@@ -81,23 +81,9 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(&bytes) {
         bail!("{name} is not JSON: {error}; expected something like '{EXAMPLE}'");
     }
-    if bytes.len() > LONGEST_EVENT {
-        bail!("{name} has {} bytes; Lambda takes up to {LONGEST_EVENT}", bytes.len());
-    }
+    let length = bytes.len();
+    ensure!(length <= LONGEST_EVENT, "{name} has {length} bytes; Lambda takes up to {LONGEST_EVENT}");
     Ok(bytes)
-}
-
-/// Prints an answer, and fails where it is that of a failed invocation.
-fn judge((status, answer): &Answer) -> Result<()> {
-    print(answer).context("printing the answer")?;
-    if *status == 200 && kind_of_error(answer).is_none() {
-        return Ok(());
-    }
-    // A program that ends, for whatever reason, says nothing.
-    match answer.is_empty() {
-        true => bail!("the program ended before it answered; does its main call `run`?"),
-        false => bail!("the function reported an error"),
-    }
 }
 
 /// Prints an answer as it is; text ends with a new line.
@@ -110,31 +96,22 @@ fn print(answer: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
-/// The type of the error, where the answer is what Lambda makes of a failed invocation. The emulator says it in no other way.
+/// The type of the error, where the answer is what Lambda makes of a failed invocation: the emulator says no more.
 fn kind_of_error(answer: &[u8]) -> Option<String> {
     const KEYS: [&str; 5] = ["errorType", "errorMessage", "stackTrace", "requestId", "cause"];
-    let Ok(Value::Object(object)) = serde_json::from_slice(answer) else {
-        return None;
-    };
+    let Ok(Value::Object(object)) = serde_json::from_slice(answer) else { return None };
     let is_error = object.contains_key("errorMessage") && object.keys().all(|key| KEYS.contains(&key.as_str()));
     object.get("errorType").filter(|_| is_error).map(|kind| kind.as_str().unwrap_or_default().to_owned())
 }
 
 /// Unpacks a package; the binary and the entry point have to be in it.
 fn unpack(zip: &Path, directory: &Path) -> Result<()> {
-    let describe = || zip.display().to_string();
-    let unpacked = || -> Result<()> {
-        let bytes = verify::read(zip, verify::archive::ZIPPED)?;
-        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| anyhow!("{error}; expected a deployment package"))?;
-        archive.extract(directory).map_err(|error| anyhow!("{error}; expected a deployment package"))?;
-        for name in verify::archive::NAMES {
-            if !directory.join(name).is_file() {
-                bail!("there is no {name} in it; expected a deployment package with bootstrap and binary");
-            }
-        }
-        Ok(())
-    };
-    unpacked().with_context(describe)
+    let bytes = verify::read(zip, verify::archive::ZIPPED)?;
+    let unpacked = ZipArchive::new(Cursor::new(bytes)).and_then(|mut archive| archive.extract(directory));
+    let describe = || format!("{}: expected a deployment package", zip.display());
+    unpacked.with_context(describe)?;
+    let missing = verify::archive::NAMES.iter().find(|name| !directory.join(name).is_file());
+    missing.map_or(Ok(()), |name| Err(anyhow!("there is no {name} in it")).with_context(describe))
 }
 
 /// Sends an event to an emulator that listens.
@@ -157,31 +134,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_in_the_form_of_lambdas_errors_is_an_error() {
-        for answer in [
-            r#"{"errorType":"Function.Error","errorMessage":"no"}"#,
-            r#"{"errorType":"Function.Error","errorMessage":"b","stackTrace":[],"requestId":"c"}"#,
+    fn an_answer_in_the_form_of_lambdas_errors_is_an_error_and_one_that_mentions_them_is_not() {
+        for (answer, kind) in [
+            (r#"{"errorType":"Function.Error","errorMessage":"no"}"#, Some("Function.Error")),
+            (r#"{"errorType":"a","errorMessage":"b","stackTrace":[],"requestId":"c"}"#, Some("a")),
+            (r#"{"errorType":"a"}"#, None),
+            (r#"{"errorType":"a","errorMessage":"b","url":"c"}"#, None),
+            (r#""errorType errorMessage""#, None),
+            ("not JSON", None),
         ] {
-            assert_eq!(kind_of_error(answer.as_bytes()).as_deref(), Some("Function.Error"));
+            assert_eq!(kind_of_error(answer.as_bytes()).as_deref(), kind, "{answer}");
         }
-    }
-
-    #[test]
-    fn an_answer_that_only_mentions_errors_is_an_answer() {
-        for answer in [
-            r#"{"errorType":"a"}"#,
-            r#"{"errorType":"a","errorMessage":"b","url":"c"}"#,
-            r#""errorType errorMessage""#,
-            "not JSON",
-        ] {
-            assert_eq!(kind_of_error(answer.as_bytes()), None, "{answer}");
-        }
-    }
-
-    #[test]
-    fn an_event_that_is_not_json_is_named_with_the_position() {
-        let error = read_event(OsStr::new("{\"url\":")).unwrap_err().to_string();
-        assert!(error.contains("line 1 column 7"), "{error}");
     }
 
     #[test]
@@ -194,8 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_is_named() {
-        let error = format!("{:#}", read_event(OsStr::new("@nowhere.json")).unwrap_err());
-        assert!(error.starts_with("--event @nowhere.json: "), "{error}");
+    fn an_event_that_is_missing_or_no_json_is_named_with_the_position() {
+        for (event, expected) in [
+            ("@nowhere.json", "--event @nowhere.json: No such file"),
+            ("{\"url\":", "--event is not JSON: EOF while parsing a value at line 1 column 7"),
+        ] {
+            let error = format!("{:#}", read_event(OsStr::new(event)).unwrap_err());
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 }

@@ -1,30 +1,21 @@
-//! The deployment package, a zip whose bytes depend on what is in it and on nothing else; and what belongs to it: the symbols,
-//! the SBOM, the licences, what built it, and the checksums of all.
+//! The deployment package, a zip whose bytes depend on what is in it and on nothing else; and what belongs to it: the
+//! symbols, the SBOM, the licences, what built it, and the checksums of all.
 
 mod licences;
 mod record;
 mod sbom;
 
-use std::{
-    fs,
-    io::{Cursor, Write},
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
-use zip::{CompressionMethod, DateTime, System, ZipWriter, result::ZipResult, write::SimpleFileOptions};
+use zip::{CompressionMethod, DateTime, System, ZipWriter, result::ZipResult, write::FullFileOptions};
 
-use crate::{
-    build,
-    cache::{Cache, write_whole},
-    command::output,
-    files::identity,
-    options,
-    project::{Crate, Function},
-    rust::Rust,
-    verify::{self, ENTRY_POINT, archive, elf, sha256_hex},
-};
+use crate::cache::{Cache, write_whole};
+use crate::files::{At, identity};
+use crate::verify::{self, ENTRY_POINT, archive, elf, sha256_hex};
+use crate::{build, command::output, crates::Crate, project::Function, rust::Rust};
 
 /// Everything that decides how contents become bytes: this file and the versions of what it calls.
 const RECIPE: [&[u8]; 2] = [include_bytes!("mod.rs"), include_bytes!("../../Cargo.lock")];
@@ -45,20 +36,13 @@ pub struct Part {
 }
 
 impl Part {
-    pub fn library(name: &str, version: &str, url: &str, licence: &str) -> Self {
-        Self {
-            is_library: true,
-            name: name.into(),
-            version: version.into(),
-            sha256: None,
-            url: url.into(),
-            licence: licence.into(),
-            text: None,
-        }
+    pub fn library(name: &str, version: &str, url: &str, licence: &str, text: impl Into<Option<PathBuf>>) -> Self {
+        let [name, version, url, licence] = [name, version, url, licence].map(str::to_owned);
+        Self { is_library: true, name, version, sha256: None, url, licence, text: text.into() }
     }
 
     pub fn tool(name: &str, version: &str, url: &str, licence: &str) -> Self {
-        Self { is_library: false, ..Self::library(name, version, url, licence) }
+        Self { is_library: false, ..Self::library(name, version, url, licence, None) }
     }
 }
 
@@ -78,10 +62,8 @@ impl Built<'_> {
     pub fn write(mut self, out: &Path, rust: &Rust, cache: &Cache) -> Result<String> {
         let std = "https://github.com/rust-lang/rust";
         let (number, licence) = (rust.version.split(' ').next().unwrap_or_default(), "MIT OR Apache-2.0");
-        self.parts.push(Part {
-            text: Some(rust.sysroot.join("share/doc/rust/COPYRIGHT-library.html")),
-            ..Part::library("rust-std", number, std, licence)
-        });
+        let text = rust.sysroot.join("share/doc/rust/COPYRIGHT-library.html");
+        self.parts.push(Part::library("rust-std", number, std, licence, text));
         self.parts.push(Part::tool("rustc", &rust.version, std, licence));
 
         let work = cache.temporary("package")?;
@@ -89,19 +71,17 @@ impl Built<'_> {
         fs::write(path("linked"), &self.binary)?;
         let record = record::record(&self);
         fs::write(path("note"), verify::origin::note(&record))?;
+        let objcopy =
+            |options: [&str; 2], to: &str| output(rust.objcopy().args(options).args([path("linked"), path(to)]));
         // Names alone: what zig compiles has paths of this machine among its lines.
-        let mut symbols = rust.objcopy();
-        symbols.args(["--strip-debug", "--only-keep-debug"]);
-        output(symbols.arg(path("linked")).arg(path("function.debug")))?;
-        let mut stripped = rust.objcopy();
-        stripped.arg("--strip-all-gnu");
-        stripped.arg(format!("--add-section={}={}", verify::origin::SECTION, path("note").display()));
-        output(stripped.arg(path("linked")).arg(path("binary")))?;
+        objcopy(["--strip-debug", "--only-keep-debug"], "function.debug")?;
+        let note = format!("--add-section={}={}", verify::origin::SECTION, path("note").display());
+        objcopy(["--strip-all-gnu", &note], "binary")?;
 
-        let mut places = build::places(self.function, self.crates, rust)?;
-        places.append(&mut self.work);
-        let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
-        elf::check(&path("binary"), self.function.arch, &places)?;
+        let mut roots = build::roots(self.function, self.crates, rust)?;
+        roots.append(&mut self.work);
+        let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).collect();
+        elf::check(&path("binary"), self.function.arch, &roots)?;
         let zip = zip(&fs::read(path("binary"))?, cache)?;
         let files = [
             ("build.json", record::build(&self, record)),
@@ -119,26 +99,29 @@ impl Built<'_> {
             write_whole(&out.join(name), bytes)?;
         }
         write_whole(&out.join("SHA256SUMS"), checksums.as_bytes())?;
-        let zip = &files[2].1;
-        Ok(format!("{}: {} bytes, sha256 {}", out.join("function.zip").display(), zip.len(), sha256_hex(zip)))
+        Ok(summary(&out.join("function.zip"), &files[2].1))
     }
 }
 
 /// `package`: a zip of the entry point and a binary.
-pub fn run(options: options::Package) -> Result<()> {
-    let describe = || options.binary.display().to_string();
-    let binary = fs::read(&options.binary).with_context(describe)?;
-    elf::architecture(&binary).with_context(describe)?;
-    let zip = zip(&binary, &Cache::open()?)?;
-    write_whole(&options.zip, &zip)?;
-    println!("{}: {} bytes, sha256 {}", options.zip.display(), zip.len(), sha256_hex(&zip));
+pub fn run(binary: &Path, path: &Path) -> Result<()> {
+    let bytes = fs::read(binary).at(binary)?;
+    elf::architecture(&bytes).at(binary)?;
+    let zip = zip(&bytes, &Cache::open()?)?;
+    write_whole(path, &zip)?;
+    println!("{}", summary(path, &zip));
     Ok(())
+}
+
+fn summary(path: &Path, zip: &[u8]) -> String {
+    format!("{}: {} bytes, sha256 {}", path.display(), zip.len(), sha256_hex(zip))
 }
 
 /// The deployment package. Compressing takes seconds, so one that was made before is taken from the cache.
 fn zip(binary: &[u8], cache: &Cache) -> Result<Vec<u8>> {
     let contents = [("binary", binary), ("bootstrap", ENTRY_POINT)];
-    let cached = cache.directory("packages")?.join(format!("{}.zip", name_of(&contents)));
+    let name = identity(RECIPE.into_iter().chain([binary, ENTRY_POINT]));
+    let cached = cache.directory("packages")?.join(format!("{name}.zip"));
     if let Ok(zip) = fs::read(&cached) {
         let archive = archive::read(&zip);
         let files = archive.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
@@ -147,33 +130,32 @@ fn zip(binary: &[u8], cache: &Cache) -> Result<Vec<u8>> {
         }
     }
     let step = crate::step::Step::begin("compressing");
-    let zip = compress(&contents).context("writing the zip")?;
+    let binary = binary.to_vec();
+    let compress = move || compress(&[("binary", &binary), ("bootstrap", ENTRY_POINT)]);
+    let zip = crate::interrupt::compute(compress)?.context("writing the zip")?;
     write_whole(&cached, &zip)?;
     step.done();
     Ok(zip)
 }
 
-/// A name for the package, known before it is made.
-fn name_of(contents: &[(&str, &[u8])]) -> String {
-    let mut sum = Sha256::new();
-    for part in RECIPE.into_iter().chain(contents.iter().map(|(_, bytes)| *bytes)) {
-        sum.update((part.len() as u64).to_le_bytes());
-        sum.update(part);
-    }
-    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// The entries are sorted by name.
+fn compress(contents: &[(&str, &[u8])]) -> ZipResult<Vec<u8>> {
+    write(contents.iter().map(|(name, bytes)| (*name, options().compression_level(Some(LEVEL)), *bytes)))
 }
 
-/// The entries sorted by name, with the oldest time that a zip knows and the mode with which Lambda can start them.
-pub fn compress(contents: &[(&str, &[u8])]) -> ZipResult<Vec<u8>> {
-    let options = SimpleFileOptions::default()
+/// What each entry has: the oldest time that a zip knows, and the mode with which Lambda can start it.
+pub fn options() -> FullFileOptions<'static, 'static> {
+    FullFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(LEVEL))
         .last_modified_time(DateTime::DEFAULT)
         .system(System::Unix)
-        .unix_permissions(0o755);
+        .unix_permissions(0o755)
+}
+
+pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, FullFileOptions<'a, 'a>, &'a [u8])>) -> ZipResult<Vec<u8>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in contents {
-        writer.start_file(*name, options)?;
+    for (name, options, bytes) in files {
+        writer.start_file(name, options)?;
         writer.write_all(bytes)?;
     }
     Ok(writer.finish()?.into_inner())
@@ -199,12 +181,5 @@ mod tests {
             assert_eq!(file.unix_mode().map(|mode| mode & 0o7777), Some(0o755));
             assert_eq!(file.last_modified(), Some(DateTime::DEFAULT));
         }
-    }
-
-    #[test]
-    fn other_contents_have_another_name_even_where_they_join_to_the_same() {
-        let shifted = [("binary", [CONTENTS[0].1, CONTENTS[1].1].concat()), ("bootstrap", Vec::new())];
-        let shifted = shifted.each_ref().map(|(name, bytes)| (*name, &**bytes));
-        assert_ne!(name_of(&CONTENTS), name_of(&shifted));
     }
 }

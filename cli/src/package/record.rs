@@ -1,5 +1,5 @@
-//! The record of what a function was built from, in its binary and beside it. All of it follows from the sources and the pins:
-//! no time, no host, no path.
+//! The record of what a function was built from, in its binary and beside it. All of it follows from the sources and
+//! the pins: no time, no host, no path.
 
 use serde_json::{Map, Value, json};
 

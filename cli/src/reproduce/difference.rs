@@ -1,14 +1,13 @@
 //! Where two builds differ: which file, which section of it, and the bytes there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, ensure};
 
-use crate::verify::{archive, elf};
+use crate::files::At;
+use crate::verify::{archive, elf, first_difference};
 
 /// Bytes that are shown of each side.
 const SHOWN: usize = 32;
@@ -18,37 +17,35 @@ const BEFORE: usize = 16;
 
 /// An error that names every place where two files, or the files of two directories, differ.
 pub fn difference(a: &Path, b: &Path) -> Result<()> {
-    let mut places = Vec::new();
+    let mut differences = Vec::new();
     if a.is_dir() && b.is_dir() {
         let (in_a, in_b) = (names(a)?, names(b)?);
         for name in in_a.union(&in_b) {
             let shown = name.display().to_string();
             match (in_a.contains(name), in_b.contains(name)) {
-                (true, true) => places.extend(compare(&shown, &read(&a.join(name))?, &read(&b.join(name))?)),
-                (first, _) => places.push(only_in(&shown, first)),
+                (true, true) => differences.extend(compare(&shown, &read(&a.join(name))?, &read(&b.join(name))?)),
+                (first, _) => differences.push(only_in(&shown, first)),
             }
         }
         // The checksums follow from the rest.
-        if places.len() > 1 {
-            places.retain(|place| !place.starts_with("SHA256SUMS: "));
+        if differences.len() > 1 {
+            differences.retain(|place| !place.starts_with("SHA256SUMS: "));
         }
     } else {
         let name = a.file_name().unwrap_or_default().to_string_lossy();
-        places = compare(&name, &read(a)?, &read(b)?);
+        differences = compare(&name, &read(a)?, &read(b)?);
     }
-    match places.is_empty() {
-        true => Ok(()),
-        false => bail!("{}", places.join("\nerror: ")),
-    }
+    ensure!(differences.is_empty(), differences.join("\nerror: "));
+    Ok(())
 }
 
 fn names(directory: &Path) -> Result<BTreeSet<PathBuf>> {
-    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    let entries = fs::read_dir(directory).at(directory)?;
     Ok(entries.flatten().map(|entry| entry.file_name().into()).collect())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| path.display().to_string())
+    fs::read(path).at(path)
 }
 
 fn only_in(what: &str, first: bool) -> String {
@@ -56,24 +53,24 @@ fn only_in(what: &str, first: bool) -> String {
     format!("{what}: is in the {which} only")
 }
 
-/// All places in which two files of this name differ: one for each part of them.
+/// All differences in which two files of this name differ: one for each part of them.
 fn compare(name: &str, a: &[u8], b: &[u8]) -> Vec<String> {
     if a == b {
         return Vec::new();
     }
-    let mut places = Vec::new();
+    let mut differences = Vec::new();
     let (in_a, in_b) = (parts(a), parts(b));
     for part in in_a.keys().chain(in_b.keys()).collect::<BTreeSet<_>>() {
         let shown = format!("{name}: {part}");
         match (in_a.get(part), in_b.get(part)) {
-            (Some(a), Some(b)) => places.extend(compare(&shown, a, b)),
-            (a, _) => places.push(only_in(&shown, a.is_some())),
+            (Some(a), Some(b)) => differences.extend(compare(&shown, a, b)),
+            (a, _) => differences.push(only_in(&shown, a.is_some())),
         }
     }
-    if places.is_empty() {
-        places.push(first_difference(name, a, b));
+    if differences.is_empty() {
+        differences.push(shown_difference(name, a, b));
     }
-    places
+    differences
 }
 
 /// The files of a zip, or the sections of an ELF file.
@@ -85,45 +82,25 @@ fn parts(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     parts.into_iter().collect()
 }
 
-fn first_difference(name: &str, a: &[u8], b: &[u8]) -> String {
-    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+fn shown_difference(name: &str, a: &[u8], b: &[u8]) -> String {
+    let same = first_difference(a, b).unwrap_or_default();
     let from = same.saturating_sub(BEFORE);
     let show = |bytes: &[u8]| {
         let bytes = &bytes[from.min(bytes.len())..(from + SHOWN).min(bytes.len())];
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let is_plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-        let text = bytes.iter().map(|byte| {
-            if is_plain(byte) {
-                char::from(*byte)
-            } else {
-                '.'
-            }
-        });
-        format!(
-            "{:<width$} |{}|",
-            hex.join(" "),
-            text.collect::<String>(),
-            width = 3 * SHOWN - 1
-        )
+        let letter = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' };
+        let text: String = bytes.iter().map(letter).collect();
+        format!("{:<width$} |{text}|", hex.join(" "), width = 3 * SHOWN - 1)
     };
-    let sizes = match (a.len(), b.len()) {
-        (a, b) if a == b => String::new(),
-        (a, b) => format!(", of {a} and {b} bytes"),
-    };
-    format!(
-        "{name}: differs from byte {same:#x} on{sizes}\n  {}\n  {}",
-        show(a),
-        show(b)
-    )
+    let sizes = if a.len() == b.len() { String::new() } else { format!(", of {} and {} bytes", a.len(), b.len()) };
+    format!("{name}: differs from byte {same:#x} on{sizes}\n  {}\n  {}", show(a), show(b))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::{
-        ENTRY_POINT,
-        specimen::{Specimen, package},
-    };
+    use crate::verify::ENTRY_POINT;
+    use crate::verify::specimen::{Specimen, package};
 
     fn built_at(time: &str) -> Vec<u8> {
         let mut specimen = Specimen::default();
@@ -132,50 +109,29 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_differ_nowhere() {
-        assert!(compare("function.zip", &built_at("1"), &built_at("1")).is_empty());
-    }
-
-    #[test]
     fn a_clock_that_was_read_is_shown_with_the_file_and_the_section_it_went_into() {
-        let places = compare("function.zip", &built_at("12:00"), &built_at("13:00"));
-        let [place] = &places[..] else {
-            panic!("{places:?}")
-        };
-        assert!(
-            place.starts_with("function.zip: binary: .rodata: differs from byte 0x16 on\n"),
-            "{place}"
-        );
+        let differences = compare("function.zip", &built_at("12:00"), &built_at("13:00"));
+        let [place] = &differences[..] else { panic!("{differences:?}") };
+        assert!(place.starts_with("function.zip: binary: .rodata: differs from byte 0x16 on\n"), "{place}");
         let lines: Vec<&str> = place.lines().skip(1).collect();
-        assert!(
-            lines[0].contains("31 32 3a 30 30") && lines[0].ends_with("built at 12:00|"),
-            "{place}"
-        );
-        assert!(
-            lines[1].contains("31 33 3a 30 30") && lines[1].ends_with("built at 13:00|"),
-            "{place}"
-        );
+        assert!(lines[0].contains("31 32 3a 30 30") && lines[0].ends_with("built at 12:00|"), "{place}");
+        assert!(lines[1].contains("31 33 3a 30 30") && lines[1].ends_with("built at 13:00|"), "{place}");
     }
 
     #[test]
     fn what_follows_from_another_length_is_said_with_both() {
-        let place = first_difference("a.txt", b"one", b"once");
-        assert!(
-            place.starts_with("a.txt: differs from byte 0x2 on, of 3 and 4 bytes\n"),
-            "{place}"
-        );
+        let place = shown_difference("a.txt", b"one", b"once");
+        assert!(place.starts_with("a.txt: differs from byte 0x2 on, of 3 and 4 bytes\n"), "{place}");
     }
 
     #[test]
-    fn a_zip_whose_files_are_the_same_differs_in_its_headers() {
+    fn a_zip_whose_files_are_the_same_differs_nowhere_or_in_its_headers() {
         let zip = built_at("1");
+        assert!(compare("function.zip", &zip, &zip).is_empty());
         let mut changed = zip.clone();
         changed[10] = 1;
-        let places = compare("function.zip", &changed, &zip);
-        assert!(
-            places[0].starts_with("function.zip: differs from byte 0xa on\n"),
-            "{places:?}"
-        );
+        let differences = compare("function.zip", &changed, &zip);
+        assert!(differences[0].starts_with("function.zip: differs from byte 0xa on\n"), "{differences:?}");
     }
 
     #[test]
@@ -194,9 +150,9 @@ mod tests {
     fn a_file_that_only_one_of_two_directories_has_is_named() {
         let [a, b] = [0, 1].map(|_| tempfile::tempdir().unwrap());
         fs::write(a.path().join("build.json"), "{}").unwrap();
-        let error = difference(a.path(), b.path()).unwrap_err().to_string();
-        assert_eq!(error, "build.json: is in the first only");
-        let error = difference(b.path(), a.path()).unwrap_err().to_string();
-        assert_eq!(error, "build.json: is in the second only");
+        for (first, second, which) in [(&a, &b, "first"), (&b, &a, "second")] {
+            let error = difference(first.path(), second.path()).unwrap_err().to_string();
+            assert_eq!(error, format!("build.json: is in the {which} only"));
+        }
     }
 }

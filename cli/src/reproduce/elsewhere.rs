@@ -1,26 +1,17 @@
 //! The conditions of the second build: each that this machine can make different is, and the others are named.
 
-use std::{
-    ffi::OsString,
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::Duration,
-};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::{env, ffi::OsString, fs, process::Command, thread, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use walkdir::WalkDir;
 
-use super::{Call, build, wrapped};
-use crate::{
-    build::dependencies_by_path,
-    command::{find, output, succeeds},
-    options::{self, How},
-    project::{Crate, Function},
-    rust::rustup,
-    step::say,
-};
+use super::build;
+use crate::build::dependencies_by_path;
+use crate::command::{find, output, succeeds};
+use crate::options::{self, How};
+use crate::{crates::Crate, environment, files::At, project::Function, rust::rustup, step::say};
 
 /// A clock that is a day and an hour ahead, for programs that are linked dynamically.
 const CLOCK: &str = include_str!("clock.c");
@@ -28,161 +19,147 @@ const CLOCK: &str = include_str!("clock.c");
 /// A user who is nobody in particular.
 const NOBODY: u32 = 65534;
 
-/// A place to build in, which is gone with this value.
+/// A directory to build in, which is unmounted with this value.
 pub struct Elsewhere {
     directory: PathBuf,
     is_mounted: bool,
-    krate: PathBuf,
-    /// What the build is started with: programs that change the conditions, and variables.
+    /// Programs that change the conditions, before the one that builds.
     words: Vec<OsString>,
-    variables: Vec<(&'static str, OsString)>,
-    removed: Vec<&'static str>,
-    fresh: bool,
+    /// Variables that are set; those without a value are removed.
+    variables: Vec<(&'static str, Option<OsString>)>,
 }
 
-/// What is different and what is not.
-#[derive(Default)]
-struct Conditions {
-    different: Vec<&'static str>,
-    same: Vec<(&'static str, &'static str)>,
-}
+/// What may be different, whether it is, and why it is not.
+type Condition = (&'static str, bool, &'static str);
 
-impl Conditions {
-    fn note(&mut self, what: &'static str, is_different: bool, why_not: &'static str) {
-        match is_different {
-            true => self.different.push(what),
-            false => self.same.push((what, why_not)),
-        }
-    }
-
-    fn say(&self) {
-        say(&format!("different are: {}", self.different.join(", ")));
-        if !self.same.is_empty() {
-            let lines: String = self.same.iter().map(|(what, why)| format!("\n  {what}: {why}")).collect();
-            say(&format!("not different are:{lines}"));
-        }
+fn say_which_are_different(conditions: &[Condition]) {
+    let (different, same): (Vec<Condition>, Vec<Condition>) = conditions.iter().partition(|condition| condition.1);
+    let different: Vec<&str> = different.iter().map(|(what, ..)| *what).collect();
+    say(&format!("different are: {}", different.join(", ")));
+    if !same.is_empty() {
+        let lines: String = same.iter().map(|(what, _, why)| format!("\n  {what}: {why}")).collect();
+        say(&format!("not different are:{lines}"));
     }
 }
 
 impl Elsewhere {
     pub fn prepare(options: &options::Reproduce, function: &Function, crates: &[Crate], work: &Path) -> Result<Self> {
-        let directory = work.join("elsewhere");
-        let ordered = work.join("elsewhere.ordered");
+        let [directory, ordered] = ["elsewhere", "elsewhere.ordered"].map(|name| work.join(name));
         fs::create_dir(&directory)?;
         fs::create_dir(&ordered)?;
         let is_root = rustix::process::geteuid().is_root();
-        let mut conditions = Conditions { different: vec!["umask", "locale", "time zone"], same: Vec::new() };
+        let mut conditions = ["umask", "locale", "time zone"].map(|what| (what, true, "")).to_vec();
         let disorderfs = ["--quiet", "--multi-user=yes", "--reverse-dirents=no", "--shuffle-dirents=yes"];
         let is_mounted = is_root && succeeds(Command::new("disorderfs").args(disorderfs).arg(&ordered).arg(&directory));
-        conditions.note("order of files", is_mounted, "that takes disorderfs, and root who may mount it");
-        let mut elsewhere = Self {
-            krate: function.directory.clone(),
-            words: vec!["sh".into(), "-c".into(), "umask 077 && exec \"$@\"".into(), "sh".into()],
-            variables: vec![("TZ", "Asia/Tokyo".into()), ("LC_ALL", "C".into())],
-            removed: Vec::new(),
-            fresh: options.how == How::DockerBuild,
-            is_mounted,
-            directory,
-        };
-        let copied = dependencies_by_path(function, crates).next().is_none();
-        conditions.note("directory", copied, "the crate has path dependencies outside of its workspace");
-        if copied {
+        conditions.push(("order of files", is_mounted, "that takes disorderfs, and root who may mount it"));
+        let words = ["sh", "-c", "umask 077 && exec \"$@\"", "sh"].map(OsString::from).to_vec();
+        let mut elsewhere = Self { words, variables: Vec::new(), is_mounted, directory };
+        elsewhere.set("TZ", "Asia/Tokyo");
+        elsewhere.set("LC_ALL", "C");
+        let mut krate = function.directory.clone();
+        let is_copied = dependencies_by_path(function, crates).next().is_none();
+        conditions.push(("directory", is_copied, "the crate has path dependencies outside of its workspace"));
+        if is_copied {
             let copy = elsewhere.directory.join("a directory with spaces");
-            copy_tree(&function.workspace, &copy, &[&function.target, &function.workspace.join(".git"), &function.workspace.join("dist")])?;
-            let relative = function.directory.strip_prefix(&function.workspace).unwrap_or(Path::new(""));
-            elsewhere.krate = copy.join(relative);
+            let workspace = &function.workspace;
+            copy_tree(workspace, &copy, &[&function.target, &workspace.join(".git"), &workspace.join("dist")])?;
+            krate = copy.join(krate.strip_prefix(workspace).unwrap_or(&krate));
         }
+        elsewhere.set("CRATE", &krate);
+        elsewhere.set("OUT", elsewhere.out());
         elsewhere.set("CARGO_TARGET_DIR", elsewhere.directory.join("target"));
         match options.how {
-            How::Build => elsewhere.change_this_machine(&mut conditions, is_root)?,
+            How::Build => elsewhere.change_this_machine(&krate, &mut conditions, is_root)?,
             How::DockerBuild => {
-                conditions.different.push("an image from nothing");
-                conditions.note("user, host name, clock", false, "they are those of the container engine");
+                elsewhere.set("FRESH", "1");
+                conditions.push(("an image from nothing", true, ""));
+                conditions.push(("user, host name, clock", false, "they are those of the container engine"));
             }
         }
         let one_processor = find("taskset").is_some();
         if one_processor {
-            elsewhere.words.splice(0..0, ["taskset", "-c", "0"].map(OsString::from));
+            elsewhere.run_by(["taskset", "-c", "0"]);
         }
-        conditions.note("number of jobs", one_processor, "that takes taskset");
-        conditions.say();
+        conditions.push(("number of jobs", one_processor, "that takes taskset"));
+        say_which_are_different(&conditions);
         Ok(elsewhere)
     }
 
-    fn change_this_machine(&mut self, conditions: &mut Conditions, is_root: bool) -> Result<()> {
+    fn change_this_machine(&mut self, krate: &Path, conditions: &mut Vec<Condition>, is_root: bool) -> Result<()> {
         let home = self.directory.join("home");
         let bin = home.join(".cargo/bin");
         fs::create_dir_all(&bin)?;
-        conditions.different.push("home, empty caches");
+        conditions.push(("home, empty caches", true, ""));
         self.set("HOME", home);
         self.set("LAMBDA_MUSL_CACHE", self.directory.join("cache"));
-        self.removed.extend(["CARGO_HOME", "XDG_CACHE_HOME"]);
+        self.variables.extend([("CARGO_HOME", None), ("XDG_CACHE_HOME", None)]);
 
-        let source = self.directory.join("clock.c");
-        let library = self.directory.join("clock.so");
+        let [source, library] = ["clock.c", "clock.so"].map(|name| self.directory.join(name));
         fs::write(&source, CLOCK)?;
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
-        let has_clock = cfg!(target_os = "linux") && succeeds(&mut cc);
-        conditions.note("clock of all programs but static ones", has_clock, "that takes Linux");
+        let compiled = || succeeds(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source));
+        let has_clock = cfg!(target_os = "linux") && compiled();
+        conditions.push(("clock of all programs but static ones", has_clock, "that takes Linux"));
         if has_clock {
             self.set("LD_PRELOAD", library);
         }
 
-        let nobody = NOBODY.to_string();
-        let user = [format!("--reuid={nobody}"), format!("--regid={nobody}"), "--clear-groups".into()];
-        let setpriv: Vec<OsString> = ["setpriv".to_owned()].into_iter().chain(user).map(Into::into).collect();
-        let is_another_user = is_root && self.hand_over(&setpriv)?;
-        conditions.note("user", is_another_user, "that takes root, and a crate that others can read");
+        // Another user cannot read this one's toolchain.
+        let setpriv = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".into()];
+        let is_another_user = is_root && self.hand_over(krate, &setpriv)?;
+        conditions.push(("user", is_another_user, "that takes root, and a crate that others can read"));
         if is_another_user {
-            // Another user cannot read this one's toolchain.
             let rustup = fs::canonicalize(rustup()?.get_program())?;
-            fs::copy(&rustup, bin.join("rustup")).with_context(|| rustup.display().to_string())?;
+            fs::copy(&rustup, bin.join("rustup")).at(&rustup)?;
             symlink("rustup", bin.join("cargo"))?;
             symlink("rustup", bin.join("rustc"))?;
-            self.removed.push("RUSTUP_HOME");
+            self.variables.push(("RUSTUP_HOME", None));
             self.set("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()));
-            self.words.splice(0..0, setpriv);
+            self.run_by([&["setpriv".to_owned()], &setpriv[..]].concat());
         }
         let renames = "echo elsewhere >/proc/sys/kernel/hostname";
         let is_renamed = succeeds(Command::new("unshare").args(["--uts", "sh", "-c", renames]));
-        conditions.note("host name", is_renamed, "that takes root who may change it");
+        conditions.push(("host name", is_renamed, "that takes root who may change it"));
         if is_renamed {
             let exec = format!("{renames} && exec \"$@\"");
-            self.words.splice(0..0, ["unshare", "--uts", "sh", "-c", &exec, "sh"].map(OsString::from));
+            self.run_by(["unshare", "--uts", "sh", "-c", &exec, "sh"]);
         }
         Ok(())
     }
 
-    /// Gives the place to another user, and says whether that one can read the crate.
-    fn hand_over(&self, setpriv: &[OsString]) -> Result<bool> {
+    /// Gives the directory to another user, and says whether that one can read the crate.
+    fn hand_over(&self, krate: &Path, setpriv: &[String]) -> Result<bool> {
         output(Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(&self.directory))?;
-        let mut find = wrapped(setpriv, Path::new("find"));
-        find.arg(&self.krate).args(["-name", "target", "-prune", "-o", "!", "-readable", "-print"]);
-        Ok(find.output().is_ok_and(|found| found.status.success() && found.stdout.is_empty()))
+        let unreadable = ["-name", "target", "-prune", "-o", "!", "-readable", "-print"];
+        let found = Command::new("setpriv").args(setpriv).arg("find").arg(krate).args(unreadable).output();
+        Ok(found.is_ok_and(|found| found.status.success() && found.stdout.is_empty()))
+    }
+
+    /// Puts a program and its options before those that there are.
+    fn run_by(&mut self, words: impl IntoIterator<Item = impl Into<OsString>>) {
+        self.words.splice(0..0, words.into_iter().map(Into::into));
     }
 
     fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
-        self.variables.push((name, value.into()));
+        self.variables.push((name, Some(value.into())));
     }
 
     pub fn out(&self) -> PathBuf {
         self.directory.join("out")
     }
 
-    pub fn build(&self, call: &Call) -> Result<()> {
+    pub fn build(&self, verb: &str, options: &[(&'static str, OsString)]) -> Result<()> {
         // Another user may not read this program where it is.
         let own = self.directory.join("cargo-lambda-musl");
-        fs::copy(std::env::current_exe()?, &own)?;
-        let mut command = wrapped(&self.words, &own);
-        command.current_dir(&self.directory).args(call.arguments(&self.krate, &self.out()));
-        if self.fresh {
-            command.arg("--fresh");
+        fs::copy(env::current_exe()?, &own)?;
+        let mut command = environment::command(&self.words[0]);
+        command.args(&self.words[1..]).arg(own).arg(verb).current_dir(&self.directory);
+        command.envs(options.iter().cloned());
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
-        for name in &self.removed {
-            command.env_remove(name);
-        }
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         build(&mut command)
     }
 }
@@ -191,34 +168,29 @@ impl Drop for Elsewhere {
     fn drop(&mut self) {
         let umount = |option: &[&str]| succeeds(Command::new("umount").args(option).arg(&self.directory));
         // What was stopped there may need a moment to end.
-        let mut tries = 0;
-        while self.is_mounted && !umount(&[]) {
-            tries += 1;
-            if tries == 10 {
-                umount(&["--lazy"]);
+        for _ in 0..10 {
+            if !self.is_mounted || umount(&[]) {
                 return;
             }
             thread::sleep(Duration::from_secs(1));
         }
+        umount(&["--lazy"]);
     }
 }
 
 /// Copies a directory without some of those in it.
 fn copy_tree(from: &Path, to: &Path, without: &[&Path]) -> Result<()> {
-    fs::create_dir(to).with_context(|| to.display().to_string())?;
-    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
-        let path = entry?.path();
-        let copy = to.join(path.file_name().unwrap_or_default());
-        let metadata = path.symlink_metadata()?;
-        if without.contains(&path.as_path()) {
-            continue;
-        } else if metadata.is_dir() {
-            copy_tree(&path, &copy, without)?;
-        } else if metadata.is_symlink() {
-            symlink(fs::read_link(&path)?, &copy)?;
-        } else if metadata.is_file() {
-            fs::copy(&path, &copy).with_context(|| path.display().to_string())?;
-        }
+    let entries = WalkDir::new(from).into_iter().filter_entry(|entry| !without.contains(&entry.path()));
+    for entry in entries {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type());
+        let copy = to.join(path.strip_prefix(from)?);
+        let copied = match () {
+            () if kind.is_dir() => fs::create_dir(&copy),
+            () if kind.is_symlink() => fs::read_link(path).and_then(|target| symlink(target, &copy)),
+            () => fs::copy(path, &copy).map(|_| ()),
+        };
+        copied.at(path)?;
     }
     Ok(())
 }

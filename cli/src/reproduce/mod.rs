@@ -1,116 +1,72 @@
-//! `reproduce`: builds twice, here as it is and elsewhere with everything different that may differ, and compares every byte.
+//! `reproduce`: builds twice, here as it is and elsewhere with all different that may differ, and compares every byte.
 
 mod difference;
 mod elsewhere;
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::{env, ffi::OsString, fs};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 
 pub use difference::difference;
 
-use crate::{
-    cache::Cache,
-    environment,
-    interrupt::Running,
-    options::{self, How},
-    project::Function,
-    rust::Rust,
-    step::say,
-};
+use crate::files::At;
+use crate::interrupt::{self, Running};
+use crate::{cache::Cache, crates, options, project::Function, rust::Rust, step::say};
 
 /// Prints the checksums of what both builds made.
 pub fn run(options: options::Reproduce) -> Result<()> {
     let cache = Cache::open()?;
-    let rust = Rust::of(&options.source.krate, &cache)?;
-    let function = Function::of(&options.source, &rust)?;
-    let call = Call::of(&options)?;
+    let rust = Rust::of(&options.of.source.krate, &cache)?;
+    let function = Function::of(&options.of.source, &rust)?;
     // Not below the cache or the project: another directory is the point.
-    let work = tempfile::Builder::new().prefix("reproduce.").tempdir_in("/var/tmp").context("/var/tmp")?;
-    fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let work = tempfile::Builder::new().prefix("reproduce.").tempdir_in("/var/tmp").at("/var/tmp")?;
+    fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755))?;
     let here = work.path().join("here");
+    let variables = variables(&options.of)?;
+    // Each way has the name of the verb.
+    let how = options.how.to_possible_value().context("--how")?;
     say("== here, with what is there already");
-    let own = std::env::current_exe().context("the path of this program")?;
-    let mut command = Command::new(own);
-    command.args(call.arguments(&function.directory, &here));
-    build(&mut command)?;
+    let mut command = Command::new(env::current_exe()?);
+    command.envs(variables.iter().cloned()).env("CRATE", &function.directory).env("OUT", &here);
+    build(command.arg(how.get_name()))?;
     say("== elsewhere");
-    let crates = function.crates(&rust, None)?;
+    let crates = crates::of(&function, &rust, None)?;
     let elsewhere = elsewhere::Elsewhere::prepare(&options, &function, &crates, work.path())?;
-    elsewhere.build(&call)?;
+    elsewhere.build(how.get_name(), &variables)?;
     difference(&here, &elsewhere.out())?;
     print!("{}", fs::read_to_string(here.join("SHA256SUMS"))?);
     println!("✓ both builds are the same to the byte");
     Ok(())
 }
 
-/// What this program is called with to build.
-struct Call {
-    verb: &'static str,
-    options: Vec<OsString>,
-}
-
-impl Call {
-    fn of(options: &options::Reproduce) -> Result<Self> {
-        let source = &options.source;
-        let mut words: Vec<OsString> = Vec::new();
-        let mut add = |option: &str, value: OsString| words.extend([option.into(), value]);
-        // What is named from here would not be found from elsewhere.
-        let absolute = |path: &Path| std::path::absolute(path).map(PathBuf::into_os_string);
-        if let Some(arch) = source.arch {
-            add("--arch", arch.name().into());
-        }
-        if let Some(bin) = &source.bin {
-            add("--bin", bin.into());
-        }
-        if !source.features.is_empty() {
-            add("--features", source.features.join(",").into());
-        }
-        if options.how == How::DockerBuild {
-            if let Some(pins) = &options.pins.pins {
-                let file = Path::new(pins);
-                add("--pins", if file.is_file() { absolute(file)? } else { pins.into() });
-            }
-            if let Some(sources) = &options.pins.sources {
-                add("--sources", absolute(sources)?);
-            }
-            if let Some(base) = &options.image.base {
-                add("--base", base.into());
-            }
-        }
-        if source.no_default_features {
-            words.push("--no-default-features".into());
-        }
-        let verb = if options.how == How::Build { "build" } else { "docker-build" };
-        Ok(Self { verb, options: words })
-    }
-
-    fn arguments(&self, krate: &Path, out: &Path) -> Vec<OsString> {
-        let places = ["--crate".into(), krate.into(), "--out".into(), out.into()];
-        [OsString::from(self.verb)].into_iter().chain(self.options.iter().cloned()).chain(places).collect()
-    }
+/// The options of both builds. What is named by a path from here would not be found from elsewhere.
+fn variables(options: &options::Fetch) -> Result<Vec<(&'static str, OsString)>> {
+    let (source, image) = (&options.source, &options.image);
+    let absolute = |path: &Path| std::path::absolute(path).map(Into::into);
+    let pins = image.pins.pins.as_ref().map(|pins| match Path::new(pins).is_file() {
+        true => absolute(Path::new(pins)),
+        false => Ok(pins.into()),
+    });
+    let variables = [
+        ("ARCH", source.arch.map(|arch| arch.name().into())),
+        ("BIN", source.bin.as_ref().map(Into::into)),
+        ("FEATURES", Some(source.features.join(",").into())),
+        ("NO_DEFAULT_FEATURES", source.no_default_features.then(|| "1".into())),
+        ("PINS", pins.transpose()?),
+        ("SOURCES", image.pins.sources.as_deref().map(absolute).transpose()?),
+        ("BASE", image.base.as_ref().map(Into::into)),
+    ];
+    Ok(variables.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
 }
 
 /// Runs a build whose messages are the user's to read.
 fn build(command: &mut Command) -> Result<()> {
-    let mut running = Running::start(command.stdin(Stdio::null()))?;
-    let status = running.wait()?;
-    crate::interrupt::check()?;
-    match status.success() {
-        true => Ok(()),
-        false => bail!("the build ended with {status}"),
-    }
-}
-
-/// A program with these words before it.
-fn wrapped(words: &[OsString], program: &Path) -> Command {
-    let mut words = words.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
-    let mut command = environment::command(words.next().unwrap_or_default());
-    command.args(words);
-    command
+    let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
+    interrupt::check()?;
+    ensure!(status.success(), "the build ended with {status}");
+    Ok(())
 }

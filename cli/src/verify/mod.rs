@@ -1,21 +1,17 @@
-//! Says what a deployment package is, or names each problem with it. It only reads: nothing is unpacked to the disk, and
-//! nothing of the package is run.
+//! Says what a deployment package is, or names each problem with it. It only reads: nothing is unpacked to the disk,
+//! and nothing of the package is run.
 
 pub mod archive;
 pub mod elf;
 pub mod origin;
-pub mod paths;
+mod paths;
 #[cfg(test)]
 pub mod specimen;
 pub mod verb;
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+use std::{fs, io, io::Read, path::Path};
 
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{anyhow, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::arch::Arch;
@@ -29,18 +25,17 @@ const SHOWN: usize = 40;
 /// How many bytes of a text from a file are shown.
 const LONGEST: usize = 120;
 
-/// The checksums of `zip` and of its files, and what it was built from. Without `arch` it may be for either architecture;
-/// no path below one of `places`, which are absolute, may be in it.
-pub fn verify(zip: &Path, arch: Option<Arch>, places: &[&Path]) -> anyhow::Result<String> {
+/// The checksums of `zip` and of its files, and what it was built from. Without `arch` it may be for either
+/// architecture; no path below one of `roots`, which are absolute, may be in it.
+pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[&Path]) -> anyhow::Result<String> {
     let bytes = read(zip, archive::ZIPPED)?;
-    let (lines, faults) = inspect(&bytes, arch, places);
+    let (lines, faults) = inspect(&bytes, arch, roots);
     verdict(zip, faults)?;
-    let (checksum, name) = (sha256_hex(&bytes), file_name(zip));
-    Ok(format!("{checksum}  {name}\n{lines}"))
+    Ok(format!("{}  {}\n{lines}", sha256_hex(&bytes), file_name(zip)))
 }
 
 /// The lines about the files of a package, and all its problems.
-fn inspect(zip: &[u8], arch: Option<Arch>, places: &[&Path]) -> (String, Vec<String>) {
+fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[&Path]) -> (String, Vec<String>) {
     let archive::Archive { files, mut faults } = archive::read(zip);
     let (mut lines, mut description) = (String::new(), String::new());
     for (name, bytes) in &files {
@@ -52,19 +47,19 @@ fn inspect(zip: &[u8], arch: Option<Arch>, places: &[&Path]) -> (String, Vec<Str
                 format!("is not function/bootstrap: it differs from line {line}")
             }));
         } else {
-            found.extend(elf::faults(bytes, arch, places));
+            found.extend(elf::faults(bytes, arch, roots));
             // A path of another machine can only be known by its looks.
-            if paths::known_path(bytes, places).is_none()
+            if paths::known_path(bytes, roots).is_none()
                 && let Some(path) = paths::likely_path(bytes)
             {
-                let looks = "holds what looks like a path of the machine that built it";
-                found.push(format!("{looks}: {path}; {}", paths::CURE));
+                let cure = paths::CURE;
+                found.push(format!("holds what looks like a path of the machine that built it: {path}; {cure}"));
             }
             // Without an architecture it is not a binary; nothing else needs to be said.
             if elf::architecture(bytes).is_ok() {
-                let origin = origin::read(bytes);
-                description = origin.describe();
-                found.extend(origin.faults);
+                let (origin, contradictions) = origin::read(bytes);
+                description = origin;
+                found.extend(contradictions);
             }
         }
         faults.extend(found.iter().map(|fault| format!("{name}: {fault}")));
@@ -76,41 +71,32 @@ fn inspect(zip: &[u8], arch: Option<Arch>, places: &[&Path]) -> (String, Vec<Str
 pub fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let name = file_name(path);
     let describe = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => anyhow!("{name}: {error}; `make` builds one"),
+        io::ErrorKind::NotFound => anyhow!("{name}: {error}; `build` makes one"),
         _ => anyhow!("{name}: {error}"),
     };
     let is_file = fs::metadata(path).map_err(describe)?.is_file();
     ensure!(is_file, "{name}: is not a regular file");
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(describe)?.take(limit + 1);
+    let mut file = fs::File::open(path).map_err(describe)?.take(limit + 1);
     file.read_to_end(&mut bytes).map_err(describe)?;
-    let is_small = bytes.len() as u64 <= limit;
-    ensure!(
-        is_small,
-        "{name}: is larger than the {limit} bytes that Lambda takes"
-    );
+    ensure!(bytes.len() as u64 <= limit, "{name}: is larger than the {limit} bytes that Lambda takes");
     Ok(bytes)
 }
 
 /// An error with a line for each problem of a file, where there are any.
-fn verdict(path: &Path, mut faults: Vec<String>) -> anyhow::Result<()> {
-    if faults.len() > SHOWN {
-        let more = faults.len() - (SHOWN - 1);
-        faults.truncate(SHOWN - 1);
-        faults.push(format!("and {more} problems more"));
+fn verdict(path: &Path, faults: Vec<String>) -> anyhow::Result<()> {
+    let (name, count) = (file_name(path), faults.len());
+    let mut lines: Vec<_> = faults.iter().take(SHOWN).map(|fault| format!("{name}: {fault}")).collect();
+    if count > SHOWN {
+        lines.push(format!("{name}: and {} problems more", count - SHOWN));
     }
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let name = file_name(path);
-    let lines: Vec<String> = faults.iter().map(|f| format!("{name}: {f}")).collect();
-    bail!(lines.join("\nerror: "))
+    ensure!(lines.is_empty(), lines.join("\nerror: "));
+    Ok(())
 }
 
 /// The SHA-256 checksum of `bytes`, as `sha256sum` prints it.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let checksum = Sha256::digest(bytes);
-    checksum.iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The name of a file, which may hold anything, on one line: an ordinary one as it is.
@@ -126,38 +112,41 @@ fn on_a_line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(text).escape_debug().collect()
 }
 
+/// What is said of the rules that are not kept.
+fn broken<T>(rules: impl IntoIterator<Item = (bool, T)>) -> impl Iterator<Item = T> {
+    rules.into_iter().filter(|(is_kept, _)| !is_kept).map(|(_, fault)| fault)
+}
+
 /// Where two files begin to differ.
-fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+pub fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
     (a != b).then(|| a.iter().zip(b).take_while(|(a, b)| a == b).count())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use specimen::{Specimen, options, package, spoilt};
+    use specimen::{Specimen, package, spoilt};
 
     fn problems(zip: Vec<u8>) -> Vec<String> {
         inspect(&zip, Some(Arch::X86_64), &[Path::new("/work/clone")]).1
     }
 
     fn with(spoil: impl FnOnce(&mut Specimen)) -> Vec<u8> {
-        package(&Specimen::spoilt(spoil))
+        package(&Specimen::spoilt(spoil), ENTRY_POINT)
     }
 
     fn with_bootstrap(text: &[u8]) -> Vec<u8> {
-        let binary = Specimen::default().bytes();
-        let files = [("binary", &binary[..]), ("bootstrap", text)];
-        specimen::zip(files.map(|(name, data)| (name, options(), data)))
+        package(&Specimen::default().bytes(), text)
     }
 
     spoilt! {
         a_zip_that_is_not_one: Vec::new() => "is not a zip";
-        a_binary_that_is_not_one: package(ENTRY_POINT) => "binary: is not a 64-bit little-endian ELF file";
+        a_binary_that_is_not_one: package(ENTRY_POINT, ENTRY_POINT) => "binary: is not a 64-bit little-endian ELF file";
         a_binary_with_a_problem: with(|elf| elf.entry = Some(0)) => "binary: cannot start: its entry point is not code";
         a_binary_without_a_record: with(|elf| elf.sections.truncate(1))
             => "binary: holds no record of what it was built from";
-        a_path_of_this_machine: with(|elf| elf.text("/work/clone/home/ada/main.rs"))
-            => format!("binary: holds a path of the machine that built it: /work/clone/home/ada/main.rs; {}", paths::CURE);
+        a_path_of_this_machine: with(|elf| elf.text("/work/clone/home/ada/a.rs"))
+            => format!("binary: holds a path of the machine that built it: /work/clone/home/ada/a.rs; {}", paths::CURE);
         a_path_of_another_machine: with(|elf| elf.text("at/home/ada/a.rs"))
             => format!("binary: holds what looks like a path of the machine that built it: /home/ada/a.rs; {}", paths::CURE);
         another_entry_point: with_bootstrap(b"#!/bin/sh\nexec ./other\n")
@@ -170,43 +159,38 @@ mod tests {
     fn a_package_without_a_problem_has_checksums_and_a_tick() {
         let binary = Specimen::default().bytes();
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), package(&binary)).unwrap();
+        let zip = package(&binary, ENTRY_POINT);
+        fs::write(file.path(), &zip).unwrap();
         let expected = format!(
             "{}  {}\n{}  binary\n{}  bootstrap\n✓ {}",
-            sha256_hex(&package(&binary)),
+            sha256_hex(&zip),
             file.path().display(),
             sha256_hex(&binary),
             sha256_hex(ENTRY_POINT),
-            origin::read(&binary).describe()
+            origin::read(&binary).0
         );
         assert_eq!(verify(file.path(), None, &[]).unwrap(), expected);
     }
 
     #[test]
     fn a_checksum_is_written_as_sha256sum_does() {
-        let expected = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(sha256_hex(b""), expected);
+        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 
     #[test]
     fn a_name_of_a_file_is_shown_on_one_line_and_an_ordinary_one_as_it_is() {
         let ordinary = "/home/Ada's \"new\" caf\u{e9}/\u{444}.zip";
         assert_eq!(file_name(Path::new(ordinary)), ordinary);
-        let name = "a\n\u{2713} \u{1b}[32m\r\u{202e}piz";
-        let shown = "a\\n\u{2713} \\u{1b}[32m\\r\\u{202e}piz";
-        assert_eq!(file_name(Path::new(name)), shown);
+        let shown = file_name(Path::new("a\n\u{2713} \u{1b}[32m\r\u{202e}piz"));
+        assert_eq!(shown, "a\\n\u{2713} \\u{1b}[32m\\r\\u{202e}piz");
     }
 
     #[test]
     fn of_very_many_problems_the_first_are_shown_with_the_name_of_the_file() {
-        let error = verdict(Path::new("a.zip"), vec!["is bad".into(); 1000]).unwrap_err();
-        let error = error.to_string();
+        let error = verdict(Path::new("a.zip"), vec!["is bad".into(); 1000]).unwrap_err().to_string();
         assert!(error.starts_with("a.zip: is bad\nerror: a.zip: is bad\nerror: "));
-        assert!(
-            error.ends_with("\nerror: a.zip: and 961 problems more"),
-            "{error}"
-        );
-        assert_eq!(error.lines().count(), SHOWN);
+        assert!(error.ends_with("\nerror: a.zip: and 960 problems more"));
+        assert_eq!(error.lines().count(), SHOWN + 1);
     }
 
     #[test]
@@ -215,11 +199,8 @@ mod tests {
         large.as_file().set_len(archive::ZIPPED + 1).unwrap();
         for (path, expected) in [
             (Path::new("/dev/zero"), ": is not a regular file"),
-            (
-                large.path(),
-                ": is larger than the 52428800 bytes that Lambda takes",
-            ),
-            (Path::new("none.zip"), "(os error 2); `make` builds one"),
+            (large.path(), " the 52428800 bytes that Lambda takes"),
+            (Path::new("none.zip"), "(os error 2); `build` makes one"),
         ] {
             let error = verify(path, None, &[]).unwrap_err().to_string();
             assert!(error.ends_with(expected), "{error}");

@@ -5,82 +5,69 @@ use std::{ops::Range, path::Path};
 use super::LONGEST;
 
 /// What to do about a path of the machine that built a binary.
-pub const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\") and the like, or map it with --remap-path-prefix (in C: -ffile-prefix-map)";
+pub const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\") and the like, or map it with --remap-path-prefix";
 
 /// Where people and services build, and how many names a path there has at least: `/home/page.c` may be an address of
 /// the function's, `/home/ada/app.c` is a file.
-const HOMES: [(&str, usize); 10] = [
-    ("/home/", 2),
-    ("/Users/", 2),
-    ("/root/", 1),
-    ("/builds/", 2),
-    ("/__w/", 2),
-    ("/github/workspace/", 1),
-    ("/workspace/", 1),
-    ("/workspaces/", 2),
-    ("/codebuild/", 2),
-    ("/jenkins/", 2),
+const HOMES: [(usize, &[&[u8]]); 2] = [
+    (1, &[b"/root/", b"/github/workspace/", b"/workspace/"]),
+    (2, &[b"/home/", b"/Users/", b"/builds/", b"/__w/", b"/workspaces/", b"/codebuild/", b"/jenkins/"]),
 ];
 
 /// What a compiler reads or writes; a function may name any other file in somebody's home.
-const ENDINGS: [&str; 14] = [
-    ".rs", ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".inc", ".s", ".S", ".asm", ".o", ".a",
-];
+const ENDINGS: [&[u8]; 14] =
+    [b".rs", b".c", b".cc", b".cpp", b".cxx", b".h", b".hh", b".hpp", b".inc", b".s", b".S", b".asm", b".o", b".a"];
 
 /// Directories of cargo and rustup, wherever they lie.
-const TOOLS: [&str; 2] = ["/.cargo/", "/.rustup/"];
+const TOOLS: [&[u8]; 2] = [b"/.cargo/", b"/.rustup/"];
 
 /// Directories of cargo, wherever its home lies, in which each name ends in a hash.
-const HASHED: [&str; 2] = ["/registry/src/", "/git/checkouts/"];
+const HASHED: [&[u8]; 2] = [b"/registry/src/", b"/git/checkouts/"];
 
 /// What a build of ours maps the directories of its machine to, and where the crates lie that std was compiled with.
-const MAPPED: [&str; 6] = [
-    "/rustc/",
-    "/rust/deps/",
-    "/cargo/",
-    "/lambda-musl/",
-    "/function/",
-    "/target/",
-];
+const MAPPED: [&[u8]; 6] = [b"/rustc/", b"/rust/deps/", b"/cargo/", b"/dependency/", b"/function/", b"/target/"];
 
-/// The first path that is one of `places`, which are absolute and may end in a slash, or below it.
-pub fn known_path(bytes: &[u8], places: &[&Path]) -> Option<String> {
-    let places = places.iter().map(|place| place.to_string_lossy());
-    let places: Vec<_> = places.filter(|p| !p.trim_matches('/').is_empty()).collect();
-    slashes(bytes).find_map(|slash| {
-        let rest = &bytes[slash.at..];
-        let is_in = |place: &str| {
-            let next = rest.get(place.len());
-            let is_whole = place.ends_with('/') || next.is_none_or(|b| *b == b'/' || !is_path(*b));
-            // What a build maps paths to, where the clone lies in /cargo or the like.
-            let is_mapped = |to: &&str| to.starts_with(place) && starts_with(rest, to);
-            let is_own = match place.trim_matches('/').contains('/') {
-                true => !slash.is_mapped,
-                // A place of one name, like /src, stands in the middle of many a path.
-                false => slash.path.start == slash.at,
+/// The first path that is one of `roots`, which are absolute and may end in a slash, or below it.
+pub fn known_path(bytes: &[u8], roots: &[&Path]) -> Option<String> {
+    let roots = roots.iter().map(|root| {
+        let names = root.components().count().saturating_sub(1);
+        (root.as_os_str().as_encoded_bytes(), names)
+    });
+    let roots: Vec<_> = roots.filter(|(_, names)| *names > 0).collect();
+    slashes(bytes).find_map(|(at, path, is_mapped)| {
+        let rest = &bytes[at..];
+        let is_below = |(root, names): &&(&[u8], usize)| {
+            let next = rest.get(root.len());
+            let is_whole = root.ends_with(b"/") || next.is_none_or(|b| *b == b'/' || !is_path(*b));
+            let is_own = match names {
+                // One name, like /src, stands in the middle of many a path.
+                1 => path.start == at,
+                _ => !is_mapped,
             };
-            starts_with(rest, place) && is_whole && is_own && !MAPPED.iter().any(|to| is_mapped(to))
+            // What a build maps to, where the clone lies in /cargo or the like.
+            let mut mapped = MAPPED.iter().filter(|to| to.starts_with(root));
+            rest.starts_with(root) && is_whole && is_own && !mapped.any(|to| rest.starts_with(to))
         };
-        let place = places.iter().find(|place| is_in(place))?;
-        Some(shown(rest, place.len()))
+        let (root, _) = roots.iter().find(is_below)?;
+        Some(shown(rest, root.len()))
     })
 }
 
-/// The first path that looks like one of the machine that built it: a source file in somebody's home, or one of cargo's own
-/// directories.
+/// The first path that looks like one of the machine that built it: a source file in somebody's home, or one of cargo's
+/// own directories.
 pub fn likely_path(bytes: &[u8]) -> Option<String> {
-    slashes(bytes).find_map(|slash| {
-        let rest = &bytes[slash.at..slash.path.end];
-        let is_in = |directory: &&str| starts_with(rest, directory);
-        let is_hashed = |directory: &&str| is_in(directory) && is_hashed(&rest[directory.len()..]);
-        let is_source = |(home, names): &(&str, usize)| {
-            starts_with(rest, home) && is_source(&rest[home.len()..], *names)
+    slashes(bytes).find_map(|(at, path, is_mapped)| {
+        let rest = &bytes[at..path.end];
+        let is_in = |directory: &&[u8]| rest.starts_with(directory);
+        let is_hashed = |directory: &&[u8]| is_in(directory) && is_hashed(&rest[directory.len()..]);
+        let is_source = |(names, homes): &(usize, &[&[u8]])| {
+            homes.iter().any(|home| is_in(home) && is_source(&rest[home.len()..], *names))
         };
-        let start = if !slash.is_mapped && HOMES.iter().any(is_source) {
-            slash.at
-        } else if !slash.is_mapped && TOOLS.iter().any(is_in) || HASHED.iter().any(is_hashed) {
+        let start = if !is_mapped && HOMES.iter().any(is_source) {
+            at
+        } else if !is_mapped && TOOLS.iter().any(is_in) || HASHED.iter().any(is_hashed) {
             // From its start, but so that what was found is shown.
-            slash.path.start.max(slash.at.saturating_sub(LONGEST / 2))
+            path.start.max(at.saturating_sub(LONGEST / 2))
         } else {
             return None;
         };
@@ -88,56 +75,36 @@ pub fn likely_path(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// A slash and the path around it.
-struct Slash {
-    at: usize,
-    path: Range<usize>,
-    /// Whether a build has mapped the path up to this slash.
-    is_mapped: bool,
-}
-
-/// The slashes of a binary. Each path is searched for its end and for mapped names once, as all bytes may be one.
-fn slashes(bytes: &[u8]) -> impl Iterator<Item = Slash> {
-    let mut path = 0..0;
-    let mut is_mapped = false;
-    (0..bytes.len()).filter_map(move |at| {
-        if at == path.end {
+/// The slashes of a binary, each with the path around it, and whether a build has mapped that path up to it. Each path
+/// is searched for its end and for mapped names once, as all bytes may be one.
+fn slashes(bytes: &[u8]) -> impl Iterator<Item = (usize, Range<usize>, bool)> {
+    let (mut path, mut is_mapped) = (0..0, false);
+    memchr::memchr_iter(b'/', bytes).map(move |at| {
+        if at >= path.end {
+            let start = (path.end + 1..=at).rev().find(|at| is_boundary(bytes, *at));
             let end = (at + 1..bytes.len()).find(|at| is_boundary(bytes, *at));
-            path = at..end.unwrap_or(bytes.len());
+            path = start.unwrap_or(path.end)..end.unwrap_or(bytes.len());
             is_mapped = false;
         }
-        if bytes[at] != b'/' {
-            return None;
-        }
-        let slash = Slash {
-            at,
-            path: path.clone(),
-            is_mapped,
-        };
-        is_mapped |= MAPPED.iter().any(|name| starts_with(&bytes[at..], name));
-        Some(slash)
+        let slash = (at, path.clone(), is_mapped);
+        is_mapped |= MAPPED.iter().any(|to| bytes[at..].starts_with(to));
+        slash
     })
 }
 
-/// Whether a path starts or ends before this byte. rustc puts one text behind the other: behind a source begins the next.
+/// Whether a path starts or ends before this byte. rustc puts one text behind the other: behind a source begins the
+/// next.
 fn is_boundary(bytes: &[u8], at: usize) -> bool {
-    !is_path(bytes[at])
-        || !is_path(bytes[at - 1])
-        || bytes[at] == b'/' && bytes[..at].ends_with(b".rs")
+    !is_path(bytes[at]) || !is_path(bytes[at - 1]) || bytes[at] == b'/' && bytes[..at].ends_with(b".rs")
 }
 
 fn is_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte)
 }
 
-fn starts_with(bytes: &[u8], text: &str) -> bool {
-    bytes.starts_with(text.as_bytes())
-}
-
 /// Whether a path of at least so many names leads to a file that a compiler reads or writes.
 fn is_source(path: &[u8], names: usize) -> bool {
-    let mut endings = ENDINGS.iter();
-    let stem = endings.find_map(|ending| path.strip_suffix(ending.as_bytes()));
+    let stem = ENDINGS.iter().find_map(|ending| path.strip_suffix(*ending));
     stem.is_some_and(|stem| {
         let parts = stem.split(|byte| *byte == b'/').take(names);
         parts.count() == names && !stem.starts_with(b"/") && !stem.ends_with(b"/")
@@ -153,8 +120,8 @@ fn is_hashed(path: &[u8]) -> bool {
 
 /// The path that starts here. As many bytes as are `known` belong to it, white space among them as well.
 fn shown(bytes: &[u8], known: usize) -> String {
-    let end = bytes.iter().skip(known).position(|byte| !is_path(*byte));
-    let end = end.map_or(bytes.len(), |length| known + length);
+    let rest = bytes.iter().skip(known).position(|byte| !is_path(*byte));
+    let end = rest.map_or(bytes.len(), |length| known + length);
     String::from_utf8_lossy(&bytes[..end.min(LONGEST)]).into_owned()
 }
 
@@ -162,35 +129,33 @@ fn shown(bytes: &[u8], known: usize) -> String {
 mod tests {
     use super::*;
 
-    fn found_in(text: &str, places: &[&str]) -> Option<String> {
-        let places: Vec<&Path> = places.iter().map(Path::new).collect();
-        known_path(text.as_bytes(), &places).or_else(|| likely_path(text.as_bytes()))
+    fn found_in(text: &str, roots: &[&str]) -> Option<String> {
+        let roots: Vec<&Path> = roots.iter().map(Path::new).collect();
+        known_path(text.as_bytes(), &roots).or_else(|| likely_path(text.as_bytes()))
     }
 
     fn found(text: &str) -> Option<String> {
-        found_in(text, &["/work/my clone", "/ada/", "/", "//"])
+        found_in(text, &["/work/my clone", "/ada/", "/", "//", ""])
     }
 
     #[test]
-    fn paths_of_homes_of_cargo_and_of_the_given_places_are_found() {
-        for line in "
-            panicked at/home/ada/app/src/main.rs:1 => /home/ada/app/src/main.rs
-            in:/Users/ada/app.o: => /Users/ada/app.o
+    fn paths_of_homes_of_cargo_and_of_the_given_directories_are_found() {
+        for line in "panicked at/home/ada/app/src/main.rs:1 => /home/ada/app/src/main.rs
+            \0/Users/ada/app.o\0 => /Users/ada/app.o
             in /root/app.c => /root/app.c
-            in:/builds/ada/app/a.cpp: => /builds/ada/app/a.cpp
-            in:/opt/x/.cargo/registry/y: => /opt/x/.cargo/registry/y
-            /usr/cargo/registry/src/index-1949cf8c6b5b557f/a-1/b.rs => /usr/cargo/registry/src/index-1949cf8c6b5b557f/a-1/b.rs
-            /cargo/git/checkouts/app-1949cf8c6b5b557f/1/b => /cargo/git/checkouts/app-1949cf8c6b5b557f/1/b
-            in:/work/my clone/target => /work/my clone/target
-            in:/work/my clone: => /work/my clone
-            in:/ada/app: => /ada/app
+            \0/builds/ada/app/a.cpp\0 => /builds/ada/app/a.cpp
+            \0/opt/x/.cargo/registry/y\0 => /opt/x/.cargo/registry/y
+            \0/r/registry/src/index.example.com-1949cf8c6b5b557f/a/b => /r/registry/src/index.example.com-1949cf8c6b5b557f/a/b
+            /usr/local/cargo/git/checkouts/a-1949cf8c6b5b557f/1/b.rs => /usr/local/cargo/git/checkouts/a-1949cf8c6b5b557f/1/b.rs
+            \0/work/my clone/target => /work/my clone/target
+            \0/work/my clone\0 => /work/my clone
+            \0/ada/app\0 => /ada/app
             /rustc/0123/library/std/src/rt.rs/work/my clone/a.txt => /work/my clone/a.txt
             /rustc/0123/library/std/src/rt.rs/ada/a.txt => /ada/a.txt
             /function/src/main.rs/home/ada/a.rs/target/b.rs => /home/ada/a.rs/target/b.rs"
             .lines()
-            .skip(1)
         {
-            let (text, path) = line.trim().split_once(" => ").unwrap();
+            let (text, path) = line.trim_start().split_once(" => ").unwrap();
             assert_eq!(found(text).as_deref(), Some(path), "{text}");
         }
     }
@@ -211,12 +176,12 @@ mod tests {
     #[test]
     fn a_path_that_was_mapped_is_not_a_path_of_a_builder() {
         for text in "begins/rustc/0123/library/alloc/src/raw_vec/mod.rs, /rust/deps/gimli-0.34.0/src/read/line.rs, \
-            /cargo/registry/serde-1.0.0/home/ada/lib.rs, /lambda-musl/src/lib.rs, /function/.cargo/config.toml, \
+            /cargo/registry/serde-1.0.0/home/ada/lib.rs, /dependency/lambda-musl/src/lib.rs, /function/.cargo/config.toml, \
             /target/release/build/a/root/b.c, examples/greeting/src/main.rs"
             .split(", ")
         {
-            for place in ["/src", "/library/alloc", "/cargo/", "/rust", "/lambda-musl"] {
-                assert_eq!(found_in(text, &[place]), None, "{text} in {place}");
+            for root in ["/src", "/library/alloc", "/cargo/", "/rust", "/dependency"] {
+                assert_eq!(found_in(text, &[root]), None, "{text} in {root}");
             }
         }
     }
@@ -225,10 +190,8 @@ mod tests {
     fn a_path_of_any_length_is_shown_in_part() {
         let text = format!("/{}/.cargo/{}", "a".repeat(5000), "b".repeat(5000));
         let shown = found(&text).unwrap();
-        assert!(
-            shown.len() == LONGEST && shown.contains("a/.cargo/b"),
-            "{shown}"
-        );
+        assert_eq!(shown.len(), LONGEST);
+        assert!(shown.contains("a/.cargo/b"), "{shown}");
     }
 
     #[test]

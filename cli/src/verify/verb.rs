@@ -1,6 +1,6 @@
 //! The verb: the checks, and with `--run` an invocation.
 
-use std::path::{Path, PathBuf};
+use std::{env, path::Path};
 
 use anyhow::Result;
 
@@ -10,20 +10,13 @@ use crate::{environment, invoke, options};
 /// Prints what a package is.
 pub fn run(options: options::Verify) -> Result<()> {
     let zip = options.zip.path();
-    let places = places()?;
-    let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
-    println!("{}", verify(&zip, options.arch, &places)?);
+    // Directories of this machine that a package which was built here could name: the workspace and cargo's home.
+    let (here, cargo_home) = (env::current_dir()?, environment::cargo_home()?.join(""));
+    let workspace = here.ancestors().filter(|directory| directory.join("Cargo.lock").is_file()).last();
+    let roots: Vec<&Path> = workspace.into_iter().chain([&*cargo_home]).collect();
+    println!("{}", verify(&zip, options.arch, &roots)?);
     if options.run {
         println!("{}", invoke::try_out(&zip, options.event)?);
     }
     Ok(())
-}
-
-/// Directories of this machine that a package which was built here could name: the workspace and cargo's home.
-fn places() -> Result<Vec<PathBuf>> {
-    let here = std::env::current_dir()?;
-    let workspace = here.ancestors().filter(|directory| directory.join("Cargo.lock").is_file()).last();
-    let mut cargo_home = environment::cargo_home()?.into_os_string();
-    cargo_home.push("/");
-    Ok(workspace.map(Path::to_owned).into_iter().chain([cargo_home.into()]).collect())
 }

@@ -1,0 +1,73 @@
+//! What the clone says of itself and holds to.
+
+use std::fs;
+
+use crate::machine::{call, command, make, names, root, run};
+
+#[test]
+#[ignore = "through make"]
+fn every_command_of_the_readme_works() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut commands = 0;
+    for block in readme.split("\n```sh\n").skip(1) {
+        let block = block.split("\n```").next().unwrap();
+        for line in block.lines().filter(|line| *line != "make test") {
+            let mut shell = command("/bin/sh", root());
+            shell.args(["-euc", line]);
+            let run = run(shell);
+            assert!(run.success, "{line}\n{}{}", run.stdout, run.stderr);
+            commands += 1;
+        }
+    }
+    assert!(commands >= 5, "{commands} commands");
+}
+
+#[test]
+#[ignore = "through make"]
+fn help_lists_every_verb_of_the_makefile() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let phony = makefile
+        .lines()
+        .find_map(|line| line.strip_prefix(".PHONY: $(verbs) "))
+        .unwrap();
+    let verbs = makefile
+        .lines()
+        .find_map(|line| line.strip_prefix("verbs := "))
+        .unwrap();
+    let help = make(&["help"]).succeeded().stdout;
+    for verb in verbs.split(' ').chain(phony.split(' ')) {
+        assert!(
+            help.contains(&format!("  make {verb}: ")),
+            "{verb} is not in:\n{help}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_makefile_needs_no_make_that_is_newer_than_that_of_macos() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    // What came after 3.81.
+    let newer = [
+        "$(file ",
+        "!=",
+        "::=",
+        "$(let ",
+        ".ONESHELL",
+        "undefine ",
+        "private ",
+        "$(intcmp ",
+    ];
+    for feature in newer {
+        assert!(!makefile.contains(feature), "{feature}");
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn shell_is_for_a_dozen_scripts_that_evaluate_no_text() {
+    let scripts = names(&root().join("scripts"));
+    assert!(scripts.len() <= 12, "{scripts:?}");
+    let found = call("git", &["grep", "-nw", "eval", "--", "scripts", "cli"]);
+    assert_eq!(found.stdout, "");
+}

@@ -1,0 +1,190 @@
+//! What make says where it was given something wrong, or the machine lacks something.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    GREETING, build_greeting,
+    machine::{
+        command, find_program, make, names, programs_without, root, run, sha256, write_crate,
+        write_program,
+    },
+};
+
+#[test]
+#[ignore = "through make"]
+fn an_architecture_that_lambda_does_not_have_is_named_with_those_it_has() {
+    make(&["ARCH=sparc"]).failed_with(&["'sparc' for '--arch", "x86_64, arm64"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_variable_that_is_unknown_is_named_with_those_that_are_known() {
+    make(&["ARHC=arm64"]).failed_with(&["unknown: ARHC", "The variables are ARCH BASE BIN "]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_crate_that_is_not_there_is_named_with_what_was_expected() {
+    let expected = "expected that of a package with a binary target";
+    make(&["CRATE=nowhere"]).failed_with(&["--crate nowhere", "no Cargo.toml", expected]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_crate_without_a_binary_is_named_with_those_of_its_workspace_that_have_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let only_lib = directory.path().join("only-lib");
+    write_crate(
+        &only_lib,
+        "[package]\nname = 'only-lib'\nedition = '2024'\n",
+        "",
+    );
+    fs::rename(only_lib.join("src/main.rs"), only_lib.join("src/lib.rs")).unwrap();
+    let function = directory.path().join("function");
+    write_crate(
+        &function,
+        "[package]\nname = 'function'\nedition = '2024'\n",
+        "fn main() {}",
+    );
+    let workspace = "[workspace]\nmembers = ['only-lib', 'function']\nresolver = '3'\n";
+    fs::write(directory.path().join("Cargo.toml"), workspace).unwrap();
+    let krate = only_lib.display();
+    make(&[&format!("CRATE={krate}")]).failed_with(&[
+        &format!("--crate {krate}: this package has no binary target"),
+        function.to_str().unwrap(),
+    ]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_lock_file_that_does_not_match_is_named_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    write_crate(
+        directory.path(),
+        "[package]\nname = 'mine'\n",
+        "fn main() {}",
+    );
+    fs::write(directory.path().join("Cargo.lock"), "version = 4\n").unwrap();
+    let krate = directory.path().display();
+    make(&[&format!("CRATE={krate}"), "OUT=dist/greeting"])
+        .failed_with(&[&format!("--crate {krate}"), "cargo update --workspace"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_crate_that_does_not_compile_leaves_the_last_zip_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    write_crate(
+        directory.path(),
+        "[package]\nname = 'wrong'\n",
+        "fn main() { wrong }",
+    );
+    let zip = build_greeting();
+    let before = sha256(&zip);
+    let krate = format!("CRATE={}", directory.path().display());
+    make(&[&krate, "OUT=dist/greeting"]).failed_with(&["cannot find value `wrong`"]);
+    assert_eq!(sha256(&zip), before);
+}
+
+#[test]
+#[ignore = "through make"]
+fn an_event_that_is_not_json_is_named_with_the_position_before_anything_starts() {
+    build_greeting();
+    let run = make(&["invoke", "OUT=dist/greeting", r#"EVENT={"name":}"#])
+        .failed_with(&["--event is not JSON", "line 1 column 9"]);
+    assert!(!run.stderr.contains("START"), "{}", run.stderr);
+    make(&["invoke", "EVENT=@nowhere.json"])
+        .failed_with(&["--event @nowhere.json", "No such file"]);
+    make(&["invoke"]).failed_with(&["--event is missing", "make invoke EVENT="]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_zip_that_is_none_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("function.zip");
+    let name = file.to_str().unwrap();
+    let zip = format!("ZIP={name}");
+    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "No such file", "`build` makes one"]);
+    fs::write(&file, "PK, but no zip").unwrap();
+    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "deployment package"]);
+}
+
+/// make with the programs in this directory alone, and nothing from earlier builds.
+fn make_from_nothing(programs: &Path) -> Command {
+    let mut make = command("make", root());
+    make.env("PATH", programs)
+        .env("LAMBDA_MUSL_CACHE", programs.join("cache"));
+    make
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_program_that_is_missing_is_named_with_the_command_that_installs_it() {
+    for (program, named, install) in [
+        (
+            "python3",
+            "python3",
+            "apt-get install -y python3 python3-pip\n",
+        ),
+        ("perl", "perl", "apt-get install -y perl\n"),
+        ("cc", "a C compiler", "apt-get install -y gcc libc6-dev\n"),
+        (
+            "rustup",
+            "rustup, which installs the pinned Rust",
+            "https://sh.rustup.rs | sh",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        programs_without(&[program, "apt-get"], directory.path());
+        write_program(&directory.path().join("apt-get"), "exit 1");
+        let mut make = make_from_nothing(directory.path());
+        if program == "rustup" {
+            // It is looked for there as well.
+            make.env("HOME", directory.path()).env_remove("CARGO_HOME");
+        }
+        run(make).failed_with(&[named, install, "make doctor FIX=1"]);
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_python_without_pip_is_named_with_the_command_that_installs_it() {
+    let directory = tempfile::tempdir().unwrap();
+    programs_without(&["python3", "apt-get"], directory.path());
+    write_program(&directory.path().join("apt-get"), "exit 1");
+    let python = find_program("python3").unwrap();
+    let script = format!(
+        "[ \"$2\" != pip ] || exit 1\nexec '{}' \"$@\"",
+        python.display()
+    );
+    write_program(&directory.path().join("python3"), &script);
+    run(make_from_nothing(directory.path()))
+        .failed_with(&["pip for python3", "apt-get install -y python3-pip\n"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_download_with_another_checksum_is_named_with_both_and_not_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let pins = fs::read_to_string(root().join("cli/wheels/zig.txt")).unwrap();
+    let pinned = |before: &str| {
+        pins.split(before)
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+    };
+    let wheel = format!("ziglang-{}-py3-none-any.whl", pinned("ziglang=="));
+    let wheel = directory.path().join(wheel);
+    fs::write(&wheel, "something else").unwrap();
+    let cache = directory.path().join("cache");
+    let mut make = command("make", root());
+    make.args(GREETING).env("LAMBDA_MUSL_CACHE", &cache);
+    make.env("PIP_NO_INDEX", "1")
+        .env("PIP_FIND_LINKS", directory.path());
+    let got = sha256(&wheel);
+    run(make).failed_with(&["ziglang", pinned("--hash=sha256:"), &got, "the whole log: "]);
+    assert_eq!(names(&cache.join("wheels")), [""; 0], "nothing is kept");
+}

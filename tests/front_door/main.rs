@@ -1,0 +1,48 @@
+//! Whole programs through the front door: make in the clone, `cargo lambda-musl` elsewhere.
+//!
+//! They take minutes and need the network, so `cargo test` leaves them out; `make test` runs them, one after the other.
+
+mod cache;
+mod clone;
+mod doctor;
+mod input;
+mod invoke;
+mod mac;
+mod project;
+mod stop;
+mod zip;
+
+#[path = "../support/https.rs"]
+mod https;
+#[path = "../support/machine.rs"]
+mod machine;
+
+use std::{fs, path::PathBuf, time::SystemTime};
+
+use machine::{Run, make, root};
+use serde_json::Value;
+
+/// The example, and where its zip goes.
+const GREETING: [&str; 2] = ["CRATE=examples/greeting", "OUT=dist/greeting"];
+
+/// Builds the function of this package, which is done already for all tests but the first.
+fn build() -> PathBuf {
+    make(&[]).succeeded();
+    root().join("dist/function.zip")
+}
+
+fn build_greeting() -> PathBuf {
+    make(&GREETING).succeeded();
+    root().join("dist/greeting/function.zip")
+}
+
+/// Makes cargo compile the example again.
+fn touch_greeting() {
+    let main = root().join("examples/greeting/src/main.rs");
+    let main = fs::File::options().append(true).open(main).unwrap();
+    main.set_modified(SystemTime::now()).unwrap();
+}
+
+fn answer(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run:?}"))
+}

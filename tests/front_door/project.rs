@@ -1,0 +1,174 @@
+//! `cargo lambda-musl` in a project of one's own, with no clone in sight.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use crate::cache::copy_of_the_cache;
+use crate::machine::{cargo_lambda_musl, copy_of_the_clone, names, root, run, write_crate};
+
+/// A program that needs no other crate.
+const ALONE: &str = "fn main() {}";
+
+/// A project in a directory whose name has a space.
+fn project(directory: &Path, manifest: &str, code: &str) -> PathBuf {
+    let project = directory.join("my function");
+    let package = "[package]\nname = 'mine'\nedition = '2024'\n";
+    write_crate(&project, &format!("{package}{manifest}"), code);
+    project
+}
+
+/// A project that uses a copy of the runtime beside it, which calls itself this version.
+fn project_with_runtime(directory: &Path, version: &str) -> PathBuf {
+    let runtime = directory.join("lambda-musl");
+    copy_of_the_clone(&["src", "Cargo.toml", "README.md"], &runtime);
+    let manifest = fs::read_to_string(runtime.join("Cargo.toml")).unwrap();
+    // Without what it has only in the clone, from its dependencies for tests on.
+    let manifest = manifest.split("[dev-dependencies]").next().unwrap();
+    let own = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    let manifest = manifest.replacen(&own, &format!("version = \"{version}\""), 1);
+    fs::write(runtime.join("Cargo.toml"), manifest).unwrap();
+    let code = "fn main() -> Result<(), lambda_musl::Error> {
+        lambda_musl::run(async |n: u64, _: lambda_musl::Context| Ok::<_, String>(n * 2))
+    }";
+    let dependency = "[dependencies]\nlambda-musl = { path = '../lambda-musl' }\n";
+    project(directory, dependency, code)
+}
+
+/// `cargo lambda-musl` with these arguments.
+fn verb(project: &Path, arguments: &[&str]) -> Command {
+    let mut cargo = cargo_lambda_musl(project);
+    cargo.args(arguments);
+    cargo
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_project_is_built_verified_and_invoked_where_it_lies() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project_with_runtime(directory.path(), env!("CARGO_PKG_VERSION"));
+    let built = run(verb(&project, &["build"])).succeeded();
+    assert!(
+        built.last_line().starts_with("dist/function.zip: "),
+        "{}",
+        built.stdout
+    );
+    assert!(
+        !built.stderr.contains("note: this is cargo-lambda-musl"),
+        "{}",
+        built.stderr
+    );
+    let verified = run(verb(&project, &["verify"])).succeeded();
+    assert!(verified.stdout.contains("✓ mine "), "{}", verified.stdout);
+    let invoked = run(verb(&project, &["invoke", "--event", "21"])).succeeded();
+    assert_eq!(invoked.stdout, "42\n");
+    let expected = ["Cargo.lock", "Cargo.toml", "dist", "src", "target"];
+    assert_eq!(names(&project), expected);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_project_is_the_same_zip_in_another_directory() {
+    let checksums = [(); 2].map(|()| {
+        let directory = tempfile::tempdir().unwrap();
+        let project = project(directory.path(), "", ALONE);
+        run(verb(&project, &["build"])).succeeded().checksum()
+    });
+    assert_eq!(checksums[0], checksums[1]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn doctor_works_in_a_project() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(directory.path(), "", ALONE);
+    let said = run(verb(&project, &["doctor"]));
+    assert!(said.stdout.contains("build: ready\n"), "{said:?}");
+    let cache = format!("{}", root().join("target/cache").display());
+    assert!(said.stdout.contains(&cache), "{said:?}");
+}
+
+#[test]
+#[ignore = "through make"]
+fn two_projects_that_are_built_at_once_share_one_cache() {
+    let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    // Without what zig has made of its libc, which both need.
+    let cache = tempfile::tempdir_in(root().join("target")).unwrap();
+    copy_of_the_cache(cache.path(), &["zig", "zig.json"]);
+    let build = |directory: &Path| {
+        let project = project(directory, "", "fn main() { println!(\"hello\") }");
+        let mut build = verb(&project, &["build"]);
+        build.env("LAMBDA_MUSL_CACHE", cache.path());
+        run(build)
+    };
+    for _ in ["from nothing", "again"] {
+        thread::scope(|scope| {
+            let both = directories
+                .each_ref()
+                .map(|directory| scope.spawn(|| build(directory.path())));
+            for one in both {
+                let built = one.join().unwrap().succeeded();
+                assert!(!built.stderr.contains("damaged"), "{}", built.stderr);
+            }
+        });
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_runtime_of_another_series_than_the_program_is_noted() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project_with_runtime(directory.path(), "99.0.0");
+    let own = format!("cargo-lambda-musl {}", env!("CARGO_PKG_VERSION"));
+    run(verb(&project, &["build"]))
+        .succeeded()
+        .said(&["note: ", &own, "lambda-musl 99.0.0"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn an_option_that_is_unknown_is_named_with_those_that_are_known_and_the_closest() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(directory.path(), "", ALONE);
+    run(verb(&project, &["build", "--acrh", "arm64"]))
+        .failed_with(&["'--acrh'", "similar argument exists: '--arch'"])
+        .said(&["The options are: --arch --crate --bin --features --no-default-features --out"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_key_of_the_metadata_that_is_unknown_is_named_with_those_that_are_known_and_the_closest() {
+    let directory = tempfile::tempdir().unwrap();
+    let metadata = "[package.metadata.lambda-musl]\nbinary = 'mine'\n";
+    let project = project(directory.path(), metadata, ALONE);
+    run(verb(&project, &["build"]))
+        .failed_with(&[
+            "[package.metadata.lambda-musl]: the key binary is unknown (did you mean bin?)",
+        ])
+        .said(&["arch, base, bin, classic-lock, features, no-default-features, pins"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_metadata_of_a_package_says_what_is_built_and_an_option_wins_over_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "[features]\none = []\ntwo = []
+        [package.metadata.lambda-musl]\narch = 'arm64'\nbin = 'first'\nfeatures = ['one']\n";
+    let project = project(directory.path(), manifest, ALONE);
+    fs::create_dir(project.join("src/bin")).unwrap();
+    for bin in ["first", "second"] {
+        fs::write(project.join(format!("src/bin/{bin}.rs")), ALONE).unwrap();
+    }
+    let record = |options: &[&str]| {
+        run(verb(&project, &[&["build"], options].concat())).succeeded();
+        let record = fs::read_to_string(project.join("dist/build.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        ["architecture", "binary", "features"].map(|key| record[key].to_string())
+    };
+    assert_eq!(record(&[]), ["\"arm64\"", "\"first\"", "[\"one\"]"]);
+    let options = ["--arch", "x86_64", "--bin", "second", "--features", "two"];
+    assert_eq!(record(&options), ["\"x86_64\"", "\"second\"", "[\"two\"]"]);
+}

@@ -1,0 +1,159 @@
+//! A build or an invocation that is stopped.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    GREETING, build, build_greeting,
+    cache::other_cache,
+    machine::{call, command, kill, make, names, root, sha256, wait_until},
+    touch_greeting,
+};
+
+/// The name of a variable that what a test starts inherits from it.
+const MARK: &str = "LAMBDA_MUSL_TEST";
+
+/// What runs of all that was started with a mark.
+fn processes(mark: &str) -> String {
+    let find = "for process in /proc/[0-9]*; do
+        ! grep -qsz \"^$1$\" $process/environ || { tr '\\0' ' ' <$process/cmdline && echo; }
+    done";
+    let mark = format!("{MARK}={mark}");
+    call("/bin/sh", &["-c", find, "sh", &mark]).stdout
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_build_that_is_killed_leaves_no_zip_and_the_next_one_completes() {
+    let expected = sha256(&build_greeting());
+    let zip = root().join("dist/killed/function.zip");
+    let arguments = ["CRATE=examples/greeting", "OUT=dist/killed"];
+    let _ = fs::remove_file(&zip);
+    for milliseconds in [300, 1000, 2500, 5000] {
+        touch_greeting();
+        let mut make = command("make", root());
+        make.args(arguments).process_group(0);
+        let mut make = make
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(Duration::from_millis(milliseconds));
+        kill("KILL", format!("-{}", make.id()));
+        make.wait().unwrap();
+        if zip.exists() {
+            assert_eq!(sha256(&zip), expected, "a zip is whole or not there");
+        }
+    }
+    make(&arguments).succeeded();
+    assert_eq!(sha256(&zip), expected);
+}
+
+/// The steps of a build at which it is stopped, each with the crate that has this step and what has to be missing in the cache.
+const STEPS: [(&str, &str, &str); 3] = [
+    ("OpenSSL", "function", "prefix"),
+    ("crates and link", "examples/greeting", "packages"),
+    ("compressing", "function", "packages"),
+];
+
+/// Stops a build once it is at each of its steps. It ends soon, with all that it has started, and leaves nothing.
+fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
+    let cache = other_cache();
+    for (step, krate, missing) in STEPS {
+        touch_greeting();
+        let aside = cache.join("aside");
+        fs::rename(cache.join(missing), &aside).unwrap();
+        let mut build = build();
+        build
+            .env("LAMBDA_MUSL_CACHE", &cache)
+            .env("CRATE", krate)
+            .env("OUT", "dist/stopped")
+            .env(MARK, step);
+        build
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut build = build.spawn().unwrap();
+        let mut said = BufReader::new(build.stderr.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        assert!(
+            said.any(|line| line.starts_with(step)),
+            "it was never at {step}"
+        );
+        thread::sleep(Duration::from_secs(2));
+        stop(&build);
+        let stopped = Instant::now();
+        assert!(!build.wait().unwrap().success(), "{step} was not stopped");
+        assert!(stopped.elapsed() < Duration::from_secs(3), "{step}");
+        let ended = wait_until(|| processes(step).is_empty(), Duration::from_secs(3));
+        assert!(ended, "these go on with {step}: {}", processes(step));
+        assert_eq!(names(&cache.join("tmp")), [""; 0], "{step}");
+        let _ = fs::remove_dir_all(cache.join(missing));
+        fs::rename(&aside, cache.join(missing)).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_signal_to_the_group_of_make_ends_a_build_and_leaves_nothing() {
+    stop_at_each_step(
+        || command("make", root()),
+        |make| kill("TERM", format!("-{}", make.id())),
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_signal_to_the_program_alone_ends_a_build_and_leaves_nothing() {
+    let program = || {
+        let mut program = command("scripts/cli", root());
+        program.arg("build");
+        program
+    };
+    stop_at_each_step(program, |program| kill("TERM", program.id()));
+}
+
+#[test]
+#[ignore = "through make"]
+fn invoke_leaves_no_process_and_no_file_behind() {
+    build_greeting();
+    let mut make = command("make", root());
+    make.args(["invoke", GREETING[1], r#"EVENT={"name":"you"}"#])
+        .env(MARK, "invoke");
+    assert!(make.status().unwrap().success());
+    assert_eq!(processes("invoke"), "");
+    assert_eq!(names(&root().join("target/cache/tmp")), [""; 0]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_signal_to_make_alone_ends_an_invocation_that_hangs() {
+    build();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let event = json!({"url": url, "timeout_ms": 60_000});
+    let mut make = command("make", root());
+    make.args(["invoke", &format!("EVENT={event}")])
+        .env(MARK, "hangs");
+    let mut make = make
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Once the function asks for the URL, all of it runs.
+    listener.accept().unwrap();
+    kill("TERM", make.id());
+    make.wait().unwrap();
+    let ended = wait_until(|| processes("hangs").is_empty(), Duration::from_secs(3));
+    assert!(ended, "these go on: {}", processes("hangs"));
+}

@@ -1,0 +1,146 @@
+//! The zip that make builds.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    GREETING, answer, build, build_greeting,
+    machine::{best_of_three, command, make, names, python, root, run, sha256, write_crate},
+};
+
+/// Bytes of the zip of the example without TLS, at most.
+const SMALL: u64 = 240_000;
+
+/// The binary in a zip, in this directory.
+fn unpack_binary(zip: &Path, directory: &Path) -> PathBuf {
+    let code = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract('binary', sys.argv[2])";
+    python(code, &[zip, directory]);
+    directory.join("binary")
+}
+
+#[test]
+#[ignore = "through make"]
+fn make_ends_with_a_line_that_names_the_zip_its_size_its_checksum_and_the_time() {
+    let made = make(&[]).succeeded();
+    let zip = root().join("dist/function.zip");
+    let size = fs::metadata(&zip).unwrap().len();
+    let start = format!("dist/function.zip: {size} bytes, sha256 {}, ", sha256(&zip));
+    let seconds = made.last_line().strip_prefix(&start);
+    let seconds = seconds.and_then(|rest| rest.strip_suffix(" s")).unwrap();
+    seconds.parse::<u32>().unwrap();
+}
+
+#[test]
+#[ignore = "through make"]
+fn make_with_nothing_changed_takes_less_than_a_second() {
+    build();
+    let took = best_of_three(|| make(&[]));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_zip_holds_the_entry_point_and_the_binary_and_nothing_else() {
+    let code = "import sys, zipfile\nfor i in zipfile.ZipFile(sys.argv[1]).infolist(): print(i.filename, oct(i.external_attr >> 16), *i.date_time)";
+    let expected = "binary 0o100755 1980 1 1 0 0 0\nbootstrap 0o100755 1980 1 1 0 0 0\n";
+    assert_eq!(python(code, &[&build()]), expected);
+}
+
+#[test]
+#[ignore = "through make"]
+fn no_path_of_this_machine_is_in_the_binary() {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = fs::read(unpack_binary(&build(), directory.path())).unwrap();
+    let home = std::env::var("HOME").unwrap();
+    let paths = [
+        root().to_str().unwrap(),
+        &format!("{home}/"),
+        "registry/src",
+    ];
+    for path in paths {
+        let mut windows = binary.windows(path.len());
+        assert!(!windows.any(|window| window == path.as_bytes()), "{path}");
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_binary_is_a_static_pie_that_asks_for_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = unpack_binary(&build(), directory.path());
+    let mut readelf = command("readelf", root());
+    readelf.args(["--wide", "--file-header", "--segments", "--dynamic"]);
+    readelf.arg(binary);
+    let text = run(readelf).succeeded().stdout;
+    for expected in ["DYN (", "GNU_RELRO", "BIND_NOW"] {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+    for unwanted in ["INTERP", "NEEDED", "RPATH", "RWE"] {
+        assert!(!text.contains(unwanted), "{unwanted} is in:\n{text}");
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_the_shell_has_set_for_other_programs_is_not_in_the_zip() {
+    let expected = sha256(&build_greeting());
+    let linker = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER";
+    let mut make = command("make", root());
+    make.args(GREETING).envs([
+        ("RUSTFLAGS", "-Copt-level=0"),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
+        ("CARGO_INCREMENTAL", "1"),
+        (linker, "/bin/false"),
+        ("CFLAGS", "-O0"),
+        ("ZIG_LIB_DIR", "/nowhere"),
+    ]);
+    let made = run(make).succeeded().said(&["left out", linker]);
+    assert_eq!(made.checksum(), expected);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_function_without_tls_is_small() {
+    let size = fs::metadata(build_greeting()).unwrap().len();
+    assert!(size <= SMALL, "{size} bytes");
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_crate_outside_the_clone_is_built_where_it_lies() {
+    let directory = tempfile::tempdir().unwrap();
+    let krate = directory.path().join("my function");
+    let manifest = format!(
+        "[package]\nname = 'mine'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}' }}\nserde_json = '1'\n",
+        root().display()
+    );
+    let code = "use lambda_musl::{Context, run};
+        use serde_json::Value;
+        fn main() -> Result<(), lambda_musl::Error> {
+            run(async |event: Value, _: Context| {
+                let n = event[\"n\"].as_u64().expect(\"n is a number\");
+                Ok::<_, String>(n * 2)
+            })
+        }";
+    write_crate(&krate, &manifest, code);
+    let out = format!("OUT={}/my dist", directory.path().display());
+    make(&[&format!("CRATE={}", krate.display()), &out]).succeeded();
+    let run = make(&["invoke", &out, r#"EVENT={"n":21}"#]).succeeded();
+    assert_eq!(run.stdout, "42\n");
+    let run = make(&["invoke", &out, r#"EVENT={"n":"many"}"#]).failed_with(&["src/main.rs:5:"]);
+    assert_eq!(answer(&run)["errorType"], "Function.Panic");
+    assert_eq!(names(&krate), ["Cargo.lock", "Cargo.toml", "src"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn two_makes_at_once_both_succeed() {
+    let both =
+        [1, 2].map(|_| thread::spawn(|| make(&["CRATE=examples/greeting", "OUT=dist/twice"])));
+    let checksums = both.map(|one| one.join().unwrap().succeeded().checksum());
+    assert_eq!(checksums[0], checksums[1]);
+}
