@@ -11,7 +11,14 @@ use crate::files::{self, At, identity};
 use crate::options::{self, Source};
 use crate::package::{Built, Part};
 use crate::{
-    arch::Arch, cache::Cache, command::output, doctor, environment, project::Function, rust::Rust, step, wheels::ZIG,
+    arch::Arch,
+    cache::Cache,
+    command::output,
+    doctor, environment,
+    project::{Function, manifest},
+    rust::Rust,
+    step,
+    wheels::ZIG,
 };
 
 /// A package of its own, whose lock file pins the sources of OpenSSL.
@@ -137,6 +144,7 @@ pub fn remapped(mut names: Vec<(PathBuf, String)>) -> impl Iterator<Item = Strin
 
 /// Fails before anything is downloaded where something is missing that will be needed.
 fn require(source: &Source, cache: &Cache) -> Result<()> {
+    manifest(source)?;
     let mut needs = vec![doctor::CC, doctor::RUSTUP];
     if !ZIG.is_installed(cache) {
         needs.extend([doctor::PYTHON, doctor::PIP]);

@@ -6,7 +6,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, thread, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use rustix::fs::{Access, access};
 use tempfile::TempDir;
 use walkdir::{DirEntry, WalkDir};
 
@@ -32,6 +33,15 @@ impl Cache {
         let root = created.with_context(|| {
             format!("the cache {} cannot be used; LAMBDA_MUSL_CACHE names another directory", root.display())
         })?;
+        // One build as root is enough to make part of it root's.
+        let entries = fs::read_dir(&root).at(&root)?.flatten().map(|entry| entry.path());
+        let is_foreign = |path: &PathBuf| access(path, Access::WRITE_OK).is_err();
+        if let Some(foreign) = [root.clone()].into_iter().chain(entries).find(is_foreign) {
+            let (foreign, root) = (foreign.display(), root.display());
+            bail!(
+                "{foreign} cannot be written; `chown -R` gives {root} to this user, LAMBDA_MUSL_CACHE names another cache"
+            );
+        }
         Ok(Self { root })
     }
 
@@ -86,7 +96,7 @@ impl Cache {
             list(&path)
                 .keys()
                 .filter(|name| !listed.contains_key(*name))
-                .try_for_each(|name| fs::remove_file(path.join(name)))?;
+                .try_for_each(|name| fs::remove_file(path.join(name)).at(path.join(name)))?;
         }
         lock.lock_shared()?;
         let result = run(&path)?;
@@ -106,16 +116,17 @@ impl Cache {
         let path = self.directory("locks")?.join(name.replace('/', "-"));
         let describe = || format!("the lock {}", path.display());
         let file = File::create(&path).with_context(describe)?;
-        let mut told = false;
+        let mut tries = 0;
         loop {
             match file.try_lock() {
-                Err(TryLockError::WouldBlock) if !told => {
-                    say(&format!("waiting for another build that makes {name} …"));
-                    told = true;
-                }
                 Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
                 result => return result.map(|()| file).with_context(describe),
             }
+            // After a second: who only looks whether it is whole is no reason to tell.
+            if tries == 10 {
+                say(&format!("waiting for another build that makes {name} …"));
+            }
+            tries += 1;
             interrupt::check()?;
         }
     }

@@ -120,10 +120,14 @@ fn commands(missing: &[&Need]) -> Vec<String> {
         packages.sort();
         packages.dedup();
         let (program, install) = MANAGERS[index];
-        let sudo = if is_root() || program == "brew" { "" } else { "sudo " };
+        let as_root = |command: String| match (is_root() || program == "brew", has("sudo")) {
+            (true, _) => command,
+            (false, true) => format!("sudo {command}"),
+            (false, false) => format!("su -c '{command}'"),
+        };
         if !packages.is_empty() {
-            commands.extend((program == "apt-get").then(|| format!("{sudo}apt-get update")));
-            commands.push(format!("{sudo}{install} {}", packages.join(" ")));
+            commands.extend((program == "apt-get").then(|| as_root("apt-get update".into())));
+            commands.push(as_root(format!("{install} {}", packages.join(" "))));
         }
     }
     if missing.iter().any(|need| need.0 == RUSTUP.0) {

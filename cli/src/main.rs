@@ -28,7 +28,7 @@ mod toolchain;
 mod verify;
 mod wheels;
 
-use std::{env, ffi::OsString, path::Path, process::ExitCode, sync::atomic::Ordering};
+use std::{env, ffi::OsString, panic, path::Path, process::ExitCode, sync::atomic::Ordering};
 
 use clap::CommandFactory;
 use options::{Options, Verb};
@@ -39,6 +39,12 @@ fn main() -> ExitCode {
     if let Some(code) = name.and_then(|name| docker_build::stand_in(name, &arguments[1..])) {
         return code;
     }
+    // Who closes a pipe has read enough, and needs no message; all that is to be removed is removed.
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| match panic.payload_as_str() {
+        Some(text) if text.starts_with("failed printing to") => {}
+        _ => usual(panic),
+    }));
     let options = options::parse(arguments);
     step::VERBOSE.store(options.verbose, Ordering::Relaxed);
     match interrupt::watch().and_then(|()| run(options.verb)) {
@@ -68,7 +74,9 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Completions { shell } => {
             let mut command = Options::command();
             let name = command.get_name().to_owned();
-            clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, name, &mut script);
+            print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
     }

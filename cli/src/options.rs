@@ -109,7 +109,7 @@ pub struct Source {
 /// What musl and OpenSSL are compiled from.
 #[derive(Args)]
 pub struct PinsOptions {
-    /// For docker-build: classic (musl 1.2.1, OpenSSL 1.0.1k), current (the newest), or a file [default: classic]
+    /// classic (musl 1.2.1, OpenSSL 1.0.1k), current (the newest), or a pins file [default: classic]
     #[arg(long, env, value_name = "PINS")]
     pub pins: Option<String>,
     /// A directory with archives that then need not be downloaded
@@ -257,6 +257,9 @@ pub fn parse(mut arguments: Vec<OsString>) -> Options {
     let options = matches.and_then(|matches| Options::from_arg_matches(&matches));
     options.unwrap_or_else(|error| {
         let _ = error.print();
+        if let Some(variable) = variable_of(&error) {
+            eprintln!("\nThe value is that of the variable {variable}.");
+        }
         if let Some(known) = known_options(&error) {
             eprintln!("\nThe options are: {known}");
         }
@@ -271,6 +274,18 @@ fn without_empty_variables(command: Command) -> Command {
         _ => argument,
     });
     arguments.mut_subcommands(without_empty_variables)
+}
+
+/// The variable from which an option has its wrong value.
+fn variable_of(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let option = text(ContextKind::InvalidArg)?;
+    let variable = option.trim_start_matches('-').split(' ').next()?.to_uppercase().replace('-', "_");
+    let is_typed = env::args().any(|word| word.starts_with(option.split(' ').next().unwrap_or(&option)));
+    (!is_typed && env::var(&variable).ok() == text(ContextKind::InvalidValue)).then_some(variable)
 }
 
 /// The options of the verb to which an unknown one was given.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -50,8 +50,7 @@ impl Function {
     /// The function that the options name.
     pub fn of(source: &Source, rust: &Rust) -> Result<Self> {
         let of_manifest = || {
-            let missing = "there is no Cargo.toml in this directory; expected that of a package with a binary target";
-            let manifest = fs::canonicalize(source.krate.join("Cargo.toml")).ok().context(missing)?;
+            let manifest = manifest(source)?;
             let mut cargo = rust.program("cargo")?;
             cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(&manifest);
             let metadata = MetadataCommand::parse(output(&mut cargo)?).context("cargo metadata")?;
@@ -146,11 +145,23 @@ impl Defaults {
     }
 
     fn table(metadata: &Value, whose: &str) -> Result<serde_json::Map<String, Value>> {
-        let table = metadata.get("lambda-musl").and_then(Value::as_object).cloned().unwrap_or_default();
-        match table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            Some(key) => bail!("[{whose}.metadata.lambda-musl]: the key {}", unknown(key, &KEYS)),
-            None => Ok(table),
+        let Some(table) = metadata.get("lambda-musl") else {
+            return Ok(serde_json::Map::new());
+        };
+        let table = table.as_object().with_context(|| format!("{whose}.metadata.lambda-musl is not a table"))?;
+        for (key, value) in table {
+            let (is_right, expected) = match key.as_str() {
+                "features" => {
+                    (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
+                }
+                "no-default-features" => (value.is_boolean(), "true or false"),
+                _ => (value.is_string(), "a string"),
+            };
+            let describe = format!("[{whose}.metadata.lambda-musl]: the key");
+            ensure!(KEYS.contains(&key.as_str()), "{describe} {}", unknown(key, &KEYS));
+            ensure!(is_right, "{describe} {key} is {value}; expected {expected}");
         }
+        Ok(table.clone())
     }
 }
 
@@ -160,6 +171,13 @@ pub fn unknown(word: &str, known: &[&str]) -> String {
     let closest = known.iter().max_by_key(likeness).filter(|other| likeness(other) > 750);
     let closest = closest.map(|other| format!(" (did you mean {other}?)")).unwrap_or_default();
     format!("{word} is unknown{closest}; expected one of: {}", known.join(", "))
+}
+
+/// The manifest that the options name, which is known before there is any cargo.
+pub fn manifest(source: &Source) -> Result<PathBuf> {
+    let describe =
+        || format!("--crate {}: there is no Cargo.toml; expected the directory of a package", source.krate.display());
+    fs::canonicalize(source.krate.join("Cargo.toml")).ok().with_context(describe)
 }
 
 /// The package of a manifest; where that builds no binary, the one among the workspace's default members that does.

@@ -140,7 +140,8 @@ fn rustflags(engine: &Engine, image: &str, function: &Function, crates: &[Crate]
     let of_image = variables.lines().find_map(|line| line.strip_prefix(&*name)?.strip_prefix('='));
     let missing = || format!("{image}: its environment does not have {name}; expected a builder image");
     let of_image = of_image.with_context(missing)?;
-    let names = [("/cargo/registry/src".into(), "/cargo"), ("/project".into(), "/function")];
+    let cargo = [("/cargo/registry/src".into(), "/cargo"), ("/cargo/git/checkouts".into(), "/cargo/git")];
+    let names = cargo.into_iter().chain([("/project".into(), "/function")]);
     Ok(encoded(of_image.split_whitespace(), names, Path::new("/rust"), function, crates, rust))
 }
 

@@ -45,6 +45,8 @@ fn names(directory: &Path) -> Result<BTreeSet<PathBuf>> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
+    // What is not a file, like a pipe, could keep its reader waiting.
+    ensure!(!path.exists() || path.is_file(), "{}: is not a regular file", path.display());
     fs::read(path).at(path)
 }
 
