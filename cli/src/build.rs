@@ -6,20 +6,13 @@ use std::{fs, process::Command, thread, time::Instant};
 use anyhow::{Context, Result, anyhow};
 use cargo_metadata::MetadataCommand;
 
+use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, link_openssl, locked};
 use crate::files::{self, At, identity};
 use crate::options::{self, Source};
-use crate::package::{Built, Part};
-use crate::{
-    arch::Arch,
-    cache::Cache,
-    command::output,
-    doctor, environment,
-    project::{Function, manifest},
-    rust::Rust,
-    step,
-    wheels::ZIG,
-};
+use crate::package::{Built, Part, check_writable};
+use crate::project::{Function, manifest};
+use crate::{arch::Arch, command::output, doctor, environment, rust::Rust, step, wheels::ZIG};
 
 /// A package of its own, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
@@ -31,6 +24,7 @@ const SOURCE: [(&str, &str); 3] = [
 pub fn run(options: options::Build) -> Result<()> {
     let start = Instant::now();
     let cache = Cache::open()?;
+    check_writable(&options.out)?;
     environment::say_what_is_left_out();
     let prepared = Prepared::of(&options.source, &cache)?;
     let built = prepared.compile(&cache)?;
@@ -78,11 +72,13 @@ impl Prepared {
             cargo.env("OPENSSL_STATIC", "1").env("OPENSSL_NO_VENDOR", "1");
         }
         // Until the binary is read, no other build may put its own there.
-        let lock = cache.lock(&format!("target-{}", identity([&*function.target.to_string_lossy()])))?;
+        let lock = lock_directory(&function.target)?;
+        let binary = function.target.join(triple).join("release").join(&function.binary);
+        // What is there afterwards was put there by this build.
+        let _ = fs::remove_file(&binary);
         run_with_zig(&mut cargo, cache, |cargo| {
             step::cargo(cache, &format!("crates and link for {}", function.arch.name()), cargo)
         })?;
-        let binary = function.target.join(triple).join("release").join(&function.binary);
         let binary = fs::read(&binary).at(&binary)?;
         drop(lock);
 

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, thread, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{Access, access};
 use tempfile::TempDir;
 use walkdir::{DirEntry, WalkDir};
@@ -48,6 +48,9 @@ impl Cache {
     /// A directory in the cache, which exists.
     pub fn directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.root.join(name);
+        if path.is_file() {
+            remove(&path)?;
+        }
         fs::create_dir_all(&path).at(&path)?;
         Ok(path)
     }
@@ -69,9 +72,11 @@ impl Cache {
         remove(&new)?;
         fs::create_dir_all(&new).at(&new)?;
         let made = make(&new).and_then(|()| {
-            remove(&path)?;
+            let files = list(&new);
+            ensure!(!files.is_empty(), "what makes {name} has left nothing");
+            [&path, &listing].into_iter().try_for_each(|path| remove(path))?;
             fs::rename(&new, &path).at(&path)?;
-            write_whole(&listing, &serde_json::to_vec(&list(&path))?)
+            write_whole(&listing, &serde_json::to_vec(&files)?)
         });
         if made.is_err() {
             let _ = remove(&new);
@@ -88,8 +93,7 @@ impl Cache {
         let lock = File::create(&lock).at(&lock)?;
         if lock.try_lock().is_ok() {
             if listing.exists() && !is_whole(&path, &listing) {
-                fs::remove_file(&listing)?;
-                remove(&path)?;
+                [&path, &listing].into_iter().try_for_each(|path| remove(path))?;
                 self.directory("zig")?;
             }
             let listed = listed(&listing).unwrap_or_default();
@@ -114,21 +118,29 @@ impl Cache {
     /// Waits until no other build makes what is called so.
     pub fn lock(&self, name: &str) -> Result<File> {
         let path = self.directory("locks")?.join(name.replace('/', "-"));
-        let describe = || format!("the lock {}", path.display());
-        let file = File::create(&path).with_context(describe)?;
-        let mut tries = 0;
-        loop {
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
-                result => return result.map(|()| file).with_context(describe),
-            }
-            // After a second: who only looks whether it is whole is no reason to tell.
-            if tries == 10 {
-                say(&format!("waiting for another build that makes {name} …"));
-            }
-            tries += 1;
-            interrupt::check()?;
+        wait_for(File::create(&path).at(&path)?, name)
+    }
+}
+
+/// Waits until no other build works in a directory, whatever its cache.
+pub fn lock_directory(path: &Path) -> Result<File> {
+    fs::create_dir_all(path).at(path)?;
+    wait_for(File::open(path).at(path)?, &path.display().to_string())
+}
+
+fn wait_for(file: File, name: &str) -> Result<File> {
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
+            result => return result.map(|()| file).with_context(|| format!("the lock of {name}")),
         }
+        // After a second: who only looks whether it is whole is no reason to tell.
+        if tries == 10 {
+            say(&format!("waiting for another build that uses {name} …"));
+        }
+        tries += 1;
+        interrupt::check()?;
     }
 }
 
@@ -145,9 +157,11 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     written().map(drop).with_context(|| format!("writing {}", path.display()))
 }
 
-fn remove(directory: &Path) -> Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(directory),
+/// Removes what is there, whatever it is.
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(path),
         _ => Ok(()),
     }
 }
@@ -163,8 +177,8 @@ fn is_whole(path: &Path, listing: &Path) -> bool {
         path.join(name).symlink_metadata().map(|metadata| metadata.len()).ok() != Some(**size)
     };
     let damaged = match &listed {
-        Some(files) => files.iter().find(is_damaged).map(|(name, _)| name.as_path()),
-        None => Some(Path::new("its listing")),
+        Some(files) if path.is_dir() => files.iter().find(is_damaged).map(|(name, _)| name.as_path()),
+        _ => Some(Path::new("its listing")),
     };
     if let Some(what) = damaged.filter(|_| path.exists()) {
         say(&format!("note: {} is damaged ({}): it is made again", path.display(), what.display()));

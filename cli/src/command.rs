@@ -1,17 +1,15 @@
 //! Calling other programs.
 
-use std::process::{Command, Stdio};
-use std::{env, path::PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::{env, io::Read, path::PathBuf, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::interrupt;
+use crate::interrupt::Running;
 
 /// What a program prints, or an error with what it says.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("starting {}", command.get_program().display()))?;
-    interrupt::check()?;
+    let output = collect(command)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -21,7 +19,24 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// Whether a program can be started and succeeds; nobody sees what it prints.
 pub fn succeeds(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Running::start(command).and_then(|mut running| running.wait()).is_ok_and(|status| status.success())
+}
+
+/// Runs a program to its end, and keeps what it prints.
+pub fn collect(command: &mut Command) -> Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running::start(command)?;
+    let (stdout, stderr) = running.pipes();
+    let [stdout, stderr] = [thread::spawn(|| all_of(stdout)), thread::spawn(|| all_of(stderr))];
+    let status = running.wait()?;
+    Ok(Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() })
+}
+
+fn all_of(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+    bytes
 }
 
 /// A command as one would type it.

@@ -4,7 +4,7 @@ use std::{env, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::{find, output};
+use crate::command::{collect, find, output};
 use crate::{arch::Arch, step::say};
 
 /// How to do without one.
@@ -25,7 +25,7 @@ impl Engine {
         let Some(name) = names.iter().find(|name| find(name).is_some() || Path::new(name).is_file()) else {
             bail!("there is no container engine; expected {}; {OTHER_WAY}", names.join(" or "));
         };
-        let output = Command::new(name).arg("info").output().with_context(|| name.clone())?;
+        let output = collect(Command::new(name).arg("info")).with_context(|| name.clone())?;
         let [info, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
         if output.status.success() {
             let is_rootless = info.contains("rootless: true") || info.lines().any(|line| line.trim() == "rootless");
@@ -64,7 +64,7 @@ impl Engine {
 
 /// A name of an image that no engine takes for an option.
 pub fn check_image(option: &str, image: &str) -> Result<()> {
-    let is_name = !image.starts_with('-') && !image.contains(char::is_whitespace);
+    let is_name = !image.is_empty() && !image.starts_with('-') && !image.contains(char::is_whitespace);
     ensure!(is_name, "{option} {image:?} is not the name of an image");
     Ok(())
 }

@@ -10,7 +10,22 @@ use anyhow::{Context, Result};
 use crate::step::say;
 
 /// Variables that would decide what is in the function, by their beginnings and by their names.
-const STARTS: [&str; 6] = ["CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_BUILD_", "RUSTC", "ZIG_", "CROSS_"];
+const STARTS: [&str; 14] = [
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CARGO_BUILD_",
+    "RUSTC",
+    "ZIG_",
+    "CROSS_",
+    "CC_",
+    "CXX_",
+    "AR_",
+    "RANLIB_",
+    "TARGET_CC",
+    "TARGET_CXX",
+    "TARGET_AR",
+    "OPENSSL_",
+];
 const NAMES: [&str; 5] =
     ["CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS", "CARGO_RESOLVER_LOCKFILE_PATH", "RUSTFLAGS", "DOCKER_OPTS"];
 const FLAGS: [&str; 4] = ["CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"];
@@ -22,7 +37,7 @@ fn is_foreign(name: &str) -> bool {
     let is_of =
         |flags: &&str| of_flags.strip_prefix(flags).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
     let has_flags = FLAGS.iter().any(is_of);
-    let starts = STARTS.iter().any(|start| name.starts_with(start));
+    let starts = STARTS.iter().any(|start| name.starts_with(start)) || name.contains("_OPENSSL_");
     // Where cargo compiles is no matter of what it compiles.
     name != "CARGO_TARGET_DIR" && (starts || has_flags || NAMES.contains(&name) || OF_MAKE.contains(&name))
 }
@@ -81,7 +96,8 @@ mod tests {
     #[test]
     fn what_would_be_in_the_function_is_left_out_and_what_cargo_needs_passes() {
         let foreign = "RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_INCREMENTAL CFLAGS TARGET_CFLAGS ZIG_LIB_DIR RUSTC_WRAPPER \
-            CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER CXXFLAGS_x86_64_unknown_linux_musl CROSS_CONFIG MAKEFLAGS";
+            CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER CXXFLAGS_x86_64_unknown_linux_musl CROSS_CONFIG MAKEFLAGS \
+            CC_x86_64_unknown_linux_musl OPENSSL_LIB_DIR X86_64_UNKNOWN_LINUX_MUSL_OPENSSL_DIR";
         for name in foreign.split_whitespace() {
             assert!(is_foreign(name), "{name}");
         }

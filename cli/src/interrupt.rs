@@ -2,7 +2,7 @@
 //! this program, which removes its temporary files on the way.
 
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -81,11 +81,20 @@ impl Running {
         Ok(Self { child, ended: false })
     }
 
-    /// Waits until the program ends.
-    pub fn wait(&mut self) -> io::Result<ExitStatus> {
-        let status = self.child.wait()?;
-        self.forget();
-        Ok(status)
+    /// What the program prints, where that was asked for.
+    pub fn pipes(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+        (self.child.stdout.take(), self.child.stderr.take())
+    }
+
+    /// Waits until the program ends, or this one is told to stop.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.try_wait()? {
+                return Ok(status);
+            }
+            check()?;
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Whether the program has ended, and how.
@@ -112,7 +121,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
             let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _ = self.wait();
+            let _ = self.child.wait();
+            self.forget();
         }
     }
 }

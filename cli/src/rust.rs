@@ -68,8 +68,8 @@ fn channel(directory: &Path) -> Result<String> {
     let directory = fs::canonicalize(directory).unwrap_or_default();
     let names = ["rust-toolchain", "rust-toolchain.toml"];
     for path in directory.ancestors().flat_map(|directory| names.map(|name| directory.join(name))) {
-        if let Ok(text) = fs::read_to_string(&path) {
-            return channel_in(&text).at(&path);
+        if path.exists() {
+            return fs::read_to_string(&path).map_err(Into::into).and_then(|text| channel_in(&text)).at(&path);
         }
     }
     channel_in(PINNED)

@@ -23,6 +23,10 @@ pub fn run(options: options::Toolchain) -> Result<()> {
     let pins = Pins::named(options.pins.pins.as_deref())?;
     let archives = Archives::of(&pins, options.pins.sources.as_deref(), &cache)?;
 
+    // Beside the prefix, then moved: there is all of it or none.
+    let parent = prefix.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).at(parent)?;
+    let new = tempfile::Builder::new().prefix(".toolchain.").tempdir_in(parent)?;
     // The makefiles of OpenSSL 1.0.1 cannot be in a directory with white space.
     let work = files::without_spaces("lambda-musl-toolchain.", env::temp_dir(), "/tmp")?;
     let path = |name: &str| work.path().join(name);
@@ -41,10 +45,6 @@ pub fn run(options: options::Toolchain) -> Result<()> {
     openssl.envs([("CC", "musl-gcc"), ("AR", "ar"), ("RANLIB", "ranlib"), ("STRIP", "strip")]);
     step::run(&cache, &format!("OpenSSL {}", pins.openssl.version), &mut openssl)?;
 
-    // Beside the prefix, then moved: there is all of it or none.
-    let parent = prefix.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).at(parent)?;
-    let new = tempfile::Builder::new().prefix(".toolchain.").tempdir_in(parent)?;
     for part in ["prefix/.", "openssl-prefix/."] {
         output(Command::new("cp").arg("-R").arg(path(part)).arg(new.path()))?;
     }

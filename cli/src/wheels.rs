@@ -26,6 +26,9 @@ const ALL: [Wheels; 4] = [
     Wheels { name: "workflows", pins: include_str!("../wheels/workflows.txt") },
 ];
 
+const OF_PIP: &str = "CERT CLIENT_CERT CONFIG_FILE DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL NO_INDEX PROXY RETRIES \
+    TRUSTED_HOST";
+
 /// What keeps pip from caches of its own, and from settings of the user's that exclude --target.
 const PIP: [(&str, &str); 5] = [
     ("PIP_USER", "0"),
@@ -45,6 +48,11 @@ impl Wheels {
             fs::write(&pins, self.pins)?;
             let mut pip = Command::new("python3");
             pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "--no-compile"]);
+            // Of the user's settings, those that say where packages are.
+            let is_kept = |name: &str| OF_PIP.split(' ').any(|kept| name.strip_prefix("PIP_") == Some(kept));
+            for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PIP_") && !is_kept(name)) {
+                pip.env_remove(name);
+            }
             pip.arg("--target").arg(directory).arg("--requirement").arg(pins).envs(PIP);
             step::run(cache, &format!("wheels of {}", self.name), &mut pip)
         })

@@ -11,12 +11,14 @@ use anyhow::{Context, Result, anyhow, bail};
 pub use cross::{Cross, stand_in};
 
 use crate::build::encoded;
+use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, link_openssl, locked};
 use crate::engine::{Engine, check_emulation};
 use crate::files::{At, identity};
 use crate::image::{Image, Stage, tag};
+use crate::package::{Built, check_writable};
 use crate::step::{self, say};
-use crate::{cache::Cache, doctor, environment, options, package::Built, pins::Pins, project::Function, rust::Rust};
+use crate::{doctor, environment, options, pins::Pins, project::Function, rust::Rust};
 
 /// The last versions of crates that take OpenSSL 1.0.
 pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
@@ -27,7 +29,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let options::Build { source, out } = &options.build;
     // The last step writes there, and may come after minutes.
     if !options.image_only {
-        check_writable(out).with_context(|| format!("--out {}", out.display()))?;
+        check_writable(out)?;
     }
     if let Some(name) = environment::rustflags() {
         bail!("{name} is set in this shell and would replace the flags that link the image's musl: unset {name}");
@@ -62,7 +64,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let workspace = identity([&*function.workspace.to_string_lossy()]);
     let target = function.target.join("cross").join(format!("{}-{workspace}", tag(&name)));
     fs::create_dir_all(&target).at(&target)?;
-    let lock_of_target = cache.lock(&format!("target-{}", identity([&*target.to_string_lossy()])))?;
+    let lock_of_target = lock_directory(&target)?;
     let (mut command, _files) = cross.build(&function, &rust, &engine, &name, lock.as_deref())?;
     command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&engine, &name, &function, &crates, &rust)?);
     step::cargo(&cache, "crates and link", command.env("CARGO_TARGET_DIR", &target))?;
@@ -84,11 +86,6 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         say("note: docker-build --pins current takes the newest musl and OpenSSL 3.5 LTS.");
     }
     Ok(())
-}
-
-fn check_writable(out: &Path) -> Result<()> {
-    fs::create_dir_all(out)?;
-    tempfile::tempfile_in(out).map(|_| ()).context("nothing can be written there")
 }
 
 /// The lock file for OpenSSL 1.0, which needs older crates than the newest: the one that the project names, or its own

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::{Answer, START, post, unpack};
 use crate::engine::{Engine, check_emulation, check_image};
-use crate::{arch::Arch, cache::Cache, files::At, interrupt, verify};
+use crate::{arch::Arch, cache::Cache, command::collect, files::At, interrupt, verify};
 
 /// A container that goes with this value.
 struct Container<'a>(&'a Engine, String);
@@ -70,7 +70,7 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
         posting.join().map_err(|_| anyhow!("posting the event"))?
     });
     interrupt::check()?;
-    let logs = engine.command(["logs", id]).output()?;
+    let logs = collect(&mut engine.command(["logs", id]))?;
     eprint!("{}", String::from_utf8_lossy(&[logs.stdout, logs.stderr].concat()));
     answer
 }

@@ -4,8 +4,9 @@ mod emulator;
 mod image;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Cursor, Write};
-use std::{fs, net::SocketAddr, os::unix::ffi::OsStrExt, path::Path, time::Duration};
+use std::io::{self, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+use std::{fs, net::SocketAddr, os::unix::ffi::OsStrExt, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use http_req::request::{Method, Request};
@@ -14,7 +15,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use zip::ZipArchive;
 
-use crate::{cache::Cache, options, verify};
+use crate::{cache::Cache, interrupt, options, verify};
 
 /// How long the emulator may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -73,17 +74,24 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
     let (name, bytes) = match event.as_bytes().strip_prefix(b"@") {
         Some(file) => {
             let name = format!("--event {}", event.display());
-            let bytes = fs::read(OsStr::from_bytes(file)).with_context(|| name.clone())?;
+            let file = PathBuf::from(OsStr::from_bytes(file));
+            // A pipe may keep its reader waiting, and a device never end.
+            let read = move || -> io::Result<Vec<u8>> {
+                let mut bytes = Vec::new();
+                fs::File::open(file)?.take(LONGEST_EVENT as u64 + 1).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            };
+            let bytes = interrupt::compute(read)?.with_context(|| name.clone())?;
             (name, bytes)
         }
         None => ("--event".to_owned(), event.as_bytes().to_vec()),
     };
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(&bytes) {
-        bail!("{name} is not JSON: {error}; expected something like '{EXAMPLE}'");
+    ensure!(bytes.len() <= LONGEST_EVENT, "{name} has more than the {LONGEST_EVENT} bytes that Lambda takes");
+    let text = str::from_utf8(&bytes).with_context(|| format!("{name} is not JSON"))?;
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => Ok(bytes),
+        Err(error) => bail!("{name} is not JSON: {error}; expected something like '{EXAMPLE}'"),
     }
-    let length = bytes.len();
-    ensure!(length <= LONGEST_EVENT, "{name} has {length} bytes; Lambda takes up to {LONGEST_EVENT}");
-    Ok(bytes)
 }
 
 /// Prints an answer as it is; text ends with a new line.
@@ -107,9 +115,11 @@ fn kind_of_error(answer: &[u8]) -> Option<String> {
 /// Unpacks a package; the binary and the entry point have to be in it.
 fn unpack(zip: &Path, directory: &Path) -> Result<()> {
     let bytes = verify::read(zip, verify::archive::ZIPPED)?;
-    let unpacked = ZipArchive::new(Cursor::new(bytes)).and_then(|mut archive| archive.extract(directory));
     let describe = || format!("{}: expected a deployment package", zip.display());
-    unpacked.with_context(describe)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).with_context(describe)?;
+    let is_bomb = archive.decompressed_size().is_none_or(|size| size > verify::archive::UNZIPPED.into());
+    ensure!(!is_bomb, "{}: unpacks to more than Lambda takes", zip.display());
+    archive.extract(directory).with_context(describe)?;
     let missing = verify::archive::NAMES.iter().find(|name| !directory.join(name).is_file());
     missing.map_or(Ok(()), |name| Err(anyhow!("there is no {name} in it")).with_context(describe))
 }

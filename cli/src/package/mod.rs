@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use zip::{CompressionMethod, DateTime, System, ZipWriter, result::ZipResult, write::FullFileOptions};
 
-use crate::cache::{Cache, write_whole};
+use crate::cache::{Cache, lock_directory, write_whole};
 use crate::files::{At, identity};
 use crate::verify::{self, ENTRY_POINT, archive, elf, sha256_hex};
 use crate::{build, command::output, crates::Crate, project::Function, rust::Rust};
@@ -92,7 +92,7 @@ impl Built<'_> {
         ];
         let checksums: String = files.iter().map(|(name, bytes)| format!("{}  {name}\n", sha256_hex(bytes))).collect();
         // Of two builds into one directory, the last one leaves all of its files.
-        let _lock = cache.lock(&format!("out-{}", identity([&*std::path::absolute(out)?.to_string_lossy()])))?;
+        let _lock = lock_directory(out)?;
         // The checksums go first and come last: where they are, the rest is whole.
         let _ = fs::remove_file(out.join("SHA256SUMS"));
         for (name, bytes) in &files {
@@ -103,9 +103,15 @@ impl Built<'_> {
     }
 }
 
+/// An error where a package cannot be written, which is better known before minutes of work.
+pub fn check_writable(out: &Path) -> Result<()> {
+    let written = || -> Result<()> { Ok(fs::create_dir_all(out).and_then(|()| tempfile::tempfile_in(out).map(drop))?) };
+    written().with_context(|| format!("--out {}: expected a directory that can be written", out.display()))
+}
+
 /// `package`: a zip of the entry point and a binary.
 pub fn run(binary: &Path, path: &Path) -> Result<()> {
-    let bytes = fs::read(binary).at(binary)?;
+    let bytes = verify::read(binary, archive::UNZIPPED)?;
     elf::architecture(&bytes).at(binary)?;
     let zip = zip(&bytes, &Cache::open()?)?;
     write_whole(path, &zip)?;

@@ -15,7 +15,8 @@ pub fn record(built: &Built) -> Map<String, Value> {
     let mut record = Map::new();
     let mut add = |key: &str, value: &str| record.insert(key.into(), value.into());
     add("type", "lambda-musl");
-    add("name", &function.name);
+    // The record is plain text, and a name may be of any letters.
+    add("name", &function.name.escape_default().to_string());
     add("version", &function.version);
     add("architecture", function.arch.name());
     // The version of rust-std is rustc's.

@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::build;
 use crate::build::dependencies_by_path;
-use crate::command::{find, output, succeeds};
+use crate::command::{collect, find, output, succeeds};
 use crate::options::{self, How};
 use crate::{crates::Crate, environment, files::At, project::Function, rust::rustup, step::say};
 
@@ -130,7 +130,7 @@ impl Elsewhere {
     fn hand_over(&self, krate: &Path, setpriv: &[String]) -> Result<bool> {
         output(Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(&self.directory))?;
         let unreadable = ["-name", "target", "-prune", "-o", "!", "-readable", "-print"];
-        let found = Command::new("setpriv").args(setpriv).arg("find").arg(krate).args(unreadable).output();
+        let found = collect(Command::new("setpriv").args(setpriv).arg("find").arg(krate).args(unreadable));
         Ok(found.is_ok_and(|found| found.status.success() && found.stdout.is_empty()))
     }
 
@@ -188,7 +188,9 @@ fn copy_tree(from: &Path, to: &Path, without: &[&Path]) -> Result<()> {
         let copied = match () {
             () if kind.is_dir() => fs::create_dir(&copy),
             () if kind.is_symlink() => fs::read_link(path).and_then(|target| symlink(target, &copy)),
-            () => fs::copy(path, &copy).map(|_| ()),
+            () if kind.is_file() => fs::copy(path, &copy).map(|_| ()),
+            // A pipe or a device is nothing that a build reads.
+            () => Ok(()),
         };
         copied.at(path)?;
     }

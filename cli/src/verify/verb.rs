@@ -11,7 +11,7 @@ use crate::{environment, invoke, options};
 pub fn run(options: options::Verify) -> Result<()> {
     let zip = options.zip.path();
     // Directories of this machine that a package which was built here could name: the workspace and cargo's home.
-    let (here, cargo_home) = (env::current_dir()?, environment::cargo_home()?.join(""));
+    let (here, cargo_home) = (env::current_dir()?, environment::cargo_home().unwrap_or_default().join(""));
     let workspace = here.ancestors().filter(|directory| directory.join("Cargo.lock").is_file()).last();
     let roots: Vec<&Path> = workspace.into_iter().chain([&*cargo_home]).collect();
     println!("{}", verify(&zip, options.arch, &roots)?);
