@@ -231,6 +231,16 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_a_directory_with_files_whatever_was_in_its_place() {
+        let (_directory, cache) = cache();
+        fs::write(cache.root.join("a"), "").unwrap();
+        fs::create_dir(cache.root.join("a.json")).unwrap();
+        fs::write(cache.root.join("locks"), "").unwrap();
+        assert!(cache.entry("a", |_| Ok(())).unwrap_err().to_string().contains("has left nothing"));
+        assert!(cache.entry("a", fill).unwrap().join("lib/a").exists());
+    }
+
+    #[test]
     fn an_entry_that_was_interrupted_is_made_from_nothing() {
         let (_directory, cache) = cache();
         fs::create_dir(cache.root.join(".a.new")).unwrap();

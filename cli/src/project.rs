@@ -175,9 +175,9 @@ pub fn unknown(word: &str, known: &[&str]) -> String {
 
 /// The manifest that the options name, which is known before there is any cargo.
 pub fn manifest(source: &Source) -> Result<PathBuf> {
-    let describe =
-        || format!("--crate {}: there is no Cargo.toml; expected the directory of a package", source.krate.display());
-    fs::canonicalize(source.krate.join("Cargo.toml")).ok().with_context(describe)
+    let expected = "there is no Cargo.toml in this directory; expected that of a package with a binary target";
+    let missing = || format!("--crate {}: {expected}", source.krate.display());
+    fs::canonicalize(source.krate.join("Cargo.toml")).ok().with_context(missing)
 }
 
 /// The package of a manifest; where that builds no binary, the one among the workspace's default members that does.

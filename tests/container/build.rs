@@ -220,6 +220,32 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit
 
 #[test]
 #[ignore = "through make"]
+fn a_crate_with_a_git_dependency_is_verified_as_it_was_built() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("docker-build of a crate with a git dependency", why),
+    };
+    if !root().join(".git").exists() {
+        return skip("a git dependency", "this is not a clone of git's");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let krate = krate(directory.path());
+    let manifest = fs::read_to_string(krate.join("Cargo.toml")).unwrap();
+    let url = format!(
+        "git = 'file://{}'",
+        root().display().to_string().replace(' ', "%20")
+    );
+    let manifest = manifest.replace(&format!("path = '{}'", root().display()), &url);
+    fs::write(krate.join("Cargo.toml"), manifest).unwrap();
+    fs::remove_file(krate.join("Cargo.lock")).unwrap();
+    write_main(&krate, "* 2");
+    let krate = format!("CRATE={}", krate.display());
+    docker_build(&build, &[&krate, "OUT=dist/git"]).succeeded();
+    make(&["verify", "OUT=dist/git"]).succeeded();
+}
+
+#[test]
+#[ignore = "through make"]
 fn a_version_of_musl_that_the_archive_is_not_is_named() {
     let build = match whole_build() {
         Ok(build) => build,

@@ -92,6 +92,10 @@ fn an_event_that_is_not_json_is_named_with_the_position_before_anything_starts()
     build_greeting();
     let run = make(&["invoke", "OUT=dist/greeting", r#"EVENT={"name":}"#])
         .failed_with(&["--event is not JSON", "line 1 column 9"]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), b"\"\xff\"").unwrap();
+    let event = format!("EVENT=@{}", file.path().display());
+    make(&["invoke", "OUT=dist/greeting", &event]).failed_with(&["is not JSON", "utf-8"]);
     assert!(!run.stderr.contains("START"), "{}", run.stderr);
     make(&["invoke", "EVENT=@nowhere.json"])
         .failed_with(&["--event @nowhere.json", "No such file"]);
