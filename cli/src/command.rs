@@ -23,6 +23,11 @@ pub fn succeeds(command: &mut Command) -> bool {
     Running::start(command).and_then(|mut running| running.wait()).is_ok_and(|status| status.success())
 }
 
+/// Runs what cleans up, though this program was told to stop, and says whether that worked.
+pub fn clean_up(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+}
+
 /// Runs a program to its end, and keeps what it prints.
 pub fn collect(command: &mut Command) -> Result<Output> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

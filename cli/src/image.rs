@@ -5,12 +5,13 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
+use crate::command::{clean_up, output};
 use crate::engine::{Engine, check_image};
 use crate::files::{self, At, DOCKER, identity};
 use crate::pins::{Archive, Pins};
 use crate::project::Function;
 use crate::step::{self, say};
-use crate::{arch::Arch, archives::Archives, cache::Cache, command::output, options::ImageOptions, package::Part};
+use crate::{arch::Arch, archives::Archives, cache::Cache, options::ImageOptions, package::Part};
 
 /// The tag in the name of an image.
 pub fn tag(image: &str) -> &str {
@@ -123,7 +124,7 @@ impl<'a> Image<'a> {
                 let from = format!("{container}:{PREFIX}/{file}");
                 output(engine.command(["cp", &from]).arg(directory.join(file))).map(|_| ())
             });
-            let _ = engine.output(["rm", "--force", "--volumes", &container]);
+            clean_up(&mut engine.command(["rm", "--force", "--volumes", &container]));
             copied?;
             let gcc = engine.output(["run", "--rm", "--platform", platform, image, "gcc", "-dumpfullversion"])?;
             fs::write(directory.join("gcc"), gcc).at(directory)

@@ -6,15 +6,16 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
 use anyhow::{Context, Result, anyhow};
 
 use super::{Answer, START, post, unpack};
+use crate::command::{clean_up, collect};
 use crate::engine::{Engine, check_emulation, check_image};
-use crate::{arch::Arch, cache::Cache, command::collect, files::At, interrupt, verify};
+use crate::{arch::Arch, cache::Cache, files::At, interrupt, verify};
 
 /// A container that goes with this value.
 struct Container<'a>(&'a Engine, String);
 
 impl Container<'_> {
     fn remove(&self) {
-        let _ = self.0.output(["rm", "--force", "--volumes", &self.1]);
+        clean_up(&mut self.0.command(["rm", "--force", "--volumes", &self.1]));
     }
 }
 

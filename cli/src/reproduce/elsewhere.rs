@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::build;
 use crate::build::dependencies_by_path;
-use crate::command::{collect, find, output, succeeds};
+use crate::command::{clean_up, collect, find, output, succeeds};
 use crate::options::{self, How};
 use crate::{crates::Crate, environment, files::At, project::Function, rust::rustup, step::say};
 
@@ -166,7 +166,7 @@ impl Elsewhere {
 
 impl Drop for Elsewhere {
     fn drop(&mut self) {
-        let umount = |option: &[&str]| succeeds(Command::new("umount").args(option).arg(&self.directory));
+        let umount = |option: &[&str]| clean_up(Command::new("umount").args(option).arg(&self.directory));
         // What was stopped there may need a moment to end.
         for _ in 0..10 {
             if !self.is_mounted || umount(&[]) {
