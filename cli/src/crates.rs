@@ -114,15 +114,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_cargo_tree_names_a_crate() {
-        let id = |name: &str, version: &str| Some((name.to_owned(), version.to_owned()));
-        assert_eq!(id_in_tree("serde v1.0.229"), id("serde", "1.0.229"));
-        assert_eq!(id_in_tree("greeting v0.1.0 (/a directory)"), id("greeting", "0.1.0"));
-        assert_eq!(id_in_tree("derive v1.0.0 (proc-macro) (*)"), id("derive", "1.0.0"));
-        assert_eq!(id_in_tree(""), None);
-    }
-
-    #[test]
     fn a_lock_file_has_the_checksums_of_archives_and_none_of_directories() {
         let lock = "version = 4\n[[package]]\nname = 'a'\nversion = '1.0.0'\nchecksum = '0123'\n\
             [[package]]\nname = 'b'\nversion = '2.0.0'\n";

@@ -188,23 +188,3 @@ fn is_confirmed() -> Result<bool> {
     io::stdin().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_missing_is_named_with_the_command_of_this_system() {
-        const NOWHERE: Need = Need("a thing", || false, ["thing-package"; 5]);
-        let error = require(&[NOWHERE]).unwrap_err().to_string();
-        assert!(error.contains("a thing") && error.contains("doctor --fix"), "{error}");
-        let has_manager = MANAGERS.iter().any(|(program, _)| has(program));
-        assert_eq!(error.contains("thing-package"), has_manager, "{error}");
-    }
-
-    #[test]
-    fn a_package_that_two_needs_have_in_common_is_installed_once() {
-        let commands = commands(&[&CC, &GCC]);
-        assert!(commands.iter().all(|command| command.matches(" gcc").count() <= 1), "{commands:?}");
-    }
-}

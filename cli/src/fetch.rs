@@ -15,14 +15,14 @@ pub fn run(options: options::Fetch) -> Result<()> {
     // Before anything is downloaded, where they are named here.
     let named = pins.as_deref().map(|name| Pins::named(Some(name))).transpose()?;
     let Prepared { rust, function, .. } = &Prepared::of(&options.source, &cache)?;
-    let pins = named.map_or_else(|| Pins::named(function.defaults.pins.as_deref()), Ok)?;
+    let pins = named.map_or_else(|| Pins::named(function.defaults.text("pins")), Ok)?;
     let archives = Archives::of(&pins, sources.as_deref(), &cache)?;
     openssl_source(rust, &cache)?;
     if cfg!(target_os = "linux") {
         wheels::emulator(&cache)?;
     }
     Cross::install(function.arch, rust, &cache)?;
-    if let Some(lock) = &function.defaults.classic_lock {
+    if let Some(lock) = function.defaults.text("classic-lock") {
         function.fetch(rust, &cache, Some(&function.workspace.join(lock)))?;
     }
     match Engine::find() {

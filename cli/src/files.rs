@@ -63,14 +63,3 @@ where
         self.with_context(|| path.as_ref().display().to_string())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn other_parts_have_another_identity_even_where_they_join_to_the_same() {
-        assert_ne!(identity(["ab", "c"]), identity(["a", "bc"]));
-        assert_eq!(identity(["a"]).len(), 16);
-    }
-}

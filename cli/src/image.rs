@@ -41,7 +41,7 @@ impl<'a> Image<'a> {
     pub fn new(
         engine: &'a Engine, pins: &'a Pins, arch: Arch, options: &'a ImageOptions, function: &Function,
     ) -> Result<Self> {
-        let named = options.base.clone().or_else(|| function.defaults.base.clone());
+        let named = options.base.clone().or_else(|| function.defaults.text("base").map(Into::into));
         let base = named.unwrap_or_else(|| {
             let lines = files::of_docker("Dockerfile").lines();
             lines.filter_map(|line| line.strip_prefix("ARG BASE=")).collect()

@@ -6,8 +6,7 @@ use std::{fs, process::Command};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 use clap::ValueEnum;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::command::{output, succeeds};
 use crate::step::{self, say};
@@ -29,20 +28,9 @@ pub struct Function {
     pub defaults: Defaults,
 }
 
-/// What a Cargo.toml states under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Defaults {
-    arch: Option<String>,
-    /// The base image.
-    pub base: Option<String>,
-    bin: Option<String>,
-    /// A lock file with crates that take OpenSSL 1.0, relative to the workspace.
-    pub classic_lock: Option<PathBuf>,
-    features: Option<Vec<String>>,
-    no_default_features: Option<bool>,
-    pub pins: Option<String>,
-}
+/// What a Cargo.toml states under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base` is an image,
+/// `classic-lock` a lock file with crates that take OpenSSL 1.0, relative to the workspace; the others are as the options.
+pub struct Defaults(Map<String, Value>);
 
 const KEYS: [&str; 7] = ["arch", "base", "bin", "classic-lock", "features", "no-default-features", "pins"];
 
@@ -62,14 +50,14 @@ impl Function {
     fn in_metadata(source: &Source, metadata: &Metadata, manifest: &Path) -> Result<Self> {
         let package = package(metadata, manifest)?;
         let defaults = Defaults::of(package, metadata)?;
-        let binary = binary(package, source.bin.as_deref().or(defaults.bin.as_deref()))?;
-        let arch = defaults.arch.as_deref().map(|arch| {
+        let binary = binary(package, source.bin.as_deref().or(defaults.text("bin")))?;
+        let arch = defaults.text("arch").map(|arch| {
             let expected = || format!("its metadata has arch = \"{arch}\"; expected x86_64 or arm64");
             Arch::from_str(arch, false).ok().with_context(expected)
         });
         let mut features = source.features.clone();
-        if features.is_empty() {
-            features = defaults.features.clone().unwrap_or_default();
+        if let Some(list) = defaults.0.get("features").and_then(Value::as_array).filter(|_| features.is_empty()) {
+            features = list.iter().filter_map(Value::as_str).map(Into::into).collect();
         }
         features.extend(binary.required_features.iter().cloned());
         Ok(Self {
@@ -81,7 +69,8 @@ impl Function {
             target: metadata.target_directory.clone().into(),
             binary: binary.name.clone(),
             features,
-            no_default_features: source.no_default_features || defaults.no_default_features.unwrap_or_default(),
+            no_default_features: source.no_default_features
+                || defaults.0.get("no-default-features") == Some(&true.into()),
             defaults,
         })
     }
@@ -141,12 +130,16 @@ impl Defaults {
     fn of(package: &Package, metadata: &Metadata) -> Result<Self> {
         let mut table = Self::table(&metadata.workspace_metadata, "workspace")?;
         table.extend(Self::table(&package.metadata, "package")?);
-        serde_json::from_value(table.into()).context("[package.metadata.lambda-musl]")
+        Ok(Self(table))
     }
 
-    fn table(metadata: &Value, whose: &str) -> Result<serde_json::Map<String, Value>> {
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(Value::as_str)
+    }
+
+    fn table(metadata: &Value, whose: &str) -> Result<Map<String, Value>> {
         let Some(table) = metadata.get("lambda-musl") else {
-            return Ok(serde_json::Map::new());
+            return Ok(Map::new());
         };
         let table = table.as_object().with_context(|| format!("{whose}.metadata.lambda-musl is not a table"))?;
         for (key, value) in table {
@@ -260,21 +253,5 @@ mod tests {
             let error = binary(&package(Value::Null, &["server", "client"]), named).unwrap_err().to_string();
             assert!(expected.iter().all(|part| error.contains(part)), "{error}");
         }
-    }
-
-    #[test]
-    fn a_key_that_is_unknown_is_named_with_those_that_are_known_and_the_closest() {
-        let error = Defaults::table(&json!({"lambda-musl": {"pin": "current"}}), "package").unwrap_err().to_string();
-        let start = "[package.metadata.lambda-musl]: the key pin is unknown (did you mean pins?)";
-        assert!(error.starts_with(start) && error.ends_with("no-default-features, pins"), "{error}");
-    }
-
-    #[test]
-    fn every_known_key_is_read() {
-        let table = json!({"arch": "arm64", "base": "b", "bin": "c", "classic-lock": "d", "features": ["e"],
-                           "no-default-features": true, "pins": "current"});
-        assert_eq!(table.as_object().unwrap().keys().collect::<Vec<_>>(), KEYS);
-        let defaults: Defaults = serde_json::from_value(table).unwrap();
-        assert_eq!((defaults.pins.as_deref(), defaults.classic_lock), (Some("current"), Some("d".into())));
     }
 }

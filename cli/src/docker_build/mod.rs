@@ -41,7 +41,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let rust = Rust::of(&source.krate, &cache)?;
     let function = Function::of(source, &rust)?;
     check_emulation(function.arch)?;
-    let pins = Pins::named(options.image.pins.pins.as_deref().or(function.defaults.pins.as_deref()))?;
+    let pins = Pins::named(options.image.pins.pins.as_deref().or(function.defaults.text("pins")))?;
     let image = Image::new(&engine, &pins, function.arch, &options.image, &function)?;
     if options.image_only {
         println!("{}", image.build(Stage::Builder, &cache)?);
@@ -94,7 +94,7 @@ fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
     if !pins.has_openssl_1_0() {
         return Ok(None);
     }
-    if let Some(lock) = &function.defaults.classic_lock {
+    if let Some(lock) = function.defaults.text("classic-lock") {
         let path = function.workspace.join(lock);
         if !path.is_file() || path.file_name().is_none_or(|name| name != "Cargo.lock") {
             bail!(

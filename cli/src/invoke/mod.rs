@@ -156,24 +156,4 @@ mod tests {
             assert_eq!(kind_of_error(answer.as_bytes()).as_deref(), kind, "{answer}");
         }
     }
-
-    #[test]
-    fn an_event_can_be_read_from_a_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("my event.json");
-        fs::write(&file, "[1]\n").unwrap();
-        let event = format!("@{}", file.display());
-        assert_eq!(read_event(OsStr::new(&event)).unwrap(), b"[1]\n");
-    }
-
-    #[test]
-    fn an_event_that_is_missing_or_no_json_is_named_with_the_position() {
-        for (event, expected) in [
-            ("@nowhere.json", "--event @nowhere.json: No such file"),
-            ("{\"url\":", "--event is not JSON: EOF while parsing a value at line 1 column 7"),
-        ] {
-            let error = format!("{:#}", read_event(OsStr::new(event)).unwrap_err());
-            assert!(error.starts_with(expected), "{error}");
-        }
-    }
 }

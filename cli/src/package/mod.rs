@@ -166,26 +166,3 @@ pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, FullFileOptions<'a, '
     }
     Ok(writer.finish()?.into_inner())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Read;
-    use zip::ZipArchive;
-
-    const CONTENTS: [(&str, &[u8]); 2] = [("binary", &[0x7f; 4096]), ("bootstrap", b"#!/bin/sh\n")];
-
-    #[test]
-    fn a_package_holds_the_binary_and_the_entry_point_and_nothing_else() {
-        let mut archive = ZipArchive::new(Cursor::new(compress(&CONTENTS).unwrap())).unwrap();
-        assert_eq!(archive.len(), 2);
-        for (index, (name, expected)) in CONTENTS.into_iter().enumerate() {
-            let mut file = archive.by_index(index).unwrap();
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).unwrap();
-            assert_eq!((file.name().unwrap().as_ref(), &*bytes), (name, expected));
-            assert_eq!(file.unix_mode().map(|mode| mode & 0o7777), Some(0o755));
-            assert_eq!(file.last_modified(), Some(DateTime::DEFAULT));
-        }
-    }
-}

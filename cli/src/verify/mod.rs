@@ -173,11 +173,6 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_is_written_as_sha256sum_does() {
-        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    }
-
-    #[test]
     fn a_name_of_a_file_is_shown_on_one_line_and_an_ordinary_one_as_it_is() {
         let ordinary = "/home/Ada's \"new\" caf\u{e9}/\u{444}.zip";
         assert_eq!(file_name(Path::new(ordinary)), ordinary);
