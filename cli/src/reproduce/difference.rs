@@ -110,12 +110,6 @@ mod tests {
     use crate::verify::specimen::{Specimen, package};
 
     #[test]
-    fn what_follows_from_another_length_is_said_with_both() {
-        let place = shown_difference("a.txt", b"one", b"once");
-        assert!(place.starts_with("a.txt: differs from byte 0x2 on, of 3 and 4 bytes\n"), "{place}");
-    }
-
-    #[test]
     fn a_zip_whose_files_are_the_same_differs_nowhere_or_in_its_headers() {
         let zip = package(&Specimen::default().bytes(), ENTRY_POINT);
         assert!(compare("function.zip", &zip, &zip, DEPTH).is_empty());
