@@ -18,6 +18,8 @@ pub struct Cache {
     pub root: PathBuf,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The files of an entry with their sizes in bytes: what was cut off has another one.
 type Listing = BTreeMap<PathBuf, u64>;
 
@@ -58,6 +60,11 @@ impl Cache {
     /// A directory that goes with the value returned.
     pub fn temporary(&self, prefix: &str) -> Result<TempDir> {
         let directory = self.directory("tmp")?;
+        // What was killed a day ago has left what nobody else removes.
+        let is_old =
+            |entry: &fs::DirEntry| entry.metadata()?.modified().map(|time| time.elapsed().is_ok_and(|age| age > DAY));
+        let left = fs::read_dir(&directory).at(&directory)?.flatten();
+        left.filter(|entry| is_old(entry).unwrap_or(false)).try_for_each(|entry| remove(&entry.path()))?;
         tempfile::Builder::new().prefix(&format!("{prefix}.")).tempdir_in(&directory).at(&directory)
     }
 
