@@ -150,7 +150,7 @@ fn verify_writes_nothing_and_runs_nothing_of_a_hostile_zip() {
     let zip = remade(directory.path(), &code);
     verify(&zip).failed_with(&[
         "a path that leads outside",
-        "binary: is no 64-bit little-endian ELF file",
+        "binary: is not a 64-bit little-endian ELF file",
         "bootstrap: is not function/bootstrap",
     ]);
     assert!(marks.iter().all(|mark| !mark.exists()));

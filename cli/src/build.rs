@@ -226,10 +226,9 @@ pub fn openssl_source(rust: &Rust, cache: &Cache) -> Result<PathBuf> {
 
 /// Directories whose paths may not be in a package that is made here.
 pub fn roots(function: &Function, crates: &[Crate], rust: &Rust) -> Result<Vec<PathBuf>> {
-    let mut roots = vec![function.workspace.clone(), function.target.clone(), rust.sysroot.clone()];
+    let mut roots = environment::roots()?;
+    roots.extend([&function.workspace, &function.target, &rust.sysroot].map(Clone::clone));
     roots.extend(dependencies_by_path(function, crates).map(|(path, _)| path));
-    // With a slash at its end: what begins like its name may be anything.
-    roots.push(environment::cargo_home()?.join(""));
     Ok(roots)
 }
 

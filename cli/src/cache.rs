@@ -18,8 +18,6 @@ pub struct Cache {
     pub root: PathBuf,
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// The files of an entry with their sizes in bytes: what was cut off has another one.
 type Listing = BTreeMap<PathBuf, u64>;
 
@@ -61,8 +59,9 @@ impl Cache {
     pub fn temporary(&self, prefix: &str) -> Result<TempDir> {
         let directory = self.directory("tmp")?;
         // What was killed a day ago has left what nobody else removes.
-        let is_old =
-            |entry: &fs::DirEntry| entry.metadata()?.modified().map(|time| time.elapsed().is_ok_and(|age| age > DAY));
+        let is_old = |entry: &fs::DirEntry| {
+            entry.metadata()?.modified().map(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60))
+        };
         let left = fs::read_dir(&directory).at(&directory)?.flatten();
         left.filter(|entry| is_old(entry).unwrap_or(false)).try_for_each(|entry| remove(&entry.path()))?;
         tempfile::Builder::new().prefix(&format!("{prefix}.")).tempdir_in(&directory).at(&directory)
