@@ -294,7 +294,6 @@ mod tests {
     #[test]
     fn the_options_are_consistent_and_each_says_what_it_does_and_every_verb_has_an_example() {
         Options::command().debug_assert();
-        Options::command().debug_assert();
         for verb in Options::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
             let example = verb.get_after_help().unwrap().to_string();
             assert!(example.contains(&format!("cargo lambda-musl {}", verb.get_name())), "{example}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::{Answer, START, post, unpack};
 use crate::command::{clean_up, collect};
@@ -13,15 +13,9 @@ use crate::{arch::Arch, cache::Cache, files::At, interrupt, verify};
 /// A container that goes with this value.
 struct Container<'a>(&'a Engine, String);
 
-impl Container<'_> {
-    fn remove(&self) {
-        clean_up(&mut self.0.command(["rm", "--force", "--volumes", &self.1]));
-    }
-}
-
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        self.remove();
+        clean_up(&mut self.0.command(["rm", "--force", "--volumes", &self.1]));
     }
 }
 
@@ -50,26 +44,17 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     let address = started.ok().and_then(|ports| ports.lines().next()?.parse().ok()).with_context(|| {
         format!("--image {image}: does not listen; expected one with AWS's emulator, like public.ecr.aws/lambda/provided:al2023")
     })?;
-    let answer = thread::scope(|scope| {
-        // Apart, so that a signal is not kept waiting for the answer. Before the emulator listens, what stands between
-        // may take a connection and close it.
-        let patience = Instant::now() + START;
-        let posting = scope.spawn(move || {
-            let mut answer = post(address, event);
-            while answer.is_err() && Instant::now() < patience && interrupt::check().is_ok() {
-                thread::sleep(Duration::from_millis(100));
-                answer = post(address, event);
-            }
-            answer
-        });
-        while !posting.is_finished() {
-            if interrupt::check().is_err() {
-                container.remove();
-            }
-            thread::sleep(Duration::from_millis(20));
+    // Apart, so that a signal is not kept waiting for the answer. Before the emulator listens, what stands between may
+    // take a connection and close it.
+    let (event, patience) = (event.to_vec(), Instant::now() + START);
+    let answer = interrupt::compute(move || {
+        let mut answer = post(address, &event);
+        while answer.is_err() && Instant::now() < patience && interrupt::check().is_ok() {
+            thread::sleep(Duration::from_millis(100));
+            answer = post(address, &event);
         }
-        posting.join().map_err(|_| anyhow!("posting the event"))?
-    });
+        answer
+    })?;
     interrupt::check()?;
     let logs = collect(&mut engine.command(["logs", id]))?;
     eprint!("{}", String::from_utf8_lossy(&[logs.stdout, logs.stderr].concat()));

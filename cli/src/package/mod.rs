@@ -80,7 +80,6 @@ impl Built<'_> {
 
         let mut roots = build::roots(self.function, self.crates, rust)?;
         roots.append(&mut self.work);
-        let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).collect();
         elf::check(&path("binary"), self.function.arch, &roots)?;
         let zip = zip(&fs::read(path("binary"))?, cache)?;
         let files = [

@@ -11,7 +11,7 @@ use super::build;
 use crate::build::dependencies_by_path;
 use crate::command::{clean_up, collect, find, output, succeeds};
 use crate::options::{self, How};
-use crate::{crates::Crate, environment, files::At, project::Function, rust::rustup, step::say};
+use crate::{crates::Crate, doctor, environment, files::At, project::Function, rust::rustup, step::say};
 
 /// A clock that is a day and an hour ahead, for programs that are linked dynamically.
 const CLOCK: &str = include_str!("clock.c");
@@ -47,7 +47,7 @@ impl Elsewhere {
         let [directory, ordered] = ["elsewhere", "elsewhere.ordered"].map(|name| work.join(name));
         fs::create_dir(&directory)?;
         fs::create_dir(&ordered)?;
-        let is_root = rustix::process::geteuid().is_root();
+        let is_root = doctor::is_root();
         let mut conditions = ["umask", "locale", "time zone"].map(|what| (what, true, "")).to_vec();
         let disorderfs = ["--quiet", "--multi-user=yes", "--reverse-dirents=no", "--shuffle-dirents=yes"];
         let is_mounted = is_root && succeeds(Command::new("disorderfs").args(disorderfs).arg(&ordered).arg(&directory));

@@ -2,7 +2,7 @@
 //!
 //! The names are those of the System V ABI and of glibc's `elf.h`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use object::LittleEndian;
@@ -26,7 +26,7 @@ const LEFTOVERS: [&str; 8] =
 
 /// An error with a line for each problem of `binary`, if it has any. No path below one of `roots`, which are absolute,
 /// may be in it.
-pub fn check(binary: &Path, arch: Arch, roots: &[&Path]) -> anyhow::Result<()> {
+pub fn check(binary: &Path, arch: Arch, roots: &[PathBuf]) -> anyhow::Result<()> {
     let bytes = super::read(binary, UNZIPPED)?;
     super::verdict(binary, faults(&bytes, Some(arch), roots))
 }
@@ -77,11 +77,11 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
 }
 
 /// All problems of a binary; without `arch` it may be for either architecture.
-pub fn faults(bytes: &[u8], arch: Option<Arch>, roots: &[&Path]) -> Vec<String> {
+pub fn faults(bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> Vec<String> {
     inspect(bytes, arch, roots).unwrap_or_else(|fault| vec![format!("{fault:#}")])
 }
 
-fn inspect(bytes: &[u8], arch: Option<Arch>, roots: &[&Path]) -> anyhow::Result<Vec<String>> {
+fn inspect(bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let actual = architecture(bytes)?;
     let (elf, sections) = parse(bytes).context("is a broken ELF file")?;
     let dynamic = elf.elf_dynamic_table().unwrap_or_default();
@@ -139,7 +139,7 @@ mod tests {
     use crate::verify::specimen::{LIBRARY, Specimen, spoilt};
 
     fn problems(spoil: impl FnOnce(&mut Specimen)) -> Vec<String> {
-        faults(&Specimen::spoilt(spoil), Some(Arch::X86_64), &[Path::new("/work/clone")])
+        faults(&Specimen::spoilt(spoil), Some(Arch::X86_64), &["/work/clone".into()])
     }
 
     spoilt! {

@@ -9,7 +9,8 @@ mod paths;
 pub mod specimen;
 pub mod verb;
 
-use std::{fs, io, io::Read, path::Path};
+use std::path::{Path, PathBuf};
+use std::{fs, io, io::Read};
 
 use anyhow::{anyhow, ensure};
 use sha2::{Digest, Sha256};
@@ -27,7 +28,7 @@ const LONGEST: usize = 120;
 
 /// The checksums of `zip` and of its files, and what it was built from. Without `arch` it may be for either
 /// architecture; no path below one of `roots`, which are absolute, may be in it.
-pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[&Path]) -> anyhow::Result<String> {
+pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<String> {
     let bytes = read(zip, archive::ZIPPED)?;
     let (lines, faults) = inspect(&bytes, arch, roots);
     verdict(zip, faults)?;
@@ -35,7 +36,7 @@ pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[&Path]) -> anyhow::Result
 }
 
 /// The lines about the files of a package, and all its problems.
-fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[&Path]) -> (String, Vec<String>) {
+fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<String>) {
     let archive::Archive { files, mut faults } = archive::read(zip);
     let (mut lines, mut description) = (String::new(), String::new());
     for (name, bytes) in &files {
@@ -128,7 +129,7 @@ mod tests {
     use specimen::{Specimen, package, spoilt};
 
     fn problems(zip: Vec<u8>) -> Vec<String> {
-        inspect(&zip, Some(Arch::X86_64), &[Path::new("/work/clone")]).1
+        inspect(&zip, Some(Arch::X86_64), &["/work/clone".into()]).1
     }
 
     fn with(spoil: impl FnOnce(&mut Specimen)) -> Vec<u8> {

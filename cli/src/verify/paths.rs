@@ -1,6 +1,6 @@
 //! The paths that a build leaves behind in a binary.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::PathBuf};
 
 use super::LONGEST;
 
@@ -28,7 +28,7 @@ const HASHED: [&[u8]; 2] = [b"/registry/src/", b"/git/checkouts/"];
 const MAPPED: [&[u8]; 6] = [b"/rustc/", b"/rust/deps/", b"/cargo/", b"/dependency/", b"/function/", b"/target/"];
 
 /// The first path that is one of `roots`, which are absolute and may end in a slash, or below it.
-pub fn known_path(bytes: &[u8], roots: &[&Path]) -> Option<String> {
+pub fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let roots = roots.iter().map(|root| {
         let names = root.components().count().saturating_sub(1);
         (root.as_os_str().as_encoded_bytes(), names)
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn found_in(text: &str, roots: &[&str]) -> Option<String> {
-        let roots: Vec<&Path> = roots.iter().map(Path::new).collect();
+        let roots: Vec<PathBuf> = roots.iter().map(PathBuf::from).collect();
         known_path(text.as_bytes(), &roots).or_else(|| likely_path(text.as_bytes()))
     }
 
