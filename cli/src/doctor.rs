@@ -167,8 +167,7 @@ pub fn run(fix: bool, yes: bool) -> Result<()> {
     ensure!(!commands.is_empty(), "{lacks}, and no package brings it");
     println!("\nWhat installs it:{}", lines(&commands));
     ensure!(fix, "{lacks}; --fix (in the clone FIX=1) runs these commands");
-    let is_wanted = yes || is_confirmed()?;
-    ensure!(is_wanted, "nothing was run; --yes (in the clone YES=1) runs these commands without asking");
+    ensure!(yes || is_confirmed()?, "nothing was run; --yes (in the clone YES=1) runs these commands without asking");
     // As the user would: sudo may ask for a password.
     for command in &commands {
         println!("== {command}");

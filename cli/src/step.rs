@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::interrupt::{self, Running};
-use crate::{cache::Cache, command::find, doctor};
+use crate::{cache::Cache, command::find, doctor, files::At};
 
 /// Lines of a log that are shown when a step fails.
 const SHOWN: usize = 40;
@@ -113,8 +113,7 @@ fn run_reading(cache: &Cache, text: &str, command: &mut Command, read: impl Fn(&
     let step = Step::begin(text);
     let name = text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     let path = cache.directory("logs")?.join(format!("{name}.{}.log", std::process::id()));
-    let describe = || path.display().to_string();
-    let mut log = File::create(&path).with_context(describe)?;
+    let mut log = File::create(&path).at(&path)?;
     let (output, input) = io::pipe().context("a pipe")?;
     command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
     let mut program = Running::start(command)?;
@@ -135,7 +134,7 @@ fn run_reading(cache: &Cache, text: &str, command: &mut Command, read: impl Fn(&
             }
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        writeln!(log, "{line}").with_context(describe)?;
+        writeln!(log, "{line}").at(&path)?;
         match read(&line) {
             _ if is_verbose() => say(&line),
             Line::Shown => say(&line),
@@ -148,7 +147,7 @@ fn run_reading(cache: &Cache, text: &str, command: &mut Command, read: impl Fn(&
     interrupt::check()?;
     if status.success() {
         step.done();
-        return fs::remove_file(&path).with_context(describe);
+        return fs::remove_file(&path).at(&path);
     }
     drop(step);
     end.iter().for_each(|line| say(line));
