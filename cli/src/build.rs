@@ -45,7 +45,7 @@ impl Prepared {
     /// Installs what is missing and downloads the crates.
     pub fn of(source: &Source, cache: &Cache) -> Result<Self> {
         require(source, cache)?;
-        // The wheels come from another place than Rust and the crates.
+        // Zig is downloaded while Rust and the crates are.
         thread::scope(|scope| {
             let zig = scope.spawn(|| ZIG.install(cache));
             let rust = Rust::of(&source.krate, cache)?;

@@ -89,8 +89,8 @@ pub fn cargo_home() -> Result<PathBuf> {
     Ok(std::path::absolute(home.context(missing)?)?)
 }
 
-/// Directories of this machine that any package which was built here could name: the workspace, and cargo's home with a slash
-/// at its end, as what only begins like its name may be anything.
+/// Directories of this machine that any package which was built here could name: the workspace, and cargo's home
+/// with a slash at its end, as what only begins like its name may be anything.
 pub fn roots() -> Result<Vec<PathBuf>> {
     let here = env::current_dir()?;
     let workspace = here.ancestors().filter(|directory| directory.join("Cargo.lock").is_file()).last();

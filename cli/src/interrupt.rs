@@ -16,8 +16,8 @@ use signal_hook::iterator::Signals;
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals, on a thread of its own. A second one ends this program at once, unless it comes with the first: of a signal
-/// to its group, make passes on its own.
+/// Waits for signals, on a thread of its own. A second one ends this program at once, unless it comes with the first: of
+/// a signal to its group, make passes on its own.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {

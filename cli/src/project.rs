@@ -28,8 +28,9 @@ pub struct Function {
     pub defaults: Defaults,
 }
 
-/// What a Cargo.toml states under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base` is an image,
-/// `classic-lock` a lock file with crates that take OpenSSL 1.0, relative to the workspace; the others are as the options.
+/// What a Cargo.toml states under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base`
+/// is an image, `classic-lock` a lock file with crates that take OpenSSL 1.0, relative to the workspace; the others
+/// are as the options.
 pub struct Defaults(Map<String, Value>);
 
 const KEYS: [&str; 7] = ["arch", "base", "bin", "classic-lock", "features", "no-default-features", "pins"];

@@ -63,13 +63,14 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     // for one.
     let workspace = identity([&*function.workspace.to_string_lossy()]);
     let target = function.target.join("cross").join(format!("{}-{workspace}", tag(&name)));
-    fs::create_dir_all(&target).at(&target)?;
     let lock_of_target = lock_directory(&target)?;
     let (mut command, _files) = cross.build(&function, &rust, &engine, &name, lock.as_deref())?;
     command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&engine, &name, &function, &crates, &rust)?);
-    step::cargo(&cache, "crates and link", command.env("CARGO_TARGET_DIR", &target))?;
     let release = target.join(function.arch.triple()).join("release");
     let binary = release.join(&function.binary);
+    // What is there afterwards was put there by this build.
+    let _ = fs::remove_file(&binary);
+    step::cargo(&cache, "crates and link", command.env("CARGO_TARGET_DIR", &target))?;
     let binary = fs::read(&binary).at(&binary)?;
     proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
     drop(lock_of_target);

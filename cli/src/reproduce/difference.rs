@@ -31,7 +31,7 @@ pub fn difference(a: &Path, b: &Path) -> Result<()> {
         }
         // The checksums follow from the rest.
         if differences.len() > 1 {
-            differences.retain(|place| !place.starts_with("SHA256SUMS: "));
+            differences.retain(|difference| !difference.starts_with("SHA256SUMS: "));
         }
     } else {
         let name = a.file_name().unwrap_or_default().to_string_lossy();
