@@ -7,6 +7,7 @@ mod base_image;
 mod build;
 mod cache;
 mod command;
+mod configuration;
 mod crates;
 mod docker_build;
 mod doctor;
@@ -17,6 +18,7 @@ mod files;
 mod image;
 mod interrupt;
 mod invoke;
+mod names;
 mod options;
 mod package;
 mod pins;
@@ -27,6 +29,7 @@ mod step;
 mod toolchain;
 mod verify;
 mod wheels;
+mod zig;
 
 use std::{env, ffi::OsString, panic, path::Path, process::ExitCode, sync::atomic::Ordering};
 
@@ -36,7 +39,9 @@ use options::{Options, Verb};
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
-    if let Some(code) = name.and_then(|name| docker_build::stand_in(name, &arguments[1..])) {
+    if let Some(code) = name
+        .and_then(|name| docker_build::stand_in(name, &arguments[1..]).or_else(|| zig::stand_in(name, &arguments[1..])))
+    {
         return code;
     }
     // Who closes a pipe has read enough, and needs no message; all that is to be removed is removed.
