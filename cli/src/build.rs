@@ -12,7 +12,7 @@ use crate::files::{self, At, identity};
 use crate::options::{self, Source};
 use crate::package::{Built, Part, check_writable};
 use crate::project::{Function, manifest};
-use crate::{arch::Arch, command::output, doctor, environment, rust::Rust, step, wheels::ZIG};
+use crate::{arch::Arch, command::output, doctor, environment, natives, rust::Rust, step, wheels::ZIG};
 
 /// A package of its own, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
@@ -76,9 +76,12 @@ impl Prepared {
         let binary = function.target.join(triple).join("release").join(&function.binary);
         // What is there afterwards was put there by this build.
         let _ = fs::remove_file(&binary);
-        run_with_zig(&mut cargo, cache, |cargo| {
-            step::cargo(cache, &format!("crates and link for {}", function.arch.name()), cargo)
+        let messages = run_with_zig(&mut cargo, cache, |cargo| {
+            step::compile(cache, &format!("crates and link for {}", function.arch.name()), cargo, |messages, said| {
+                natives::explain(&crates::as_built(crates, messages, triple), said, triple)
+            })
         })?;
+        let crates = crates::as_built(crates, &messages, triple);
         let binary = fs::read(&binary).at(&binary)?;
         drop(lock);
 
@@ -91,7 +94,7 @@ impl Prepared {
             Part::tool("zig", ZIG.version("ziglang"), "https://ziglang.org", "MIT"),
             Part::tool(zigbuild.0, ZIG.version(zigbuild.0), zigbuild.1, "MIT"),
         ];
-        if let Some(prefix) = prefix {
+        if let Some(prefix) = prefix.filter(|_| link_openssl(&crates)) {
             let (version, text) = (openssl_version()?, prefix.join("LICENSE.openssl"));
             let openssl = Part::library("OpenSSL", &version, "https://openssl-library.org", "Apache-2.0", text);
             parts.insert(1, openssl);
@@ -128,8 +131,8 @@ pub fn encoded<'a>(
 pub fn dependencies_by_path<'a>(
     function: &'a Function, crates: &'a [Crate],
 ) -> impl Iterator<Item = (PathBuf, String)> + 'a {
-    let outside = crates.iter().filter(|krate| krate.is_path && !krate.directory.starts_with(&function.workspace));
-    outside.map(|krate| (krate.directory.clone(), format!("/dependency/{}", krate.id.0)))
+    let outside = crates.iter().filter(|krate| krate.is_path() && !krate.directory.starts_with(&function.workspace));
+    outside.map(|krate| (krate.directory.clone(), format!("/dependency/{}", krate.name)))
 }
 
 /// Flags that give directories other names. rustc takes the last one that fits: the longer ones come later.
@@ -156,11 +159,11 @@ fn require(source: &Source, cache: &Cache) -> Result<()> {
 fn locks_openssl(krate: &Path) -> bool {
     let directory = krate.canonicalize().unwrap_or_default();
     let lock = directory.ancestors().find_map(|directory| fs::read_to_string(directory.join("Cargo.lock")).ok());
-    locked(&lock.unwrap_or_default()).iter().any(|((name, _), _)| name == "openssl-sys")
+    locked(&lock.unwrap_or_default()).iter().any(|krate| krate.name == "openssl-sys")
 }
 
 /// Runs what compiles with zig, which has a cache of its own.
-fn run_with_zig(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command) -> Result<()>) -> Result<()> {
+fn run_with_zig<T>(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command) -> Result<T>) -> Result<T> {
     cache.with_zig(|directory| {
         for name in ["CARGO_ZIGBUILD_CACHE_DIR", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"] {
             command.env(name, directory);
@@ -172,8 +175,8 @@ fn run_with_zig(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Comm
 /// The version of OpenSSL: `3.5.5` of `300.5.5+3.5.5`.
 pub fn openssl_version() -> Result<String> {
     let crates = locked(SOURCE[1].1);
-    let found = crates.into_iter().find(|((name, _), _)| name == "openssl-src");
-    let version = found.and_then(|((_, version), _)| Some(version.split_once('+')?.1.to_owned()));
+    let found = crates.into_iter().find(|krate| krate.name == "openssl-src");
+    let version = found.and_then(|krate| Some(krate.version.split_once('+')?.1.to_owned()));
     version.context("the lock file of openssl-src names no version of OpenSSL")
 }
 

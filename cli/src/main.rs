@@ -17,6 +17,8 @@ mod files;
 mod image;
 mod interrupt;
 mod invoke;
+mod messages;
+mod natives;
 mod options;
 mod package;
 mod pins;

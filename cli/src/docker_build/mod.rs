@@ -12,13 +12,13 @@ pub use cross::{Cross, stand_in};
 
 use crate::build::encoded;
 use crate::cache::{Cache, lock_directory};
-use crate::crates::{self, Crate, link_openssl, locked};
+use crate::crates::{self, Crate, Locked, link_openssl, locked};
 use crate::engine::{Engine, check_emulation};
 use crate::files::{At, identity};
 use crate::image::{Image, Stage, tag};
 use crate::package::{Built, check_writable};
 use crate::step::{self, say};
-use crate::{doctor, environment, options, pins::Pins, project::Function, rust::Rust};
+use crate::{doctor, environment, natives, options, pins::Pins, project::Function, rust::Rust};
 
 /// The last versions of crates that take OpenSSL 1.0.
 pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
@@ -70,12 +70,19 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let binary = release.join(&function.binary);
     // What is there afterwards was put there by this build.
     let _ = fs::remove_file(&binary);
-    step::cargo(&cache, "crates and link", command.env("CARGO_TARGET_DIR", &target))?;
+    let (triple, cargo_home) = (function.arch.triple(), environment::cargo_home()?);
+    // As cross mounts them.
+    let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &cargo_home)];
+    command.env("CARGO_TARGET_DIR", &target);
+    let messages = step::compile(&cache, "crates and link", &mut command, |messages, said| {
+        natives::explain(&crates::as_built(&crates, &messages.renamed(&mounts), triple), said, triple)
+    })?;
+    let crates = crates::as_built(&crates, &messages.renamed(&mounts), triple);
     let binary = fs::read(&binary).at(&binary)?;
     proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
     drop(lock_of_target);
 
-    let built = Built { function: &function, crates: &crates, parts, binary, work: vec![target] };
+    let built = Built { function: &function, crates, parts, binary, work: vec![target] };
     let mut line = built.write(out, &rust, &cache)?;
     if with_openssl {
         line += &format!(", OpenSSL {}", pins.openssl.version);
@@ -122,7 +129,7 @@ fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
 fn too_new(lock: &str) -> Vec<String> {
     let numbers =
         |version: &str| version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect::<Vec<u32>>();
-    let lines = locked(lock).into_iter().filter_map(|((name, version), _)| {
+    let lines = locked(lock).into_iter().filter_map(|Locked { name, version, .. }| {
         let (_, last) = LAST_FOR_OPENSSL_1_0.iter().find(|(known, _)| *known == name)?;
         (numbers(&version) > numbers(last)).then(|| format!("  cargo update --precise {last} {name}"))
     });
