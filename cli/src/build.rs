@@ -13,7 +13,7 @@ use crate::names::{self, Locations};
 use crate::options::{self, Source};
 use crate::package::{Built, Part, check_writable};
 use crate::project::{Function, manifest};
-use crate::{arch::Arch, command::output, doctor, environment, rust::Rust, step, wheels::ZIG, zig::Tools};
+use crate::{arch::Arch, command::output, doctor, environment, natives, rust::Rust, step, wheels::ZIG, zig::Tools};
 
 /// A package of its own, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
@@ -70,7 +70,7 @@ impl Prepared {
         })
     }
 
-    fn compile<'a>(&self, function: &'a Function, crates: &'a [Crate], cache: &Cache) -> Result<Built<'a>> {
+    fn compile<'a>(&self, function: &'a Function, crates: &[Crate], cache: &Cache) -> Result<Built<'a>> {
         let Self { rust, zig, tools, .. } = self;
         let prefix = link_openssl(crates).then(|| openssl(function.arch, rust, zig, cache)).transpose()?;
         let triple = function.arch.triple();
@@ -96,9 +96,12 @@ impl Prepared {
         let binary = function.target.join(triple).join("release").join(&function.binary);
         // What is there afterwards was put there by this build.
         let _ = fs::remove_file(&binary);
-        run_with_zig(&mut cargo, cache, |cargo| {
-            step::cargo(cache, &format!("crates and link for {}", function.arch.name()), cargo)
+        let messages = run_with_zig(&mut cargo, cache, |cargo| {
+            step::compile(cache, &format!("crates and link for {}", function.arch.name()), cargo, |messages, said| {
+                natives::explain(&crates::as_built(crates, messages, triple), said, triple)
+            })
         })?;
+        let crates = crates::as_built(crates, &messages, triple);
         let binary = fs::read(&binary).at(&binary)?;
         drop(lock);
 
@@ -111,7 +114,7 @@ impl Prepared {
             Part::tool("zig", ZIG.version("ziglang"), "https://ziglang.org", "MIT"),
             Part::tool(zigbuild.0, ZIG.version(zigbuild.0), zigbuild.1, "MIT"),
         ];
-        if let Some(prefix) = prefix {
+        if let Some(prefix) = prefix.filter(|_| link_openssl(&crates)) {
             let (version, text) = (openssl_version()?, prefix.join("LICENSE.openssl"));
             let openssl = Part::library("OpenSSL", &version, "https://openssl-library.org", "Apache-2.0", text);
             parts.insert(1, openssl);
@@ -146,11 +149,11 @@ fn require(source: &Source, cache: &Cache) -> Result<()> {
 fn locks_openssl(krate: &Path) -> bool {
     let directory = krate.canonicalize().unwrap_or_default();
     let lock = directory.ancestors().find_map(|directory| fs::read_to_string(directory.join("Cargo.lock")).ok());
-    locked(&lock.unwrap_or_default()).iter().any(|((name, _), _)| name == "openssl-sys")
+    locked(&lock.unwrap_or_default()).iter().any(|krate| krate.name == "openssl-sys")
 }
 
 /// Runs what compiles with zig, which has a cache of its own.
-fn run_with_zig(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command) -> Result<()>) -> Result<()> {
+fn run_with_zig<T>(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command) -> Result<T>) -> Result<T> {
     cache.with_zig(|directory| {
         for name in ["CARGO_ZIGBUILD_CACHE_DIR", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"] {
             command.env(name, directory);
@@ -162,8 +165,8 @@ fn run_with_zig(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Comm
 /// The version of OpenSSL: `3.5.5` of `300.5.5+3.5.5`.
 pub fn openssl_version() -> Result<String> {
     let crates = locked(SOURCE[1].1);
-    let found = crates.into_iter().find(|((name, _), _)| name == "openssl-src");
-    let version = found.and_then(|((_, version), _)| Some(version.split_once('+')?.1.to_owned()));
+    let found = crates.into_iter().find(|krate| krate.name == "openssl-src");
+    let version = found.and_then(|krate| Some(krate.version.split_once('+')?.1.to_owned()));
     version.context("the lock file of openssl-src names no version of OpenSSL")
 }
 

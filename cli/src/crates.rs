@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::{fs, process::Command, thread};
+use std::{fs, process::Command};
 
 use anyhow::{Context, Result};
-use cargo_metadata::{DependencyKind, MetadataCommand, NodeDep, Package};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, NodeDep, Package, PackageId, Source};
 use toml::{Table, Value};
 
+use crate::messages::{Messages, Script};
 use crate::{command::output, project::Function, rust::Rust, step::say};
 
-/// A crate by name and version.
-pub type Id = (String, String);
-
+#[derive(Clone, Default)]
 pub struct Crate {
-    pub id: Id,
+    /// As cargo has it: of two crates with one name and one version, it says which.
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    /// Where it comes from, as cargo writes it: a registry or a repository, or else a path.
+    pub source: Option<Source>,
     /// In the binary; else it ran while the binary was built, like a build script or a procedural macro.
     pub linked: bool,
     /// An SPDX expression, where its manifest has one.
@@ -22,57 +26,32 @@ pub struct Crate {
     /// The SHA-256 of the archive in the registry.
     pub checksum: Option<String>,
     pub directory: PathBuf,
-    /// From a path, and not from a registry or a repository.
-    pub is_path: bool,
-    pub depends_on: BTreeSet<Id>,
+    /// The ids of others.
+    pub depends_on: BTreeSet<String>,
+    /// All that its manifest has, on or not.
+    pub features: Vec<String>,
+    /// What its build script told, once it ran for the target.
+    pub script: Option<Script>,
 }
 
-/// The crates sorted by name and version, that of the function among them; `lock` is another lock file than its own.
+impl Crate {
+    pub fn is_path(&self) -> bool {
+        self.source.is_none()
+    }
+}
+
+/// The crates that a build may need, sorted by name and version, that of the function among them; `lock` is another lock
+/// file than its own. Which features a dependency has for the host alone, only the build itself tells: `as_built`.
 pub fn of(function: &Function, rust: &Rust, lock: Option<&Path>) -> Result<Vec<Crate>> {
-    let cargo = |words: &[&str]| -> Result<String> {
-        let mut cargo: Command = function.cargo(rust, words[0], lock)?;
-        function.describe(output(cargo.arg("--offline").args(function.features()).args(&words[1..])))
-    };
-    let triple = function.arch.triple();
-    let tree = |edges: &str| -> Result<BTreeSet<Id>> {
-        let lines = cargo(&["tree", "--prefix=none", "--format={p}", "--target", triple, "--edges", edges])?;
-        Ok(lines.lines().filter_map(id_in_tree).collect())
-    };
-    let (linked, all, metadata) = thread::scope(|scope| {
-        let linked = scope.spawn(|| tree("normal,no-proc-macro"));
-        let all = scope.spawn(|| tree("normal,build"));
-        let metadata = cargo(&["metadata", "--format-version=1", "--filter-platform", triple]);
-        let joined = "a thread that only calls cargo";
-        anyhow::Ok((linked.join().expect(joined)?, all.join().expect(joined)?, metadata?))
-    })?;
+    let mut cargo: Command = function.cargo(rust, "metadata", lock)?;
+    cargo.args(["--offline", "--format-version=1", "--filter-platform", function.arch.triple()]);
+    let metadata = function.describe(output(cargo.args(function.features())))?;
     let metadata = MetadataCommand::parse(&metadata).context("cargo metadata")?;
     let lock = lock.map_or_else(|| function.workspace.join("Cargo.lock"), Path::to_owned);
-    let lock = locked(&fs::read_to_string(lock).unwrap_or_default());
-    let checksums: BTreeMap<Id, Option<String>> = lock.into_iter().collect();
-
-    let packages = || metadata.packages.iter().filter(|package| all.contains(&id(package)));
-    let ids: BTreeMap<_, Id> = packages().map(|package| (&package.id, id(package))).collect();
-    let mut depends_on: BTreeMap<_, BTreeSet<Id>> = BTreeMap::new();
-    for node in metadata.resolve.iter().flat_map(|resolve| &resolve.nodes) {
-        let is_built = |dep: &&NodeDep| dep.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development);
-        let uses = node.deps.iter().filter(is_built);
-        depends_on.insert(&node.id, uses.filter_map(|dep| ids.get(&dep.pkg).cloned()).collect());
-    }
-    let mut crates: Vec<Crate> = packages()
-        .map(|package| Crate {
-            linked: linked.contains(&id(package)),
-            licence: package.license.as_ref().map(|licence| licence.replace('/', " OR ")),
-            checksum: checksums.get(&id(package)).cloned().flatten(),
-            directory: package.manifest_path.parent().map(|path| path.as_std_path().to_owned()).unwrap_or_default(),
-            is_path: package.source.is_none(),
-            depends_on: depends_on.remove(&package.id).unwrap_or_default(),
-            id: id(package),
-        })
-        .collect();
-    crates.sort_by(|a, b| a.id.cmp(&b.id));
-    let (runtime, own) = (crates.iter().find(|krate| krate.id.0 == "lambda-musl"), env!("CARGO_PKG_VERSION"));
+    let crates = resolved(&metadata, &locked(&fs::read_to_string(lock).unwrap_or_default()));
+    let (runtime, own) = (crates.iter().find(|krate| krate.name == "lambda-musl"), env!("CARGO_PKG_VERSION"));
     // Within the first two numbers of a version, nothing that was promised changes.
-    if let Some((_, runtime)) = runtime.map(|krate| &krate.id)
+    if let Some(runtime) = runtime.map(|krate| &krate.version)
         && !runtime.split('.').take(2).eq(own.split('.').take(2))
     {
         say(&format!(
@@ -83,44 +62,190 @@ pub fn of(function: &Function, rust: &Rust, lock: Option<&Path>) -> Result<Vec<C
     Ok(crates)
 }
 
+/// Those that a build compiled, linked or not as it linked them, and what their build scripts told.
+pub fn as_built(crates: &[Crate], messages: &Messages, triple: &str) -> Vec<Crate> {
+    let mut packages = messages.packages(triple);
+    let built = crates.iter().filter_map(|krate| {
+        let compiled = packages.remove(&krate.directory)?;
+        Some(Crate { linked: compiled.linked, script: compiled.script, ..krate.clone() })
+    });
+    let mut built: Vec<Crate> = built.collect();
+    let ids: BTreeSet<String> = built.iter().map(|krate| krate.id.clone()).collect();
+    built.iter_mut().for_each(|krate| krate.depends_on.retain(|id| ids.contains(id)));
+    built
+}
+
 /// Whether OpenSSL is linked.
 pub fn link_openssl(crates: &[Crate]) -> bool {
-    crates.iter().any(|krate| krate.linked && krate.id.0 == "openssl-sys")
+    crates.iter().any(|krate| krate.linked && krate.name == "openssl-sys")
 }
 
-fn id(package: &Package) -> Id {
-    (package.name.to_string(), package.version.to_string())
+/// What the root of cargo's graph depends on, but for its tests.
+fn resolved<'a>(metadata: &'a Metadata, lock: &[Locked]) -> Vec<Crate> {
+    let packages: BTreeMap<&PackageId, &Package> =
+        metadata.packages.iter().map(|package| (&package.id, package)).collect();
+    let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+    let uses: BTreeMap<&PackageId, Vec<&NodeDep>> = nodes.map(|node| (&node.id, node.deps.iter().collect())).collect();
+    let of_kinds = |id: &PackageId, kinds: &[DependencyKind]| -> Vec<&'a PackageId> {
+        let is_of = |dep: &&&NodeDep| dep.dep_kinds.iter().any(|kind| kinds.contains(&kind.kind));
+        uses.get(id).into_iter().flatten().filter(is_of).map(|dep| &dep.pkg).collect()
+    };
+    let is_macro = |id: &PackageId| {
+        packages.get(id).is_some_and(|package| package.targets.iter().any(|target| target.is_proc_macro()))
+    };
+    let root = metadata.resolve.as_ref().and_then(|resolve| resolve.root.as_ref());
+    let reached = |next: &dyn Fn(&PackageId) -> Vec<&'a PackageId>| {
+        let (mut reached, mut left): (BTreeSet<&PackageId>, Vec<&PackageId>) =
+            (BTreeSet::new(), root.into_iter().collect());
+        while let Some(id) = left.pop() {
+            if reached.insert(id) {
+                left.extend(next(id));
+            }
+        }
+        reached
+    };
+    let built = [DependencyKind::Normal, DependencyKind::Build];
+    let linked =
+        reached(&|id| of_kinds(id, &[DependencyKind::Normal]).into_iter().filter(|id| !is_macro(id)).collect());
+    let all = reached(&|id| of_kinds(id, &built));
+    let krate = |package: &&Package| {
+        let [name, version] = [package.name.to_string(), package.version.to_string()];
+        let source = package.source.clone();
+        let in_lock = lock.iter().find(|other| other.is(&name, &version, source.as_ref().map(|source| &*source.repr)));
+        Crate {
+            linked: linked.contains(&package.id),
+            licence: package.license.as_ref().map(|licence| licence.replace('/', " OR ")),
+            checksum: in_lock.and_then(|locked| locked.checksum.clone()),
+            directory: package.manifest_path.parent().map(Into::into).unwrap_or_default(),
+            depends_on: of_kinds(&package.id, &built).into_iter().map(|id| id.repr.clone()).collect(),
+            features: package.features.keys().cloned().collect(),
+            script: None,
+            id: package.id.repr.clone(),
+            name,
+            version,
+            source,
+        }
+    };
+    let mut crates: Vec<Crate> = all.iter().filter_map(|id| packages.get(*id)).map(krate).collect();
+    crates.sort_by(|a, b| (&a.name, &a.version, &a.id).cmp(&(&b.name, &b.version, &b.id)));
+    crates
 }
 
-/// `serde v1.0.229 (proc-macro)` is serde 1.0.229.
-fn id_in_tree(line: &str) -> Option<Id> {
-    let mut words = line.split(' ');
-    Some((words.next()?.into(), words.next()?.strip_prefix('v')?.into()))
+/// A crate in a lock file.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Locked {
+    pub name: String,
+    pub version: String,
+    source: Option<String>,
+    /// Of its archive.
+    checksum: Option<String>,
 }
 
-/// The crates in a lock file, and the checksums of their archives.
-pub fn locked(lock: &str) -> Vec<(Id, Option<String>)> {
+impl Locked {
+    fn is(&self, name: &str, version: &str, source: Option<&str>) -> bool {
+        self.name == name && self.version == version && self.source.as_deref() == source
+    }
+}
+
+/// The crates in a lock file.
+pub fn locked(lock: &str) -> Vec<Locked> {
     let lock: Table = toml::from_str(lock).unwrap_or_default();
     let packages = lock.get("package").and_then(Value::as_array).into_iter().flatten();
     let locked = packages.filter_map(|package| {
         let text = |key: &str| Some(package.get(key)?.as_str()?.to_owned());
-        Some(((text("name")?, text("version")?), text("checksum")))
+        Some(Locked {
+            name: text("name")?,
+            version: text("version")?,
+            source: text("source"),
+            checksum: text("checksum"),
+        })
     });
     locked.collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::messages::tests::{messages, told};
+
+    const REGISTRY: &str = "registry+https://example.com/index";
+
+    /// What cargo says of a function that is named like one of its dependencies, the same version even, and of what
+    /// that one depends on: a macro, a crate for its build script, and one for its tests.
+    fn clash() -> Metadata {
+        let package = |id: &str, source: Option<&str>, kind: &str| {
+            let (name, version) = id.rsplit('#').next().unwrap().split_once('@').unwrap();
+            let kind = [kind];
+            json!({
+                "name": name, "version": version, "id": id, "source": source, "dependencies": [], "features": {},
+                "targets": [{"name": name, "kind": kind, "crate_types": kind, "src_path": "/a.rs", "edition": "2024",
+                             "doc": true, "doctest": false, "test": true}],
+                "manifest_path": format!("/{}/Cargo.toml", if source.is_some() { name } else { "own" }),
+                "metadata": null, "authors": [], "categories": [], "keywords": [], "edition": "2024"
+            })
+        };
+        let names = ["uuid@1.0.0", "derive@1.0.0", "syn@2.0.0", "cc@1.0.0", "tests@1.0.0"];
+        let ids = names.map(|name| format!("{REGISTRY}#{name}"));
+        let dep = |id: &str, kind: Option<&str>| json!({"name": "a", "pkg": id, "dep_kinds": [{"kind": kind, "target": null}]});
+        let node = |id: &str, deps: Vec<serde_json::Value>| json!({"id": id, "features": [], "dependencies": [], "deps": deps});
+        let own = "path+file:///own#uuid@1.0.0";
+        let packages =
+            ids.iter().map(|id| package(id, Some(REGISTRY), if id.contains("derive") { "proc-macro" } else { "lib" }));
+        serde_json::from_value(json!({
+            "packages": packages.chain([package(own, None, "bin")]).collect::<Vec<_>>(),
+            "resolve": {"root": own, "nodes": [
+                node(own, vec![dep(&ids[0], None)]),
+                node(&ids[0], vec![dep(&ids[1], None), dep(&ids[3], Some("build")), dep(&ids[4], Some("dev"))]),
+                node(&ids[1], vec![dep(&ids[2], None)]),
+                node(&ids[2], vec![]), node(&ids[3], vec![]), node(&ids[4], vec![]),
+            ]},
+            "workspace_members": [own], "workspace_root": "/own", "target_directory": "/target", "version": 1
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_function_and_a_dependency_of_one_name_and_version_are_two_crates() {
+        let lock = format!(
+            "[[package]]\nname = 'uuid'\nversion = '1.0.0'\n\
+             [[package]]\nname = 'uuid'\nversion = '1.0.0'\nsource = '{REGISTRY}'\nchecksum = '0123'\n"
+        );
+        let crates = resolved(&clash(), &locked(&lock));
+        let uuids: Vec<_> = crates.iter().filter(|krate| krate.name == "uuid").collect();
+        let checksums: Vec<_> = uuids.iter().map(|krate| (krate.is_path(), krate.checksum.as_deref())).collect();
+        assert_eq!(checksums, [(true, None), (false, Some("0123"))]);
+        assert!(uuids[0].depends_on.contains(&uuids[1].id));
+    }
+
+    #[test]
+    fn a_macro_and_what_it_uses_run_at_build_time_and_what_tests_use_does_not_count() {
+        let crates = resolved(&clash(), &[]);
+        let linked: Vec<_> = crates.iter().map(|krate| (krate.name.as_str(), krate.linked)).collect();
+        assert_eq!(linked, [("cc", false), ("derive", false), ("syn", false), ("uuid", true), ("uuid", true)]);
+    }
+
+    #[test]
+    fn what_a_build_has_linked_decides_over_what_may_be() {
+        let triple = "x86_64-unknown-linux-musl";
+        let of_target = format!("/t/{triple}/release/deps/liba.rlib");
+        let host = "/t/release/deps/liba.so";
+        let lines = [told("/own", &of_target, None), told("/uuid", host, None), told("/derive", host, None)].concat();
+        let crates = as_built(&resolved(&clash(), &[]), &messages(lines), triple);
+        let linked: Vec<_> = crates.iter().map(|krate| (&*krate.directory, krate.linked)).collect();
+        let expected = [("/derive", false), ("/own", true), ("/uuid", false)];
+        assert_eq!(linked, expected.map(|(directory, linked)| (Path::new(directory), linked)));
+        let uuid = crates.iter().find(|krate| !krate.is_path() && krate.name == "uuid").unwrap();
+        assert_eq!(uuid.depends_on.len(), 1, "{:?}", uuid.depends_on);
+    }
 
     #[test]
     fn a_lock_file_has_the_checksums_of_archives_and_none_of_directories() {
         let lock = "version = 4\n[[package]]\nname = 'a'\nversion = '1.0.0'\nchecksum = '0123'\n\
             [[package]]\nname = 'b'\nversion = '2.0.0'\n";
-        let crates = [("a", "1.0.0", Some("0123")), ("b", "2.0.0", None)];
-        let expected =
-            crates.map(|(name, version, checksum)| ((name.into(), version.into()), checksum.map(Into::into)));
-        assert_eq!(locked(lock), expected);
+        let found: Vec<_> = locked(lock).into_iter().map(|krate| (krate.name, krate.checksum)).collect();
+        assert_eq!(found, [("a".into(), Some("0123".into())), ("b".into(), None)]);
         assert_eq!(locked("no lock file"), []);
     }
 }

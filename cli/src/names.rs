@@ -40,8 +40,8 @@ impl<P: AsRef<Path>> Locations<P> {
 pub fn dependencies_by_path<'a>(
     function: &'a Function, crates: &'a [Crate],
 ) -> impl Iterator<Item = (PathBuf, String)> + 'a {
-    let outside = crates.iter().filter(|krate| krate.is_path && !krate.directory.starts_with(&function.workspace));
-    outside.map(|krate| (krate.directory.clone(), format!("/dependency/{}", krate.id.0)))
+    let outside = crates.iter().filter(|krate| krate.is_path() && !krate.directory.starts_with(&function.workspace));
+    outside.map(|krate| (krate.directory.clone(), format!("/dependency/{}", krate.name)))
 }
 
 fn lines(mut names: Vec<(PathBuf, String)>) -> Result<String> {

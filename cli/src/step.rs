@@ -9,14 +9,17 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{collections::VecDeque, path::Path, sync::LazyLock, thread};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::interrupt::{self, Running};
-use crate::{cache::Cache, command::find, doctor, files::At};
+use crate::{cache::Cache, command::find, doctor, files::At, messages::Messages};
 
 /// Lines of a log that are shown when a step fails.
 const SHOWN: usize = 40;
+
+/// Letters of a line of a linker that are shown.
+const LONGEST: usize = 1000;
 
 /// How often a step looks whether it is to stop.
 const PULSE: Duration = Duration::from_millis(50);
@@ -86,44 +89,111 @@ enum Line {
     At(String),
     /// It is printed as it is.
     Shown,
+    /// It is in the log alone.
+    Logged,
+    /// It is for programs, and not even in the log.
+    Message,
+}
+
+/// Whether what a program prints and its errors are read in their order, or each in its whole lines.
+enum Streams {
+    One,
+    Two,
 }
 
 /// Runs a program as a step.
 pub fn run(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
-    run_reading(cache, text, command, |_| Line::Kept)
+    run_reading(cache, text, command, Streams::One, |_| Line::Kept)
 }
 
 /// Runs cargo on crates of the user's, as a step that is at one after the other. Its warnings and errors are shown.
 pub fn cargo(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
-    if io::stderr().is_terminal() {
-        command.env("CARGO_TERM_COLOR", "always");
-    }
-    run_reading(cache, text, command.env("CARGO_TERM_PROGRESS_WHEN", "never"), |line| {
+    run_reading(cache, text, for_users(command), Streams::One, |line| {
         status_of_cargo(line).map_or(Line::Shown, Line::At)
     })
 }
 
+/// Runs cargo that compiles crates of the user's likewise, and returns what it says of each. Where it fails, `explain`
+/// says why from that and its errors; without an explanation, what a linker has said is shown.
+pub fn compile(
+    cache: &Cache, text: &str, command: &mut Command, explain: impl FnOnce(&Messages, &str) -> Option<String>,
+) -> Result<Messages> {
+    let (mut messages, mut said) = (Messages::default(), String::new());
+    let (mut of_linker, mut is_of_linker) = (Vec::new(), false);
+    // Errors and warnings are still texts.
+    command.arg("--message-format=json-render-diagnostics");
+    let result = run_reading(cache, text, for_users(command), Streams::Two, |line| {
+        if messages.keep(line) {
+            return Line::Message;
+        }
+        if let Some(status) = status_of_cargo(line) {
+            return Line::At(status);
+        }
+        let plain = plain(line);
+        said += &plain;
+        said.push('\n');
+        // It can be a line of a hundred thousand letters, and a thousand symbols; an empty line is its end.
+        let begins = plain.starts_with("error: linking with ");
+        if begins || is_of_linker {
+            is_of_linker = begins || !plain.is_empty();
+            of_linker.push(line.chars().take(LONGEST).collect::<String>());
+            return Line::Logged;
+        }
+        Line::Shown
+    });
+    let Err(error) = result else {
+        return Ok(messages);
+    };
+    match explain(&messages, &said) {
+        Some(why) => Err(anyhow!("{why}\n{error}")),
+        None => {
+            of_linker.iter().take(SHOWN).for_each(|line| say(line));
+            Err(error)
+        }
+    }
+}
+
+fn for_users(cargo: &mut Command) -> &mut Command {
+    if io::stderr().is_terminal() {
+        cargo.env("CARGO_TERM_COLOR", "always");
+    }
+    cargo.env("CARGO_TERM_PROGRESS_WHEN", "never")
+}
+
 /// Runs cargo on crates of others, whose warnings are nobody's here.
 pub fn cargo_install(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
-    run_reading(cache, text, command, |line| status_of_cargo(line).map_or(Line::Kept, Line::At))
+    run_reading(cache, text, command, Streams::One, |line| status_of_cargo(line).map_or(Line::Kept, Line::At))
 }
 
 /// Runs a program whose every line decides what becomes of it.
-fn run_reading(cache: &Cache, text: &str, command: &mut Command, read: impl Fn(&str) -> Line) -> Result<()> {
+fn run_reading(
+    cache: &Cache, text: &str, command: &mut Command, streams: Streams, mut read: impl FnMut(&str) -> Line,
+) -> Result<()> {
     let step = Step::begin(text);
     let name = text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     let path = cache.directory("logs")?.join(format!("{name}.{}.log", std::process::id()));
     let mut log = File::create(&path).at(&path)?;
+    // Two lines that come one after the other on one pipe may come the other way round on two.
     let (output, input) = io::pipe().context("a pipe")?;
+    let mut pipes = vec![output];
     command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+    if let Streams::Two = streams {
+        let (output, input) = io::pipe().context("a pipe")?;
+        pipes.push(output);
+        command.stdout(input);
+    }
     let mut program = Running::start(command)?;
-    // The command keeps the writing end of the pipe, which would never be at its end.
+    // The command keeps the writing ends of the pipes, which would never be at their ends.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    // Apart, as programs that the program has started can keep the pipe open when it is stopped.
+    // Apart, as programs that the program has started can keep the pipes open when it is stopped.
     let (sender, lines) = channel();
-    thread::spawn(move || {
-        BufReader::new(output).split(b'\n').map_while(Result::ok).try_for_each(|line| sender.send(line))
-    });
+    for pipe in pipes {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            BufReader::new(pipe).split(b'\n').map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+    }
+    drop(sender);
     let mut end = VecDeque::new();
     loop {
         let line = match lines.recv_timeout(PULSE) {
@@ -134,12 +204,17 @@ fn run_reading(cache: &Cache, text: &str, command: &mut Command, read: impl Fn(&
             }
             Err(RecvTimeoutError::Disconnected) => break,
         };
+        let read = read(&line);
+        if let Line::Message = read {
+            continue;
+        }
         writeln!(log, "{line}").at(&path)?;
-        match read(&line) {
+        match read {
             _ if is_verbose() => say(&line),
             Line::Shown => say(&line),
             Line::At(what) => step.at(what),
             Line::Kept => end.push_back(line),
+            Line::Logged | Line::Message => {}
         }
         end.drain(..end.len().saturating_sub(SHOWN));
     }
@@ -156,12 +231,16 @@ fn run_reading(cache: &Cache, text: &str, command: &mut Command, read: impl Fn(&
 
 /// What cargo is at, where a line says no more than that.
 fn status_of_cargo(line: &str) -> Option<String> {
-    let mut parts = line.split('\x1b');
-    let first = parts.next().unwrap_or_default().to_owned();
-    // Colours are `ESC [ … m`.
-    let plain = parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest));
+    let plain = plain(line);
     let word = plain.split_whitespace().next()?;
     STATUS.split(' ').any(|status| status == word).then(|| plain.trim().to_owned())
+}
+
+/// A line without colours, which are `ESC [ … m`.
+fn plain(line: &str) -> String {
+    let mut parts = line.split('\x1b');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 /// Downloads a URL into a file, with curl or else wget, and shows on a terminal how many bytes are there.

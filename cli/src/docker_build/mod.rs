@@ -12,14 +12,14 @@ pub use cross::{Cross, stand_in};
 
 use crate::build::{out_of, rustflags};
 use crate::cache::{Cache, lock_directory, write_whole};
-use crate::crates::{self, Crate, link_openssl, locked};
+use crate::crates::{self, Crate, Locked, link_openssl, locked};
 use crate::engine::{Engine, check_emulation};
 use crate::files::At;
 use crate::image::{Image, Stage, tag};
 use crate::names::{self, Locations};
 use crate::package::{Built, check_writable};
 use crate::step::{self, say};
-use crate::{doctor, environment, options, pins::Pins, project::Function, rust::Rust};
+use crate::{doctor, environment, natives, options, pins::Pins, project::Function, rust::Rust};
 
 /// The last versions of crates that take OpenSSL 1.0.
 pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
@@ -88,7 +88,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn compile<'a>(
-        &self, function: &'a Function, crates: &'a [Crate], pins: &Pins, lock: Option<&Path>,
+        &self, function: &'a Function, crates: &[Crate], pins: &Pins, lock: Option<&Path>,
     ) -> Result<Built<'a>> {
         let parts = self.image.parts(self.name, link_openssl(crates), cross::VERSION, self.cache)?;
         let target = function.target.join("cross").join(tag(self.name));
@@ -102,7 +102,14 @@ impl Builder<'_> {
         let binary = release.join(&function.binary);
         // What is there afterwards was put there by this build.
         let _ = fs::remove_file(&binary);
-        step::cargo(self.cache, "crates and link", command.env("CARGO_TARGET_DIR", &target))?;
+        command.env("CARGO_TARGET_DIR", &target);
+        let (triple, cargo_home) = (function.arch.triple(), environment::cargo_home()?);
+        // As cross mounts them.
+        let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &cargo_home)];
+        let messages = step::compile(self.cache, "crates and link", &mut command, |messages, said| {
+            natives::explain(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
+        })?;
+        let crates = crates::as_built(crates, &messages.renamed(&mounts), triple);
         let binary = fs::read(&binary).at(&binary)?;
         proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
         Ok(Built { function, crates, parts, binary, work: vec![target] })
@@ -130,8 +137,8 @@ fn forget_other_workspaces(target: &Path, release: &Path, function: &Function, c
     if fs::read_to_string(&last).ok().as_ref() == Some(&own) {
         return Ok(());
     }
-    let is_own = |krate: &&Crate| krate.is_path && krate.directory.starts_with(&function.workspace);
-    let names: Vec<&str> = crates.iter().filter(is_own).map(|krate| &*krate.id.0).collect();
+    let is_own = |krate: &&Crate| krate.is_path() && krate.directory.starts_with(&function.workspace);
+    let names: Vec<&str> = crates.iter().filter(is_own).map(|krate| &*krate.name).collect();
     for fingerprints in [release.join(".fingerprint"), target.join("release/.fingerprint")] {
         for entry in fs::read_dir(fingerprints).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -176,7 +183,7 @@ fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
 fn too_new(lock: &str) -> Vec<String> {
     let numbers =
         |version: &str| version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect::<Vec<u32>>();
-    let lines = locked(lock).into_iter().filter_map(|((name, version), _)| {
+    let lines = locked(lock).into_iter().filter_map(|Locked { name, version, .. }| {
         let (_, last) = LAST_FOR_OPENSSL_1_0.iter().find(|(known, _)| *known == name)?;
         (numbers(&version) > numbers(last)).then(|| format!("  cargo update --precise {last} {name}"))
     });

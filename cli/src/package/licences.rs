@@ -21,7 +21,7 @@ pub fn licences(built: &Built) -> Result<String> {
     let parts = built.parts.iter().filter(|part| part.is_library);
     let parts = parts.map(|part| ((&part.name, &part.version), Some(&part.licence), part.text.as_deref()));
     let crates = built.crates.iter().filter(|krate| krate.linked);
-    let crates = crates.map(|krate| ((&krate.id.0, &krate.id.1), krate.licence.as_ref(), Some(&*krate.directory)));
+    let crates = crates.map(|krate| ((&krate.name, &krate.version), krate.licence.as_ref(), Some(&*krate.directory)));
 
     let (name, version) = (&built.function.name, &built.function.version);
     let mut file = format!("What {name} {version} is made of, and under which terms.\n");

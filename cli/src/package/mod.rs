@@ -57,7 +57,8 @@ impl Part {
 /// A function that was compiled and linked.
 pub struct Built<'a> {
     pub function: &'a Function,
-    pub crates: &'a [Crate],
+    /// As they were built.
+    pub crates: Vec<Crate>,
     /// What was linked or used beside the crates and Rust itself.
     pub parts: Vec<Part>,
     pub binary: Vec<u8>,
@@ -88,7 +89,7 @@ impl Built<'_> {
         let note = format!("--add-section={}={}", verify::origin::SECTION, path("note").display());
         objcopy(["--strip-all-gnu", &note], "binary")?;
 
-        let mut roots = build::roots(function, self.crates, rust)?;
+        let mut roots = build::roots(function, &self.crates, rust)?;
         roots.append(&mut self.work);
         let binary = fs::read(path("binary"))?;
         verify::check(&function.binary, &binary, function.arch, &roots)?;

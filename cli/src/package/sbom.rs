@@ -5,22 +5,16 @@
 use serde_json::{Value, json};
 
 use super::{Built, Part};
-use crate::crates::Id;
+use crate::crates::Crate;
 
 pub fn sbom(built: &Built) -> Value {
-    let own = &(built.function.name.clone(), built.function.version.clone());
-    let crates = |is_own: bool, kind: &'static str| {
-        let crates = built.crates.iter().filter(move |krate| (krate.id == *own) == is_own);
-        crates.map(move |krate| {
-            let (licence, checksum) = (krate.licence.as_deref(), krate.checksum.as_deref());
-            component(kind, &krate.id, &crate_url(&krate.id), krate.linked, licence, checksum)
-        })
-    };
+    let is_own = |krate: &&Crate| krate.directory == built.function.directory;
     let parts = built.parts.iter().map(|part| {
         let kind = if part.is_library { "library" } else { "application" };
-        let id = (part.name.clone(), part.version.clone());
         let (licence, checksum) = (Some(&*part.licence), part.sha256.as_deref());
-        let mut component = component(kind, &id, &part_url(part), part.is_library, licence, checksum);
+        let url = part_url(part);
+        let mut component = component(kind, [&part.name, &part.version, &url], part.is_library, licence, checksum);
+        component["purl"] = url.into();
         component["externalReferences"] = json!([{ "type": "distribution", "url": part.url }]);
         // The name under which scanners know the flaws of what is no crate.
         if let Some((_, product)) = PRODUCTS.iter().find(|(name, _)| *name == part.name) {
@@ -28,14 +22,16 @@ pub fn sbom(built: &Built) -> Value {
         }
         component
     });
-    let function = crates(true, "application").next();
-    let components: Vec<Value> = crates(false, "library").chain(parts).collect();
+    let function = built.crates.iter().find(is_own).map(|krate| of_crate("application", krate));
+    let crates = built.crates.iter().filter(|krate| !is_own(krate)).map(|krate| of_crate("library", krate));
+    let components: Vec<Value> = crates.chain(parts).collect();
     let of_crates = built.crates.iter().map(|krate| {
-        let mut uses: Vec<String> = krate.depends_on.iter().map(crate_url).collect();
-        if krate.id == *own {
+        let uses = built.crates.iter().filter(|other| krate.depends_on.contains(&other.id));
+        let mut uses: Vec<String> = uses.map(reference).collect();
+        if is_own(&krate) {
             uses.extend(built.parts.iter().map(part_url));
         }
-        json!({ "ref": crate_url(&krate.id), "dependsOn": uses })
+        json!({ "ref": reference(krate), "dependsOn": uses })
     });
     let of_parts = built.parts.iter().map(|part| json!({ "ref": part_url(part) }));
     json!({
@@ -55,13 +51,24 @@ pub fn sbom(built: &Built) -> Value {
 /// Parts by name, and as they are called in <https://nvd.nist.gov/products/cpe>.
 const PRODUCTS: [(&str, &str); 2] = [("musl", "musl-libc:musl"), ("OpenSSL", "openssl:openssl")];
 
-fn component(kind: &str, id: &Id, url: &str, is_linked: bool, licence: Option<&str>, checksum: Option<&str>) -> Value {
+fn of_crate(kind: &str, krate: &Crate) -> Value {
+    let (licence, checksum) = (krate.licence.as_deref(), krate.checksum.as_deref());
+    let names = [&*krate.name, &krate.version, &reference(krate)];
+    let mut component = component(kind, names, krate.linked, licence, checksum);
+    if let Some(url) = crate_url(krate) {
+        component["purl"] = url.into();
+    }
+    component
+}
+
+fn component(
+    kind: &str, [name, version, reference]: [&str; 3], is_linked: bool, licence: Option<&str>, checksum: Option<&str>,
+) -> Value {
     let mut component = json!({
         "type": kind,
-        "bom-ref": url,
-        "name": id.0,
-        "version": id.1,
-        "purl": url,
+        "bom-ref": reference,
+        "name": name,
+        "version": version,
         "scope": if is_linked { "required" } else { "excluded" },
     });
     if let Some(expression) = licence {
@@ -73,13 +80,41 @@ fn component(kind: &str, id: &Id, url: &str, is_linked: bool, licence: Option<&s
     component
 }
 
-/// A package URL: <https://github.com/package-url/purl-spec>. The build metadata of a version starts with a `+`, which
-/// a URL could take for a space.
-fn crate_url((name, version): &Id) -> String {
-    format!("pkg:cargo/{name}@{}", version.replace('+', "%2B"))
+/// What a crate is called in the SBOM: no two have one name, one version and one source.
+fn reference(krate: &Crate) -> String {
+    crate_url(krate).unwrap_or_else(|| format!("path:{}@{}", krate.name, krate.version))
+}
+
+/// A package URL: <https://github.com/package-url/purl-spec>. What comes from a path has none: scanners would take it for
+/// the published crate of that name, which need not be the same.
+fn crate_url(krate: &Crate) -> Option<String> {
+    let url = format!("pkg:cargo/{}@{}", krate.name, quoted(&krate.version));
+    let source = krate.source.as_ref()?;
+    if source.is_crates_io() {
+        return Some(url);
+    }
+    let (qualifier, address) = match source.repr.split_once('+')? {
+        ("registry" | "sparse", index) => ("repository_url", index.to_owned()),
+        // `…?tag=v1#COMMIT`: the commit says all.
+        (_, repository) => {
+            let (address, commit) = repository.split_once('#').unwrap_or((repository, ""));
+            ("vcs_url", format!("git+{}@{commit}", address.split('?').next().unwrap_or_default()))
+        }
+    };
+    Some(format!("{url}?{qualifier}={}", quoted(&address)))
+}
+
+/// Text in a URL. A plus sign could be taken for a space there.
+fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
+    let quoted = text.bytes().map(|byte| match is_plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    quoted.collect()
 }
 
 fn part_url(part: &Part) -> String {
     let version = part.version.split(' ').next().unwrap_or_default();
-    format!("pkg:generic/{}@{}", part.name.to_lowercase(), version.replace('+', "%2B"))
+    format!("pkg:generic/{}@{}", part.name.to_lowercase(), quoted(version))
 }

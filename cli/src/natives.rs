@@ -1,0 +1,234 @@
+//! Libraries in C that crates link.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::crates::Crate;
+use crate::image::PREFIX;
+
+/// What comes with the C library, the compiler or rustc itself, wherever that is.
+const OF_THE_TOOLCHAIN: [&str; 20] = [
+    "c",
+    "m",
+    "pthread",
+    "rt",
+    "dl",
+    "util",
+    "resolv",
+    "crypt",
+    "xnet",
+    "gcc",
+    "gcc_s",
+    "gcc_eh",
+    "unwind",
+    "atomic",
+    "stdc++",
+    "supc++",
+    "c++",
+    "c++abi",
+    "ssp",
+    "ssp_nonshared",
+];
+
+/// Where the machine that builds, or the base image, keeps libraries for its own C library.
+const OF_THE_HOST: [&str; 6] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew"];
+
+/// How features are called with which a crate compiles its library itself.
+const BUNDLED: [&str; 3] = ["bundled", "vendored", "static"];
+
+/// How linkers begin to say that a library is not there, before its name: GNU's, LLVM's, zig's twice; and rustc itself.
+const NOT_FOUND: [&str; 5] = [
+    "cannot find -l",
+    "unable to find library -l",
+    "unable to find dynamic system library '",
+    "unable to find static system library '",
+    "could not find native static library `",
+];
+
+/// What build scripts look for libraries of the system with.
+const SEARCHES: [&str; 4] = ["pkg-config", "pkg_config", "PKG_CONFIG", "pg_config"];
+
+/// Why a build may have failed that said this: a crate wants a library of the system, where it can have none.
+pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
+    const SCRIPT: &str = "failed to run custom build command for `";
+    if let Some((_, rest)) = said.split_once(SCRIPT) {
+        SEARCHES.iter().any(|program| rest.contains(program)).then_some(())?;
+        let mut words = rest.split([' ', '`']);
+        let (name, version) = (words.next()?, words.next()?.trim_start_matches('v'));
+        let krate = crates.iter().find(|krate| krate.name == name && krate.version == version)?;
+        return Some(format!("{name} {version} looks for a library of this machine{NEVER_LINKED}{}", ways_out(krate)));
+    }
+    let not_found: BTreeSet<&str> = NOT_FOUND.iter().flat_map(|start| said.split(start).skip(1)).map(name_in).collect();
+    if not_found.is_empty() && !said.contains("linking with") {
+        return None;
+    }
+    let missing = missing(crates);
+    let unclaimed: Vec<&str> =
+        not_found.into_iter().filter(|name| missing.iter().all(|(_, library)| library != name)).collect();
+    let texts = missing.iter().map(|(krate, library)| {
+        let Crate { name, version, .. } = krate;
+        let wants =
+            format!("{name} {version} needs the library {library}, and there is no lib{library}.a for {triple}");
+        format!("{wants}{NEVER_LINKED}{}", ways_out(krate))
+    });
+    match missing.is_empty() {
+        false => Some(texts.collect::<Vec<_>>().join("\n")),
+        true if unclaimed.is_empty() => None,
+        true => Some(format!("no static archive for {triple} was found of: {}", unclaimed.join(", "))),
+    }
+}
+
+fn name_in(text: &str) -> &str {
+    text.split(|c: char| c.is_whitespace() || "'`:,".contains(c)).next().unwrap_or_default()
+}
+
+/// The name of a library as rustc's `-l` takes it, without kind, modifiers and other name: `static:+whole-archive=z`.
+pub fn library(argument: &str) -> &str {
+    let name = argument.split_once('=').map_or(argument, |(_kind, name)| name);
+    name.split(':').next().unwrap_or_default()
+}
+
+/// A directory as rustc's `-L` takes it.
+pub fn directory(argument: &str) -> &Path {
+    Path::new(argument.split_once('=').filter(|(kind, _)| !kind.contains('/')).map_or(argument, |(_, path)| path))
+}
+
+fn is_of_host(directory: &Path) -> bool {
+    OF_THE_HOST.iter().any(|host| directory.starts_with(host))
+}
+
+/// The libraries of which no archive is where build scripts say, and the crates that want them. What is the host's own
+/// is never linked.
+fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
+    let scripts = || crates.iter().filter_map(|krate| Some((krate, krate.script.as_ref()?)));
+    let paths: Vec<&Path> = scripts().flat_map(|(_, script)| &script.paths).map(|path| directory(path)).collect();
+    let is_there = |name: &str| {
+        let mut directories = paths.iter().filter(|path| !is_of_host(path));
+        let files = [format!("lib{name}.a"), name.to_owned()];
+        // The prefix lies in the image.
+        directories.any(|path| path.starts_with(PREFIX) || files.iter().any(|file| path.join(file).is_file()))
+    };
+    let wanted = scripts().flat_map(|(krate, script)| script.libraries.iter().map(move |library| (krate, library)));
+    let wanted = wanted.filter(|(_, argument)| !argument.starts_with("framework="));
+    let wanted = wanted.map(|(krate, argument)| (krate, library(argument)));
+    let mut missing: Vec<_> = wanted.filter(|(_, name)| !OF_THE_TOOLCHAIN.contains(name) && !is_there(name)).collect();
+    missing.dedup_by_key(|(krate, library)| (&krate.id, *library));
+    missing
+}
+
+const NEVER_LINKED: &str = "; what this machine has installed is for another C library, and is never linked.\n";
+
+/// What a user can do for a crate that wants a library.
+fn ways_out(krate: &Crate) -> String {
+    let Crate { name, version, .. } = krate;
+    let feature = BUNDLED.iter().find_map(|word| {
+        let features = krate.features.iter().filter(|feature| feature.contains(word));
+        features.min_by_key(|feature| (feature.len(), feature.as_str()))
+    });
+    let by_feature = feature.map(|feature| {
+        format!(
+            "  The feature {feature} of {name} compiles it; in the function's Cargo.toml:\n    \
+             [dependencies]\n    {name} = {{ version = \"{version}\", features = [\"{feature}\"] }}\n  Or compile"
+        )
+    });
+    let variables = match variable(krate) {
+        Some(variable) => format!("{variable} = \"/its/directory\""),
+        None => "PKG_CONFIG_ALLOW_CROSS = \"1\"\n    PKG_CONFIG_PATH = \"/its/directory/pkgconfig\"".to_owned(),
+    };
+    format!(
+        "{} it as a static archive for musl, and name its directory in .cargo/config.toml:\n    [env]\n    {variables}",
+        by_feature.unwrap_or_else(|| "  Compile".into())
+    )
+}
+
+/// The variable that the build script of a crate reads for the directory of its library.
+fn variable(krate: &Crate) -> Option<String> {
+    let files = ["build.rs", "build/main.rs"].map(|file| fs::read_to_string(krate.directory.join(file)));
+    let script: String = files.into_iter().flatten().collect();
+    let is_of_a_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let mut words = script.split(|c: char| !is_of_a_name(c));
+    words.find(|word| word.len() > "_LIB_DIR".len() && word.ends_with("_LIB_DIR")).map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::Script;
+
+    const TRIPLE: &str = "x86_64-unknown-linux-musl";
+    const FAILED: &str = "error: linking with `zig` failed: exit status: 1";
+
+    fn pq(libraries: &[&str], paths: &[&str]) -> Crate {
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        Crate {
+            name: "pq-sys".into(),
+            version: "0.7.2".into(),
+            features: texts(&["default", "bundled_without_openssl", "bundled"]),
+            script: Some(Script { libraries: texts(libraries), paths: texts(paths), ..Script::default() }),
+            ..Crate::default()
+        }
+    }
+
+    #[test]
+    fn a_library_of_the_host_is_none_and_the_crate_and_its_feature_are_named() {
+        for library in ["pq", "dylib=pq", "static:-bundle=pq"] {
+            let crates =
+                [pq(&[library, library, "pthread", "framework=Security"], &["native=/usr/lib/x86_64-linux-gnu"])];
+            let text = explain(&crates, FAILED, TRIPLE).unwrap();
+            for expected in [
+                "pq-sys 0.7.2 needs the library pq, and there is no libpq.a for x86_64-unknown-linux-musl",
+                "pq-sys = { version = \"0.7.2\", features = [\"bundled\"] }",
+                "PKG_CONFIG_PATH",
+            ] {
+                assert!(text.contains(expected), "{text}");
+            }
+            assert_eq!(text.matches("needs the library").count(), 1, "{text}");
+            assert!(!text.contains("pthread") && !text.contains("Security"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_library_that_a_build_script_made_or_that_is_in_the_prefix_is_not_missing() {
+        let out = tempfile::tempdir().unwrap();
+        fs::write(out.path().join("libpq.a"), "").unwrap();
+        for path in [out.path().to_str().unwrap(), &format!("native={}", out.path().display()), "/opt/lambda-musl/lib"]
+        {
+            assert_eq!(explain(&[pq(&["pq"], &[path])], FAILED, TRIPLE), None);
+        }
+    }
+
+    #[test]
+    fn another_failure_is_not_explained_by_a_library() {
+        let crates = [pq(&["pq"], &[])];
+        assert_eq!(explain(&crates, "error[E0308]: mismatched types", TRIPLE), None);
+        let said = "error: failed to run custom build command for `pq-sys v0.7.2`\n  thread main panicked: no bison";
+        assert_eq!(explain(&crates, said, TRIPLE), None);
+    }
+
+    #[test]
+    fn a_build_script_that_looks_for_a_library_of_the_system_is_named_with_the_variable_that_it_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "fn main() { env::var(\"PQ_LIB_DIR\"); }";
+        fs::write(directory.path().join("build.rs"), script).unwrap();
+        let krate = Crate { directory: directory.path().into(), script: None, features: Vec::new(), ..pq(&[], &[]) };
+        let said =
+            "error: failed to run custom build command for `pq-sys v0.7.2`\n\nCaused by:\n  pkg-config has not been";
+        let text = explain(&[krate], said, TRIPLE).unwrap();
+        assert!(text.starts_with("pq-sys 0.7.2 looks for a library of this machine; "), "{text}");
+        assert!(text.contains("PQ_LIB_DIR = \"/its/directory\"") && !text.contains("feature"), "{text}");
+    }
+
+    #[test]
+    fn a_library_that_the_code_names_alone_is_named_as_the_linker_names_it() {
+        for said in [
+            "ld: cannot find -lmagic: No such file",
+            "rust-lld: error: unable to find library -lmagic",
+            "error: unable to find dynamic system library 'magic' using strategy",
+            "error: could not find native static library `magic`, perhaps an -L flag is missing?",
+        ] {
+            let text = explain(&[], said, TRIPLE).unwrap();
+            assert!(text.ends_with("was found of: magic"), "{text}");
+        }
+    }
+}
