@@ -4,6 +4,7 @@
 //! `cargo test` leaves them out; `make test` runs them, one after the other, and the whole build only where CI=true.
 
 mod build;
+mod crates;
 mod engine;
 mod invoke;
 mod project;
@@ -12,6 +13,8 @@ mod sources;
 
 #[path = "../support/https.rs"]
 mod https;
+#[path = "../support/kinds.rs"]
+mod kinds;
 #[path = "../support/machine.rs"]
 mod machine;
 

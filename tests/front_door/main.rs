@@ -4,6 +4,7 @@
 
 mod cache;
 mod clone;
+mod crates;
 mod doctor;
 mod input;
 mod invoke;
@@ -14,6 +15,8 @@ mod zip;
 
 #[path = "../support/https.rs"]
 mod https;
+#[path = "../support/kinds.rs"]
+mod kinds;
 #[path = "../support/machine.rs"]
 mod machine;
 

@@ -12,7 +12,6 @@ use tempfile::TempDir;
 use crate::command::{output, quoted};
 use crate::configuration::Home;
 use crate::files::At;
-use crate::image::PREFIX;
 use crate::rust::{Rust, rustup};
 use crate::{arch::Arch, cache::Cache, engine::Engine, environment, names, project::Function, step};
 
@@ -95,8 +94,8 @@ impl Cross {
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
-        command.env("CARGO_BUILD_RUSTC_WRAPPER", format!("{PREFIX}/bin/rustc-wrapper"));
-        command.env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "").env("CARGO_BUILD_BUILD_DIR", "/target");
+        command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
+        command.env("CARGO_BUILD_BUILD_DIR", "/target");
         Ok((command, files))
     }
 }
