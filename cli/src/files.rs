@@ -14,8 +14,22 @@ macro_rules! of_docker {
 }
 
 /// What the builder image is built from, beside the archives: names and texts.
-pub const DOCKER: [(&str, &str); 7] =
-    of_docker!["Dockerfile", "packages.sh", "musl.sh", "musl.specs", "musl-gcc", "openssl.sh", "rust-musl-gcc"];
+pub const DOCKER: [(&str, &str); 14] = of_docker![
+    "Dockerfile",
+    "packages.sh",
+    "musl.sh",
+    "musl.specs",
+    "musl-gcc",
+    "openssl.sh",
+    "rust-musl-gcc",
+    "libstdcxx.sh",
+    "libstdcxx.c",
+    "c++config.h",
+    "os_defines.h",
+    "ctype_base.h",
+    "c++io.h",
+    "c++locale.h",
+];
 
 /// The text of one of them.
 pub fn of_docker(name: &str) -> &'static str {

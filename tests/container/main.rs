@@ -6,6 +6,7 @@
 mod build;
 mod engine;
 mod invoke;
+mod native;
 mod project;
 mod push;
 mod sources;
