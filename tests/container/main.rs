@@ -7,6 +7,7 @@ mod build;
 mod crates;
 mod engine;
 mod invoke;
+mod native;
 mod project;
 mod push;
 mod sources;
