@@ -4,7 +4,7 @@ use std::{env, num::NonZero};
 
 use crate::{
     Error, Failure, FromEvent, LambdaHandler, api::Api, executor::block_on, http::address::Address,
-    http::background::Background, http::connection::Connection, logs, serve::serve,
+    http::background::Background, http::connection::Connection, logs, serve::serve, stack,
 };
 
 const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
@@ -98,6 +98,7 @@ impl Runtime {
     ///
     /// When `address` is not `host:port`, with or without a path.
     pub fn at(address: &str) -> Result<Self, Error> {
+        stack::prepare();
         let concurrency = env::var(CONCURRENCY).ok();
         let initialization = env::var_os("AWS_LAMBDA_INITIALIZATION_TYPE");
         Ok(Runtime {

@@ -35,7 +35,8 @@ where
             trace::set(context.trace_id());
         }
         let watch = api.watch(&context);
-        let answer = current::with(&context, guard(answer(handler, event, context.clone()))).await;
+        let answer = current::with(&context, guard(answer(handler, event, context.clone())));
+        let answer = W::handle(&context, answer).await;
         match answer {
             Ok(Answer::Whole(response)) => {
                 drop(watch);

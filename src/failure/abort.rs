@@ -61,4 +61,6 @@ pub(crate) fn report(panic: &PanicHookInfo<'_>) {
             }
         };
     }
+    // Last, as another thread may keep stdout for itself.
+    logs::flush();
 }

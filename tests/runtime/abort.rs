@@ -1,7 +1,6 @@
 //! Programs with `panic = "abort"`: their last panic is reported as well.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -10,7 +9,10 @@ use std::{
 use conformance::{Received, Reply, RuntimeApi, accepted, event, invocation};
 use serde_json::Value;
 
-use crate::support::{NEXT, path};
+use crate::{
+    child,
+    support::{NEXT, path},
+};
 
 const MANIFEST: &str = r#"
 [package]
@@ -43,7 +45,10 @@ fn main() -> Result<(), lambda_musl::Error> {
     }
     let handler = async |whence: String, _: Context| {
         match whence.as_str() {
-            "here" => panic!("here"),
+            "here" => {
+                print!("no line end");
+                panic!("here")
+            }
             "thread" => std::thread::spawn(|| panic!("in a thread")).join().unwrap(),
             _ => Ok::<_, String>(whence),
         }
@@ -59,20 +64,8 @@ fn main() -> Result<(), lambda_musl::Error> {
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aborting");
-        fs::create_dir_all(dir.join("src")).unwrap();
-        let manifest = MANIFEST.replace("LAMBDA_MUSL", root.to_str().unwrap());
-        fs::write(dir.join("Cargo.toml"), manifest).unwrap();
-        fs::write(dir.join("src/main.rs"), MAIN).unwrap();
-        fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--offline", "--target-dir", "target"])
-            .current_dir(&dir)
-            .status()
-            .unwrap();
-        assert!(built.success());
-        dir.join("target/debug/aborting")
+        let target = child::compile("aborting", MANIFEST, MAIN, &[]);
+        target.join("debug/aborting")
     })
 }
 
@@ -81,7 +74,7 @@ fn run_binary(address: &str, variable: &str) -> Output {
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", address)
         .env(variable, "1")
-        .stdout(Stdio::null())
+        .stdin(Stdio::null())
         .output()
         .unwrap()
 }
@@ -122,6 +115,13 @@ fn a_panic_that_aborts_is_reported_over_a_fresh_connection() {
         text.contains("ERROR RequestId: a Function.Panic: \"here\" at src/main.rs"),
         "{text}"
     );
+}
+
+#[test]
+fn what_was_printed_without_a_line_end_before_a_panic_that_aborts_is_not_lost() {
+    let api = RuntimeApi::start([Reply::Close(invocation("a", "", "\"here\"")), accepted()]);
+    let output = run_binary(api.address(), "NOTHING");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "no line end");
 }
 
 #[test]
