@@ -182,6 +182,7 @@ async fn send<T: Transport>(
             report::trailers(&failure)
         }
     };
+    logs::flush();
     // A peer that has closed may have said why.
     let _ = out.end(&trailers);
     upload.finish().await

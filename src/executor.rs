@@ -137,14 +137,13 @@ pub(crate) fn block_on_handler<T>(
                 if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
                     drop_thrown(thrown);
                 }
-                logs::flush();
             }
         }
     }
     Err(Failure::deadlock())
 }
 
-/// Runs `future`, which is the function's own; a panic inside ends it with a failure. What it has printed is out then.
+/// Runs `future`, which is the function's own; a panic inside ends it with a failure.
 ///
 /// The future is dropped after a panic and never polled again, so nobody sees what the panic left half done but through
 /// what the handler itself shares.
@@ -153,7 +152,7 @@ pub(crate) async fn guard<T>(
 ) -> Result<T, Failure> {
     panics::forget();
     let mut future = pin!(future);
-    let result = std::future::poll_fn(move |context| {
+    std::future::poll_fn(move |context| {
         let poll = AssertUnwindSafe(|| Pin::as_mut(&mut future).poll(context));
         catch_unwind(poll).unwrap_or_else(|thrown| {
             let failure = Failure::panic(&*thrown, panics::place());
@@ -161,9 +160,7 @@ pub(crate) async fn guard<T>(
             Poll::Ready(Err(failure))
         })
     })
-    .await;
-    logs::flush();
-    result
+    .await
 }
 
 /// Drops what a panic has thrown, which may panic as well.

@@ -40,6 +40,7 @@ where
         match answer {
             Ok(Answer::Whole(response)) => {
                 drop(watch);
+                logs::flush();
                 api.respond(&context, response).await?;
             }
             // Its body is the function's own, too.
@@ -50,6 +51,7 @@ where
             Err(failure) => {
                 drop(watch);
                 logs::failure(context.request_id(), &failure);
+                logs::flush();
                 api.fail(&context, &failure).await?;
             }
         }

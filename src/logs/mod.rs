@@ -83,8 +83,8 @@ pub(crate) fn is_json() -> bool {
     env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| head::same(&format, "JSON"))
 }
 
-/// Sends what the function has printed: std keeps a line that has no end yet, and Lambda freezes the function between two
-/// invocations.
+/// Sends what the function has printed: std keeps a line that has no end yet, and Lambda freezes the function once it has
+/// the answer. To be called after the lines of the runtime, which would else be glued to that one.
 pub(crate) fn flush() {
     let _ = io::stdout().flush();
 }

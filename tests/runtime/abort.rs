@@ -49,6 +49,10 @@ fn main() -> Result<(), lambda_musl::Error> {
                 print!("no line end");
                 panic!("here")
             }
+            "kept" => {
+                let _stdout = std::io::stdout().lock();
+                std::thread::spawn(|| panic!("in a thread")).join().unwrap()
+            }
             "thread" => std::thread::spawn(|| panic!("in a thread")).join().unwrap(),
             _ => Ok::<_, String>(whence),
         }
@@ -127,6 +131,13 @@ fn what_was_printed_without_a_line_end_before_a_panic_that_aborts_is_not_lost() 
 #[test]
 fn a_panic_of_another_thread_that_aborts_is_reported() {
     let script = [Reply::Close(invocation("a", "", "\"thread\"")), accepted()];
+    let (post, _) = last_report(script, "NOTHING");
+    assert_report(&post, &path("a", "error"), "in a thread");
+}
+
+#[test]
+fn a_thread_that_keeps_stdout_for_itself_does_not_keep_a_program_from_aborting() {
+    let script = [Reply::Close(invocation("a", "", "\"kept\"")), accepted()];
     let (post, _) = last_report(script, "NOTHING");
     assert_report(&post, &path("a", "error"), "in a thread");
 }
