@@ -93,6 +93,10 @@ fn main() -> Result<(), Error> {
             let multi_thread = Builder::new_multi_thread().worker_threads(1).enable_time().build();
             multi_thread.unwrap().block_on(async { run(nap) })
         }
+        "worker" => {
+            let multi_thread = Builder::new_multi_thread().worker_threads(1).enable_time().build();
+            multi_thread.unwrap().block_on(async { tokio::spawn(async { run(nap) }).await.unwrap() })
+        }
         "spawn_blocking" => current_thread.block_on(async {
             tokio::task::spawn_blocking(|| run(nap)).await.unwrap()
         }),
@@ -200,16 +204,14 @@ fn a_handler_that_panics_where_it_is_dropped_is_the_same_error() {
 }
 
 /// A handler that waits while there is another thread is killed by Lambda at its deadline.
-#[test]
-fn while_there_is_another_thread_the_log_says_so_before_the_deadline() {
+#[track_caller]
+fn assert_logged_before_the_deadline(how: &str) {
     binary();
     let deadline = SystemTime::now() + Duration::from_secs(2);
     let since_1970 = deadline.duration_since(UNIX_EPOCH).unwrap();
     let header = format!("Lambda-Runtime-Deadline-Ms: {}\r\n", since_1970.as_millis());
     let api = RuntimeApi::start([Reply::Send(invocation("a", header, "5"))]);
-    let mut child = function("current thread, with another", api.address())
-        .spawn()
-        .unwrap();
+    let mut child = function(how, api.address()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = lines
         .map(Result::unwrap)
@@ -220,6 +222,16 @@ fn while_there_is_another_thread_the_log_says_so_before_the_deadline() {
     let line = line.unwrap();
     assert!(line.starts_with("ERROR RequestId: a "), "{line}");
     assert_names_process(line);
+}
+
+#[test]
+fn while_there_is_another_thread_the_log_says_so_before_the_deadline() {
+    assert_logged_before_the_deadline("current thread, with another");
+}
+
+#[test]
+fn on_the_only_worker_of_a_multi_thread_runtime_the_log_says_so_before_the_deadline() {
+    assert_logged_before_the_deadline("worker");
 }
 
 #[test]

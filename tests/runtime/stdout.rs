@@ -40,8 +40,8 @@ fn assert_printed(function: &str, request: usize, set: impl FnOnce(&mut Command)
     let mut child = set(command.stdout(stdout)).spawn().unwrap();
     for _ in 0..request {
         api.next();
+        assert!(!printed(file.path()), "too early");
     }
-    assert!(!printed(file.path()), "too early");
     api.next();
     let printed = printed(file.path());
     child.kill().unwrap();
