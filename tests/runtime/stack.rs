@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use conformance::{RuntimeApi, accepted, event};
+use conformance::{Reply, RuntimeApi, accepted, answer, event};
 
 use crate::child;
 
@@ -85,9 +85,15 @@ fn binary() -> &'static Path {
 /// What a function does that is given `events`, with stacks limited by the shell's `ulimit` with these options.
 fn run(how: &str, ulimit: &str, events: &[&str]) -> (Output, Vec<String>) {
     let events = events.iter().map(|mib| event("a", mib));
-    let api = RuntimeApi::start(events.flat_map(|event| [event, accepted()]));
+    let script = events.flat_map(|event| [event, accepted()]);
+    // A worker whose connection were cut would try again.
+    let end = Reply::Send(answer(500, "no more"));
+    let api = RuntimeApi::start(script.chain([end]));
     let output = Command::new("sh")
-        .args(["-c", &format!("ulimit {ulimit} && exec \"$0\"")])
+        .args([
+            "-c",
+            &format!("ulimit -c 0 && ulimit {ulimit} && exec \"$0\""),
+        ])
         .arg(binary())
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", api.address())
