@@ -3,6 +3,7 @@
 //! They take minutes and need the network, so `cargo test` leaves them out; `make test` runs them, one after the other.
 
 mod cache;
+mod checkout;
 mod clone;
 mod crates;
 mod doctor;
