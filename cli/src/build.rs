@@ -13,7 +13,9 @@ use crate::names::{self, Locations};
 use crate::options::{self, Source};
 use crate::package::{Built, Part, check_writable};
 use crate::project::{Function, manifest};
-use crate::{arch::Arch, command::output, doctor, environment, natives, rust::Rust, step, wheels::ZIG, zig::Tools};
+use crate::{
+    arch::Arch, command::output, doctor, environment, natives, programs, rust::Rust, step, wheels::ZIG, zig::Tools,
+};
 
 /// A package of its own, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
@@ -62,6 +64,7 @@ impl Prepared {
             for function in Function::all(source, &rust)? {
                 function.fetch(&rust, cache, None)?;
                 let crates = crates::of(&function, &rust, None)?;
+                programs::require(&crates)?;
                 functions.push((function, crates));
             }
             let zig = zig.join().map_err(|_| anyhow!("installing zig"))??;
@@ -154,7 +157,9 @@ fn locks_openssl(krate: &Path) -> bool {
 }
 
 /// Runs what compiles with zig, which has a cache of its own.
-fn run_with_zig<T>(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command, &Path) -> Result<T>) -> Result<T> {
+fn run_with_zig<T>(
+    command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command, &Path) -> Result<T>,
+) -> Result<T> {
     cache.with_zig(|directory| {
         run(command.envs(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"].map(|name| (name, directory))), directory)
     })
