@@ -10,7 +10,7 @@ use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, link_openssl, locked};
 use crate::files::{self, At, identity};
 use crate::options::{self, Source};
-use crate::package::{Built, Part, check_writable};
+use crate::package::{Built, Part, check_writable, vendored};
 use crate::project::{Function, manifest};
 use crate::{arch::Arch, command::output, doctor, environment, natives, rust::Rust, step, wheels::ZIG};
 
@@ -99,6 +99,7 @@ impl Prepared {
             let openssl = Part::library("OpenSSL", &version, "https://openssl-library.org", "Apache-2.0", text);
             parts.insert(1, openssl);
         }
+        parts.extend(vendored::of_zig(zig, ZIG.version("ziglang"), &binary));
         Ok(Built { function, crates, parts, binary, work: vec![cache.root.clone()] })
     }
 

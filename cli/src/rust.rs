@@ -21,6 +21,8 @@ pub struct Rust {
     /// As rustc says it, like `1.99.1 (58cf8f9c3 2026-10-13)`.
     pub version: String,
     pub commit: String,
+    /// The version of LLVM, whose library for panics comes with it.
+    pub llvm: String,
     /// The triple of this machine.
     host: String,
 }
@@ -35,7 +37,8 @@ impl Rust {
         let bin = sysroot.join("bin");
         let about = output(Command::new(bin.join("rustc")).arg("-vV"))?;
         let line = |key: &str| about.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
-        Ok(Self { version: line("rustc "), commit: line("commit-hash: "), host: line("host: "), channel, bin, sysroot })
+        let [version, commit, llvm, host] = ["rustc ", "commit-hash: ", "LLVM version: ", "host: "].map(line);
+        Ok(Self { version, commit, llvm, host, channel, bin, sysroot })
     }
 
     /// The directory of the toolchain that runs in a container for `arch`, whatever this machine is.

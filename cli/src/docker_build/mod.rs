@@ -16,7 +16,7 @@ use crate::crates::{self, Crate, Locked, link_openssl, locked};
 use crate::engine::{Engine, check_emulation};
 use crate::files::{At, identity};
 use crate::image::{Image, Stage, tag};
-use crate::package::{Built, check_writable};
+use crate::package::{Built, check_writable, vendored};
 use crate::step::{self, say};
 use crate::{doctor, environment, natives, options, pins::Pins, project::Function, rust::Rust};
 
@@ -57,7 +57,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         anyhow::Ok((name, cross.join().map_err(|_| anyhow!("installing cross"))??))
     })?;
     let with_openssl = link_openssl(&crates);
-    let parts = image.parts(&name, with_openssl, cross::VERSION, &cache)?;
+    let mut parts = image.parts(&name, with_openssl, cross::VERSION, &cache)?;
 
     // A directory for each workspace: cargo takes crates of one name that lie at one path, as they do in the container,
     // for one.
@@ -82,6 +82,8 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
     drop(lock_of_target);
 
+    let gcc = parts.iter().find(|part| part.name == "gcc").and_then(|part| part.version.clone()).unwrap_or_default();
+    parts.extend(vendored::of_gcc(&gcc, &rust, &binary));
     let built = Built { function: &function, crates, parts, binary, work: vec![target] };
     let mut line = built.write(out, &rust, &cache)?;
     if with_openssl {
