@@ -9,10 +9,11 @@ use cargo_metadata::MetadataCommand;
 use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, link_openssl, locked};
 use crate::files::{self, At, identity};
+use crate::names::{self, Locations};
 use crate::options::{self, Source};
 use crate::package::{Built, Part, check_writable, vendored};
 use crate::project::{Function, manifest};
-use crate::{arch::Arch, command::output, doctor, environment, natives, rust::Rust, step, wheels::ZIG};
+use crate::{arch::Arch, command::output, doctor, environment, natives, rust::Rust, step, wheels::ZIG, zig::Tools};
 
 /// A package of its own, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
@@ -22,23 +23,31 @@ const SOURCE: [(&str, &str); 3] = [
 ];
 
 pub fn run(options: options::Build) -> Result<()> {
-    let start = Instant::now();
     let cache = Cache::open()?;
     check_writable(&options.out)?;
-    environment::say_what_is_left_out();
     let prepared = Prepared::of(&options.source, &cache)?;
-    let built = prepared.compile(&cache)?;
-    let line = built.write(&options.out, &prepared.rust, &cache)?;
-    println!("{line}, {} s", start.elapsed().as_secs());
+    environment::say_what_is_left_out();
+    for (function, crates) in &prepared.functions {
+        let start = Instant::now();
+        let built = prepared.compile(function, crates, &cache)?;
+        let line = built.write(&out_of(function, &options), &prepared.rust, &cache)?;
+        println!("{line}, {} s", start.elapsed().as_secs());
+    }
     Ok(())
+}
+
+/// Where the package of a function goes: of several, each has a directory of its own.
+pub fn out_of(function: &Function, options: &options::Build) -> PathBuf {
+    if options.source.bins { options.out.join(&function.binary) } else { options.out.clone() }
 }
 
 /// Everything that a build with zig needs.
 pub struct Prepared {
     pub rust: Rust,
-    pub function: Function,
-    pub zig: PathBuf,
-    crates: Vec<Crate>,
+    /// The functions, each with its crates.
+    pub functions: Vec<(Function, Vec<Crate>)>,
+    zig: PathBuf,
+    tools: Tools,
 }
 
 impl Prepared {
@@ -49,27 +58,38 @@ impl Prepared {
         thread::scope(|scope| {
             let zig = scope.spawn(|| ZIG.install(cache));
             let rust = Rust::of(&source.krate, cache)?;
-            let function = Function::of(source, &rust)?;
-            function.fetch(&rust, cache, None)?;
-            let crates = crates::of(&function, &rust, None)?;
+            let mut functions = Vec::new();
+            for function in Function::all(source, &rust)? {
+                function.fetch(&rust, cache, None)?;
+                let crates = crates::of(&function, &rust, None)?;
+                functions.push((function, crates));
+            }
             let zig = zig.join().map_err(|_| anyhow!("installing zig"))??;
-            Ok(Self { rust, function, zig, crates })
+            let tools = Tools::prepare(&zig, cache)?;
+            Ok(Self { rust, functions, zig, tools })
         })
     }
 
-    fn compile(&self, cache: &Cache) -> Result<Built<'_>> {
-        let Self { rust, function, zig, crates } = self;
+    fn compile<'a>(&self, function: &'a Function, crates: &[Crate], cache: &Cache) -> Result<Built<'a>> {
+        let Self { rust, zig, tools, .. } = self;
         let prefix = link_openssl(crates).then(|| openssl(function.arch, rust, zig, cache)).transpose()?;
         let triple = function.arch.triple();
         let mut cargo = function.cargo(rust, "zigbuild", None)?;
         cargo.args(["--release", "--bin", &function.binary, "--target", triple, "--target-dir"]).arg(&function.target);
-        cargo.args(function.features()).env("CARGO_ENCODED_RUSTFLAGS", self.rustflags()?);
+        cargo.args(function.features()).env("CARGO_BUILD_BUILD_DIR", &function.target);
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags(["-Clink-arg=-pie"], function, rust)?);
         cargo.env("PATH", environment::path_with([&*zig.join("bin"), &*rust.bin])?);
-        cargo.env("CARGO_ZIGBUILD_ZIG_PATH", zig.join("ziglang/zig"));
+        let locations = Locations {
+            workspace: &*function.workspace,
+            target: &function.target,
+            cargo_home: &rust.cargo_home,
+            sysroot: &rust.sysroot,
+        };
+        tools.stand_before(&mut cargo, function.arch).env(names::VARIABLE, locations.names(function, crates, rust)?);
         if let Some(prefix) = &prefix {
-            // Where a crate asks for an OpenSSL of its own, it gets this one.
-            cargo.env(format!("{}_OPENSSL_DIR", function.arch.triple_in_variables()), prefix);
-            cargo.env("OPENSSL_STATIC", "1").env("OPENSSL_NO_VENDOR", "1");
+            // Where a crate asks for an OpenSSL of its own, it gets this one; a build script on this machine does not.
+            let of_target = |name: &str| format!("{}_OPENSSL_{name}", function.arch.triple_in_variables());
+            cargo.env(of_target("DIR"), prefix).env(of_target("STATIC"), "1").env(of_target("NO_VENDOR"), "1");
         }
         // Until the binary is read, no other build may put its own there.
         let lock = lock_directory(&function.target)?;
@@ -102,44 +122,14 @@ impl Prepared {
         parts.extend(vendored::of_zig(zig, ZIG.version("ziglang"), &binary));
         Ok(Built { function, crates, parts, binary, work: vec![cache.root.clone()] })
     }
-
-    /// The binary is a static-pie with its symbols, and no path of this machine is in it.
-    fn rustflags(&self) -> Result<String> {
-        let Self { rust, function, crates, .. } = self;
-        let cargo_home = environment::cargo_home()?;
-        let registries = fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
-        let own = [(function.workspace.clone(), "/function"), (function.target.clone(), "/target")];
-        let names = own.into_iter().chain([(cargo_home.join("git/checkouts"), "/cargo/git")]);
-        let names = names.chain(registries.map(|registry| (registry.path(), "/cargo/registry")));
-        Ok(encoded(["-Clink-arg=-pie"], names, &rust.sysroot, function, crates, rust))
-    }
 }
 
-/// `CARGO_ENCODED_RUSTFLAGS`: these flags, and those that keep the symbols and give directories other names.
-pub fn encoded<'a>(
-    flags: impl IntoIterator<Item = &'a str>, names: impl IntoIterator<Item = (PathBuf, &'a str)>, sysroot: &Path,
-    function: &Function, crates: &[Crate], rust: &Rust,
-) -> String {
-    let names = names.into_iter().map(|(path, name)| (path, name.to_owned()));
-    // Where the sources of std are installed, rustc names their directory instead of the one that std was compiled in.
-    let std = (sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{}", rust.commit));
-    let names = names.chain(dependencies_by_path(function, crates)).chain([std]).collect();
-    let flags = flags.into_iter().chain(["-Cstrip=none"]).map(Into::into);
-    flags.chain(remapped(names)).collect::<Vec<String>>().join("\x1f")
-}
-
-/// The names that crates get which are neither in the workspace nor from a registry.
-pub fn dependencies_by_path<'a>(
-    function: &'a Function, crates: &'a [Crate],
-) -> impl Iterator<Item = (PathBuf, String)> + 'a {
-    let outside = crates.iter().filter(|krate| krate.is_path() && !krate.directory.starts_with(&function.workspace));
-    outside.map(|krate| (krate.directory.clone(), format!("/dependency/{}", krate.name)))
-}
-
-/// Flags that give directories other names. rustc takes the last one that fits: the longer ones come later.
-pub fn remapped(mut names: Vec<(PathBuf, String)>) -> impl Iterator<Item = String> {
-    names.sort_by_key(|(path, _)| path.as_os_str().len());
-    names.into_iter().map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()))
+/// `CARGO_ENCODED_RUSTFLAGS`: the flags of the project, these, and the one that keeps the symbols. They are the same for each
+/// function, so that a crate is compiled once for all.
+pub fn rustflags<'a>(flags: impl IntoIterator<Item = &'a str>, function: &Function, rust: &Rust) -> Result<String> {
+    let mut all = function.configuration.rustflags(function.arch, rust)?;
+    all.extend(flags.into_iter().chain(["-Cstrip=none"]).map(Into::into));
+    Ok(all.join("\x1f"))
 }
 
 /// Fails before anything is downloaded where something is missing that will be needed.
@@ -232,18 +222,6 @@ pub fn openssl_source(rust: &Rust, cache: &Cache) -> Result<PathBuf> {
 pub fn roots(function: &Function, crates: &[Crate], rust: &Rust) -> Result<Vec<PathBuf>> {
     let mut roots = environment::roots()?;
     roots.extend([&function.workspace, &function.target, &rust.sysroot].map(Clone::clone));
-    roots.extend(dependencies_by_path(function, crates).map(|(path, _)| path));
+    roots.extend(names::dependencies_by_path(function, crates).map(|(path, _)| path));
     Ok(roots)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_in_another_one_is_renamed_after_it() {
-        let names = vec![("/a/b/c".into(), "/function".into()), ("/a/b".into(), "/dependency/b".into())];
-        let flags: Vec<String> = remapped(names).collect();
-        assert_eq!(flags, ["--remap-path-prefix=/a/b=/dependency/b", "--remap-path-prefix=/a/b/c=/function"]);
-    }
 }

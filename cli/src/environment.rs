@@ -1,74 +1,192 @@
-//! The environment that cargo and the compilers run in: that of the user, without what is meant for other programs and
-//! would be in the function then.
+//! The environment that cargo and the compilers run in: built from a list of what may pass, so that no variable of the
+//! user's shell is in the function.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError, atomic::Ordering};
 use std::{env, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::step::say;
+use crate::{
+    options,
+    step::{VERBOSE, say},
+};
 
-/// Variables that would decide what is in the function, by their beginnings and by their names.
-const STARTS: [&str; 14] = [
-    "CARGO_PROFILE_",
-    "CARGO_TARGET_",
-    "CARGO_BUILD_",
-    "RUSTC",
-    "ZIG_",
-    "CROSS_",
-    "CC_",
-    "CXX_",
-    "AR_",
-    "RANLIB_",
-    "TARGET_CC",
-    "TARGET_CXX",
-    "TARGET_AR",
-    "OPENSSL_",
+/// Variables that pass: where programs, homes and temporary files are; where crates come from, by which proxy and with which
+/// certificates and credentials; which container engine; how cargo shows what it does.
+const PASSED: [&str; 39] = [
+    "ALL_PROXY",
+    "CARGO_BUILD_JOBS",
+    "CARGO_HOME",
+    "CARGO_TARGET_DIR",
+    "CONTAINER_ENGINE",
+    "CURL_CA_BUNDLE",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DEVELOPER_DIR",
+    "FTP_PROXY",
+    "GIT_ASKPASS",
+    "GIT_HTTP_PROXY_AUTHMETHOD",
+    "GIT_TERMINAL_PROMPT",
+    "GNUPGHOME",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "LOGNAME",
+    "NETRC",
+    "NIX_SSL_CERT_FILE",
+    "NO_COLOR",
+    "NO_PROXY",
+    "PATH",
+    "REQUESTS_CA_BUNDLE",
+    "RUST_MIN_STACK",
+    "SSH_AGENT_PID",
+    "SSH_ASKPASS",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "SUDO_ASKPASS",
+    "TEMP",
+    "TERM",
+    "TMP",
+    "TMPDIR",
+    "USER",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
 ];
-const NAMES: [&str; 5] =
-    ["CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS", "CARGO_RESOLVER_LOCKFILE_PATH", "RUSTFLAGS", "DOCKER_OPTS"];
-const FLAGS: [&str; 4] = ["CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"];
+
+/// How the names of others begin that pass.
+const PASSED_STARTS: [&str; 15] = [
+    "BUILDAH_",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTRIES_",
+    "CARGO_REGISTRY_",
+    "CARGO_TERM_",
+    "CONTAINERS_",
+    "CONTAINER_HOST",
+    "CONTAINER_SSHKEY",
+    "DOCKER_",
+    "GIT_CONFIG",
+    "GIT_SSH",
+    "GIT_SSL_",
+    "RUSTUP_",
+    "XDG_",
+];
+
+/// Those that would pass by their beginning, and decide which compiler runs or how an image is built.
+const KEPT_OUT: [&str; 2] = ["RUSTUP_TOOLCHAIN", "DOCKER_OPTS"];
+
 /// What make sets itself.
 const OF_MAKE: [&str; 2] = ["MAKEFLAGS", "MFLAGS"];
 
-fn is_foreign(name: &str) -> bool {
-    let of_flags = name.strip_prefix("TARGET_").or(name.strip_prefix("HOST_")).unwrap_or(name);
-    let is_of =
-        |flags: &&str| of_flags.strip_prefix(flags).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
-    let has_flags = FLAGS.iter().any(is_of);
-    let starts = STARTS.iter().any(|start| name.starts_with(start)) || name.contains("_OPENSSL_");
-    // Where cargo compiles is no matter of what it compiles.
-    name != "CARGO_TARGET_DIR" && (starts || has_flags || NAMES.contains(&name) || OF_MAKE.contains(&name))
+/// Parts of the names of variables that compilers, cargo and build scripts are known to read.
+const READ_BY_BUILDS: [&str; 26] = [
+    "AR_",
+    "BINDGEN",
+    "CARGO",
+    "CC_",
+    "CLANG",
+    "CMAKE",
+    "CPATH",
+    "CPP",
+    "CROSS_",
+    "CXX",
+    "FLAGS",
+    "GCC",
+    "INCLUDE",
+    "LD_",
+    "LIBRARY_PATH",
+    "LIB_DIR",
+    "LLVM",
+    "MUSL",
+    "OPENSSL",
+    "PKG_CONFIG",
+    "PROTO",
+    "RANLIB",
+    "RUST",
+    "SOURCE_DATE",
+    "TARGET_",
+    "ZIG",
+];
+const READ_BY_BUILDS_AS_A_WHOLE: [&str; 9] = ["AR", "AS", "CC", "CPP", "LD", "NM", "OBJCOPY", "STRIP", "TARGET"];
+
+/// The time that compilers take for that of the build, in seconds since 1970: the oldest that a zip can have.
+pub const SOURCE_DATE_EPOCH: (&str, &str) = ("SOURCE_DATE_EPOCH", "315532800");
+
+/// Variables that the project or the user lets through.
+static LET_THROUGH: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
+
+fn let_through() -> BTreeSet<String> {
+    LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-fn foreign() -> impl Iterator<Item = String> {
-    let variables = env::vars_os().filter(|(_, value)| !value.is_empty());
-    variables.filter_map(|(name, _)| name.into_string().ok()).filter(|name| is_foreign(name))
+/// Lets variables of these names pass to cargo and the compilers.
+pub fn pass(names: &[String]) -> Result<()> {
+    for name in names {
+        let is_name = name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') && !name.is_empty();
+        ensure!(is_name, "--pass-env {name:?}: expected the name of a variable, as in --pass-env API_URL");
+    }
+    LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner).extend(names.iter().cloned());
+    Ok(())
+}
+
+/// The names that were let through and are set.
+pub fn passed_by_name() -> impl Iterator<Item = String> {
+    let_through().into_iter().filter(|name| env::var_os(name).is_some())
+}
+
+fn is_passed(name: &str) -> bool {
+    let of_this_program = PASSED.contains(&name) || PASSED_STARTS.iter().any(|start| name.starts_with(start));
+    of_this_program && !KEPT_OUT.contains(&name)
+}
+
+fn is_read_by_builds(name: &str) -> bool {
+    let known = |part: &str| name.to_ascii_uppercase().contains(part);
+    READ_BY_BUILDS_AS_A_WHOLE.contains(&name) || READ_BY_BUILDS.iter().any(|part| known(part))
 }
 
 /// Names what is left out, as the user may have meant it.
 pub fn say_what_is_left_out() {
-    let mut names: Vec<String> = foreign().filter(|name| !OF_MAKE.contains(&name.as_str())).collect();
-    names.sort();
-    if !names.is_empty() {
-        say(&format!("note: left out, as the zip depends on the sources alone: {}", names.join(" ")));
+    let let_through = let_through();
+    let is_left_out = |name: &String| {
+        !is_passed(name)
+            && !let_through.contains(name)
+            && !OF_MAKE.contains(&&**name)
+            && !name.starts_with("LAMBDA_MUSL_")
+    };
+    let set = env::vars_os().filter(|(_, value)| !value.is_empty());
+    let names: BTreeSet<String> = set.filter_map(|(name, _)| name.into_string().ok()).filter(is_left_out).collect();
+    let names = names.into_iter().filter(|name| !options::is_variable(name));
+    let (read, others): (Vec<_>, Vec<_>) = names.partition(|name| is_read_by_builds(name));
+    if !read.is_empty() {
+        let read = read.join(" ");
+        say(&format!(
+            "note: left out, as the zip depends on the sources alone: {read}; --pass-env NAME lets one through"
+        ));
+    }
+    if VERBOSE.load(Ordering::Relaxed) && !others.is_empty() {
+        say(&format!("note: left out as well: {}", others.join(" ")));
     }
 }
 
-/// The variable with which the shell has set flags for rustc.
-pub fn rustflags() -> Option<String> {
-    foreign().find(|name| name.ends_with("RUSTFLAGS"))
-}
-
-/// A command that is not told what is meant for other programs.
+/// A command in an environment that is the same for everyone but for what may pass.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    for name in foreign() {
-        command.env_remove(name);
-    }
+    let let_through = let_through();
+    let is_passed = |name: &OsString| name.to_str().is_some_and(|name| is_passed(name) || let_through.contains(name));
+    command.env_clear().envs([("LC_ALL", "C"), ("TZ", "UTC"), SOURCE_DATE_EPOCH]);
+    command.envs(env::vars_os().filter(|(name, value)| is_passed(name) && !value.is_empty()));
+    // `reproduce` changes the clock of the programs that compile.
+    command.envs(path_in(PRELOAD).map(|library| ("LD_PRELOAD", library)));
     command
 }
+
+/// A library that is loaded into all programs that compile.
+pub const PRELOAD: &str = "LAMBDA_MUSL_PRELOAD";
 
 /// Puts directories before those in which programs are looked for.
 pub fn path_with<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Result<OsString> {
@@ -103,17 +221,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_be_in_the_function_is_left_out_and_what_cargo_needs_passes() {
+    fn only_what_is_listed_passes_and_what_a_build_would_read_is_named() {
         let foreign = "RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_INCREMENTAL CFLAGS TARGET_CFLAGS ZIG_LIB_DIR RUSTC_WRAPPER \
-            CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER CXXFLAGS_x86_64_unknown_linux_musl CROSS_CONFIG MAKEFLAGS \
-            CC_x86_64_unknown_linux_musl OPENSSL_LIB_DIR X86_64_UNKNOWN_LINUX_MUSL_OPENSSL_DIR";
+            CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER CXXFLAGS_x86_64_unknown_linux_musl CROSS_CONFIG CC CXX AR_x86 TARGET_CC \
+            CC_x86_64_unknown_linux_musl OPENSSL_LIB_DIR X86_64_UNKNOWN_LINUX_MUSL_OPENSSL_DIR CPATH C_INCLUDE_PATH LIBRARY_PATH \
+            PKG_CONFIG_PATH LD_PRELOAD LD_LIBRARY_PATH CMAKE_GENERATOR SOURCE_DATE_EPOCH RUSTUP_TOOLCHAIN CRATE_CC_NO_DEFAULTS \
+            GCC_EXEC_PREFIX COMPILER_PATH_FLAGS LLVM_CONFIG_PATH PROTOC BINDGEN_EXTRA_CLANG_ARGS";
         for name in foreign.split_whitespace() {
-            assert!(is_foreign(name), "{name}");
+            assert!(!is_passed(name) && is_read_by_builds(name), "{name}");
         }
-        let needed =
-            "CARGO_HOME CARGO_HTTP_PROXY CARGO_NET_OFFLINE CARGO_REGISTRIES_MINE_TOKEN CARGO_TARGET_DIR PATH CC";
+        let needed = "CARGO_HOME CARGO_HTTP_PROXY CARGO_NET_OFFLINE CARGO_REGISTRIES_MINE_TOKEN CARGO_TARGET_DIR PATH https_proxy \
+            RUSTUP_HOME DOCKER_HOST SSH_AUTH_SOCK";
         for name in needed.split_whitespace() {
-            assert!(!is_foreign(name), "{name}");
+            assert!(is_passed(name), "{name}");
         }
+        assert!(!is_passed("EDITOR") && !is_read_by_builds("EDITOR"));
+    }
+
+    #[test]
+    fn a_command_has_none_of_this_programs_environment_that_is_not_listed() {
+        let names: Vec<_> = command("true").get_envs().map(|(name, _)| name.to_owned()).collect();
+        assert!(
+            names.iter().any(|name| name == "SOURCE_DATE_EPOCH") && !names.iter().any(|name| name == "CARGO_PKG_NAME")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! `fetch`: everything that `build` and `docker-build` download, so that both run later without a network.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::build::{Prepared, openssl_source};
 use crate::image::{Image, Stage};
@@ -14,7 +14,8 @@ pub fn run(options: options::Fetch) -> Result<()> {
     let options::PinsOptions { pins, sources } = &options.image.pins;
     // Before anything is downloaded, where they are named here.
     let named = pins.as_deref().map(|name| Pins::named(Some(name))).transpose()?;
-    let Prepared { rust, function, .. } = &Prepared::of(&options.source, &cache)?;
+    let Prepared { rust, functions, .. } = &Prepared::of(&options.source, &cache)?;
+    let (function, _) = functions.first().context("there is no binary target")?;
     let pins = named.map_or_else(|| Pins::named(function.defaults.text("pins")), Ok)?;
     let archives = Archives::of(&pins, sources.as_deref(), &cache)?;
     openssl_source(rust, &cache)?;

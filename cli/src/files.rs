@@ -14,8 +14,16 @@ macro_rules! of_docker {
 }
 
 /// What the builder image is built from, beside the archives: names and texts.
-pub const DOCKER: [(&str, &str); 7] =
-    of_docker!["Dockerfile", "packages.sh", "musl.sh", "musl.specs", "musl-gcc", "openssl.sh", "rust-musl-gcc"];
+pub const DOCKER: [(&str, &str); 8] = of_docker![
+    "Dockerfile",
+    "packages.sh",
+    "musl.sh",
+    "musl.specs",
+    "musl-gcc",
+    "openssl.sh",
+    "rust-musl-gcc",
+    "rustc-wrapper",
+];
 
 /// The text of one of them.
 pub fn of_docker(name: &str) -> &'static str {
@@ -26,11 +34,20 @@ pub fn of_docker(name: &str) -> &'static str {
 pub fn write_docker(directory: &Path) -> Result<()> {
     for (name, text) in DOCKER {
         let path = directory.join(name);
-        let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
-        fs::write(&path, text).at(&path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).at(&path)?;
+        if text.starts_with("#!") {
+            write_program(&path, text)?;
+        } else {
+            fs::write(&path, text).at(&path)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).at(&path)?;
+        }
     }
     Ok(())
+}
+
+/// Writes a script that everybody may run.
+pub fn write_program(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).at(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)
 }
 
 /// A short name for what is made from these parts; other parts give another name.

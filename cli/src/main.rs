@@ -7,6 +7,7 @@ mod base_image;
 mod build;
 mod cache;
 mod command;
+mod configuration;
 mod crates;
 mod docker_build;
 mod doctor;
@@ -18,6 +19,7 @@ mod image;
 mod interrupt;
 mod invoke;
 mod messages;
+mod names;
 mod natives;
 mod options;
 mod package;
@@ -29,6 +31,7 @@ mod step;
 mod toolchain;
 mod verify;
 mod wheels;
+mod zig;
 
 use std::{env, ffi::OsString, panic, path::Path, process::ExitCode, sync::atomic::Ordering};
 
@@ -38,7 +41,9 @@ use options::{Options, Verb};
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
-    if let Some(code) = name.and_then(|name| docker_build::stand_in(name, &arguments[1..])) {
+    if let Some(code) = name
+        .and_then(|name| docker_build::stand_in(name, &arguments[1..]).or_else(|| zig::stand_in(name, &arguments[1..])))
+    {
         return code;
     }
     // Who closes a pipe has read enough, and needs no message; all that is to be removed is removed.

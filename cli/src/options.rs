@@ -7,7 +7,7 @@ use std::{env, path::PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 
-use crate::arch::Arch;
+use crate::{arch::Arch, package::Form};
 
 const AFTER_HELP: &str = "Each option can be given in the variable of its name in capitals. Defaults of a project stand in its \
     Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for what is downloaded and compiled \
@@ -104,6 +104,30 @@ pub struct Source {
     /// Leave out the package's default features
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub no_default_features: bool,
+    /// Every binary target of the package, each into a directory of its name in --out
+    #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "bin")]
+    pub bins: bool,
+    /// Files or directories that go into the zip beside the function, under their paths in the package's directory
+    #[arg(long, env, value_name = "PATH", value_delimiter = ',')]
+    pub include: Vec<PathBuf>,
+    /// How the zip is laid out [default: script]
+    #[arg(long, env)]
+    pub layout: Option<Layout>,
+    /// A Lambda extension: the zip is a layer with the binary in extensions/
+    #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "layout")]
+    pub extension: bool,
+    /// Variables of this environment that cargo and the compilers get to see
+    #[arg(long, env, value_name = "NAME", value_delimiter = ',')]
+    pub pass_env: Vec<String>,
+}
+
+/// How a function lies in its zip.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Layout {
+    /// The script bootstrap, which starts the file binary
+    Script,
+    /// The binary itself is bootstrap
+    Single,
 }
 
 /// What musl and OpenSSL are compiled from.
@@ -156,14 +180,16 @@ pub struct Zip {
     /// The directory that the deployment package is in
     #[arg(long, env, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
-    /// The deployment package [default: function.zip in --out]
+    /// The deployment package [default: function.zip or extension.zip in --out]
     #[arg(long, env, value_name = "FILE")]
     zip: Option<PathBuf>,
 }
 
 impl Zip {
     pub fn path(&self) -> PathBuf {
-        self.zip.clone().unwrap_or_else(|| self.out.join("function.zip"))
+        let [function, extension] = Form::FILES.map(|name| self.out.join(name));
+        let default = if extension.exists() && !function.exists() { extension } else { function };
+        self.zip.clone().unwrap_or(default)
     }
 }
 
@@ -265,6 +291,13 @@ pub fn parse(mut arguments: Vec<OsString>) -> Options {
         }
         std::process::exit(error.exit_code())
     })
+}
+
+/// Whether a variable of this name is an option of some verb.
+pub fn is_variable(name: &str) -> bool {
+    let is_of = |argument: &clap::Arg| argument.get_env().is_some_and(|variable| variable == name);
+    let command = Options::command();
+    command.get_arguments().any(is_of) || command.get_subcommands().any(|verb| verb.get_arguments().any(is_of))
 }
 
 fn without_empty_variables(command: Command) -> Command {

@@ -9,8 +9,10 @@ use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use crate::command::{output, succeeds};
+use crate::configuration::Configuration;
+use crate::options::{Layout, Source};
 use crate::step::{self, say};
-use crate::{arch::Arch, cache::Cache, options::Source, rust::Rust};
+use crate::{arch::Arch, cache::Cache, environment, package::Form, rust::Rust};
 
 /// A function that is to be built.
 pub struct Function {
@@ -25,61 +27,114 @@ pub struct Function {
     pub binary: String,
     pub features: Vec<String>,
     no_default_features: bool,
+    pub form: Form,
+    /// What goes into the zip beside the binary.
+    pub include: Vec<PathBuf>,
+    pub configuration: Configuration,
     pub defaults: Defaults,
 }
 
 /// What a Cargo.toml states under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base`
 /// is an image, `classic-lock` a lock file with crates that take OpenSSL 1.0, relative to the workspace; the others
 /// are as the options.
+#[derive(Clone)]
 pub struct Defaults(Map<String, Value>);
 
-const KEYS: [&str; 7] = ["arch", "base", "bin", "classic-lock", "features", "no-default-features", "pins"];
+const KEYS: [&str; 11] = [
+    "arch",
+    "base",
+    "bin",
+    "classic-lock",
+    "extension",
+    "features",
+    "include",
+    "layout",
+    "no-default-features",
+    "pass-env",
+    "pins",
+];
 
 impl Function {
     /// The function that the options name.
     pub fn of(source: &Source, rust: &Rust) -> Result<Self> {
+        let functions = Self::all(source, rust)?;
+        let names: Vec<_> = functions.iter().map(|function| &*function.binary).collect();
+        ensure!(
+            functions.len() == 1,
+            "--bins: this verb takes one binary target; name one of {} with --bin",
+            names.join(", ")
+        );
+        functions.into_iter().next().context("no binary target")
+    }
+
+    /// The function that the options name, or with --bins all of the package.
+    pub fn all(source: &Source, rust: &Rust) -> Result<Vec<Self>> {
         let of_manifest = || {
             let manifest = manifest(source)?;
             let mut cargo = rust.program("cargo")?;
             cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(&manifest);
+            cargo.current_dir(manifest.parent().unwrap_or(Path::new("/")));
             let metadata = MetadataCommand::parse(output(&mut cargo)?).context("cargo metadata")?;
-            Self::in_metadata(source, &metadata, &manifest)
+            let package = package(&metadata, &manifest)?;
+            let defaults = Defaults::of(package, &metadata)?;
+            environment::pass(&[&*source.pass_env, &defaults.list("pass-env")].concat())?;
+            let binaries = match source.bins {
+                true => binaries(package).collect(),
+                false => vec![binary(package, source.bin.as_deref().or(defaults.text("bin")))?],
+            };
+            let function = |binary| Self::in_metadata(source, &metadata, package, &defaults, binary);
+            binaries.into_iter().map(function).collect::<Result<Vec<Self>>>()
         };
         of_manifest().with_context(|| format!("--crate {}", source.krate.display()))
     }
 
-    fn in_metadata(source: &Source, metadata: &Metadata, manifest: &Path) -> Result<Self> {
-        let package = package(metadata, manifest)?;
-        let defaults = Defaults::of(package, metadata)?;
-        let binary = binary(package, source.bin.as_deref().or(defaults.text("bin")))?;
-        let arch = defaults.text("arch").map(|arch| {
-            let expected = || format!("its metadata has arch = \"{arch}\"; expected x86_64 or arm64");
-            Arch::from_str(arch, false).ok().with_context(expected)
-        });
+    fn in_metadata(
+        source: &Source, metadata: &Metadata, package: &Package, defaults: &Defaults, binary: &Target,
+    ) -> Result<Self> {
+        let directory: PathBuf = package.manifest_path.parent().map(Into::into).unwrap_or_default();
+        let configuration = Configuration::of(&directory)?;
+        let arch = match source.arch.or(defaults.value("arch")?) {
+            Some(arch) => arch,
+            None => configuration.arch()?.unwrap_or_default(),
+        };
         let mut features = source.features.clone();
-        if let Some(list) = defaults.0.get("features").and_then(Value::as_array).filter(|_| features.is_empty()) {
-            features = list.iter().filter_map(Value::as_str).map(Into::into).collect();
+        if features.is_empty() {
+            features = defaults.list("features");
         }
         features.extend(binary.required_features.iter().cloned());
+        let is_extension = source.extension || source.layout.is_none() && defaults.is_set("extension");
+        let form = match source.layout.or(defaults.value("layout")?) {
+            _ if is_extension => Form::Extension,
+            Some(Layout::Single) => Form::Single,
+            Some(Layout::Script) | None => Form::Script,
+        };
+        let mut include = source.include.clone();
+        if include.is_empty() {
+            include = defaults.list("include").into_iter().map(|path| directory.join(path)).collect();
+        }
         Ok(Self {
-            arch: source.arch.or(arch.transpose()?).unwrap_or_default(),
+            arch,
             name: package.name.to_string(),
             version: package.version.to_string(),
-            directory: package.manifest_path.parent().map(|path| path.as_std_path().to_owned()).unwrap_or_default(),
+            directory,
             workspace: metadata.workspace_root.clone().into(),
             target: metadata.target_directory.clone().into(),
             binary: binary.name.clone(),
             features,
-            no_default_features: source.no_default_features
-                || defaults.0.get("no-default-features") == Some(&true.into()),
-            defaults,
+            no_default_features: source.no_default_features || defaults.is_set("no-default-features"),
+            form,
+            include,
+            configuration,
+            defaults: defaults.clone(),
         })
     }
 
     /// cargo, for this package and its lock file or for another one.
     pub fn cargo(&self, rust: &Rust, verb: &str, lock: Option<&Path>) -> Result<Command> {
         let mut cargo = rust.program("cargo")?;
+        // From the package's own directory, where cargo finds the configuration of the project.
         cargo.args([verb, "--locked", "--manifest-path"]).arg(self.directory.join("Cargo.toml"));
+        cargo.current_dir(&self.directory);
         if let Some(lock) = lock {
             cargo.env("CARGO_RESOLVER_LOCKFILE_PATH", lock);
         }
@@ -99,7 +154,8 @@ impl Function {
             let name = &self.name;
             say(&format!("note: {name} has no Cargo.lock; cargo writes one: keep it, and the zip stays the same"));
             let mut cargo = rust.program("cargo")?;
-            output(cargo.args(["generate-lockfile", "--manifest-path"]).arg(self.directory.join("Cargo.toml")))?;
+            cargo.args(["generate-lockfile", "--manifest-path"]).arg(self.directory.join("Cargo.toml"));
+            output(cargo.current_dir(&self.directory))?;
         }
         let mut fetch = self.cargo(rust, "fetch", lock)?;
         fetch.args(["--target", self.arch.triple()]);
@@ -138,6 +194,25 @@ impl Defaults {
         self.0.get(key).and_then(Value::as_str)
     }
 
+    fn list(&self, key: &str) -> Vec<String> {
+        let list = self.0.get(key).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(Into::into).collect()
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        self.0.get(key) == Some(&true.into())
+    }
+
+    /// The value of an option, or an error that lists those that there are.
+    fn value<T: ValueEnum>(&self, key: &str) -> Result<Option<T>> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        let known =
+            T::value_variants().iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()));
+        let expected =
+            || format!("its metadata has {key} = {text:?}; expected {}", known.collect::<Vec<_>>().join(" or "));
+        T::from_str(text, false).ok().with_context(expected).map(Some)
+    }
+
     fn table(metadata: &Value, whose: &str) -> Result<Map<String, Value>> {
         let Some(table) = metadata.get("lambda-musl") else {
             return Ok(Map::new());
@@ -145,10 +220,10 @@ impl Defaults {
         let table = table.as_object().with_context(|| format!("{whose}.metadata.lambda-musl is not a table"))?;
         for (key, value) in table {
             let (is_right, expected) = match key.as_str() {
-                "features" => {
+                "features" | "include" | "pass-env" => {
                     (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
                 }
-                "no-default-features" => (value.is_boolean(), "true or false"),
+                "no-default-features" | "extension" => (value.is_boolean(), "true or false"),
                 _ => (value.is_string(), "a string"),
             };
             let describe = format!("[{whose}.metadata.lambda-musl]: the key");
@@ -210,7 +285,7 @@ fn binary<'a>(package: &'a Package, named: Option<&str>) -> Result<&'a Target> {
         (None, [binary]) => Ok(binary),
         (None, _) => own().with_context(|| {
             let names = names.join(", ");
-            format!("it has the binary targets {names}: name one with --bin, or as default-run in its Cargo.toml")
+            format!("it has the binary targets {names}: name one with --bin, or as default-run in its Cargo.toml; --bins builds all")
         }),
     }
 }

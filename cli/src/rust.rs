@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::command::{find, output};
-use crate::{arch::Arch, cache::Cache, environment, files::At, step};
+use crate::{arch::Arch, cache::Cache, configuration::Home, environment, files::At, step};
 
 /// What is taken where a project names no toolchain.
 const PINNED: &str = include_str!("../../rust-toolchain.toml");
@@ -18,6 +18,8 @@ pub struct Rust {
     /// The directory of its programs.
     pub bin: PathBuf,
     pub sysroot: PathBuf,
+    /// The home that cargo is to have.
+    pub cargo_home: PathBuf,
     /// As rustc says it, like `1.99.1 (58cf8f9c3 2026-10-13)`.
     pub version: String,
     pub commit: String,
@@ -38,7 +40,8 @@ impl Rust {
         let about = output(Command::new(bin.join("rustc")).arg("-vV"))?;
         let line = |key: &str| about.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
         let [version, commit, llvm, host] = ["rustc ", "commit-hash: ", "LLVM version: ", "host: "].map(line);
-        Ok(Self { version, commit, llvm, host, channel, bin, sysroot })
+        let cargo_home = Home::of_this_machine()?.prepare(cache)?;
+        Ok(Self { version, commit, llvm, host, channel, bin, sysroot, cargo_home })
     }
 
     /// The directory of the toolchain that runs in a container for `arch`, whatever this machine is.
@@ -49,11 +52,21 @@ impl Rust {
         install(&toolchain, &options, &[arch.triple(), "src"], cache)
     }
 
+    /// The toolchain that runs these tests.
+    #[cfg(test)]
+    pub fn for_tests() -> Self {
+        let bin = Path::new(env!("CARGO")).parent().unwrap().to_owned();
+        let none = String::new;
+        let [sysroot, cargo_home] = ["..", "home"].map(|name| bin.join(name));
+        Self { channel: none(), sysroot, cargo_home, bin, version: none(), commit: none(), llvm: none(), host: none() }
+    }
+
     /// A program of the toolchain, like cargo, in the environment that they run in.
     pub fn program(&self, name: &str) -> Result<Command> {
         let mut command = environment::command(self.bin.join(name));
         // Build scripts may call rustup's own stand-ins.
         command.env("PATH", environment::path_with([&*self.bin])?).env("RUSTUP_TOOLCHAIN", &self.channel);
+        command.env("CARGO_HOME", &self.cargo_home);
         Ok(command)
     }
 

@@ -1,21 +1,26 @@
 //! cross: it runs cargo in the builder image.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::{fs::symlink, process::CommandExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::{env, fs};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::command::{output, quoted};
+use crate::configuration::Home;
+use crate::files::At;
+use crate::image::PREFIX;
 use crate::rust::{Rust, rustup};
-use crate::{arch::Arch, cache::Cache, command::output, engine::Engine, environment, project::Function, step};
+use crate::{arch::Arch, cache::Cache, engine::Engine, environment, names, project::Function, step};
 
 pub const VERSION: &str = "0.2.5";
 
-/// What cross passes on beside CARGO_* and proxies. The rest of what a build needs of the environment is in the image.
-const CONFIGURATION: &str = "[build.env]\npassthrough = [\"SOURCE_DATE_EPOCH\"]\n";
+/// What cross passes on beside CARGO_* and proxies, with what the user lets through. The rest of what a build needs of the
+/// environment is in the image.
+const PASSED: [&str; 2] = [environment::SOURCE_DATE_EPOCH.0, names::VARIABLE];
 
 /// Where the real programs are that the shims call.
 const RUSTC: &str = "LAMBDA_MUSL_RUSTC";
@@ -53,7 +58,9 @@ impl Cross {
             symlink(&own, files.path().join(shim))?;
         }
         let configuration = files.path().join("Cross.toml");
-        std::fs::write(&configuration, CONFIGURATION)?;
+        let passed = PASSED.map(Into::into).into_iter().chain(environment::passed_by_name());
+        let passed: Vec<String> = passed.map(|name| format!("{name:?}")).collect();
+        fs::write(&configuration, format!("[build.env]\npassthrough = [{}]\n", passed.join(", ")))?;
 
         let mut command = environment::command(&self.program);
         command.args(["build", "--locked", "--release", "--bin", &function.binary, "--target", triple]);
@@ -63,7 +70,19 @@ impl Cross {
         command.env(CONTAINER_RUST, &self.container_rust).env_remove("RUSTUP_TOOLCHAIN");
         command.env(format!("CROSS_TARGET_{}_IMAGE", function.arch.triple_in_variables()), image);
         command.env("CROSS_CONFIG", configuration).env("CROSS_CONTAINER_ENGINE", &engine.name);
-        command.env("CROSS_CONTAINER_OPTS", format!("--platform {}", function.arch.platform()));
+        let mut options = format!("--platform {}", function.arch.platform());
+        // The container has the project and cargo's home, but what counts of the configuration above and there is not all
+        // that is in these files.
+        let home = Home::of_this_machine()?;
+        let above = function.configuration.above(&function.workspace)?;
+        for (name, text, place) in [("home", home.counts, "/cargo"), ("above", above, "/.cargo")] {
+            if let Some(text) = text {
+                let file = files.path().join(name);
+                fs::write(&file, text).at(&file)?;
+                options += &format!(" --volume {}", quoted(&format!("{}:{place}/config.toml:ro", file.display())));
+            }
+        }
+        command.env("CARGO_HOME", &home.directory).env("CROSS_CONTAINER_OPTS", options);
         if engine.is_rootless {
             command.env("CROSS_ROOTLESS_CONTAINER_ENGINE", "1");
         }
@@ -76,7 +95,8 @@ impl Cross {
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
-        command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
+        command.env("CARGO_BUILD_RUSTC_WRAPPER", format!("{PREFIX}/bin/rustc-wrapper"));
+        command.env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "").env("CARGO_BUILD_BUILD_DIR", "/target");
         Ok((command, files))
     }
 }

@@ -10,12 +10,13 @@ use anyhow::{Context, Result, anyhow, bail};
 
 pub use cross::{Cross, stand_in};
 
-use crate::build::encoded;
-use crate::cache::{Cache, lock_directory};
+use crate::build::{out_of, rustflags};
+use crate::cache::{Cache, lock_directory, write_whole};
 use crate::crates::{self, Crate, Locked, link_openssl, locked};
 use crate::engine::{Engine, check_emulation};
-use crate::files::{At, identity};
+use crate::files::At;
 use crate::image::{Image, Stage, tag};
+use crate::names::{self, Locations};
 use crate::package::{Built, check_writable, vendored};
 use crate::step::{self, say};
 use crate::{doctor, environment, natives, options, pins::Pins, project::Function, rust::Rust};
@@ -25,77 +26,129 @@ pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
     [("native-tls", "0.2.15"), ("openssl", "0.10.73"), ("openssl-sys", "0.9.109")];
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
-    let start = Instant::now();
     let options::Build { source, out } = &options.build;
     // The last step writes there, and may come after minutes.
     if !options.image_only {
         check_writable(out)?;
     }
-    if let Some(name) = environment::rustflags() {
-        bail!("{name} is set in this shell and would replace the flags that link the image's musl: unset {name}");
-    }
     let cache = Cache::open()?;
     doctor::require(&[doctor::CC, doctor::RUSTUP])?;
-    environment::say_what_is_left_out();
     let engine = Engine::find()?;
     let rust = Rust::of(&source.krate, &cache)?;
-    let function = Function::of(source, &rust)?;
+    let functions = Function::all(source, &rust)?;
+    let function = functions.first().context("there is no binary target")?;
+    environment::say_what_is_left_out();
     check_emulation(function.arch)?;
     let pins = Pins::named(options.image.pins.pins.as_deref().or(function.defaults.text("pins")))?;
-    let image = Image::new(&engine, &pins, function.arch, &options.image, &function)?;
+    let image = Image::new(&engine, &pins, function.arch, &options.image, function)?;
     if options.image_only {
         println!("{}", image.build(Stage::Builder, &cache)?);
         return Ok(());
     }
-    let lock = classic_lock(&pins, &function)?;
+    let lock = classic_lock(&pins, function)?;
     function.fetch(&rust, &cache, lock.as_deref())?;
-    let crates = crates::of(&function, &rust, lock.as_deref())?;
     // cross is compiled while the image is.
     let (name, cross) = thread::scope(|scope| {
         let cross = scope.spawn(|| Cross::install(function.arch, &rust, &cache));
         let name = image.build(Stage::Builder, &cache)?;
         anyhow::Ok((name, cross.join().map_err(|_| anyhow!("installing cross"))??))
     })?;
-    let with_openssl = link_openssl(&crates);
-    let mut parts = image.parts(&name, with_openssl, cross::VERSION, &cache)?;
-
-    // A directory for each workspace: cargo takes crates of one name that lie at one path, as they do in the container,
-    // for one.
-    let workspace = identity([&*function.workspace.to_string_lossy()]);
-    let target = function.target.join("cross").join(format!("{}-{workspace}", tag(&name)));
-    let lock_of_target = lock_directory(&target)?;
-    let (mut command, _files) = cross.build(&function, &rust, &engine, &name, lock.as_deref())?;
-    command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(&engine, &name, &function, &crates, &rust)?);
-    let release = target.join(function.arch.triple()).join("release");
-    let binary = release.join(&function.binary);
-    // What is there afterwards was put there by this build.
-    let _ = fs::remove_file(&binary);
-    let (triple, cargo_home) = (function.arch.triple(), environment::cargo_home()?);
-    // As cross mounts them.
-    let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &cargo_home)];
-    command.env("CARGO_TARGET_DIR", &target);
-    let messages = step::compile(&cache, "crates and link", &mut command, |messages, said| {
-        natives::explain(&crates::as_built(&crates, &messages.renamed(&mounts), triple), said, triple)
-    })?;
-    let crates = crates::as_built(&crates, &messages.renamed(&mounts), triple);
-    let binary = fs::read(&binary).at(&binary)?;
-    proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
-    drop(lock_of_target);
-
-    let gcc = parts.iter().find(|part| part.name == "gcc").and_then(|part| part.version.clone()).unwrap_or_default();
-    parts.extend(vendored::of_gcc(&gcc, &rust, &binary));
-    let built = Built { function: &function, crates, parts, binary, work: vec![target] };
-    let mut line = built.write(out, &rust, &cache)?;
-    if with_openssl {
-        line += &format!(", OpenSSL {}", pins.openssl.version);
+    let mut with_openssl = false;
+    for function in &functions {
+        let start = Instant::now();
+        let crates = crates::of(function, &rust, lock.as_deref())?;
+        let builder =
+            Builder { engine: &engine, image: &image, name: &name, cross: &cross, rust: &rust, cache: &cache };
+        let built = builder.compile(function, &crates, &pins, lock.as_deref())?;
+        let mut line = built.write(&out_of(function, &options.build), &rust, &cache)?;
+        if link_openssl(&crates) {
+            line += &format!(", OpenSSL {}", pins.openssl.version);
+            with_openssl = true;
+        }
+        println!("{line}, musl {}, {} s", pins.musl.version, start.elapsed().as_secs());
     }
-    println!("{line}, musl {}, {} s", pins.musl.version, start.elapsed().as_secs());
     if with_openssl && pins.has_openssl_1_0() {
         let version = &pins.openssl.version;
         say(&format!("note: OpenSSL {version} has been unsupported since 2016; its known flaws stay open."));
         say("note: docker-build --pins current takes the newest musl and OpenSSL 3.5 LTS.");
     }
     Ok(())
+}
+
+/// Everything that a build in the container needs.
+struct Builder<'a> {
+    engine: &'a Engine,
+    image: &'a Image<'a>,
+    /// The name of the image.
+    name: &'a str,
+    cross: &'a Cross,
+    rust: &'a Rust,
+    cache: &'a Cache,
+}
+
+impl Builder<'_> {
+    fn compile<'a>(
+        &self, function: &'a Function, crates: &[Crate], pins: &Pins, lock: Option<&Path>,
+    ) -> Result<Built<'a>> {
+        let target = function.target.join("cross").join(tag(self.name));
+        let _lock = lock_directory(&target)?;
+        let release = target.join(function.arch.triple()).join("release");
+        forget_other_workspaces(&target, &release, function, crates)?;
+        let (mut command, _files) = self.cross.build(function, self.rust, self.engine, self.name, lock)?;
+        command
+            .env("CARGO_ENCODED_RUSTFLAGS", rustflags(self.flags(function)?.split_whitespace(), function, self.rust)?);
+        command.env(names::VARIABLE, IN_CONTAINER.names(function, crates, self.rust)?);
+        let binary = release.join(&function.binary);
+        // What is there afterwards was put there by this build.
+        let _ = fs::remove_file(&binary);
+        command.env("CARGO_TARGET_DIR", &target);
+        let triple = function.arch.triple();
+        // As cross mounts them.
+        let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &self.rust.cargo_home)];
+        let messages = step::compile(self.cache, "crates and link", &mut command, |messages, said| {
+            natives::explain(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
+        })?;
+        let crates = crates::as_built(crates, &messages.renamed(&mounts), triple);
+        let binary = fs::read(&binary).at(&binary)?;
+        proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
+        let mut parts = self.image.parts(self.name, link_openssl(&crates), cross::VERSION, self.cache)?;
+        parts.extend(vendored::of_gcc(&parts, self.rust, &binary));
+        Ok(Built { function, crates, parts, binary, work: vec![target] })
+    }
+
+    /// The flags of the image, which link its musl.
+    fn flags(&self, function: &Function) -> Result<String> {
+        let name = format!("CARGO_TARGET_{}_RUSTFLAGS", function.arch.triple_in_variables());
+        let variables = self.engine.inspect(self.name, "{{range .Config.Env}}{{println .}}{{end}}").unwrap_or_default();
+        let flags = variables.lines().find_map(|line| line.strip_prefix(&*name)?.strip_prefix('='));
+        let missing = || format!("{}: its environment does not have {name}; expected a builder image", self.name);
+        flags.map(Into::into).with_context(missing)
+    }
+}
+
+/// cross mounts the project, the target directory, cargo's and rustc's at paths that are the same for all, and crates that lie
+/// elsewhere where they are.
+const IN_CONTAINER: Locations =
+    Locations { workspace: "/project", target: "/target", cargo_home: "/cargo", sysroot: "/rust" };
+
+/// In the container every workspace lies at one path, so that cargo would take a crate of another one for that of the same
+/// name: it compiles the workspace's own crates anew where the last one was another. The others are compiled once for all.
+fn forget_other_workspaces(target: &Path, release: &Path, function: &Function, crates: &[Crate]) -> Result<()> {
+    let (last, own) = (target.join("workspace"), function.workspace.to_string_lossy().into_owned());
+    if fs::read_to_string(&last).ok().as_ref() == Some(&own) {
+        return Ok(());
+    }
+    let is_own = |krate: &&Crate| krate.is_path() && krate.directory.starts_with(&function.workspace);
+    let names: Vec<&str> = crates.iter().filter(is_own).map(|krate| &*krate.name).collect();
+    for fingerprints in [release.join(".fingerprint"), target.join("release/.fingerprint")] {
+        for entry in fs::read_dir(fingerprints).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.rsplit_once('-').is_some_and(|(name, _hash)| names.contains(&name)) {
+                fs::remove_dir_all(entry.path()).at(entry.path())?;
+            }
+        }
+    }
+    write_whole(&last, own.as_bytes())
 }
 
 /// The lock file for OpenSSL 1.0, which needs older crates than the newest: the one that the project names, or its own
@@ -136,20 +189,6 @@ fn too_new(lock: &str) -> Vec<String> {
         (numbers(&version) > numbers(last)).then(|| format!("  cargo update --precise {last} {name}"))
     });
     lines.collect()
-}
-
-/// Those of the image, which link its musl, and others that keep paths of this machine out. cross mounts the project,
-/// the target directory, cargo's and rustc's at paths that are the same for all, and crates that lie elsewhere where
-/// they are.
-fn rustflags(engine: &Engine, image: &str, function: &Function, crates: &[Crate], rust: &Rust) -> Result<String> {
-    let name = format!("CARGO_TARGET_{}_RUSTFLAGS", function.arch.triple_in_variables());
-    let variables = engine.inspect(image, "{{range .Config.Env}}{{println .}}{{end}}").unwrap_or_default();
-    let of_image = variables.lines().find_map(|line| line.strip_prefix(&*name)?.strip_prefix('='));
-    let missing = || format!("{image}: its environment does not have {name}; expected a builder image");
-    let of_image = of_image.with_context(missing)?;
-    let cargo = [("/cargo/registry/src".into(), "/cargo"), ("/cargo/git/checkouts".into(), "/cargo/git")];
-    let names = cargo.into_iter().chain([("/project".into(), "/function")]);
-    Ok(encoded(of_image.split_whitespace(), names, Path::new("/rust"), function, crates, rust))
 }
 
 #[cfg(test)]

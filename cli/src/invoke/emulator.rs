@@ -20,8 +20,7 @@ const ATTEMPTS: u32 = 5;
 pub fn invoke(zip: &Path, event: &[u8], cache: &Cache) -> Result<Answer> {
     let work = cache.temporary("invoke")?;
     let task = work.path().join("task");
-    unpack(zip, &task)?;
-    emulate_architecture(&task.join("binary"))?;
+    emulate_architecture(&unpack(zip, &task)?)?;
     let emulator = Emulator::start(&wheels::emulator(cache)?, &task)?;
     let answer = post(emulator.address, event);
     // What a signal has ended is no answer.
@@ -45,8 +44,10 @@ fn emulate_architecture(binary: &Path) -> Result<()> {
              package qemu-user-static)"
         )
     })?;
-    let script = format!("#!/bin/sh\nexec {} ./binary.native \"$@\"\n", quoted(&found.to_string_lossy()));
-    fs::rename(binary, binary.with_file_name("binary.native")).at(binary)?;
+    let native = binary.with_extension("native");
+    let [found, shown] = [&found, &native].map(|path| quoted(&path.to_string_lossy()));
+    let script = format!("#!/bin/sh\nexec {found} {shown} \"$@\"\n");
+    fs::rename(binary, &native).at(binary)?;
     fs::write(binary, script).at(binary)?;
     fs::set_permissions(binary, fs::Permissions::from_mode(0o755)).at(binary)
 }

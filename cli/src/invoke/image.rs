@@ -27,9 +27,9 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     verify::verify(zip, Some(arch), &[])?;
     let work = cache.temporary("invoke")?;
     let (task, bootstrap) = (work.path().join("task"), work.path().join("task/bootstrap"));
-    unpack(zip, &task)?;
+    let binary = unpack(zip, &task)?;
     // The container has another user.
-    for path in [work.path(), &task, &bootstrap, &task.join("binary")] {
+    for path in [work.path(), &task, &bootstrap, &binary] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)?;
     }
     // The image starts what lies in /var/runtime; the rest of a package is in /var/task.

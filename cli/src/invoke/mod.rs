@@ -15,6 +15,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use zip::ZipArchive;
 
+use crate::package::form::EXTENSIONS;
 use crate::{cache::Cache, interrupt, options, verify};
 
 /// How long the emulator may take to listen.
@@ -112,16 +113,26 @@ fn kind_of_error(answer: &[u8]) -> Option<String> {
     object.get("errorType").filter(|_| is_error).map(|kind| kind.as_str().unwrap_or_default().to_owned())
 }
 
-/// Unpacks a package; the binary and the entry point have to be in it.
-fn unpack(zip: &Path, directory: &Path) -> Result<()> {
-    let bytes = verify::read(zip, verify::archive::ZIPPED)?;
+/// Unpacks a package, which has to have an entry point, and says where its binary is.
+fn unpack(zip: &Path, directory: &Path) -> Result<PathBuf> {
+    let bytes = verify::read(zip, verify::archive::UNZIPPED)?;
     let describe = || format!("{}: expected a deployment package", zip.display());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).with_context(describe)?;
     let is_bomb = archive.decompressed_size().is_none_or(|size| size > verify::archive::UNZIPPED.into());
     ensure!(!is_bomb, "{}: unpacks to more than Lambda takes", zip.display());
     archive.extract(directory).with_context(describe)?;
-    let missing = verify::archive::NAMES.iter().find(|name| !directory.join(name).is_file());
-    missing.map_or(Ok(()), |name| Err(anyhow!("there is no {name} in it")).with_context(describe))
+    let [binary, bootstrap] = verify::archive::NAMES.map(|name| directory.join(name));
+    let is_single = fs::read(&bootstrap).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"));
+    let missing = match (binary.is_file(), bootstrap.is_file()) {
+        _ if is_single => return Ok(bootstrap),
+        (true, true) => return Ok(binary),
+        (false, false) if directory.join(EXTENSIONS).is_dir() => {
+            "function in it: it is an extension, which Lambda runs beside one"
+        }
+        (_, false) => "bootstrap in it",
+        (false, true) => "binary in it",
+    };
+    Err(anyhow!("there is no {missing}")).with_context(describe)
 }
 
 /// Sends an event to an emulator that listens.

@@ -1,6 +1,7 @@
 //! The deployment package, a zip whose bytes depend on what is in it and on nothing else; and what belongs to it: the
 //! symbols, the SBOM, the licences, what built it, and the checksums of all.
 
+pub mod form;
 mod licences;
 mod record;
 mod sbom;
@@ -16,13 +17,20 @@ use zip::{CompressionMethod, DateTime, System, ZipWriter, result::ZipResult, wri
 use crate::cache::{Cache, lock_directory, write_whole};
 use crate::files::{At, identity};
 use crate::verify::{self, ENTRY_POINT, archive, elf, sha256_hex};
+use form::{Content, Contents};
+
+use crate::step::{Step, say};
 use crate::{build, command::output, crates::Crate, project::Function, rust::Rust};
+pub use form::Form;
 
 /// Everything that decides how contents become bytes: this file and the versions of what it calls.
 const RECIPE: [&[u8]; 2] = [include_bytes!("mod.rs"), include_bytes!("../../Cargo.lock")];
 
-/// Zopfli's five iterations stand behind deflate's nine levels; more of them save less than a thousandth.
-const LEVEL: i64 = 9 + 5;
+/// Zopfli's five iterations stand behind deflate's nine levels; more of them save less than a thousandth. It takes a second
+/// for a megabyte: a large file gets the best that deflate itself has.
+fn level(bytes: &[u8]) -> i64 {
+    if bytes.len() <= 16 << 20 { 9 + 5 } else { 9 }
+}
 
 /// Something that is no crate: a library in the binary, or a tool that made it.
 #[derive(Clone, Default)]
@@ -73,10 +81,12 @@ impl Built<'_> {
         self.parts.push(Part::tool("rustc", &rust.version, std, licence));
         self.parts.extend(vendored::libraries(&self.crates, &self.parts));
 
+        let function = self.function;
+        let mut contents = form::read(&function.include, &function.directory, &function.target)?;
         let work = cache.temporary("package")?;
         let path = |name: &str| work.path().join(name);
         fs::write(path("linked"), &self.binary)?;
-        let record = record::record(&self);
+        let record = record::record(&self, &contents);
         fs::write(path("note"), verify::origin::note(&record))?;
         let objcopy =
             |options: [&str; 2], to: &str| output(rust.objcopy().args(options).args([path("linked"), path(to)]));
@@ -85,14 +95,17 @@ impl Built<'_> {
         let note = format!("--add-section={}={}", verify::origin::SECTION, path("note").display());
         objcopy(["--strip-all-gnu", &note], "binary")?;
 
-        let mut roots = build::roots(self.function, &self.crates, rust)?;
+        let mut roots = build::roots(function, &self.crates, rust)?;
         roots.append(&mut self.work);
-        elf::check(&path("binary"), self.function.arch, &roots)?;
-        let zip = zip(&fs::read(path("binary"))?, cache)?;
+        let binary = fs::read(path("binary"))?;
+        verify::check(&function.binary, &binary, function.arch, &roots)?;
+        contents.extend(entry(function.form, &function.binary, binary));
+        form::check_size(&contents, elf::sizes)?;
+        let zip = zip(contents, cache)?;
         let files = [
             ("build.json", record::build(&self, record)),
             ("function.debug", fs::read(path("function.debug"))?),
-            ("function.zip", zip),
+            (function.form.file(), zip),
             ("licences.txt", licences::licences(&self)?.into_bytes()),
             ("sbom.cdx.json", record::pretty(&sbom::sbom(&self))),
         ];
@@ -100,13 +113,25 @@ impl Built<'_> {
         // Of two builds into one directory, the last one leaves all of its files.
         let _lock = lock_directory(out)?;
         // The checksums go first and come last: where they are, the rest is whole.
-        let _ = fs::remove_file(out.join("SHA256SUMS"));
+        for name in Form::FILES.into_iter().chain(["SHA256SUMS"]) {
+            let _ = fs::remove_file(out.join(name));
+        }
         for (name, bytes) in &files {
             write_whole(&out.join(name), bytes)?;
         }
         write_whole(&out.join("SHA256SUMS"), checksums.as_bytes())?;
-        Ok(summary(&out.join("function.zip"), &files[2].1))
+        Ok(summary(&out.join(files[2].0), &files[2].1))
     }
+}
+
+/// The binary and what starts it.
+fn entry(form: Form, name: &str, binary: Vec<u8>) -> Contents {
+    let program = |bytes| Content { bytes, is_program: true };
+    let mut contents = Contents::from([(form.path_of(name), program(binary))]);
+    if form == Form::Script {
+        contents.insert("bootstrap".into(), program(ENTRY_POINT.into()));
+    }
+    contents
 }
 
 /// An error where a package cannot be written, which is better known before minutes of work.
@@ -119,56 +144,67 @@ pub fn check_writable(out: &Path) -> Result<()> {
 pub fn run(binary: &Path, path: &Path) -> Result<()> {
     let bytes = verify::read(binary, archive::UNZIPPED)?;
     elf::architecture(&bytes).at(binary)?;
-    let zip = zip(&bytes, &Cache::open()?)?;
+    let contents = entry(Form::Script, "", bytes);
+    form::check_size(&contents, elf::sizes)?;
+    let zip = zip(contents, &Cache::open()?)?;
     write_whole(path, &zip)?;
     println!("{}", summary(path, &zip));
     Ok(())
 }
 
 fn summary(path: &Path, zip: &[u8]) -> String {
+    if zip.len() as u64 > archive::ZIPPED {
+        say(&format!(
+            "note: {}: over {} bytes, Lambda takes a zip from a bucket in S3 alone",
+            path.display(),
+            archive::ZIPPED
+        ));
+    }
     format!("{}: {} bytes, sha256 {}", path.display(), zip.len(), sha256_hex(zip))
 }
 
 /// The deployment package. Compressing takes seconds, so one that was made before is taken from the cache.
-fn zip(binary: &[u8], cache: &Cache) -> Result<Vec<u8>> {
-    let contents = [("binary", binary), ("bootstrap", ENTRY_POINT)];
-    let name = identity(RECIPE.into_iter().chain([binary, ENTRY_POINT]));
+fn zip(contents: Contents, cache: &Cache) -> Result<Vec<u8>> {
+    let mode = |file: &Content| if file.is_program { &b"755"[..] } else { b"644" };
+    let parts = contents.iter().flat_map(|(name, file)| [name.as_bytes(), mode(file), &file.bytes]);
+    let name = identity(RECIPE.into_iter().chain(parts));
     let cached = cache.directory("packages")?.join(format!("{name}.zip"));
     if let Ok(zip) = fs::read(&cached) {
         let archive = archive::read(&zip);
-        let files = archive.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-        if archive.faults.is_empty() && files.eq(contents) {
+        if archive.faults.is_empty() && archive.files == contents {
             return Ok(zip);
         }
     }
-    let step = crate::step::Step::begin("compressing");
-    let binary = binary.to_vec();
-    let compress = move || compress(&[("binary", &binary), ("bootstrap", ENTRY_POINT)]);
+    let step = Step::begin("compressing");
+    let compress = move || {
+        let entry = |(name, file): (&'_ String, &'_ Content)| {
+            let options = options(file.is_program).compression_level(Some(level(&file.bytes)));
+            (name.clone(), options, file.bytes.clone())
+        };
+        write(contents.iter().map(entry))
+    };
     let zip = crate::interrupt::compute(compress)?.context("writing the zip")?;
     write_whole(&cached, &zip)?;
     step.done();
     Ok(zip)
 }
 
-/// The entries are sorted by name.
-fn compress(contents: &[(&str, &[u8])]) -> ZipResult<Vec<u8>> {
-    write(contents.iter().map(|(name, bytes)| (*name, options().compression_level(Some(LEVEL)), *bytes)))
-}
-
-/// What each entry has: the oldest time that a zip knows, and the mode with which Lambda can start it.
-pub fn options() -> FullFileOptions<'static, 'static> {
+/// What each entry has: the oldest time that a zip knows, and the mode with which Lambda can read or start it.
+pub fn options(is_program: bool) -> FullFileOptions<'static, 'static> {
     FullFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(DateTime::DEFAULT)
         .system(System::Unix)
-        .unix_permissions(0o755)
+        .unix_permissions(if is_program { 0o755 } else { 0o644 })
 }
 
-pub fn write<'a>(files: impl IntoIterator<Item = (&'a str, FullFileOptions<'a, 'a>, &'a [u8])>) -> ZipResult<Vec<u8>> {
+pub fn write<'a>(
+    files: impl IntoIterator<Item = (impl ToString, FullFileOptions<'a, 'a>, impl AsRef<[u8]>)>,
+) -> ZipResult<Vec<u8>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, options, bytes) in files {
-        writer.start_file(name, options)?;
-        writer.write_all(bytes)?;
+        writer.start_file(name.to_string(), options)?;
+        writer.write_all(bytes.as_ref())?;
     }
     Ok(writer.finish()?.into_inner())
 }

@@ -3,14 +3,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Built, Part};
+use super::{
+    Built, Part,
+    form::{self, Contents},
+};
+use crate::verify::{elf, origin};
 
 pub fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
 /// What the binary carries: the keys are those of <https://systemd.io/ELF_PACKAGE_METADATA/>, and the parts by name.
-pub fn record(built: &Built) -> Map<String, Value> {
+pub fn record(built: &Built, included: &Contents) -> Map<String, Value> {
     let function = built.function;
     let mut record = Map::new();
     let mut add = |key: &str, value: &str| record.insert(key.into(), value.into());
@@ -23,6 +27,14 @@ pub fn record(built: &Built) -> Map<String, Value> {
     let is_told = |part: &&Part| !part.is_library || ["musl", "OpenSSL"].iter().any(|name| part.name.starts_with(name));
     for part in built.parts.iter().filter(|part| part.linked_by.is_empty()).filter(is_told) {
         add(&part.name.to_lowercase(), part.version.as_deref().unwrap_or_default());
+    }
+    // Not what was meant to compile, but what the compilers have left in what they made.
+    add(origin::COMPILERS, &origin::compilers(&elf::sections(&built.binary)));
+    if let Some(form) = function.form.name() {
+        add(origin::FORM, form);
+    }
+    if !included.is_empty() {
+        add(origin::INCLUDED, &form::checksum(included));
     }
     record
 }

@@ -313,13 +313,20 @@ fn of_llvm(header: &str) -> String {
     number.map_or_else(String::new, |number| format!("{}.{}.{}", number / 10000, number / 100 % 100, number % 100))
 }
 
-/// What gcc adds beside musl, of this version, and the library for panics that comes with Rust.
-pub fn of_gcc(version: &str, rust: &Rust, binary: &[u8]) -> Vec<Part> {
+/// What gcc, one of these parts, adds beside musl, and the library for panics that comes with Rust.
+pub fn of_gcc(parts: &[Part], rust: &Rust, binary: &[u8]) -> Vec<Part> {
+    let version = parts.iter().find(|part| part.name == "gcc").and_then(|part| part.version.as_deref());
     let texts = rust.sysroot.join("share/doc/rust/licenses");
     let texts = |names: [&str; 2]| names.iter().map(|name| texts.join(name)).filter(|text| text.is_file()).collect();
     let of_gcc = |name: &str| Part {
         texts: texts(["GPL-3.0-or-later.txt", "GCC-exception-3.1.txt"]),
-        ..Part::library(name, version, "https://gcc.gnu.org", "GPL-3.0-or-later WITH GCC-exception-3.1", None)
+        ..Part::library(
+            name,
+            version.unwrap_or_default(),
+            "https://gcc.gnu.org",
+            "GPL-3.0-or-later WITH GCC-exception-3.1",
+            None,
+        )
     };
     let libraries = ["libgcc"].into_iter().chain(holds_cpp(binary).then_some("libstdc++"));
     let unwind = Part {

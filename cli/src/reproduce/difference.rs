@@ -82,11 +82,10 @@ fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
 
 /// The files of a zip, or the sections of an ELF file.
 fn parts(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
-    let parts = match bytes.starts_with(b"PK\x03\x04") {
-        true => archive::read(bytes).files,
-        false => elf::sections(bytes),
-    };
-    parts.into_iter().collect()
+    match bytes.starts_with(b"PK\x03\x04") {
+        true => archive::read(bytes).files.into_iter().map(|(name, file)| (name, file.bytes)).collect(),
+        false => elf::sections(bytes).into_iter().collect(),
+    }
 }
 
 fn shown_difference(name: &str, a: &[u8], b: &[u8]) -> String {

@@ -8,8 +8,8 @@ use anyhow::Result;
 use walkdir::WalkDir;
 
 use super::build;
-use crate::build::dependencies_by_path;
 use crate::command::{clean_up, collect, find, output, succeeds};
+use crate::names::dependencies_by_path;
 use crate::options::{self, How};
 use crate::{crates::Crate, doctor, environment, files::At, project::Function, rust::rustup, step::say};
 
@@ -100,7 +100,7 @@ impl Elsewhere {
         let has_clock = cfg!(target_os = "linux") && compiled();
         conditions.push(("clock of all programs but static ones", has_clock, "that takes Linux"));
         if has_clock {
-            self.set("LD_PRELOAD", library);
+            self.set(environment::PRELOAD, library);
         }
 
         // Another user cannot read this one's toolchain.
@@ -151,7 +151,7 @@ impl Elsewhere {
         // Another user may not read this program where it is.
         let own = self.directory.join("cargo-lambda-musl");
         fs::copy(env::current_exe()?, &own)?;
-        let mut command = environment::command(&self.words[0]);
+        let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).arg(own).arg(verb).current_dir(&self.directory);
         command.envs(options.iter().cloned());
         for (name, value) in &self.variables {

@@ -6,15 +6,16 @@ use anyhow::{bail, ensure};
 use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter, read::ZipFile};
 
 use super::{broken, first_difference, on_a_line};
+use crate::package::form::{Content, Contents, is_reserved};
 
-/// Bytes of the largest package that Lambda takes:
+/// Bytes of the largest package that Lambda takes in a request; a larger one has to be in a bucket in S3:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const ZIPPED: u64 = 50 * 1024 * 1024;
 
 /// Bytes of the largest package when it is unpacked, from the same page.
 pub const UNZIPPED: u64 = 250 * 1024 * 1024;
 
-/// What a package holds, in this order.
+/// What a package with the script holds beside included files, in this order.
 pub const NAMES: [&str; 2] = ["binary", "bootstrap"];
 
 type Reader<'a> = ZipArchive<Cursor<&'a [u8]>>;
@@ -22,13 +23,15 @@ type Reader<'a> = ZipArchive<Cursor<&'a [u8]>>;
 /// The files of a package that could be read, in its order, and all problems with its form.
 #[derive(Default)]
 pub struct Archive {
-    /// Names, which are among `NAMES`, and contents.
-    pub files: Vec<(String, Vec<u8>)>,
+    pub files: Contents,
     /// A line for each problem.
     pub faults: Vec<String>,
 }
 
-/// Reads a package of at most `ZIPPED` bytes, and never more than `UNZIPPED` bytes out of it.
+/// Files in a package at most: what has more was made to keep its reader busy.
+const FILES: usize = 50_000;
+
+/// Reads a package, and never more than `UNZIPPED` bytes out of it.
 pub fn read(zip: &[u8]) -> Archive {
     let mut archive = Archive::default();
     let fault = archive.inspect(zip).err();
@@ -48,11 +51,11 @@ impl Archive {
         let entries = (0..reader.len()).flat_map(|index| reader.by_index_data(index));
         let total = entries.fold(0, |total, entry| entry.size().saturating_add(total));
         ensure!(total <= UNZIPPED, "unpacks to {total} bytes; Lambda takes up to {UNZIPPED}");
+        ensure!(reader.len() <= FILES, "holds {} files; expected at most {FILES}", reader.len());
         for index in 0..reader.len() {
-            // What does not belong is not unpacked: very many files could share the same data.
-            let name = reader.name_for_index(index).and_then(Result::ok);
-            if let Some(name) = NAMES.iter().find(|own| name.as_deref() == Some(own))
-                && let Err(error) = self.unpack(&mut reader, index, name)
+            let name = reader.name_for_index(index).and_then(Result::ok).map(|name| name.into_owned());
+            if let Some(name) = name.filter(|name| !is_odd(name.as_bytes()))
+                && let Err(error) = self.unpack(&mut reader, index, &name)
             {
                 self.faults.push(format!("{name}: is damaged: {error}"));
             }
@@ -66,16 +69,14 @@ impl Archive {
     }
 
     fn inspect_names(&mut self, reader: &Reader) {
-        for name in reader.file_names_raw().filter(|name| !NAMES.map(str::as_bytes).contains(name)) {
+        let names = || reader.file_names_raw();
+        self.faults.extend(names().filter(|name| is_odd(name)).map(|name| {
             let is_outside = leads_outside(name);
-            let fault = if is_outside { "a path that leads outside" } else { "which does not belong in it" };
-            self.faults.push(format!("holds {}, {fault}", on_a_line(name)));
-        }
-        let [binary, bootstrap] = NAMES.map(|name| reader.index_for_name(name));
+            let fault = if is_outside { "a path that leads outside" } else { "which is not a name of a file" };
+            format!("holds {}, {fault}", on_a_line(name))
+        }));
         let rules = [
-            (binary.is_some(), "holds no binary"),
-            (bootstrap.is_some(), "holds no bootstrap"),
-            (binary.is_none() || bootstrap.is_none() || binary < bootstrap, "is not sorted by name"),
+            (names().is_sorted(), "is not sorted by name"),
             (!reader.has_duplicate_names(), "holds a name more than once"),
         ];
         self.faults.extend(broken(rules).map(Into::into));
@@ -84,17 +85,25 @@ impl Archive {
     fn unpack(&mut self, reader: &mut Reader, index: usize, name: &str) -> anyhow::Result<()> {
         let file = reader.by_index_raw(index)?;
         let size = file.size();
-        self.faults.extend(faults_of_form(&file).iter().map(|fault| format!("{name}: {fault}")));
+        let is_program = file.external_attributes() == 0o100_755 << 16;
+        self.faults.extend(faults_of_form(&file, is_reserved(name)).iter().map(|fault| format!("{name}: {fault}")));
         if can_be_read(&file) {
             drop(file);
             let mut bytes = Vec::new();
             // One byte more: the reader compares the CRC where the data ends.
             reader.by_index(index)?.take(size + 1).read_to_end(&mut bytes)?;
             ensure!(bytes.len() as u64 == size, "it is not of the size that it declares");
-            self.files.push((name.into(), bytes));
+            self.files.insert(name.into(), Content { bytes, is_program });
         }
         Ok(())
     }
+}
+
+/// Whether a name is none that a package has for a file.
+pub fn is_odd(name: &[u8]) -> bool {
+    let is_text = std::str::from_utf8(name).is_ok_and(|name| !name.contains(char::is_control));
+    let has_empty = name.split(|byte| *byte == b'/').any(|part| part.is_empty() || part == b".");
+    !is_text || has_empty || leads_outside(name)
 }
 
 fn leads_outside(name: &[u8]) -> bool {
@@ -104,17 +113,19 @@ fn leads_outside(name: &[u8]) -> bool {
 }
 
 /// Where a file differs from the packager's in what `rewritten` copies as it is.
-fn faults_of_form<R: Read>(file: &ZipFile<R>) -> Vec<String> {
+fn faults_of_form<R: Read>(file: &ZipFile<R>, must_run: bool) -> Vec<String> {
     let (attributes, time, method) = (file.external_attributes(), file.last_modified(), file.compression());
+    let expected = if must_run { "expected 0755" } else { "expected 0644 or 0755" };
     let mode = match attributes >> 28 {
-        _ if file.system() != System::Unix => "has no mode, expected 0755".into(),
+        _ if file.system() != System::Unix => format!("has no mode, {expected}"),
         0o12 => "is a symbolic link".into(),
         0o04 => "is a directory".into(),
-        _ => format!("has mode {:04o}, expected 0755", attributes >> 16 & 0o7777),
+        _ => format!("has mode {:04o}, {expected}", attributes >> 16 & 0o7777),
     };
+    let has_mode = attributes == 0o100_755 << 16 || attributes == 0o100_644 << 16 && !must_run;
     let shown = time.map_or("an invalid time".into(), |time| format!("the time {time}"));
     let rules = [
-        (file.system() == System::Unix && attributes == 0o100_755 << 16, mode),
+        (file.system() == System::Unix && has_mode, mode),
         (time == Some(DateTime::DEFAULT), format!("has {shown:.25}, expected 1980-01-01 00:00")),
         (file.extra_data_fields().next().is_none(), "has extra fields".into()),
         (file.comment_raw().is_empty(), "has a comment".into()),
@@ -132,8 +143,10 @@ fn can_be_read<R: Read>(file: &ZipFile<R>) -> bool {
 /// makes `zip` take no flag from the old header.
 fn rewritten(reader: &mut Reader) -> anyhow::Result<Vec<u8>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    for (index, name) in NAMES.iter().enumerate() {
-        writer.raw_copy_file_rename(reader.by_index_raw(index)?, name)?;
+    for index in 0..reader.len() {
+        let file = reader.by_index_raw(index)?;
+        let name = file.name()?.into_owned();
+        writer.raw_copy_file_rename(file, name)?;
     }
     Ok(writer.finish()?.into_inner())
 }
@@ -161,7 +174,7 @@ mod tests {
 
     /// A package with other bytes in the last header of each kind.
     fn patched<const N: usize>(patches: [(&[u8], usize, &[u8]); N]) -> Vec<u8> {
-        let mut zip = with(options());
+        let mut zip = with(options(true));
         for (header, at, bytes) in patches {
             let start = memchr::memmem::rfind(&zip, header).unwrap() + at;
             zip[start..start + bytes.len()].copy_from_slice(bytes);
@@ -175,44 +188,48 @@ mod tests {
 
     /// A package with one more file.
     fn and(name: &str) -> Vec<u8> {
-        zip(["binary", "bootstrap", name].map(|name| (name, options(), DATA)))
+        zip(["binary", "bootstrap", name].map(|name| (name, options(true), DATA)))
+    }
+
+    /// A package with one file, and no more.
+    fn alone(name: &str) -> Vec<u8> {
+        zip([name].map(|name| (name, options(true), DATA)))
     }
 
     /// A package whose bootstrap has other options.
     fn with(other: FullFileOptions) -> Vec<u8> {
-        zip([("binary", options(), DATA), ("bootstrap", other, DATA)])
+        zip([("binary", options(true), DATA), ("bootstrap", other, DATA)])
     }
 
     spoilt! {
         what_is_not_a_zip: b"#!/bin/sh".to_vec() => "is not a zip";
-        without_a_binary: zip([("bootstrap", options(), DATA)]) => "holds no binary";
-        without_a_bootstrap: zip([("binary", options(), DATA)]) => "holds no bootstrap";
-        with_a_file_that_does_not_belong: and("a.txt") => "holds a.txt, which does not belong in it";
-        with_a_name_that_would_break_the_line: and("a\nb") => "holds a\\nb, which does not belong in it";
-        with_a_long_name: and(&"a".repeat(999)) => format!("holds {}, which does not belong in it", "a".repeat(120));
-        with_an_absolute_path: and("/etc/passwd") => "holds /etc/passwd, a path that leads outside";
-        with_a_path_to_a_parent: and("a/../../b") => "holds a/../../b, a path that leads outside";
-        with_a_path_of_windows: and("a\\b") => "holds a\\\\b, a path that leads outside";
-        with_a_path_to_a_drive: and("C:binary") => "holds C:binary, a path that leads outside";
+        with_a_name_that_would_break_the_line: and("c\nb") => "holds c\\nb, which is not a name of a file";
+        with_a_long_name_that_is_none: and(&"c/".repeat(500)) => format!("holds {}, which is not a name of a file", "c/".repeat(60));
+        with_an_included_file_that_nobody_can_read: zip([("a", options(false).unix_permissions(0o600), DATA)])
+            => "a: has mode 0600, expected 0644 or 0755";
+        with_an_absolute_path: alone("/etc/passwd") => "holds /etc/passwd, a path that leads outside";
+        with_a_path_to_a_parent: and("c/../../b") => "holds c/../../b, a path that leads outside";
+        with_a_path_of_windows: and("c\\b") => "holds c\\\\b, a path that leads outside";
+        with_a_path_to_a_drive: alone("C:binary") => "holds C:binary, a path that leads outside";
         with_a_name_twice: {
             let mut zip = and("bootstraq");
             while let Some(at) = memchr::memmem::find(&zip, b"bootstraq") { zip[at + 8] = b'p' }
             zip
         } => "holds a name more than once";
-        in_another_order: zip(["bootstrap", "binary"].map(|name| (name, options(), DATA))) => "is not sorted by name";
-        with_mode_0644: with(options().unix_permissions(0o644)) => "bootstrap: has mode 0644, expected 0755";
-        with_setuid: with(options().external_attributes(0o104_755 << 16)) => "bootstrap: has mode 4755, expected 0755";
-        with_a_symbolic_link: with(options().external_attributes(0o120_777 << 16)) => "bootstrap: is a symbolic link";
-        with_a_directory: with(options().external_attributes(0o040_755 << 16)) => "bootstrap: is a directory";
-        from_a_system_without_modes: with(options().system(System::Dos)) => "bootstrap: has no mode, expected 0755";
-        with_a_time: with(options().last_modified_time(DateTime::from_date_and_time(2026, 11, 24, 13, 26, 56).unwrap()))
+        in_another_order: zip(["bootstrap", "binary"].map(|name| (name, options(true), DATA))) => "is not sorted by name";
+        with_mode_0644: with(options(true).unix_permissions(0o644)) => "bootstrap: has mode 0644, expected 0755";
+        with_setuid: with(options(true).external_attributes(0o104_755 << 16)) => "bootstrap: has mode 4755, expected 0755";
+        with_a_symbolic_link: with(options(true).external_attributes(0o120_777 << 16)) => "bootstrap: is a symbolic link";
+        with_a_directory: with(options(true).external_attributes(0o040_755 << 16)) => "bootstrap: is a directory";
+        from_a_system_without_modes: with(options(true).system(System::Dos)) => "bootstrap: has no mode, expected 0755";
+        with_a_time: with(options(true).last_modified_time(DateTime::from_date_and_time(2026, 11, 24, 13, 26, 56).unwrap()))
             => "bootstrap: has the time 2026-11-24 13:26, expected 1980-01-01 00:00";
         with_no_time: patched([(CENTRAL, 12, &[0; 4])]) => "bootstrap: has an invalid time, expected 1980-01-01 00:00";
-        with_extra_fields: with(options().with_extended_timestamp(Some(0), None, None).unwrap())
+        with_extra_fields: with(options(true).with_extended_timestamp(Some(0), None, None).unwrap())
             => "bootstrap: has extra fields";
-        with_a_comment_on_a_file: with(options().with_file_comment("hello")) => "bootstrap: has a comment";
+        with_a_comment_on_a_file: with(options(true).with_file_comment("hello")) => "bootstrap: has a comment";
         that_is_encrypted: patched([(CENTRAL, 8, &[1])]) => "bootstrap: is encrypted";
-        that_is_not_compressed: with(options().compression_method(CompressionMethod::Stored))
+        that_is_not_compressed: with(options(true).compression_method(CompressionMethod::Stored))
             => "bootstrap: is compressed as Stored, expected Deflated";
         with_another_crc: patched([(CENTRAL, 16, &[1, 2, 3, 4])]) => "bootstrap: is damaged: Invalid checksum";
         with_broken_data: patched([(LOCAL, 39, &[0xff; 6])]) => "bootstrap: is damaged: corrupt deflate stream";
@@ -220,8 +237,8 @@ mod tests {
             => "bootstrap: is damaged: it is not of the size that it declares";
         that_unpacks_to_more_than_lambda_takes: patched([(CENTRAL, 24, &(UNZIPPED as u32).to_le_bytes())])
             => "unpacks to 262144004 bytes; Lambda takes up to 262144000";
-        with_bytes_before_it: [b"#!/bin/sh\n", &with(options())[..]].concat() => of_form(0);
-        with_bytes_behind_it: [&with(options())[..], b"\0"].concat() => of_form(216);
+        with_bytes_before_it: [b"#!/bin/sh\n", &with(options(true))[..]].concat() => of_form(0);
+        with_bytes_behind_it: [&with(options(true))[..], b"\0"].concat() => of_form(216);
         with_a_comment: [&patched([(END, 20, &[2])])[..], b"hi"].concat() => of_form(214);
         with_another_name_in_its_header: patched([(LOCAL, 30, b"B")]) => of_form(72);
         that_says_its_names_are_utf_8: patched([(LOCAL, 7, &[8]), (CENTRAL, 9, &[8])]) => of_form(49);
@@ -232,11 +249,12 @@ mod tests {
     #[test]
     fn what_the_packager_writes_has_no_problem_at_any_level() {
         for level in [1, 9, 9 + 5] {
-            let options = options().compression_level(Some(level));
+            let options = options(true).compression_level(Some(level));
             let files = [("binary", DATA), ("bootstrap", b"")];
             let archive = read(&zip(files.map(|(name, data)| (name, options.clone(), data))));
             assert_eq!(archive.faults, [""; 0], "{level}");
-            assert_eq!(archive.files, files.map(|(name, data)| (name.into(), data.into())));
+            let content = |(name, data): (&str, &[u8])| (name.into(), Content { bytes: data.into(), is_program: true });
+            assert_eq!(archive.files, files.map(content).into());
         }
     }
 
@@ -250,7 +268,7 @@ mod tests {
 
     #[test]
     fn one_that_is_cut_off_anywhere_has_a_problem_and_nothing_panics() {
-        let whole = with(options());
+        let whole = with(options(true));
         for length in 0..whole.len() {
             let faults = read(&whole[..length]).faults;
             let is_cut = faults[0].starts_with("is cut off or damaged: ");
@@ -260,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_bit_that_is_changed_is_a_problem_or_changes_nothing() {
-        let whole = with(options());
+        let whole = with(options(true));
         let files = read(&whole).files;
         for (at, bit) in (0..whole.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
             let mut changed = whole.clone();

@@ -2,14 +2,12 @@
 //!
 //! The names are those of the System V ABI and of glibc's `elf.h`.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, anyhow, bail, ensure};
 use object::LittleEndian;
 use object::elf::{self, DynamicTag, FileHeader64, ProgramFlags, ProgramType};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
 
-use super::{SHOWN, archive::UNZIPPED, broken, on_a_line, paths};
+use super::{SHOWN, broken, on_a_line};
 use crate::arch::Arch;
 
 type Elf<'a> = ElfFile64<'a, LittleEndian>;
@@ -24,11 +22,9 @@ const SECTIONS: usize = 500;
 const LEFTOVERS: [&str; 8] =
     [".symtab", ".debug", ".zdebug", ".gdb_index", ".gnu_debugdata", ".stab", ".llvmbc", ".llvmcmd"];
 
-/// An error with a line for each problem of `binary`, if it has any. No path below one of `roots`, which are absolute,
-/// may be in it.
-pub fn check(binary: &Path, arch: Arch, roots: &[PathBuf]) -> anyhow::Result<()> {
-    let bytes = super::read(binary, UNZIPPED)?;
-    super::verdict(binary, faults(&bytes, Some(arch), roots))
+/// The names of all sections and their sizes in bytes in the file.
+pub fn sizes(bytes: &[u8]) -> Vec<(String, u64)> {
+    sections(bytes).into_iter().map(|(name, data)| (name, data.len() as u64)).collect()
 }
 
 /// The architecture that a binary is for.
@@ -47,11 +43,12 @@ pub fn architecture(bytes: &[u8]) -> anyhow::Result<Arch> {
 /// The names of all sections and what they hold in the file; none where it is not an ELF file.
 pub fn sections(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let sections = parse(bytes).map_or(Vec::new(), |(_, sections)| sections);
-    let copied = sections.into_iter().map(|(name, data)| (name, data.to_vec()));
+    let copied = sections.into_iter().map(|(name, data, _)| (name, data.to_vec()));
     copied.filter(|(name, _)| !name.is_empty()).collect()
 }
 
-type Sections<'a> = Vec<(String, &'a [u8])>;
+/// Names, what they hold, and whether that is loaded.
+type Sections<'a> = Vec<(String, &'a [u8], bool)>;
 
 /// A file whose segments and sections are known to lie within it.
 fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
@@ -67,21 +64,22 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
     let names = index.and_then(|index| table.section(index)?.data(LE, bytes)).unwrap_or_default();
     let sections = table.iter().map(|section| {
         let name = on_a_line(names.get(section.sh_name(LE) as usize..).unwrap_or_default());
-        section.data(LE, bytes).map(|data| (name, data))
+        let is_loaded = section.sh_flags(LE).contains(elf::SHF_ALLOC);
+        section.data(LE, bytes).map(|data| (name, data, is_loaded))
     });
     let sections = sections.collect::<Result<Sections, _>>()?;
     // A copy of all of them then takes no more memory than the file.
-    let size: usize = sections.iter().map(|(_, data)| data.len()).sum();
+    let size: usize = sections.iter().map(|(_, data, _)| data.len()).sum();
     ensure!(size <= bytes.len(), "its sections overlap");
     Ok((elf, sections))
 }
 
 /// All problems of a binary; without `arch` it may be for either architecture.
-pub fn faults(bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> Vec<String> {
-    inspect(bytes, arch, roots).unwrap_or_else(|fault| vec![format!("{fault:#}")])
+pub fn faults(bytes: &[u8], arch: Option<Arch>) -> Vec<String> {
+    inspect(bytes, arch).unwrap_or_else(|fault| vec![format!("{fault:#}")])
 }
 
-fn inspect(bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+fn inspect(bytes: &[u8], arch: Option<Arch>) -> anyhow::Result<Vec<String>> {
     let actual = architecture(bytes)?;
     let (elf, sections) = parse(bytes).context("is a broken ELF file")?;
     let dynamic = elf.elf_dynamic_table().unwrap_or_default();
@@ -124,10 +122,9 @@ fn inspect(bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Resul
         format!("needs a library: {name}")
     }));
     let is_leftover = |name: &&String| LEFTOVERS.iter().any(|start| name.starts_with(start));
-    let leftover = sections.iter().map(|(name, _)| name).find(is_leftover);
+    // What is loaded belongs to the program, like `.debug_gdb_scripts`, which rustc adds to one with debug information.
+    let leftover = sections.iter().filter(|section| !section.2).map(|(name, ..)| name).find(is_leftover);
     faults.extend(leftover.map(|name| format!("is not stripped: it has the section {name}")));
-    let path = paths::known_path(bytes, roots);
-    faults.extend(path.map(|path| format!("holds a path of the machine that built it: {path}; {}", paths::CURE)));
     Ok(faults)
 }
 
@@ -139,7 +136,7 @@ mod tests {
     use crate::verify::specimen::{LIBRARY, Specimen, spoilt};
 
     fn problems(spoil: impl FnOnce(&mut Specimen)) -> Vec<String> {
-        faults(&Specimen::spoilt(spoil), Some(Arch::X86_64), &["/work/clone".into()])
+        faults(&Specimen::spoilt(spoil), Some(Arch::X86_64))
     }
 
     spoilt! {
@@ -160,8 +157,6 @@ mod tests {
         with_text_relocations: |elf| elf.set(DT_TEXTREL, 0) => "has text relocations";
         with_text_relocations_in_its_flags: |elf| elf.set(DT_FLAGS, DF_TEXTREL.0) => "has text relocations";
         that_starts_outside_of_its_code: |elf| elf.entry = Some(0) => "cannot start: its entry point is not code";
-        with_a_path_of_the_clone: |elf| elf.text("/work/clone/src/main.rs\0")
-            => format!("holds a path of the machine that built it: /work/clone/src/main.rs; {}", paths::CURE);
         with_more_sections_than_a_linker_writes: |elf| (0..600).for_each(|_| elf.section("a", b""))
             => "is a broken ELF file: it has 605 sections";
     }
@@ -174,8 +169,8 @@ mod tests {
                 elf.text("in/home/ada/config.rs\0");
             });
             assert_eq!(architecture(&binary).unwrap(), arch);
-            assert_eq!(faults(&binary, Some(arch), &[]), [""; 0]);
-            assert_eq!(faults(&binary, None, &[]), [""; 0]);
+            assert_eq!(faults(&binary, Some(arch)), [""; 0]);
+            assert_eq!(faults(&binary, None), [""; 0]);
         }
     }
 
@@ -193,12 +188,13 @@ mod tests {
             let fault = format!("is not stripped: it has the section {name}");
             assert_eq!(problems(|elf| elf.section(name, b"")), [fault]);
         }
+        assert_eq!(problems(|elf| elf.loaded(".debug_gdb_scripts")), [""; 0]);
     }
 
     #[test]
     fn what_is_not_an_elf_file_is_said_in_one_line() {
         for bytes in [&b""[..], b"\x7fELF", b"#!/bin/sh\nexec true\n", &[0; 4096]] {
-            assert_eq!(faults(bytes, None, &[]), ["is not a 64-bit little-endian ELF file"]);
+            assert_eq!(faults(bytes, None), ["is not a 64-bit little-endian ELF file"]);
             assert_eq!(sections(bytes), []);
         }
     }
@@ -217,14 +213,14 @@ mod tests {
         for at in [binary.len() - 64 + 24, binary.len() - 2 * 64 + 24] {
             binary[at..at + 16].copy_from_slice(&whole);
         }
-        assert_eq!(faults(&binary, None, &[]), ["is a broken ELF file: its sections overlap"]);
+        assert_eq!(faults(&binary, None), ["is a broken ELF file: its sections overlap"]);
     }
 
     #[test]
     fn one_that_is_cut_off_anywhere_has_a_problem_and_nothing_panics() {
         let whole = Specimen::default().bytes();
         for length in 0..whole.len() {
-            assert!(!faults(&whole[..length], None, &[]).is_empty(), "{length} bytes");
+            assert!(!faults(&whole[..length], None).is_empty(), "{length} bytes");
         }
     }
 
@@ -234,8 +230,8 @@ mod tests {
         for (at, value) in (0..whole.len()).flat_map(|at| [0, 1, 0x7f, 0xff].map(|v| (at, v))) {
             let mut changed = whole.clone();
             changed[at] = value;
-            faults(&changed, None, &[]);
-            crate::verify::origin::read(&changed);
+            faults(&changed, None);
+            crate::verify::origin::read(&changed, crate::package::Form::Script, None);
         }
     }
 }

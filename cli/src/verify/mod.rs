@@ -16,6 +16,7 @@ use anyhow::{anyhow, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::arch::Arch;
+use crate::package::form::{Form, checksum, is_extension, is_reserved};
 
 /// The entry point as the packager puts it in.
 pub const ENTRY_POINT: &[u8] = include_bytes!("../../../function/bootstrap");
@@ -29,43 +30,72 @@ const LONGEST: usize = 120;
 /// The checksums of `zip` and of its files, and what it was built from. Without `arch` it may be for either
 /// architecture; no path below one of `roots`, which are absolute, may be in it.
 pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<String> {
-    let bytes = read(zip, archive::ZIPPED)?;
+    let bytes = read(zip, archive::UNZIPPED)?;
     let (lines, faults) = inspect(&bytes, arch, roots);
     verdict(zip, faults)?;
     Ok(format!("{}  {}\n{lines}", sha256_hex(&bytes), file_name(zip)))
 }
 
+/// An error with a line for each problem of a binary, called `name`, if it has any. No path below one of `roots`, which are
+/// absolute, may be in it.
+pub fn check(name: &str, binary: &[u8], arch: Arch, roots: &[PathBuf]) -> anyhow::Result<()> {
+    verdict(Path::new(name), faults_of_binary(binary, Some(arch), roots))
+}
+
+/// What a build lets pass is what this finds no fault with.
+fn faults_of_binary(bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> Vec<String> {
+    let mut faults = elf::faults(bytes, arch);
+    faults.extend(paths::fault(bytes, roots));
+    faults
+}
+
 /// The lines about the files of a package, and all its problems.
 fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<String>) {
     let archive::Archive { files, mut faults } = archive::read(zip);
-    let (mut lines, mut description) = (String::new(), String::new());
-    for (name, bytes) in &files {
-        lines += &format!("{}  {name}\n", sha256_hex(bytes));
-        let mut found = Vec::new();
-        if name == "bootstrap" {
-            found.extend(first_difference(bytes, ENTRY_POINT).map(|at| {
-                let line = bytes[..at].split(|byte| *byte == b'\n').count();
-                format!("is not function/bootstrap: it differs from line {line}")
-            }));
-        } else {
-            found.extend(elf::faults(bytes, arch, roots));
-            // A path of another machine can only be known by its looks.
-            if paths::known_path(bytes, roots).is_none()
-                && let Some(path) = paths::likely_path(bytes)
-            {
-                let cure = paths::CURE;
-                found.push(format!("holds what looks like a path of the machine that built it: {path}; {cure}"));
-            }
-            // Without an architecture it is not a binary; nothing else needs to be said.
-            if elf::architecture(bytes).is_ok() {
-                let (origin, contradictions) = origin::read(bytes);
-                description = origin;
-                found.extend(contradictions);
-            }
-        }
-        faults.extend(found.iter().map(|fault| format!("{name}: {fault}")));
+    let form = Form::of(&files);
+    let lines: String = files
+        .iter()
+        .map(|(name, file)| format!("{}  {}\n", sha256_hex(&file.bytes), on_a_line(name.as_bytes())))
+        .collect();
+    let included = || files.iter().filter(|(name, _)| !is_reserved(name));
+    let checksum = included().next().map(|_| checksum(included()));
+    let mut extensions = files.keys().filter(|name| is_extension(name));
+    let needed: &[&str] = match form {
+        Form::Script => &archive::NAMES,
+        Form::Single => &["bootstrap"],
+        Form::Extension => &[],
+    };
+    let binary = if form == Form::Extension { extensions.next().cloned() } else { Some(form.path_of("")) };
+    // What cannot be read has a fault of its own.
+    let missing = needed
+        .iter()
+        .filter(|name| !files.contains_key(**name) && faults.iter().all(|fault| !fault.starts_with(*name)));
+    faults.extend(missing.map(|name| format!("holds no {name}")).collect::<Vec<_>>());
+    faults.extend(extensions.map(|name| format!("holds {}, which does not belong in it", on_a_line(name.as_bytes()))));
+    let mut found = Vec::new();
+    if let Some(bootstrap) = files.get("bootstrap").filter(|_| form == Form::Script) {
+        found.extend(first_difference(&bootstrap.bytes, ENTRY_POINT).map(|at| {
+            let line = bootstrap.bytes[..at].split(|byte| *byte == b'\n').count();
+            format!("bootstrap: is not function/bootstrap: it differs from line {line}")
+        }));
     }
-    (format!("{lines}✓ {description}"), faults)
+    let mut description = String::new();
+    if let Some((name, file)) = binary.and_then(|name| files.get_key_value(&name)) {
+        let mut of_binary = faults_of_binary(&file.bytes, arch, roots);
+        // Without an architecture it is not a binary; nothing else needs to be said.
+        if elf::architecture(&file.bytes).is_ok() {
+            let (origin, contradictions) = origin::read(&file.bytes, form, checksum.as_deref());
+            description = origin;
+            of_binary.extend(contradictions);
+        }
+        found.extend(of_binary.iter().map(|fault| format!("{}: {fault}", on_a_line(name.as_bytes()))));
+    }
+    faults.extend(found);
+    let note = match zip.len() as u64 > archive::ZIPPED {
+        true => format!("\nnote: over {} bytes, Lambda takes a zip from a bucket in S3 alone", archive::ZIPPED),
+        false => String::new(),
+    };
+    (format!("{lines}✓ {description}{note}"), faults)
 }
 
 /// A regular file of at most `limit` bytes. Anything else, like a pipe, could keep its reader waiting.
@@ -143,13 +173,43 @@ mod tests {
     spoilt! {
         a_binary_that_is_not_one: package(ENTRY_POINT, ENTRY_POINT) => "binary: is not a 64-bit little-endian ELF file";
         a_path_of_this_machine: with(|elf| elf.text("/work/clone/home/ada/a.rs"))
-            => format!("binary: holds a path of the machine that built it: /work/clone/home/ada/a.rs; {}", paths::CURE);
+            => format!("binary: {}", paths::fault(b"/work/clone/home/ada/a.rs", &["/work/clone".into()]).unwrap());
         a_path_of_another_machine: with(|elf| elf.text("at/home/ada/a.rs"))
-            => format!("binary: holds what looks like a path of the machine that built it: /home/ada/a.rs; {}", paths::CURE);
+            => format!("binary: {}", paths::fault(b"/home/ada/a.rs", &[]).unwrap());
         another_entry_point: with_bootstrap(b"#!/bin/sh\nexec ./other\n")
             => "bootstrap: is not function/bootstrap: it differs from line 2";
+        without_a_binary: files(&[("bootstrap", ENTRY_POINT)]) => "holds no binary";
+        without_a_bootstrap: files(&[("binary", &Specimen::default().bytes())]) => "holds no bootstrap";
+        a_file_that_its_record_does_not_name: files(&[("a.txt", b""), ("binary", &Specimen::default().bytes()), ("bootstrap", ENTRY_POINT)])
+            => "binary: its record names no included files, but there are some";
+        a_second_extension: files(&[("extensions/a", &with_form("extension")), ("extensions/b", b"")])
+            => "holds extensions/b, which does not belong in it";
         a_longer_entry_point: with_bootstrap(&[ENTRY_POINT, b"true\n"].concat())
             => "bootstrap: is not function/bootstrap: it differs from line 6";
+    }
+
+    fn files(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let entries = files.iter().map(|(name, bytes)| (*name, crate::package::options(is_reserved(name)), *bytes));
+        crate::package::write(entries).unwrap()
+    }
+
+    fn with_form(form: &str) -> Vec<u8> {
+        let key = format!("\"form\": \"{form}\", \"name\"");
+        Specimen::spoilt(|elf| elf.record(&specimen::RECORD.replace("\"name\"", &key)))
+    }
+
+    #[test]
+    fn a_package_of_each_form_has_no_problem() {
+        for (form, name) in [("single", "bootstrap"), ("extension", "extensions/telemetry")] {
+            assert_eq!(problems(files(&[(name, &with_form(form))])), [""; 0]);
+        }
+        let checksum =
+            checksum([(&"a.txt".to_owned(), &crate::package::form::Content { bytes: b"a".into(), is_program: false })]);
+        let key = format!("\"included\": \"{checksum}\", \"name\"");
+        let binary = Specimen::spoilt(|elf| elf.record(&specimen::RECORD.replace("\"name\"", &key)));
+        assert_eq!(problems(files(&[("a.txt", b"a"), ("binary", &binary), ("bootstrap", ENTRY_POINT)])), [""; 0]);
+        let other = problems(files(&[("a.txt", b"b"), ("binary", &binary), ("bootstrap", ENTRY_POINT)]));
+        assert_eq!(other, ["binary: the included files are not those that its record names"]);
     }
 
     #[test]
@@ -164,7 +224,7 @@ mod tests {
             file.path().display(),
             sha256_hex(&binary),
             sha256_hex(ENTRY_POINT),
-            origin::read(&binary).0
+            origin::read(&binary, Form::Script, None).0
         );
         assert_eq!(verify(file.path(), None, &[]).unwrap(), expected);
     }
@@ -188,15 +248,14 @@ mod tests {
     #[test]
     fn what_is_not_a_regular_file_or_too_large_or_not_there_is_not_read() {
         let large = tempfile::NamedTempFile::new().unwrap();
-        large.as_file().set_len(archive::ZIPPED + 1).unwrap();
+        large.as_file().set_len(archive::UNZIPPED + 1).unwrap();
         for (path, expected) in [
             (Path::new("/dev/zero"), ": is not a regular file"),
-            (large.path(), " the 52428800 bytes that Lambda takes"),
+            (large.path(), " the 262144000 bytes that Lambda takes"),
             (Path::new("none.zip"), "(os error 2); `build` makes one"),
         ] {
             let error = verify(path, None, &[]).unwrap_err().to_string();
             assert!(error.ends_with(expected), "{error}");
         }
-        assert!(elf::check(Path::new("/dev/zero"), Arch::X86_64, &[]).is_err());
     }
 }

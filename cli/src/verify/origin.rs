@@ -7,6 +7,8 @@ use memchr::memmem;
 use serde_json::{Map, Value};
 
 use super::{broken, elf, on_a_line};
+use crate::package::Form;
+use std::collections::BTreeSet;
 
 /// The section that holds the note.
 pub const SECTION: &str = ".note.package";
@@ -14,11 +16,18 @@ const OWNER: &str = "FDO";
 const KIND: u32 = 0xcafe_1a7e;
 const HEADER: usize = 12;
 
+/// The key for what compiled, by the marks that compilers leave in objects.
+pub const COMPILERS: &str = "compilers";
+/// The key for another form of the package than the usual one.
+pub const FORM: &str = "form";
+/// The key for the checksum of files that are included.
+pub const INCLUDED: &str = "included";
+
 /// Without these there is nothing to say about a package.
-const REQUIRED: [&str; 5] = ["name", "version", "architecture", "musl", "rustc"];
+const REQUIRED: [&str; 6] = ["name", "version", "architecture", COMPILERS, "musl", "rustc"];
 
 /// Keys that are said in another form than the others, or not at all.
-const UNLISTED: [&str; 4] = ["name", "version", "architecture", "type"];
+const UNLISTED: [&str; 5] = ["name", "version", "architecture", INCLUDED, "type"];
 
 /// Keys in a record at most, and bytes of each and of its value.
 const MOST: usize = 40;
@@ -46,10 +55,10 @@ pub fn note(record: &Map<String, Value>) -> Vec<u8> {
 }
 
 type Record = Map<String, Value>;
-type Sections = [(String, Vec<u8>)];
+pub type Sections = [(String, Vec<u8>)];
 
-/// What a binary was built from, on one line, and all in it that contradicts its record.
-pub fn read(binary: &[u8]) -> (String, Vec<String>) {
+/// What a binary was built from, on one line, and all in it and in its package that contradicts its record.
+pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<String>) {
     let sections = elf::sections(binary);
     let records: Vec<_> = named(&sections, SECTION).collect();
     let record = match records[..] {
@@ -59,7 +68,28 @@ pub fn read(binary: &[u8]) -> (String, Vec<String>) {
         _ => Err("holds more than one record of what it was built from"),
     };
     match record {
-        Ok(record) => compare(&record, binary, &sections),
+        Ok(record) => {
+            let (line, mut faults) = compare(&record, binary, &sections);
+            let said = |key: &str| record.get(key).and_then(Value::as_str);
+            let rules = [
+                (
+                    said(FORM) == form.name(),
+                    format!("its record is of another form of package: {}", said(FORM).unwrap_or("script")),
+                ),
+                (
+                    said(INCLUDED) == included,
+                    match included {
+                        None => "its record names included files, which are not in the package".into(),
+                        Some(_) if said(INCLUDED).is_none() => {
+                            "its record names no included files, but there are some".into()
+                        }
+                        Some(_) => "the included files are not those that its record names".into(),
+                    },
+                ),
+            ];
+            faults.extend(broken(rules));
+            (line, faults)
+        }
         Err(fault) => (String::new(), vec![fault.into()]),
     }
 }
@@ -104,7 +134,10 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     faults.extend(glibc(binary, sections).map(|glibc| format!("holds glibc instead of musl: {glibc}")));
     let architecture = elf::architecture(binary).ok().map(|arch| arch.name().into());
     let mut confirmed = Vec::new();
-    for (key, found) in [("architecture", architecture), ("rustc", rustc(sections)), ("openssl", openssl)] {
+    let compilers = Some(compilers(sections));
+    for (key, found) in
+        [("architecture", architecture), (COMPILERS, compilers), ("rustc", rustc(sections)), ("openssl", openssl)]
+    {
         match (said(key), found) {
             (Some(said), Some(found)) if said == found => confirmed.push(key),
             // Every binary of rustc names it; OpenSSL's text is left out where nothing asks for it.
@@ -132,10 +165,33 @@ fn glibc(binary: &[u8], sections: &Sections) -> Option<&'static str> {
     text.or_else(|| GLIBC_SECTIONS.into_iter().find(|name| named(sections, name).next().is_some()))
 }
 
-/// What rustc left in the section for compilers.
+/// What compilers and linkers left in the section for that.
+fn marks(sections: &Sections) -> impl Iterator<Item = String> {
+    named(sections, ".comment").flat_map(|data| data.split(|byte| *byte == 0)).map(on_a_line)
+}
+
 fn rustc(sections: &Sections) -> Option<String> {
-    let mut texts = named(sections, ".comment").flat_map(|data| data.split(|byte| *byte == 0));
-    texts.find_map(|text| on_a_line(text).strip_prefix("rustc version ").map(Into::into))
+    marks(sections).find_map(|mark| mark.strip_prefix("rustc version ").map(Into::into))
+}
+
+/// What compiled the objects that are not Rust's.
+pub fn compilers(sections: &Sections) -> String {
+    let name = |mark: String| {
+        if mark.is_empty() || mark.starts_with("rustc version ") || mark.starts_with("Linker: ") {
+            return None;
+        }
+        let version = |rest: &str| rest.split(' ').next().unwrap_or_default().to_owned();
+        Some(match (mark.split_once("clang version "), mark.strip_prefix("GCC: ")) {
+            (Some((_, rest)), _) if mark.contains("ziglang") => format!("zig's clang {}", version(rest)),
+            (Some((_, rest)), _) => format!("clang {}", version(rest)),
+            (_, Some(rest)) => format!("gcc {}", version(rest.rsplit_once(") ").map_or(rest, |(_, rest)| rest))),
+            // That of an assembler or a compiler of another language.
+            _ => mark.chars().filter(|c| c.is_ascii_alphanumeric() || " .-+_".contains(*c)).take(LONGEST / 3).collect(),
+        })
+    };
+    let names: BTreeSet<String> = marks(sections).filter_map(name).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(" and ");
+    if names.is_empty() { "none".into() } else { names.chars().take(LONGEST).collect() }
 }
 
 /// The versions of OpenSSL that are in a binary, from the text that it says when asked: `OpenSSL 3.5.5 27 Jan 2026`.
@@ -160,11 +216,12 @@ mod tests {
     use super::*;
     use crate::verify::specimen::{RECORD, Specimen, spoilt};
 
+    const CLANG: &[u8] = b"clang version 20.1.2 (https://github.com/ziglang/zig-bootstrap 7ef74e656cf8)\0";
     const OPENSSL: &str = "OpenSSL 3.5.5 27 Jan 2026\0";
     const CLASSIC: &str = "OpenSSL 1.0.1k 8 Jan 2015\0";
 
     fn problems(spoil: impl FnOnce(&mut Specimen)) -> Vec<String> {
-        read(&Specimen::spoilt(spoil)).1
+        read(&Specimen::spoilt(spoil), Form::Script, None).1
     }
 
     fn with_openssl() -> String {
@@ -182,8 +239,10 @@ mod tests {
             => "architecture is arm64 in its record, but x86_64 in the file";
         with_the_record_of_another_compiler: |elf| elf.record(&RECORD.replace("1.99.1 (58cf8f9c3 2026-10-13)", "1.0.0"))
             => "rustc is 1.0.0 in its record, but 1.99.1 (58cf8f9c3 2026-10-13) in the file";
-        without_a_trace_of_its_compiler: |elf| elf.sections.retain(|(name, _)| *name != ".comment")
+        without_a_trace_of_rustc: |elf| elf.sections[0].1 = CLANG.into()
             => "rustc is 1.99.1 (58cf8f9c3 2026-10-13) in its record, but none in the file";
+        with_code_of_another_c_compiler: |elf| elf.sections[0].1.extend(b"GCC: (Debian 12.2.0-14) 12.2.0\0")
+            => "compilers is zig's clang 20.1.2 in its record, but gcc 12.2.0 and zig's clang 20.1.2 in the file";
         with_the_record_of_another_openssl: |elf| { elf.text(CLASSIC); elf.record(&with_openssl()) }
             => "openssl is 3.5.5 in its record, but 1.0.1k in the file";
         with_an_openssl_that_its_record_does_not_name: |elf| elf.text(CLASSIC)
@@ -201,6 +260,36 @@ mod tests {
     }
 
     #[test]
+    fn what_compiled_is_known_by_its_mark() {
+        let compilers = |marks: &str| compilers(&[(".comment".into(), marks.as_bytes().to_vec())]);
+        for (marks, expected) in [
+            ("rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0Linker: LLD 20.1.2\0", "none"),
+            ("GCC: (GNU) 11.5.0 20240719 (Red Hat 11.5.0-5)\0", "gcc 11.5.0"),
+            ("GCC: (Debian 12.2.0-14+deb12u1) 12.2.0\0", "gcc 12.2.0"),
+            (
+                "Ubuntu clang version 14.0.0-1ubuntu1\0The Netwide Assembler 2.16.01\0",
+                "The Netwide Assembler 2.16.01 and clang 14.0.0-1ubuntu1",
+            ),
+        ] {
+            assert_eq!(compilers(marks), expected);
+        }
+    }
+
+    #[test]
+    fn the_form_and_the_included_files_are_those_of_the_record() {
+        let record = RECORD.replace("\"name\"", "\"form\": \"single\", \"included\": \"12\", \"name\"");
+        let binary = Specimen::spoilt(|elf| elf.record(&record));
+        assert_eq!(read(&binary, Form::Single, Some("12")).1, [""; 0]);
+        assert_eq!(read(&binary, Form::Script, Some("12")).1, ["its record is of another form of package: single"]);
+        assert_eq!(
+            read(&binary, Form::Single, Some("13")).1,
+            ["the included files are not those that its record names"]
+        );
+        let missing = "its record names included files, which are not in the package";
+        assert_eq!(read(&binary, Form::Single, None).1, [missing]);
+    }
+
+    #[test]
     fn any_text_or_section_of_glibc_is_named() {
         let fault = |left: &str| [format!("holds glibc instead of musl: {left}")];
         for text in GLIBC_TEXTS {
@@ -213,17 +302,19 @@ mod tests {
 
     #[test]
     fn the_description_parts_what_the_binary_confirms_from_what_the_record_claims() {
-        let rustc = "x86_64, rustc 1.99.1 (58cf8f9c3 2026-10-13); the record says: musl 1.2.5";
-        let confirmed = rustc.replace("rustc", "openssl 3.5.5, rustc");
+        let rustc =
+            "x86_64, compilers zig's clang 20.1.2, rustc 1.99.1 (58cf8f9c3 2026-10-13); the record says: musl 1.2.5";
+        let confirmed = rustc.replace(", rustc", ", openssl 3.5.5, rustc");
         for (text, record, expected) in [
             ("", RECORD, rustc),
             (OPENSSL, &with_openssl(), &confirmed),
             ("", &with_openssl(), &format!("{rustc}, openssl 3.5.5")),
         ] {
-            let (description, faults) = read(&Specimen::spoilt(|elf| {
+            let binary = Specimen::spoilt(|elf| {
                 elf.text(text);
                 elf.record(record);
-            }));
+            });
+            let (description, faults) = read(&binary, Form::Script, None);
             assert_eq!(faults, [""; 0]);
             assert_eq!(description, format!("greeting 0.1.0, {expected}"));
         }

@@ -5,7 +5,38 @@ use std::{ops::Range, path::PathBuf};
 use super::LONGEST;
 
 /// What to do about a path of the machine that built a binary.
-pub const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\") and the like, or map it with --remap-path-prefix";
+const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\"), env!(\"OUT_DIR\") and the like: include_str!(\"file\") takes a file in, and \
+    --include puts one beside the binary";
+
+/// Directories that mean something where a function runs. A builder may lie in one of them, but of a path that begins so
+/// only a source says that.
+const RUN_TIME: [&str; 16] = [
+    "/bin",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/task",
+    "/var/runtime",
+];
+
+/// The problem of a binary that holds a path of the machine that built it: one of `roots`, which are absolute and may end in
+/// a slash, or below it; of another machine, what looks like one.
+pub fn fault(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
+    let known =
+        known_path(bytes, roots).map(|path| format!("holds a path of the machine that built it: {path}; {CURE}"));
+    let likely = |path| format!("holds what looks like a path of the machine that built it: {path}; {CURE}");
+    known.or_else(|| likely_path(bytes).map(likely))
+}
 
 /// Where people and services build, and how many names a path there has at least: `/home/page.c` may be an address of
 /// the function's, `/home/ada/app.c` is a file.
@@ -28,7 +59,7 @@ const HASHED: [&[u8]; 2] = [b"/registry/src/", b"/git/checkouts/"];
 const MAPPED: [&[u8]; 6] = [b"/rustc/", b"/rust/deps/", b"/cargo/", b"/dependency/", b"/function/", b"/target/"];
 
 /// The first path that is one of `roots`, which are absolute and may end in a slash, or below it.
-pub fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
+fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let roots = roots.iter().map(|root| {
         let names = root.components().count().saturating_sub(1);
         (root.as_os_str().as_encoded_bytes(), names)
@@ -46,7 +77,11 @@ pub fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
             };
             // What a build maps to, where the clone lies in /cargo or the like.
             let mut mapped = MAPPED.iter().filter(|to| to.starts_with(root));
-            rest.starts_with(root) && is_whole && is_own && !mapped.any(|to| rest.starts_with(to))
+            let means_something =
+                RUN_TIME.iter().any(|directory| directory.as_bytes() == root.strip_suffix(b"/").unwrap_or(root));
+            let below = || rest[..path.end - at].get(root.len()..).unwrap_or_default();
+            let is_meant = || means_something && !is_source(below().strip_prefix(b"/").unwrap_or(below()), 1);
+            rest.starts_with(root) && is_whole && is_own && !is_meant() && !mapped.any(|to| rest.starts_with(to))
         };
         let (root, _) = roots.iter().find(is_below)?;
         Some(shown(rest, root.len()))
@@ -55,7 +90,7 @@ pub fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
 
 /// The first path that looks like one of the machine that built it: a source file in somebody's home, or one of cargo's
 /// own directories.
-pub fn likely_path(bytes: &[u8]) -> Option<String> {
+fn likely_path(bytes: &[u8]) -> Option<String> {
     slashes(bytes).find_map(|(at, path, is_mapped)| {
         let rest = &bytes[at..path.end];
         let is_in = |directory: &&[u8]| rest.starts_with(directory);
@@ -171,6 +206,18 @@ mod tests {
         {
             assert_eq!(found(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn of_a_builder_in_a_directory_that_functions_use_only_sources_are_found() {
+        let roots = ["/var/task", "/tmp", "/opt/"];
+        for text in ["/var/task/config.json", "/tmp/state.json", "/opt/extensions/own", "/var/task", "/tmp/a.rs.bak"] {
+            assert_eq!(found_in(text, &roots), None, "{text}");
+        }
+        for text in ["/var/task/src/main.rs", "/tmp/build/a.c", "/opt/fn/x.hpp"] {
+            assert_eq!(found_in(text, &roots).as_deref(), Some(text));
+        }
+        assert_eq!(found_in("/tmp/clone/data", &["/tmp/clone"]).as_deref(), Some("/tmp/clone/data"));
     }
 
     #[test]

@@ -8,8 +8,12 @@ use crate::package::{options, write};
 /// What the specimen was built from.
 pub const RECORD: &str = r#"{
     "name": "greeting", "version": "0.1.0", "architecture": "x86_64",
-    "musl": "1.2.5", "rustc": "1.99.1 (58cf8f9c3 2026-10-13)"
+    "compilers": "zig's clang 20.1.2", "musl": "1.2.5", "rustc": "1.99.1 (58cf8f9c3 2026-10-13)"
 }"#;
+
+/// The marks of its compilers.
+const COMMENT: &[u8] = b"rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0\
+    clang version 20.1.2 (https://github.com/ziglang/zig-bootstrap 7ef74e656cf8)\0";
 
 /// What each segment holds.
 const CONTENTS: &[u8] = b"/lib/ld-musl-x86_64.so.1\0";
@@ -35,6 +39,8 @@ pub struct Specimen {
     pub segments: Vec<(ProgramType, ProgramFlags)>,
     pub dynamic: Vec<(DynamicTag, u64)>,
     pub sections: Vec<(&'static str, Vec<u8>)>,
+    /// The section of this name is loaded.
+    pub loaded: Option<&'static str>,
     /// Where it starts, where that is not its code.
     pub entry: Option<u64>,
 }
@@ -48,7 +54,8 @@ impl Default for Specimen {
             machine: elf::EM_X86_64,
             segments: vec![(elf::PT_GNU_RELRO, elf::PF_R), (elf::PT_GNU_STACK, writable), (elf::PT_LOAD, executable)],
             dynamic: vec![(elf::DT_FLAGS, elf::DF_BIND_NOW.0), (elf::DT_FLAGS_1, now)],
-            sections: vec![(".comment", b"rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0".into())],
+            sections: vec![(".comment", COMMENT.into())],
+            loaded: None,
             entry: None,
         };
         specimen.record(RECORD);
@@ -73,6 +80,11 @@ impl Specimen {
 
     pub fn section(&mut self, name: &'static str, data: &[u8]) {
         self.sections.push((name, data.into()));
+    }
+
+    pub fn loaded(&mut self, name: &'static str) {
+        self.section(name, b"");
+        self.loaded = Some(name);
     }
 
     pub fn text(&mut self, text: &str) {
@@ -111,19 +123,20 @@ impl Specimen {
         let dynamic = [(".dynamic", words(entries.chain([0, 0])))];
         let last = self.sections.len() as u64 + 2;
         let (mut table, mut strings) = (vec![0; 64], STRINGS.to_vec());
-        let mut add = |name: usize, kind: SectionType, data: &[u8]| {
+        let mut add = |name: usize, kind: SectionType, flags: u64, data: &[u8]| {
             file.resize(file.len().next_multiple_of(8), 0);
             let [at, size] = [file.len(), data.len()].map(|number| number as u64);
             file.extend(data);
             let name_and_kind = name as u64 | u64::from(kind.0) << 32;
-            table.extend(words([name_and_kind, 0, 0, at, size, last, 1, 0]));
+            table.extend(words([name_and_kind, flags, 0, at, size, last, 1, 0]));
         };
         for (name, data) in dynamic.iter().chain(&self.sections) {
             let kind = if *name == ".dynamic" { elf::SHT_DYNAMIC } else { elf::SHT_PROGBITS };
-            add(strings.len(), kind, data);
+            let flags = if self.loaded == Some(*name) { elf::SHF_ALLOC.0 } else { 0 };
+            add(strings.len(), kind, flags, data);
             strings.extend(name.bytes().chain([0]));
         }
-        add(0, elf::SHT_STRTAB, &strings);
+        add(0, elf::SHT_STRTAB, 0, &strings);
         file.resize(file.len().next_multiple_of(8), 0);
 
         let header = words([
@@ -147,5 +160,5 @@ fn words(words: impl IntoIterator<Item = u64>) -> Vec<u8> {
 
 /// A package of these files.
 pub fn package(binary: &[u8], bootstrap: &[u8]) -> Vec<u8> {
-    write([("binary", options(), binary), ("bootstrap", options(), bootstrap)]).unwrap()
+    write([("binary", options(true), binary), ("bootstrap", options(true), bootstrap)]).unwrap()
 }

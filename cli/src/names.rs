@@ -1,0 +1,70 @@
+//! The names that directories get in what is compiled: the same on every machine, and the same both ways.
+
+use std::path::{Path, PathBuf};
+use std::{ffi::OsStr, fs};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{crates::Crate, environment, project::Function, rust::Rust};
+
+/// The variable that tells the wrappers of the compilers: a line for each directory, `DIRECTORY=NAME`, the longer ones later, as
+/// compilers take the last one that fits.
+pub const VARIABLE: &str = "LAMBDA_MUSL_NAMES";
+
+/// Where things lie for the compilers.
+pub struct Locations<P = &'static str> {
+    pub workspace: P,
+    pub target: P,
+    pub cargo_home: P,
+    pub sysroot: P,
+}
+
+impl<P: AsRef<Path>> Locations<P> {
+    /// The value of the variable.
+    pub fn names(&self, function: &Function, crates: &[Crate], rust: &Rust) -> Result<String> {
+        let [workspace, target, cargo_home, sysroot] =
+            [&self.workspace, &self.target, &self.cargo_home, &self.sysroot].map(AsRef::as_ref);
+        let own = [(workspace.to_owned(), "/function".to_owned()), (target.to_owned(), "/target".to_owned())];
+        let registries = fs::read_dir(environment::cargo_home()?.join("registry/src")).into_iter().flatten().flatten();
+        let registry = |index: &OsStr| (cargo_home.join("registry/src").join(index), "/cargo/registry".to_owned());
+        let registries = registries.map(|index| registry(&index.file_name()));
+        let git = (cargo_home.join("git/checkouts"), "/cargo/git".to_owned());
+        // Where the sources of std are installed, rustc names their directory instead of the one that std was compiled in.
+        let std = (sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{}", rust.commit));
+        let outside = dependencies_by_path(function, crates);
+        lines(own.into_iter().chain(registries).chain([git, std]).chain(outside).collect())
+    }
+}
+
+/// The names of crates that are neither in the workspace nor from a registry.
+pub fn dependencies_by_path<'a>(
+    function: &'a Function, crates: &'a [Crate],
+) -> impl Iterator<Item = (PathBuf, String)> + 'a {
+    let outside = crates.iter().filter(|krate| krate.is_path() && !krate.directory.starts_with(&function.workspace));
+    outside.map(|krate| (krate.directory.clone(), format!("/dependency/{}", krate.name)))
+}
+
+fn lines(mut names: Vec<(PathBuf, String)>) -> Result<String> {
+    names.sort_by_key(|(path, _)| path.as_os_str().len());
+    let line = |(path, name): (PathBuf, String)| {
+        let text = path.to_str().with_context(|| format!("{}: expected a path that is UTF-8", path.display()))?;
+        ensure!(
+            !text.contains('\n'),
+            "{text:?}: compilers cannot be told of a path with a line break; rename the directory"
+        );
+        Ok(format!("{text}={name}"))
+    };
+    Ok(names.into_iter().map(line).collect::<Result<Vec<_>>>()?.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_in_another_one_comes_after_it() {
+        let names = vec![("/a/b/c".into(), "/function".into()), ("/a/b".into(), "/dependency/b".into())];
+        assert_eq!(lines(names).unwrap(), "/a/b=/dependency/b\n/a/b/c=/function");
+        assert!(lines(vec![("/a\nb".into(), "/function".into())]).is_err());
+    }
+}
