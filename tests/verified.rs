@@ -468,23 +468,46 @@ fn the_symbols_of_the_binary_lie_beside_the_zip() {
 
 // make reproduce.
 
+/// A function that prints a text, and the crate `stamp` of version 1.4.2 whose build script makes it.
+fn stamped(directory: &Path, build: &str) -> PathBuf {
+    // Another user has to read it.
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let krate = directory.join("clock");
+    let manifest = "[package]\nname = 'clock'\nedition = '2024'\n[dependencies]\nstamp = { path = 'stamp' }\n[workspace]\n";
+    write_crate(
+        &krate,
+        manifest,
+        "fn main() { println!(\"{}\", stamp::TEXT) }",
+    );
+    let stamp = krate.join("stamp");
+    fs::create_dir_all(stamp.join("src")).unwrap();
+    for (file, text) in [
+        (
+            "Cargo.toml",
+            "[package]\nname = 'stamp'\nversion = '1.4.2'\nedition = '2024'\n",
+        ),
+        ("src/lib.rs", "pub const TEXT: &str = env!(\"TEXT\");"),
+        ("build.rs", build),
+    ] {
+        fs::write(stamp.join(file), text).unwrap();
+    }
+    krate
+}
+
 #[test]
 #[ignore = "through make"]
-fn reproduce_names_the_location_of_a_date_that_was_built_in_and_no_other_file() {
+fn reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_built_it_in_and_no_other_file()
+ {
     let directory = tempfile::tempdir().unwrap();
-    // Another user has to read it.
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let krate = directory.path().join("clock");
-    let manifest = "[package]\nname = 'clock'\nedition = '2024'\n[workspace]\n";
-    write_crate(&krate, manifest, "fn main() { println!(env!(\"TIME\")) }");
     let build = "fn main() {
         let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-        println!(\"cargo::rustc-env=TIME=built on day {}\", time.as_secs() / (24 * 60 * 60));
+        println!(\"cargo::rustc-env=TEXT=built on day {}\", time.as_secs() / (24 * 60 * 60));
     }";
-    fs::write(krate.join("build.rs"), build).unwrap();
+    let krate = stamped(directory.path(), build);
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "error: function.zip: binary: .rodata: differs from byte",
         "on day 2",
+        "stamp 1.4.2: its build script told cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
     ]);
     assert!(!run.stdout.contains('✓'), "{}", run.stdout);
     let mut other = run
@@ -496,6 +519,29 @@ fn reproduce_names_the_location_of_a_date_that_was_built_in_and_no_other_file() 
         "{}",
         run.stderr
     );
+}
+
+#[test]
+#[ignore = "through make"]
+fn reproduce_fails_where_a_build_script_needs_the_network_and_names_its_crate() {
+    if call("unshare", &["--net", "true"]).stderr != "" {
+        return skip("a build without a network", "that takes root");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let build = format!(
+        "fn main() {{
+            std::net::TcpStream::connect(\"{address}\").expect(\"a network\");
+            println!(\"cargo::rustc-env=TEXT=fetched\");
+        }}"
+    );
+    let krate = stamped(directory.path(), &build);
+    make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
+        "== elsewhere",
+        "failed to run custom build command for `stamp v1.4.2",
+        "without a network",
+    ]);
 }
 
 #[test]

@@ -36,6 +36,13 @@ pub fn run(options: options::Build) -> Result<()> {
     Ok(())
 }
 
+/// Downloads everything that a build needs, so that it runs without a network.
+pub fn prepare(source: &Source) -> Result<()> {
+    let cache = Cache::open()?;
+    let prepared = Prepared::of(source, &cache)?;
+    openssl_source(&prepared.rust, &cache).map(drop)
+}
+
 /// Where the package of a function goes: of several, each has a directory of its own.
 pub fn out_of(function: &Function, options: &options::Build) -> PathBuf {
     if options.source.bins { options.out.join(&function.binary) } else { options.out.clone() }
