@@ -312,6 +312,7 @@ print('\\n'.join(names[id] for id in seen))";
         format!("cargo-zigbuild {}", pin(&wheels, "cargo-zigbuild==", ' ')),
         format!("rust-std {rust}"),
         format!("zig {}", pin(&wheels, "ziglang==", ' ')),
+        format!("zig-compiler-rt {}", pin(&wheels, "ziglang==", ' ')),
     ];
     for component in &expected {
         assert!(
@@ -323,9 +324,11 @@ print('\\n'.join(names[id] for id in seen))";
         .iter()
         .filter(|other| !expected.contains(other))
         .collect();
-    assert_eq!(rest.len(), 2, "{rest:?}");
-    assert!(rest[0].starts_with("musl 1.2."), "{rest:?}");
-    assert!(rest[1].starts_with(&format!("rustc {rust} (")), "{rest:?}");
+    let starts = ["libunwind 2", "musl 1.2.", &format!("rustc {rust} (")];
+    assert_eq!(rest.len(), starts.len(), "{rest:?}");
+    for (component, start) in rest.iter().zip(starts) {
+        assert!(component.starts_with(start), "{rest:?}");
+    }
 }
 
 #[test]
@@ -375,6 +378,81 @@ fn the_licences_of_all_that_is_in_the_binary_are_there() {
 
 #[test]
 #[ignore = "through make"]
+fn a_library_that_a_crate_compiles_from_c_and_that_of_cpp_are_components_with_their_licences() {
+    let directory = tempfile::tempdir().unwrap();
+    let krate = directory.path().join("squeeze");
+    let manifest = "[package]\nname = 'squeeze'\nedition = '2024'\n[build-dependencies]\ncc = '1'\n[workspace]\n";
+    let code = "unsafe extern \"C\" { fn squeeze(n: i32) -> i32; }
+        fn main() { println!(\"{}\", unsafe { squeeze(7) }) }";
+    write_crate(&krate, manifest, code);
+    let vendored = krate.join("vendored/bzip2-1.0.8");
+    fs::create_dir_all(&vendored).unwrap();
+    let build = "fn main() {
+        cc::Build::new().cpp(true).file(\"vendored/bzip2-1.0.8/huffman.cc\").compile(\"bz2\");
+    }";
+    let library = "#include <string>
+        extern \"C\" int squeeze(int n) {
+            try { return std::stoi(std::string(n, '1')); } catch (...) { return -1; }
+        }";
+    for (file, text) in [
+        (krate.join("build.rs"), build),
+        (vendored.join("huffman.cc"), library),
+        (vendored.join("LICENSE"), "You may squeeze what you like."),
+    ] {
+        fs::write(file, text).unwrap();
+    }
+    let out = directory.path().join("dist");
+    let options = [("CRATE", &krate), ("OUT", &out)];
+    let options = options.map(|(name, path)| format!("{name}={}", path.display()));
+    make(&options.each_ref().map(String::as_str)).succeeded();
+
+    let sbom = json(&out.join("sbom.cdx.json"));
+    let components = sbom["components"].as_array().unwrap();
+    let named = |name: &str| components.iter().find(|c| c["name"] == name).unwrap();
+    assert_eq!(named("bzip2")["purl"], "pkg:generic/bzip2@1.0.8");
+    assert_eq!(
+        named("bzip2")["cpe"],
+        "cpe:2.3:a:bzip:bzip2:1.0.8:*:*:*:*:*:*:*"
+    );
+    assert_eq!(
+        named("libc++")["version"],
+        named("libunwind")["version"],
+        "both are LLVM's"
+    );
+    let licences = fs::read_to_string(out.join("licences.txt")).unwrap();
+    for text in [
+        "== bzip2 1.0.8: ",
+        "You may squeeze what you like.",
+        "== libc++ ",
+    ] {
+        assert!(licences.contains(text), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_library_of_this_machine_is_not_linked_and_the_crate_that_wants_it_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let krate = directory.path().join("wanting");
+    let manifest = "[package]\nname = 'wanting'\nversion = '1.2.3'\nedition = '2024'\n[features]\nbundled = []\n[workspace]\n";
+    let code = "unsafe extern \"C\" { fn PQlibVersion() -> i32; }
+        fn main() { println!(\"{}\", unsafe { PQlibVersion() }) }";
+    write_crate(&krate, manifest, code);
+    let build = "fn main() {
+        println!(\"cargo::rustc-link-search=native=/usr/lib/x86_64-linux-gnu\");
+        println!(\"cargo::rustc-link-lib=pq\");
+    }";
+    fs::write(krate.join("build.rs"), build).unwrap();
+    let out = format!("OUT={}", directory.path().join("dist").display());
+    make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[
+        "wanting 1.2.3 needs the library pq, and there is no libpq.a for x86_64-unknown-linux-musl",
+        "features = [\"bundled\"]",
+        "[env]",
+    ]);
+}
+
+#[test]
+#[ignore = "through make"]
 fn the_symbols_of_the_binary_lie_beside_the_zip() {
     let directory = greeting();
     let Some(nm) = find_program("nm") else {
@@ -390,23 +468,46 @@ fn the_symbols_of_the_binary_lie_beside_the_zip() {
 
 // make reproduce.
 
+/// A function that prints a text, and the crate `stamp` of version 1.4.2 whose build script makes it.
+fn stamped(directory: &Path, build: &str) -> PathBuf {
+    // Another user has to read it.
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let krate = directory.join("clock");
+    let manifest = "[package]\nname = 'clock'\nedition = '2024'\n[dependencies]\nstamp = { path = 'stamp' }\n[workspace]\n";
+    write_crate(
+        &krate,
+        manifest,
+        "fn main() { println!(\"{}\", stamp::TEXT) }",
+    );
+    let stamp = krate.join("stamp");
+    fs::create_dir_all(stamp.join("src")).unwrap();
+    for (file, text) in [
+        (
+            "Cargo.toml",
+            "[package]\nname = 'stamp'\nversion = '1.4.2'\nedition = '2024'\n",
+        ),
+        ("src/lib.rs", "pub const TEXT: &str = env!(\"TEXT\");"),
+        ("build.rs", build),
+    ] {
+        fs::write(stamp.join(file), text).unwrap();
+    }
+    krate
+}
+
 #[test]
 #[ignore = "through make"]
-fn reproduce_names_the_location_of_a_date_that_was_built_in_and_no_other_file() {
+fn reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_built_it_in_and_no_other_file()
+ {
     let directory = tempfile::tempdir().unwrap();
-    // Another user has to read it.
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let krate = directory.path().join("clock");
-    let manifest = "[package]\nname = 'clock'\nedition = '2024'\n[workspace]\n";
-    write_crate(&krate, manifest, "fn main() { println!(env!(\"TIME\")) }");
     let build = "fn main() {
         let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-        println!(\"cargo::rustc-env=TIME=built on day {}\", time.as_secs() / (24 * 60 * 60));
+        println!(\"cargo::rustc-env=TEXT=built on day {}\", time.as_secs() / (24 * 60 * 60));
     }";
-    fs::write(krate.join("build.rs"), build).unwrap();
+    let krate = stamped(directory.path(), build);
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "error: function.zip: binary: .rodata: differs from byte",
         "on day 2",
+        "stamp 1.4.2: its build script told cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
     ]);
     assert!(!run.stdout.contains('✓'), "{}", run.stdout);
     let mut other = run
@@ -418,6 +519,29 @@ fn reproduce_names_the_location_of_a_date_that_was_built_in_and_no_other_file() 
         "{}",
         run.stderr
     );
+}
+
+#[test]
+#[ignore = "through make"]
+fn reproduce_fails_where_a_build_script_needs_the_network_and_names_its_crate() {
+    if call("unshare", &["--net", "true"]).stderr != "" {
+        return skip("a build without a network", "that takes root");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let build = format!(
+        "fn main() {{
+            std::net::TcpStream::connect(\"{address}\").expect(\"a network\");
+            println!(\"cargo::rustc-env=TEXT=fetched\");
+        }}"
+    );
+    let krate = stamped(directory.path(), &build);
+    make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
+        "== elsewhere",
+        "failed to run custom build command for `stamp v1.4.2",
+        "without a network",
+    ]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::crates::{self, Crate, link_openssl, locked};
 use crate::files::{self, At, identity};
 use crate::names::{self, Locations};
 use crate::options::{self, Source};
-use crate::package::{Built, Part, check_writable};
+use crate::package::{Built, Part, check_writable, vendored};
 use crate::project::{Function, manifest};
 use crate::{
     arch::Arch, command::output, doctor, environment, natives, programs, rust::Rust, step, wheels::ZIG, zig::Tools,
@@ -36,6 +36,13 @@ pub fn run(options: options::Build) -> Result<()> {
         println!("{line}, {} s", start.elapsed().as_secs());
     }
     Ok(())
+}
+
+/// Downloads everything that a build needs, so that it runs without a network.
+pub fn prepare(source: &Source) -> Result<()> {
+    let cache = Cache::open()?;
+    let prepared = Prepared::of(source, &cache)?;
+    openssl_source(&prepared.rust, &cache).map(drop)
 }
 
 /// Where the package of a function goes: of several, each has a directory of its own.
@@ -123,6 +130,7 @@ impl Prepared {
             let openssl = Part::library("OpenSSL", &version, "https://openssl-library.org", "Apache-2.0", text);
             parts.insert(1, openssl);
         }
+        parts.extend(vendored::of_zig(zig, ZIG.version("ziglang"), &binary));
         Ok(Built { function, crates, parts, binary, work: vec![cache.root.clone()] })
     }
 }

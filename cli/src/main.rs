@@ -78,6 +78,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Doctor { fix, yes } => doctor::run(fix, yes),
         Verb::Package { binary, zip } => package::run(&binary, &zip),
         Verb::Difference { first, second } => reproduce::difference(&first, &second),
+        Verb::Prepare(source) => build::prepare(&source),
         Verb::Wheel { name } => wheels::run(&name),
         Verb::Completions { shell } => {
             let mut command = Options::command();

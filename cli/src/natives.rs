@@ -8,7 +8,7 @@ use crate::crates::Crate;
 use crate::image::PREFIX;
 
 /// What comes with the C library, the compiler or rustc itself, wherever that is.
-const OF_THE_TOOLCHAIN: [&str; 20] = [
+pub const OF_THE_TOOLCHAIN: [&str; 20] = [
     "c",
     "m",
     "pthread",

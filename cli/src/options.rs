@@ -81,6 +81,9 @@ pub enum Verb {
     /// Print a completion script for a shell
     #[command(after_help = "Example: cargo lambda-musl completions bash >>~/.bashrc")]
     Completions { shell: clap_complete::Shell },
+    /// Download everything that build needs
+    #[command(hide = true)]
+    Prepare(Source),
     /// Install pinned Python wheels into the cache and print their directory
     #[command(hide = true)]
     Wheel { name: String },

@@ -23,6 +23,8 @@ pub struct Rust {
     /// As rustc says it, like `1.99.1 (58cf8f9c3 2026-10-13)`.
     pub version: String,
     pub commit: String,
+    /// The version of LLVM, whose library for panics comes with it.
+    pub llvm: String,
     /// The triple of this machine.
     host: String,
 }
@@ -37,9 +39,9 @@ impl Rust {
         let bin = sysroot.join("bin");
         let about = output(Command::new(bin.join("rustc")).arg("-vV"))?;
         let line = |key: &str| about.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
-        let [version, commit, host] = ["rustc ", "commit-hash: ", "host: "].map(line);
+        let [version, commit, llvm, host] = ["rustc ", "commit-hash: ", "LLVM version: ", "host: "].map(line);
         let cargo_home = Home::of_this_machine()?.prepare(cache)?;
-        Ok(Self { version, commit, host, channel, bin, sysroot, cargo_home })
+        Ok(Self { version, commit, llvm, host, channel, bin, sysroot, cargo_home })
     }
 
     /// The directory of the toolchain that runs in a container for `arch`, whatever this machine is.
@@ -56,7 +58,7 @@ impl Rust {
         let bin = Path::new(env!("CARGO")).parent().unwrap().to_owned();
         let none = String::new;
         let [sysroot, cargo_home] = ["..", "home"].map(|name| bin.join(name));
-        Self { channel: none(), sysroot, cargo_home, bin, version: none(), commit: none(), host: none() }
+        Self { channel: none(), sysroot, cargo_home, bin, version: none(), commit: none(), llvm: none(), host: none() }
     }
 
     /// A program of the toolchain, like cargo, in the environment that they run in.

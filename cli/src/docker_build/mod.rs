@@ -17,7 +17,7 @@ use crate::engine::{Engine, check_emulation};
 use crate::files::At;
 use crate::image::{Image, Stage, tag};
 use crate::names::{self, Locations};
-use crate::package::{Built, check_writable};
+use crate::package::{Built, check_writable, vendored};
 use crate::step::{self, say};
 use crate::{doctor, environment, natives, options, pins::Pins, programs, project::Function, rust::Rust};
 
@@ -92,7 +92,6 @@ impl Builder<'_> {
     fn compile<'a>(
         &self, function: &'a Function, crates: &[Crate], pins: &Pins, lock: Option<&Path>,
     ) -> Result<Built<'a>> {
-        let parts = self.image.parts(self.name, link_openssl(crates), cross::VERSION, self.cache)?;
         let target = function.target.join("cross").join(tag(self.name));
         let _lock = lock_directory(&target)?;
         let release = target.join(function.arch.triple()).join("release");
@@ -105,15 +104,17 @@ impl Builder<'_> {
         // What is there afterwards was put there by this build.
         let _ = fs::remove_file(&binary);
         command.env("CARGO_TARGET_DIR", &target);
-        let (triple, cargo_home) = (function.arch.triple(), environment::cargo_home()?);
+        let triple = function.arch.triple();
         // As cross mounts them.
-        let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &cargo_home)];
+        let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &self.rust.cargo_home)];
         let messages = step::compile(self.cache, "crates and link", &mut command, |messages, said| {
             natives::explain(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
         })?;
         let crates = crates::as_built(crates, &messages.renamed(&mounts), triple);
         let binary = fs::read(&binary).at(&binary)?;
         proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
+        let mut parts = self.image.parts(self.name, link_openssl(&crates), cross::VERSION, self.cache)?;
+        parts.extend(vendored::of_gcc(&parts, self.rust, &binary));
         Ok(Built { function, crates, parts, binary, work: vec![target] })
     }
 

@@ -1,7 +1,7 @@
 //! The licences of all that is in a binary, in one text.
 
 use std::path::{Path, PathBuf};
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, slice};
 
 use anyhow::Result;
 
@@ -19,17 +19,20 @@ const ENTITIES: [(&str, &str); 6] =
 /// A section for each library and each crate; a text that was there before is named, not repeated.
 pub fn licences(built: &Built) -> Result<String> {
     let parts = built.parts.iter().filter(|part| part.is_library);
-    let parts = parts.map(|part| ((&part.name, &part.version), Some(&part.licence), part.text.as_deref()));
+    let parts = parts.map(|part| (&part.name, part.version.as_ref(), part.licence.as_ref(), &part.texts[..]));
     let crates = built.crates.iter().filter(|krate| krate.linked);
-    let crates = crates.map(|krate| ((&krate.name, &krate.version), krate.licence.as_ref(), Some(&*krate.directory)));
+    let crates = crates
+        .map(|krate| (&krate.name, Some(&krate.version), krate.licence.as_ref(), slice::from_ref(&krate.directory)));
 
     let (name, version) = (&built.function.name, &built.function.version);
     let mut file = format!("What {name} {version} is made of, and under which terms.\n");
     let mut seen = BTreeMap::new();
-    for ((name, version), licence, source) in parts.chain(crates) {
-        let title = format!("{name} {version}");
-        file += &format!("\n\n== {title}: {}\n", licence.map_or("none is named", |text| text));
-        for (name, text) in source.map_or(Ok(Vec::new()), texts)? {
+    for (name, version, licence, sources) in parts.chain(crates) {
+        let title = version.map_or_else(|| name.clone(), |version| format!("{name} {version}"));
+        let texts = sources.iter().map(|source| texts(source)).collect::<Result<Vec<_>>>()?.concat();
+        let unnamed = if texts.is_empty() { "none is named" } else { "as its texts say" };
+        file += &format!("\n\n== {title}: {}\n", licence.map_or(unnamed, |text| text));
+        for (name, text) in texts {
             let first = seen.entry(text.clone()).or_insert_with(|| title.clone());
             file += &match *first == title {
                 true => format!("\n-- {name}\n\n{text}\n"),
@@ -61,7 +64,7 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn is_licence(name: &str) -> bool {
+pub fn is_licence(name: &str) -> bool {
     NAMES.iter().any(|start| name.to_lowercase().starts_with(start))
 }
 

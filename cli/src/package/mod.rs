@@ -5,10 +5,11 @@ pub mod form;
 mod licences;
 mod record;
 mod sbom;
+pub mod vendored;
 
-use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context, Result};
 use zip::{CompressionMethod, DateTime, System, ZipWriter, result::ZipResult, write::FullFileOptions};
@@ -32,21 +33,25 @@ fn level(bytes: &[u8]) -> i64 {
 }
 
 /// Something that is no crate: a library in the binary, or a tool that made it.
+#[derive(Clone, Default)]
 pub struct Part {
     pub is_library: bool,
     pub name: String,
-    pub version: String,
+    pub version: Option<String>,
     pub sha256: Option<String>,
-    pub url: String,
-    pub licence: String,
-    /// The file with the text of the licence.
-    pub text: Option<PathBuf>,
+    pub url: Option<String>,
+    pub licence: Option<String>,
+    /// Files with the text of the licence, or directories with such files.
+    pub texts: Vec<PathBuf>,
+    /// The ids of the crates that link it; where there are none, all of the function does.
+    pub linked_by: BTreeSet<String>,
 }
 
 impl Part {
     pub fn library(name: &str, version: &str, url: &str, licence: &str, text: impl Into<Option<PathBuf>>) -> Self {
-        let [name, version, url, licence] = [name, version, url, licence].map(str::to_owned);
-        Self { is_library: true, name, version, sha256: None, url, licence, text: text.into() }
+        let [version, url, licence] = [version, url, licence].map(|text| Some(text.to_owned()));
+        let texts = text.into().into_iter().collect();
+        Self { is_library: true, name: name.into(), version, url, licence, texts, ..Self::default() }
     }
 
     pub fn tool(name: &str, version: &str, url: &str, licence: &str) -> Self {
@@ -74,6 +79,7 @@ impl Built<'_> {
         let text = rust.sysroot.join("share/doc/rust/COPYRIGHT-library.html");
         self.parts.push(Part::library("rust-std", number, std, licence, text));
         self.parts.push(Part::tool("rustc", &rust.version, std, licence));
+        self.parts.extend(vendored::libraries(&self.crates, &self.parts));
 
         let function = self.function;
         let mut contents = form::read(&function.include, &function.directory, &function.target)?;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Built,
+    Built, Part,
     form::{self, Contents},
 };
 use crate::verify::{elf, origin};
@@ -23,9 +23,10 @@ pub fn record(built: &Built, included: &Contents) -> Map<String, Value> {
     add("name", &function.name.escape_default().to_string());
     add("version", &function.version);
     add("architecture", function.arch.name());
-    // The version of rust-std is rustc's.
-    for part in built.parts.iter().filter(|part| part.name != "rust-std") {
-        add(&part.name.to_lowercase(), &part.version);
+    // Other libraries are those of crates, which the SBOM has, or of a tool, whose version is theirs.
+    let is_told = |part: &&Part| !part.is_library || ["musl", "OpenSSL"].iter().any(|name| part.name.starts_with(name));
+    for part in built.parts.iter().filter(|part| part.linked_by.is_empty()).filter(is_told) {
+        add(&part.name.to_lowercase(), part.version.as_deref().unwrap_or_default());
     }
     // Not what was meant to compile, but what the compilers have left in what they made.
     add(origin::COMPILERS, &origin::compilers(&elf::sections(&built.binary)));

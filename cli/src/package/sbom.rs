@@ -4,21 +4,24 @@
 
 use serde_json::{Value, json};
 
-use super::{Built, Part};
+use super::{Built, Part, vendored};
 use crate::crates::Crate;
 
 pub fn sbom(built: &Built) -> Value {
     let is_own = |krate: &&Crate| krate.directory == built.function.directory;
     let parts = built.parts.iter().map(|part| {
         let kind = if part.is_library { "library" } else { "application" };
-        let (licence, checksum) = (Some(&*part.licence), part.sha256.as_deref());
-        let url = part_url(part);
-        let mut component = component(kind, [&part.name, &part.version, &url], part.is_library, licence, checksum);
-        component["purl"] = url.into();
-        component["externalReferences"] = json!([{ "type": "distribution", "url": part.url }]);
+        let (reference, version) = (part_url(part), part.version.as_deref());
+        let names = [&*part.name, &reference];
+        let mut component =
+            component(kind, names, version, part.is_library, part.licence.as_deref(), part.sha256.as_deref());
+        component["purl"] = reference.into();
+        if let Some(url) = &part.url {
+            component["externalReferences"] = json!([{ "type": "distribution", "url": url }]);
+        }
         // The name under which scanners know the flaws of what is no crate.
-        if let Some((_, product)) = PRODUCTS.iter().find(|(name, _)| *name == part.name) {
-            component["cpe"] = format!("cpe:2.3:a:{product}:{}:*:*:*:*:*:*:*", part.version).into();
+        if let Some((product, version)) = vendored::product(&part.name).zip(version) {
+            component["cpe"] = format!("cpe:2.3:a:{product}:{version}:*:*:*:*:*:*:*").into();
         }
         component
     });
@@ -28,9 +31,11 @@ pub fn sbom(built: &Built) -> Value {
     let of_crates = built.crates.iter().map(|krate| {
         let uses = built.crates.iter().filter(|other| krate.depends_on.contains(&other.id));
         let mut uses: Vec<String> = uses.map(reference).collect();
-        if is_own(&krate) {
-            uses.extend(built.parts.iter().map(part_url));
-        }
+        let parts = built.parts.iter().filter(|part| match part.linked_by.is_empty() {
+            true => is_own(&krate),
+            false => part.linked_by.contains(&krate.id),
+        });
+        uses.extend(parts.map(part_url));
         json!({ "ref": reference(krate), "dependsOn": uses })
     });
     let of_parts = built.parts.iter().map(|part| json!({ "ref": part_url(part) }));
@@ -48,13 +53,10 @@ pub fn sbom(built: &Built) -> Value {
     })
 }
 
-/// Parts by name, and as they are called in <https://nvd.nist.gov/products/cpe>.
-const PRODUCTS: [(&str, &str); 2] = [("musl", "musl-libc:musl"), ("OpenSSL", "openssl:openssl")];
-
 fn of_crate(kind: &str, krate: &Crate) -> Value {
     let (licence, checksum) = (krate.licence.as_deref(), krate.checksum.as_deref());
-    let names = [&*krate.name, &krate.version, &reference(krate)];
-    let mut component = component(kind, names, krate.linked, licence, checksum);
+    let names = [&*krate.name, &reference(krate)];
+    let mut component = component(kind, names, Some(&krate.version), krate.linked, licence, checksum);
     if let Some(url) = crate_url(krate) {
         component["purl"] = url.into();
     }
@@ -62,15 +64,18 @@ fn of_crate(kind: &str, krate: &Crate) -> Value {
 }
 
 fn component(
-    kind: &str, [name, version, reference]: [&str; 3], is_linked: bool, licence: Option<&str>, checksum: Option<&str>,
+    kind: &str, [name, reference]: [&str; 2], version: Option<&str>, is_linked: bool, licence: Option<&str>,
+    checksum: Option<&str>,
 ) -> Value {
     let mut component = json!({
         "type": kind,
         "bom-ref": reference,
         "name": name,
-        "version": version,
         "scope": if is_linked { "required" } else { "excluded" },
     });
+    if let Some(version) = version {
+        component["version"] = version.into();
+    }
     if let Some(expression) = licence {
         component["licenses"] = json!([{ "expression": expression }]);
     }
@@ -115,6 +120,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn part_url(part: &Part) -> String {
-    let version = part.version.split(' ').next().unwrap_or_default();
-    format!("pkg:generic/{}@{}", part.name.to_lowercase(), quoted(version))
+    let version = part.version.as_deref().and_then(|version| version.split(' ').next());
+    let version = version.map(|version| format!("@{}", quoted(version))).unwrap_or_default();
+    format!("pkg:generic/{}{version}", quoted(&part.name.to_lowercase()))
 }

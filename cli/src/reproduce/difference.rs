@@ -88,7 +88,7 @@ fn parts(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     }
 }
 
-fn shown_difference(name: &str, a: &[u8], b: &[u8]) -> String {
+pub fn shown_difference(name: &str, a: &[u8], b: &[u8]) -> String {
     let same = first_difference(a, b).unwrap_or_default();
     let from = same.saturating_sub(BEFORE);
     let show = |bytes: &[u8]| {

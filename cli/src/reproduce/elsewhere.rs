@@ -4,14 +4,21 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::{env, ffi::OsString, fs, process::Command, thread, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
 use super::build;
 use crate::command::{clean_up, collect, find, output, succeeds};
 use crate::names::dependencies_by_path;
 use crate::options::{self, How};
-use crate::{crates::Crate, doctor, environment, files::At, project::Function, rust::rustup, step::say};
+use crate::{
+    crates::Crate,
+    doctor, environment,
+    files::At,
+    project::Function,
+    rust::{Rust, rustup},
+    step::say,
+};
 
 /// A clock that is a day and an hour ahead, for programs that are linked dynamically.
 const CLOCK: &str = include_str!("clock.c");
@@ -25,6 +32,8 @@ pub struct Elsewhere {
     is_mounted: bool,
     /// Programs that change the conditions, before the one that builds.
     words: Vec<OsString>,
+    /// Whether the build itself has no network.
+    is_cut_off: bool,
     /// Variables that are set; those without a value are removed.
     variables: Vec<(&'static str, Option<OsString>)>,
 }
@@ -53,21 +62,21 @@ impl Elsewhere {
         let is_mounted = is_root && succeeds(Command::new("disorderfs").args(disorderfs).arg(&ordered).arg(&directory));
         conditions.push(("order of files", is_mounted, "that takes disorderfs, and root who may mount it"));
         let words = ["sh", "-c", "umask 077 && exec \"$@\"", "sh"].map(OsString::from).to_vec();
-        let mut elsewhere = Self { words, variables: Vec::new(), is_mounted, directory };
+        let mut elsewhere = Self { words, variables: Vec::new(), is_mounted, is_cut_off: false, directory };
         elsewhere.set("TZ", "Asia/Tokyo");
         elsewhere.set("LC_ALL", "C");
         let mut krate = function.directory.clone();
         let is_copied = dependencies_by_path(function, crates).next().is_none();
         conditions.push(("directory", is_copied, "the crate has path dependencies outside of its workspace"));
         if is_copied {
-            let copy = elsewhere.directory.join("a directory with spaces");
+            let copy = elsewhere.workspace();
             let workspace = &function.workspace;
             copy_tree(workspace, &copy, &[&function.target, &workspace.join(".git"), &workspace.join("dist")])?;
             krate = copy.join(krate.strip_prefix(workspace).unwrap_or(&krate));
         }
         elsewhere.set("CRATE", &krate);
         elsewhere.set("OUT", elsewhere.out());
-        elsewhere.set("CARGO_TARGET_DIR", elsewhere.directory.join("target"));
+        elsewhere.set("CARGO_TARGET_DIR", elsewhere.target());
         match options.how {
             How::Build => elsewhere.change_this_machine(&krate, &mut conditions, is_root)?,
             How::DockerBuild => {
@@ -123,6 +132,8 @@ impl Elsewhere {
             let exec = format!("{renames} && exec \"$@\"");
             self.run_by(["unshare", "--uts", "sh", "-c", &exec, "sh"]);
         }
+        self.is_cut_off = succeeds(Command::new("unshare").args(["--net", "true"]));
+        conditions.push(("no network for build scripts", self.is_cut_off, "that takes root who may cut it off"));
         Ok(())
     }
 
@@ -147,12 +158,42 @@ impl Elsewhere {
         self.directory.join("out")
     }
 
+    pub fn target(&self) -> PathBuf {
+        self.directory.join("target")
+    }
+
+    /// Where the workspace is copied to, if it is.
+    fn workspace(&self) -> PathBuf {
+        self.directory.join("a directory with spaces")
+    }
+
+    /// What is the workspace, the target directory, the cache, cargo's home and the toolchain in this build.
+    pub fn directories(&self, function: &Function, rust: &Rust) -> Vec<PathBuf> {
+        let copy = Some(self.workspace()).filter(|copy| copy.is_dir());
+        let home = self.directory.join("home");
+        let toolchain = home.join(".rustup/toolchains").join(rust.sysroot.file_name().unwrap_or_default());
+        let workspace = copy.unwrap_or_else(|| function.workspace.clone());
+        vec![workspace, self.target(), self.directory.join("cache"), home.join(".cargo"), toolchain]
+    }
+
     pub fn build(&self, verb: &str, options: &[(&'static str, OsString)]) -> Result<()> {
         // Another user may not read this program where it is.
         let own = self.directory.join("cargo-lambda-musl");
         fs::copy(env::current_exe()?, &own)?;
-        let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]).arg(own).arg(verb).current_dir(&self.directory);
+        if !self.is_cut_off {
+            return self.run(&[], &own, verb, options);
+        }
+        self.run(&[], &own, "prepare", options)?;
+        self.run(&["unshare", "--net"], &own, verb, options).context(
+            "elsewhere, without a network, though all is there that is downloaded; a crate whose build script is named \
+             above may want to download more",
+        )
+    }
+
+    fn run(&self, before: &[&str], own: &Path, verb: &str, options: &[(&'static str, OsString)]) -> Result<()> {
+        let mut words = before.iter().map(OsString::from).chain(self.words.iter().cloned());
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg(own).arg(verb).current_dir(&self.directory);
         command.envs(options.iter().cloned());
         for (name, value) in &self.variables {
             match value {

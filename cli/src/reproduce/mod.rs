@@ -1,5 +1,6 @@
 //! `reproduce`: builds twice, here as it is and elsewhere with all different that may differ, and compares every byte.
 
+mod cause;
 mod difference;
 mod elsewhere;
 
@@ -8,14 +9,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, ffi::OsString, fs};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 
 pub use difference::difference;
+use elsewhere::Elsewhere;
 
+use crate::crates::{self, Crate};
 use crate::files::At;
 use crate::interrupt::{self, Running};
-use crate::{cache::Cache, crates, options, project::Function, rust::Rust, step::say};
+use crate::{cache::Cache, environment, options, project::Function, rust::Rust, step::say};
 
 /// Prints the checksums of what both builds made.
 pub fn run(options: options::Reproduce) -> Result<()> {
@@ -35,12 +38,32 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     build(command.arg(how.get_name()))?;
     say("== elsewhere");
     let crates = crates::of(&function, &rust, None)?;
-    let elsewhere = elsewhere::Elsewhere::prepare(&options, &function, &crates, work.path())?;
+    let elsewhere = Elsewhere::prepare(&options, &function, &crates, work.path())?;
     elsewhere.build(how.get_name(), &variables)?;
-    difference(&here, &elsewhere.out())?;
+    difference(&here, &elsewhere.out()).map_err(|error| {
+        let causes = causes(&function, &crates, &rust, &cache, &elsewhere);
+        let causes = causes.iter().map(|cause| format!("\n  {cause}")).collect::<String>();
+        if causes.is_empty() { error } else { anyhow!("{error}\nthey differ from here on:{causes}") }
+    })?;
     print!("{}", fs::read_to_string(here.join("SHA256SUMS"))?);
     println!("✓ both builds are the same to the byte");
     Ok(())
+}
+
+/// The crates from which the two builds differ.
+fn causes(function: &Function, crates: &[Crate], rust: &Rust, cache: &Cache, elsewhere: &Elsewhere) -> Vec<String> {
+    let cargo_home = environment::cargo_home().unwrap_or_default();
+    let directories = [&function.workspace, &function.target, &cache.root, &cargo_home, &rust.sysroot];
+    let target = |directory: &Path| {
+        // Each image has a directory of its own, and the second build was made in one.
+        let image = fs::read_dir(elsewhere.target().join("cross")).ok()?.flatten().next()?.file_name();
+        Some(directory.join("cross").join(image))
+    };
+    let [here, there] =
+        [&function.target, &elsewhere.target()].map(|directory| target(directory).unwrap_or(directory.clone()));
+    let here = cause::Build { target: here, directories: directories.map(Clone::clone).to_vec() };
+    let there = cause::Build { target: there, directories: elsewhere.directories(function, rust) };
+    cause::causes(crates, function.arch.triple(), [&here, &there])
 }
 
 /// The options of both builds. What is named by a path from here would not be found from elsewhere.

@@ -1,0 +1,278 @@
+//! Which crates make two builds differ: the first ones of which cargo has left something else in the two target directories.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use memchr::memmem;
+use walkdir::WalkDir;
+
+use super::difference::shown_difference;
+use crate::crates::Crate;
+
+/// Crates that are named at most.
+const NAMED: usize = 5;
+
+/// Bytes of a line that are shown.
+const SHOWN: usize = 200;
+
+/// What a build script says that decides on nothing in the binary.
+const UNIMPORTANT: [&str; 2] = ["rerun-if-", "warning="];
+
+/// What compilers write, with names of their directory: where it differs, the code that was linked says so.
+const COMPILED: [&str; 6] = ["a", "d", "dwo", "lib", "o", "so"];
+
+/// Where a build was made.
+pub struct Build {
+    /// Where cargo compiled to.
+    pub target: PathBuf,
+    /// Directories that the two builds have under other names, in the same order.
+    pub directories: Vec<PathBuf>,
+}
+
+/// A line or more for each crate from which the two builds differ.
+pub fn causes(crates: &[Crate], triple: &str, builds: [&Build; 2]) -> Vec<String> {
+    let of_scripts = scripts(crates, triple, builds);
+    if !of_scripts.is_empty() {
+        return of_scripts;
+    }
+    let rlibs = builds.map(|build| rlibs(&build.target.join(triple)));
+    let different: BTreeMap<&String, &str> = crates
+        .iter()
+        .filter_map(|krate| {
+            let name = krate.name.replace('-', "_");
+            let pairs = rlibs[1].iter().filter(|(file, _)| is_of(file, &format!("lib{name}")));
+            let mut pairs = pairs.filter_map(|(file, second)| Some((rlibs[0].get(file)?, second)));
+            pairs
+                .any(|(first, second)| fs::read(first).ok() != fs::read(second).ok())
+                .then_some((&krate.id, &*krate.name))
+        })
+        .collect();
+    let firsts = crates.iter().filter(|krate| different.contains_key(&krate.id));
+    let firsts = firsts.filter(|krate| !uses(crates, krate).iter().any(|id| different.contains_key(id)));
+    let line = |krate: &Crate| {
+        let Crate { name, version, .. } = krate;
+        format!(
+            "{name} {version} is compiled differently, from the same output of its build script: a procedural macro or a \
+                 compiler takes something of the machine into it"
+        )
+    };
+    firsts.take(NAMED).map(line).collect()
+}
+
+/// The ids of all that a crate uses.
+fn uses<'a>(crates: &'a [Crate], krate: &'a Crate) -> BTreeSet<&'a String> {
+    let (mut all, mut left) = (BTreeSet::new(), vec![krate]);
+    while let Some(krate) = left.pop() {
+        let new = krate.depends_on.iter().filter(|id| all.insert(*id)).collect::<Vec<_>>();
+        left.extend(crates.iter().filter(|krate| new.contains(&&krate.id)));
+    }
+    all
+}
+
+/// What build scripts told cargo, or wrote, that is not the same.
+fn scripts(crates: &[Crate], triple: &str, builds: [&Build; 2]) -> Vec<String> {
+    let mut found = BTreeMap::new();
+    for directory in [triple, ""] {
+        let [first, second] = builds.map(|build| runs(&build.target.join(directory).join("release/build")));
+        for (directory, second) in second {
+            let name = package_in(&directory).unwrap_or_default().to_owned();
+            // What is elsewhere was made by this build alone; here is what was made before it, too.
+            let first = first.get(&directory).or_else(|| newest(&first, &name));
+            let Some(difference) = first.and_then(|first| script_difference(builds, [first, &second])) else {
+                continue;
+            };
+            found.entry(name).or_insert(difference);
+        }
+    }
+    let line = |(name, difference): (String, String)| {
+        let versions = crates.iter().filter(|krate| krate.name == name).map(|krate| &*krate.version);
+        format!("{name} {}: {difference}", versions.collect::<Vec<_>>().join(" or "))
+    };
+    found.into_iter().map(line).take(NAMED).collect()
+}
+
+/// The directories of build scripts that have run.
+fn runs(build: &Path) -> BTreeMap<String, PathBuf> {
+    let entries = fs::read_dir(build).into_iter().flatten().flatten();
+    let entries = entries.filter(|entry| entry.path().join("output").is_file());
+    entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect()
+}
+
+fn newest<'a>(runs: &'a BTreeMap<String, PathBuf>, name: &str) -> Option<&'a PathBuf> {
+    let own = runs.iter().filter(|(directory, _)| package_in(directory) == Some(name)).map(|(_, path)| path);
+    own.max_by_key(|path| path.join("output").metadata().and_then(|metadata| metadata.modified()).ok())
+}
+
+/// `serde-0123456789abcdef` is of serde.
+fn package_in(directory: &str) -> Option<&str> {
+    directory.rsplit_once('-').map(|(name, _hash)| name)
+}
+
+fn is_of(file: &str, name: &str) -> bool {
+    package_in(file) == Some(name)
+}
+
+fn rlibs(target: &Path) -> BTreeMap<String, PathBuf> {
+    let entries = fs::read_dir(target.join("release/deps")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let rlibs = entries.filter(|path| path.extension().is_some_and(|end| end == "rlib"));
+    rlibs.map(|path| (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path)).collect()
+}
+
+fn script_difference(builds: [&Build; 2], runs: [&PathBuf; 2]) -> Option<String> {
+    let read = |side: usize, file: &Path| {
+        let bytes = fs::read(runs[side].join(file)).unwrap_or_default();
+        renamed(bytes, runs[side], &builds[side].directories)
+    };
+    let told = [0, 1].map(|side| instructions(&read(side, Path::new("output"))));
+    if told[0] != told[1] {
+        let only = |side: usize| told[side].iter().find(|line| !told[1 - side].contains(line.as_str()));
+        let [here, elsewhere] = [0, 1].map(|side| only(side).map_or("(nothing)", |line| shown(line)));
+        return Some(format!("its build script told cargo\n    here:      {here}\n    elsewhere: {elsewhere}"));
+    }
+    let files = [0, 1].map(|side| written(&runs[side].join("out")));
+    files[0].union(&files[1]).find_map(|file| {
+        let name = file.display();
+        if !files[0].contains(file) || !files[1].contains(file) {
+            let which = if files[0].contains(file) { "here" } else { "elsewhere" };
+            return Some(format!("its build script wrote {name} {which} only"));
+        }
+        let [here, elsewhere] = [0, 1].map(|side| read(side, &Path::new("out").join(file)));
+        (here != elsewhere).then(|| {
+            format!("its build script wrote another {}", shown_difference(&name.to_string(), &here, &elsewhere))
+        })
+    })
+}
+
+fn shown(line: &str) -> &str {
+    &line[..line.floor_char_boundary(SHOWN)]
+}
+
+/// The lines of a build script that cargo acts upon.
+fn instructions(output: &[u8]) -> BTreeSet<String> {
+    let output = String::from_utf8_lossy(output).into_owned();
+    let is_important = |line: &&str| {
+        let instruction = line.strip_prefix("cargo::").or(line.strip_prefix("cargo:"));
+        instruction.is_some_and(|text| !UNIMPORTANT.iter().any(|start| text.starts_with(start)))
+    };
+    output.lines().filter(is_important).map(Into::into).collect()
+}
+
+/// The files below a directory but for those of compilers.
+fn written(out: &Path) -> BTreeSet<PathBuf> {
+    let files = WalkDir::new(out).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    let files = files.filter(|file| {
+        let end = file.path().extension().unwrap_or_default().to_string_lossy().into_owned();
+        !COMPILED.contains(&end.as_str())
+    });
+    files.filter_map(|file| Some(file.path().strip_prefix(out).ok()?.to_owned())).collect()
+}
+
+/// The bytes with names for the directories that are others in the other build.
+fn renamed(mut bytes: Vec<u8>, run: &Path, directories: &[PathBuf]) -> Vec<u8> {
+    let names = directories.iter().enumerate().map(|(number, directory)| (&**directory, format!("/{number}")));
+    let mut names: Vec<(&Path, String)> = names.chain([(run, "/run".to_owned())]).collect();
+    names.sort_by_key(|(directory, _)| std::cmp::Reverse(directory.as_os_str().len()));
+    for (directory, name) in names {
+        let directory = directory.as_os_str().as_encoded_bytes();
+        let mut new = Vec::with_capacity(bytes.len());
+        let mut from = 0;
+        for at in memmem::find_iter(&bytes, directory) {
+            new.extend_from_slice(&bytes[from..at]);
+            new.extend_from_slice(name.as_bytes());
+            from = at + directory.len();
+        }
+        new.extend_from_slice(&bytes[from..]);
+        bytes = new;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIPLE: &str = "x86_64-unknown-linux-musl";
+
+    fn krate(name: &str, uses: &[&str]) -> Crate {
+        let depends_on = uses.iter().map(|id| (*id).to_owned()).collect();
+        Crate {
+            id: name.into(),
+            name: name.into(),
+            version: "1.2.3".into(),
+            linked: true,
+            depends_on,
+            ..Crate::default()
+        }
+    }
+
+    /// What two builds say of these crates, whose files of each side are these, below the target directory.
+    fn causes_of(crates: &[Crate], files: [&[(&str, &str)]; 2]) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let builds = [0, 1].map(|side| {
+            let target = directory.path().join(["here", "else where"][side]);
+            for (file, text) in files[side] {
+                let file = target.join(file);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, text.replace("TARGET", &target.to_string_lossy())).unwrap();
+            }
+            Build { directories: vec![target.clone()], target }
+        });
+        causes(crates, TRIPLE, builds.each_ref())
+    }
+
+    #[test]
+    fn a_build_script_that_tells_another_time_is_named_with_both() {
+        let output = format!("{TRIPLE}/release/build/stamp-0123/output");
+        let [here, elsewhere] = ["1", "2"].map(|day| {
+            format!(
+                "NUM_JOBS={day}\ncargo::rerun-if-changed={day}\ncargo::rustc-env=DAY={day}\ncargo:root=TARGET/out\n"
+            )
+        });
+        let causes = causes_of(&[krate("stamp", &[])], [&[(&output, &here)], &[(&output, &elsewhere)]]);
+        let expected = "stamp 1.2.3: its build script told cargo\n    here:      cargo::rustc-env=DAY=1\n    \
+                        elsewhere: cargo::rustc-env=DAY=2";
+        assert_eq!(causes, [expected]);
+    }
+
+    #[test]
+    fn a_build_script_that_writes_another_file_is_named_also_where_its_directory_has_another_name() {
+        let files = ["0123", "4567"].map(|hash| {
+            ["output", "out/host.rs"].map(|file| format!("{TRIPLE}/release/build/host-name-{hash}/{file}"))
+        });
+        let causes = causes_of(
+            &[krate("host-name", &[])],
+            [
+                &[(&files[0][0], ""), (&files[0][1], "in TARGET on one")],
+                &[(&files[1][0], ""), (&files[1][1], "in TARGET on two")],
+            ],
+        );
+        assert_eq!(causes.len(), 1);
+        assert!(
+            causes[0].starts_with("host-name 1.2.3: its build script wrote another host.rs: differs from byte"),
+            "{causes:?}"
+        );
+        assert!(causes[0].contains("|in /0 on one|") && causes[0].contains("|in /0 on two|"), "{causes:?}");
+    }
+
+    #[test]
+    fn of_crates_that_are_compiled_differently_the_first_is_named() {
+        let crates = [krate("app", &["my-macro-user"]), krate("my-macro-user", &["same"]), krate("same", &[])];
+        let file = |name: &str| format!("{TRIPLE}/release/deps/lib{name}-0123.rlib");
+        let files = ["app", "my_macro_user", "same"].map(file);
+        let side = |text: &'static str| [(&*files[0], text), (&*files[1], text), (&*files[2], "same")];
+        let causes = causes_of(&crates, [&side("1"), &side("2")]);
+        assert_eq!(causes.len(), 1);
+        assert!(causes[0].starts_with("my-macro-user 1.2.3 is compiled differently"), "{causes:?}");
+    }
+
+    #[test]
+    fn paths_of_the_two_builds_and_what_compilers_left_are_no_causes() {
+        let file = |name: &str| format!("{TRIPLE}/release/build/zlib-0123/{name}");
+        let files = ["output", "out/lib/libz.a", "out/pc"].map(file);
+        let side = |text: &'static str| {
+            [(&*files[0], "cargo:root=TARGET/a"), (&*files[1], text), (&*files[2], "prefix=TARGET")]
+        };
+        assert_eq!(causes_of(&[krate("zlib", &[])], [&side("1"), &side("2")]), [""; 0]);
+    }
+}
