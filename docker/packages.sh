@@ -3,37 +3,42 @@
 # nasm, pkg-config, libclang. Nothing is installed where all is there already.
 set -eu
 
-for program in gcc g++ make perl strip tar gzip find patch; do
-  command -v "$program" >/dev/null || missing="${missing-} $program"
-done
-for module in lib FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long Getopt::Std; do
-  perl -M"$module" -e 1 2>/dev/null || missing="${missing-} $module"
-done
-# The C++ library that is linked is a file of its own.
-! command -v g++ >/dev/null || [ -f "$(g++ -print-file-name=libstdc++.a)" ] || missing="${missing-} libstdc++.a"
 rpms="gcc gcc-c++ libstdc++-static make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-lib perl-FindBin
   perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html"
 debs="gcc g++ libc6-dev linux-libc-dev make binutils tar gzip findutils patch perl"
 apks="gcc g++ musl-dev linux-headers make binutils tar gzip findutils patch perl"
-
 for tool; do
   case $tool in
     cmake) rpms="$rpms cmake" debs="$debs cmake" apks="$apks cmake" ;;
     nasm) rpms="$rpms nasm" debs="$debs nasm" apks="$apks nasm" ;;
     pkg-config) rpms="$rpms pkgconf-pkg-config" debs="$debs pkg-config" apks="$apks pkgconf" ;;
-    libclang)
-      rpms="$rpms clang-devel" debs="$debs libclang1" apks="$apks clang-dev"
-      for library in /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib/llvm*/lib/libclang*.so*; do
-        [ ! -f "$library" ] || continue 2
-      done
-      missing="${missing-} $tool"
-      continue
-      ;;
+    libclang) rpms="$rpms clang-devel" debs="$debs libclang1" apks="$apks clang-dev" ;;
     *) echo "packages.sh: there is no tool $tool; expected cmake, nasm, pkg-config or libclang" >&2 && exit 1 ;;
   esac
-  command -v "$tool" >/dev/null || missing="${missing-} $tool"
 done
-[ -n "${missing-}" ] || exit 0
+
+has_libclang() {
+  for library in /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib/llvm*/lib/libclang*.so*; do
+    [ ! -f "$library" ] || return 0
+  done
+  return 1
+}
+
+# What is not there, of programs, tools, modules of Perl and the C++ library that is linked, which is a package of its own.
+lacks() {
+  for program in gcc g++ make perl strip tar gzip find patch "$@"; do
+    case $program in
+      libclang) has_libclang ;;
+      *) command -v "$program" >/dev/null ;;
+    esac || printf ' %s' "$program"
+  done
+  for module in lib FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long Getopt::Std; do
+    perl -M"$module" -e 1 2>/dev/null || printf ' %s' "$module"
+  done
+  [ -f "$(g++ -print-file-name=libstdc++.a 2>/dev/null)" ] || printf ' libstdc++.a'
+}
+missing=$(lacks "$@")
+[ -n "$missing" ] || exit 0
 echo "installing:$missing"
 
 # shellcheck disable=SC2086 # lists of words
@@ -58,3 +63,5 @@ else
   echo "packages.sh: the base image has none of dnf, yum, apt-get and apk, and lacks:$missing" >&2
   exit 1
 fi
+missing=$(lacks "$@")
+[ -z "$missing" ] || { echo "packages.sh: these are missing, though all packages were installed:$missing" >&2 && exit 1; }
