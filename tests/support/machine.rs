@@ -210,7 +210,9 @@ pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
     list.args(["ls-files", "-z", "--"]).args(paths);
     let mut list = run(list);
     if !list.success {
-        let made = ["(", "-name", "target", "-o", "-path", "./dist", ")", "-prune"];
+        let made = [
+            "(", "-name", "target", "-o", "-path", "./dist", ")", "-prune",
+        ];
         let mut find = command("find", root());
         find.args(paths).args(made);
         find.args(["-o", "-type", "f", "-print0"]);
