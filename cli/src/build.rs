@@ -100,6 +100,7 @@ impl Prepared {
         }
         // Until the binary is read, no other build may put its own there.
         let lock = lock_directory(&function.target)?;
+        crates::forget_other_workspaces(&function.target, function, crates)?;
         let binary = function.target.join(triple).join("release").join(&function.binary);
         // What is there afterwards was put there by this build.
         let _ = fs::remove_file(&binary);

@@ -70,7 +70,9 @@ impl Cross {
         command.env(CONTAINER_RUST, &self.container_rust).env_remove("RUSTUP_TOOLCHAIN");
         command.env(format!("CROSS_TARGET_{}_IMAGE", function.arch.triple_in_variables()), image);
         command.env("CROSS_CONFIG", configuration).env("CROSS_CONTAINER_ENGINE", &engine.name);
-        let mut options = format!("--platform {}", function.arch.platform());
+        // cross calls cargo on this machine as well, which does not have the wrapper.
+        let wrapper = format!("--env RUSTC_WRAPPER={PREFIX}/bin/rustc-wrapper");
+        let mut options = format!("--platform {} {wrapper}", function.arch.platform());
         // The container has the project and cargo's home, but what counts of the configuration above and there is not all
         // that is in these files.
         let home = Home::of_this_machine()?;
@@ -95,8 +97,10 @@ impl Cross {
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
-        command.env("CARGO_BUILD_RUSTC_WRAPPER", format!("{PREFIX}/bin/rustc-wrapper"));
-        command.env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "").env("CARGO_BUILD_BUILD_DIR", "/target");
+        command
+            .env("CARGO_BUILD_RUSTC_WRAPPER", "")
+            .env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "")
+            .env("CARGO_BUILD_BUILD_DIR", "/target");
         Ok((command, files))
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 pub use cross::{Cross, stand_in};
 
 use crate::build::{out_of, rustflags};
-use crate::cache::{Cache, lock_directory, write_whole};
+use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, Locked, link_openssl, locked};
 use crate::engine::{Engine, check_emulation};
 use crate::files::At;
@@ -93,7 +93,7 @@ impl Builder<'_> {
         let target = function.target.join("cross").join(tag(self.name));
         let _lock = lock_directory(&target)?;
         let release = target.join(function.arch.triple()).join("release");
-        forget_other_workspaces(&target, &release, function, crates)?;
+        crates::forget_other_workspaces(&target, function, crates)?;
         let (mut command, _files) = self.cross.build(function, self.rust, self.engine, self.name, lock)?;
         command
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(self.flags(function)?.split_whitespace(), function, self.rust)?);
@@ -130,26 +130,6 @@ impl Builder<'_> {
 /// elsewhere where they are.
 const IN_CONTAINER: Locations =
     Locations { workspace: "/project", target: "/target", cargo_home: "/cargo", sysroot: "/rust" };
-
-/// In the container every workspace lies at one path, so that cargo would take a crate of another one for that of the same
-/// name: it compiles the workspace's own crates anew where the last one was another. The others are compiled once for all.
-fn forget_other_workspaces(target: &Path, release: &Path, function: &Function, crates: &[Crate]) -> Result<()> {
-    let (last, own) = (target.join("workspace"), function.workspace.to_string_lossy().into_owned());
-    if fs::read_to_string(&last).ok().as_ref() == Some(&own) {
-        return Ok(());
-    }
-    let is_own = |krate: &&Crate| krate.is_path() && krate.directory.starts_with(&function.workspace);
-    let names: Vec<&str> = crates.iter().filter(is_own).map(|krate| &*krate.name).collect();
-    for fingerprints in [release.join(".fingerprint"), target.join("release/.fingerprint")] {
-        for entry in fs::read_dir(fingerprints).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.rsplit_once('-').is_some_and(|(name, _hash)| names.contains(&name)) {
-                fs::remove_dir_all(entry.path()).at(entry.path())?;
-            }
-        }
-    }
-    write_whole(&last, own.as_bytes())
-}
 
 /// The lock file for OpenSSL 1.0, which needs older crates than the newest: the one that the project names, or its own
 /// where that has them.
