@@ -3,11 +3,11 @@
 
 .DEFAULT_GOAL := build
 verbs := build docker-build verify invoke reproduce toolchain fetch base-image doctor
-.PHONY: $(verbs) test lint bench soak conformance fuzz classic-lock clean help
+.PHONY: $(verbs) test lint bench soak conformance fuzz workflows newest classic-lock clean help
 
 options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE EVENT EXTENSION FEATURES FIX FRESH HOW IMAGE IMAGE_ONLY INCLUDE LAYOUT MIRROR \
   NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN SOURCES SUITE VERBOSE YES ZIP
-others := BINARY CHECK FOR INVOCATIONS LAMBDA_MUSL_CACHE
+others := BINARY CHECK FOR INVOCATIONS JOB LAMBDA_MUSL_CACHE STUBS
 CRATE ?= function
 
 given := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
@@ -50,6 +50,12 @@ conformance: ## what BINARY=file, any function, does about all that the Runtime 
 fuzz: ## random input for everything that reads from the wire: FOR=seconds (60) for each property
 	@PATH="$$(scripts/rust):$$PATH" FUZZ_SECONDS=$${FOR:-60} \
 	  cargo test --locked --package lambda-musl --test fuzz --target-dir target -- --test-threads=8
+
+workflows: ## the jobs of .github/workflows on this machine, with act: JOB='ci.action release.publish', STUBS='docker-build test …'
+	@scripts/workflows
+
+newest: ## whether each pin is the newest version of its series
+	@scripts/newest
 
 classic-lock: ## docker/pins/classic/Cargo.lock anew: Cargo.lock with the last crates that take OpenSSL 1.0
 	@cp Cargo.lock docker/pins/classic/Cargo.lock

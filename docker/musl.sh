@@ -20,8 +20,13 @@ for patch in "$patches"/*; do
   [ ! -f "$patch" ] || patch -p1 -N -i "$patch" || { echo "musl.sh: this patch does not apply: $patch" >&2 && exit 1; }
 done
 
+# For every processor of the architecture, whatever gcc is configured for.
+case $($gcc -dumpmachine) in
+  x86_64-*) baseline=x86-64 ;;
+  *) baseline=armv8-a ;;
+esac
 # Objects for a static-pie are position-independent. The wrapper that musl brings is left out: it cannot link one.
-CC=$gcc CFLAGS="-fPIC -g0" \
+CC=$gcc CFLAGS="-fPIC -g0 -march=$baseline" \
   ./configure --prefix=/ --disable-shared --disable-wrapper --syslibdir=/lib
 make -j"${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries, in BUILD, into PREFIX. SOURCE is an archive or a
-# directory, of OpenSSL 1.0.1, 1.1.1 or 3.x. The compiler is $CC, $AR, $RANLIB and, where
+# directory, of OpenSSL 1.0.1, 1.1.1, 3.x or 4.x. The compiler is $CC, $AR, $RANLIB and, where
 # it leaves debug information, $STRIP; the architecture is $ARCH. What PREFIX holds
 # does not depend on where the directories are.
 set -eu
@@ -20,9 +20,9 @@ chmod -R u+w .
 
 # Amazon Linux keeps its certificates in /etc/pki/tls.
 set -- --prefix=/usr --openssldir=/etc/pki/tls no-shared no-dso no-ssl3 -fPIC -ffunction-sections -fdata-sections
-arm64=linux-aarch64
+arm64=linux-aarch64 old=
 if grep -q 'define OPENSSL_VERSION_TEXT.*OpenSSL 1\.0\.' crypto/opensslv.h 2>/dev/null; then
-  arm64=linux-generic64 jobs=1 # its make is not safe in parallel
+  arm64=linux-generic64 old=1
   set -- "$@" no-ssl2 -Ulinux
   # musl has termios.h and no termio.h; `linux` would turn the old one on again.
   sed -i 's/-DTERMIO\b/-DTERMIOS/g' Configure
@@ -39,15 +39,25 @@ else
   set -- "$@" --libdir=lib
 fi
 case ${ARCH:?} in
-  x86_64) platform=linux-x86_64 ;;
-  arm64) platform=$arm64 ;;
+  x86_64) platform=linux-x86_64 baseline=x86-64 ;;
+  arm64) platform=$arm64 baseline=armv8-a ;;
   *) echo "openssl.sh: ARCH=$ARCH: expected x86_64 or arm64" >&2 && exit 1 ;;
+esac
+# For every processor of the architecture, whatever gcc is configured for. zig has that in its -target.
+case $CC in
+  *" -target "*) ;;
+  *) set -- "$@" "-march=$baseline" ;;
 esac
 
 # 1970: newer releases take the date of the build from here.
 export SOURCE_DATE_EPOCH=0
 perl ./Configure "$platform" "$@"
-[ "$jobs" != 1 ] || make depend MAKEDEPPROG="$CC"
+if [ -n "$old" ]; then
+  # Several directories write one archive, so the objects alone are compiled in parallel, and archived one after the other.
+  make -j"$jobs" AR=: RANLIB=: build_libs
+  rm -f ./*/lib ./*/*/lib # what says that a directory is archived
+  jobs=1
+fi
 make -j"$jobs" build_libs
 
 # Whole or not at all. The headers of 1.0.1 are links into its sources.

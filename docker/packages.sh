@@ -1,31 +1,59 @@
 #!/bin/sh
-# Installs what compiling needs into a base image that has dnf, yum, apt or apk; nothing where all is there already.
+# packages.sh [TOOL...]: installs what compiling needs into a base image that has dnf, yum, apt or apk, and these tools: cmake,
+# nasm, pkg-config, libclang. Nothing is installed where all is there already.
 set -eu
 
-for program in gcc make perl strip tar gzip find patch; do
+for program in gcc g++ make perl strip tar gzip find patch; do
   command -v "$program" >/dev/null || missing="${missing-} $program"
 done
 for module in lib FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long Getopt::Std; do
   perl -M"$module" -e 1 2>/dev/null || missing="${missing-} $module"
 done
+# The C++ library that is linked is a file of its own.
+! command -v g++ >/dev/null || [ -f "$(g++ -print-file-name=libstdc++.a)" ] || missing="${missing-} libstdc++.a"
+rpms="gcc gcc-c++ libstdc++-static make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-lib perl-FindBin
+  perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html"
+debs="gcc g++ libc6-dev linux-libc-dev make binutils tar gzip findutils patch perl"
+apks="gcc g++ musl-dev linux-headers make binutils tar gzip findutils patch perl"
+
+for tool; do
+  case $tool in
+    cmake) rpms="$rpms cmake" debs="$debs cmake" apks="$apks cmake" ;;
+    nasm) rpms="$rpms nasm" debs="$debs nasm" apks="$apks nasm" ;;
+    pkg-config) rpms="$rpms pkgconf-pkg-config" debs="$debs pkg-config" apks="$apks pkgconf" ;;
+    libclang)
+      rpms="$rpms clang-devel" debs="$debs libclang1" apks="$apks clang-dev"
+      for library in /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib/llvm*/lib/libclang*.so*; do
+        [ ! -f "$library" ] || continue 2
+      done
+      missing="${missing-} $tool"
+      continue
+      ;;
+    *) echo "packages.sh: there is no tool $tool; expected cmake, nasm, pkg-config or libclang" >&2 && exit 1 ;;
+  esac
+  command -v "$tool" >/dev/null || missing="${missing-} $tool"
+done
 [ -n "${missing-}" ] || exit 0
 echo "installing:$missing"
 
-rpms="gcc make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-lib perl-FindBin perl-IPC-Cmd
-  perl-Time-Piece perl-File-Compare perl-File-Copy perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html"
-# shellcheck disable=SC2086 # a list of words
+# shellcheck disable=SC2086 # lists of words
 if command -v dnf >/dev/null; then
   # The release that the base itself is of, so that everyone gets the same packages.
-  release=$(rpm -q --queryformat '%{version}' system-release 2>/dev/null || true)
+  release=$(rpm -q --queryformat '%{version}' system-release 2>/dev/null) || release=
   dnf install -y ${release:+"--releasever=$release"} --setopt=install_weak_deps=False $rpms
   [ -z "$release" ] || [ "$(rpm -q --queryformat '%{version}' system-release)" = "$release" ]
 elif command -v yum >/dev/null; then
   yum install -y $rpms
 elif command -v apt-get >/dev/null; then
+  export DEBIAN_FRONTEND=noninteractive
   apt-get update
-  apt-get install -y --no-install-recommends gcc libc6-dev linux-libc-dev make binutils tar gzip findutils patch perl
+  # libclang looks for the headers of its own version.
+  case $debs in
+    *libclang1*) debs="$debs $(apt-cache depends libclang1 | sed -n 's/.*Depends: libclang1-\([0-9]*\).*/libclang-common-\1-dev/p')" ;;
+  esac
+  apt-get install -y --no-install-recommends $debs
 elif command -v apk >/dev/null; then
-  apk add gcc musl-dev linux-headers make binutils tar gzip findutils patch perl
+  apk add $apks
 else
   echo "packages.sh: the base image has none of dnf, yum, apt-get and apk, and lacks:$missing" >&2
   exit 1

@@ -66,8 +66,10 @@ impl<T: Transport> Api<T> {
         Ok(Invocation { context, event })
     }
 
-    /// A GET that is answered with 200, or there is no way to go on.
+    /// A GET that is answered with 200, or there is no way to go on. Lambda may freeze the function meanwhile, with what
+    /// its threads have printed.
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
+        logs::flush();
         let call = self.address.runtime("GET", [path, "", ""]);
         let request = Head::new(call).with_body(None);
         expect_200(call, self.transport.exchange(request).await)
@@ -117,7 +119,7 @@ impl<T: Transport> Api<T> {
         head.add("Trailer", ERROR_TYPE);
         head.add("Trailer", ERROR_BODY);
         let reply = match self.transport.begin().await {
-            Ok(upload) => send(upload, context, head.end(), &start.prelude, body).await,
+            Ok(upload) => send::<T>(upload, context, head.end(), &start.prelude, body).await,
             Err(error) => Err(error),
         };
         settle(call, context, reply)
@@ -161,8 +163,8 @@ fn settle(call: Call<'_>, context: &Context, reply: io::Result<Reply>) -> Result
     }
 }
 
-async fn send(
-    mut upload: impl Upload,
+async fn send<T: Transport>(
+    mut upload: T::Upload<'_>,
     context: &Context,
     head: Vec<u8>,
     prelude: &[u8],
@@ -170,7 +172,7 @@ async fn send(
 ) -> io::Result<Reply> {
     let mut out = Chunks::new(head, |bytes: &mut Vec<u8>| upload.send(bytes));
     let written = match out.write_all(prelude) {
-        Ok(()) => current::with(context, guard(body.write(&mut out))).await,
+        Ok(()) => T::handle(context, current::with(context, guard(body.write(&mut out)))).await,
         Err(error) => return Err(error),
     };
     let trailers = match written {
@@ -180,6 +182,7 @@ async fn send(
             report::trailers(&failure)
         }
     };
+    logs::flush();
     // A peer that has closed may have said why.
     let _ = out.end(&trailers);
     upload.finish().await

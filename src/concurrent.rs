@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Error, FromEvent, LambdaHandler, Runtime, api::Api, executor::block_on, failure::Failure,
-    http::connection::Connection, logs, serve::serve,
+    http::connection::Connection, logs, serve::serve, stack,
 };
 
 /// Tries on a Runtime API that does not answer `next`, and the pause before the first of them, which doubles.
@@ -83,6 +83,7 @@ impl Runtime {
             let (runtime, handler, ends) = (self.clone(), Arc::clone(&handler), ends.clone());
             let started = thread::Builder::new()
                 .name(format!("worker-{number}"))
+                .stack_size(stack::SIZE)
                 .spawn(move || {
                     let Err(error) = runtime.work(&*handler);
                     let _ = ends.send(error);

@@ -79,6 +79,7 @@ impl Runtime {
     /// Tells Lambda why the function does not start. On this thread: there is nothing else left to do.
     pub(crate) fn not_started(&self, call: &str, failure: Failure) -> Error {
         logs::failure("", &failure);
+        logs::flush();
         let mut api = Api::new(&self.address, Connection::new(&self.address));
         match block_on(api.fail_outside(call, &failure)) {
             Ok(()) => Error::Init {

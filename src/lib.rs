@@ -18,6 +18,7 @@ mod serve;
 #[cfg(feature = "shutdown")]
 mod shutdown;
 mod snapstart;
+mod stack;
 mod stream;
 pub mod testing;
 mod trace;

@@ -4,7 +4,7 @@ use std::{env, num::NonZero};
 
 use crate::{
     Error, Failure, FromEvent, LambdaHandler, api::Api, executor::block_on, http::address::Address,
-    http::background::Background, http::connection::Connection, logs, serve::serve,
+    http::background::Background, http::connection::Connection, logs, serve::serve, stack,
 };
 
 const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
@@ -12,6 +12,13 @@ const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 /// Takes invocations and gives them to `handler`, one after the other, for as long as Lambda lets it.
 ///
 /// For a `main` without an async runtime: futures run on the calling thread.
+///
+/// What the function prints to [`stdout`](std::io::stdout) is in Lambda's log before an invocation is answered, without a
+/// line end as well. So a thread must not keep `stdout` locked for ever. C's `printf` has a buffer of its own.
+///
+/// A static program with musl has a stack of 8 MiB on its main thread, or as much of that as the system allows for, and
+/// each worker of [`run_concurrent`](crate::run_concurrent) has that as well; other threads have what they were started
+/// with. An overflow of any is a line in the log. What such a program starts inherits the limit.
 ///
 /// Between two invocations it sets the variable `_X_AMZN_TRACE_ID`, as Lambda asks of a runtime: a thread of the function
 /// must not read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is fine.
@@ -23,6 +30,15 @@ const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 ///     run(async |name: String, _: Context| Ok::<_, String>(format!("Hello, {name}!")))
 /// }
 /// ```
+///
+/// # Inside of an async runtime
+///
+/// There it blocks the thread that it is called on, and [`process`] is the form to call. It works where other threads
+/// drive what a handler waits for: on a thread that tokio's `spawn_blocking` or the program has started, and under a
+/// runtime with several threads. On the only thread of a runtime, like tokio's `current_thread`, nothing could ever wake
+/// a handler that waits for a timer, a socket or a task: such an invocation fails with the error type
+/// `Function.Deadlock` after 0.1 seconds. That needs Linux, and a process with no other thread; where there is one, a
+/// handler that nothing has woken is logged 0.2 seconds before its deadline.
 ///
 /// # Errors
 ///
@@ -98,6 +114,7 @@ impl Runtime {
     ///
     /// When `address` is not `host:port`, with or without a path.
     pub fn at(address: &str) -> Result<Self, Error> {
+        stack::prepare();
         let concurrency = env::var(CONCURRENCY).ok();
         let initialization = env::var_os("AWS_LAMBDA_INITIALIZATION_TYPE");
         Ok(Runtime {

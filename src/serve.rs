@@ -35,10 +35,12 @@ where
             trace::set(context.trace_id());
         }
         let watch = api.watch(&context);
-        let answer = current::with(&context, guard(answer(handler, event, context.clone()))).await;
+        let answer = current::with(&context, guard(answer(handler, event, context.clone())));
+        let answer = W::handle(&context, answer).await;
         match answer {
             Ok(Answer::Whole(response)) => {
                 drop(watch);
+                logs::flush();
                 api.respond(&context, response).await?;
             }
             // Its body is the function's own, too.
@@ -49,6 +51,7 @@ where
             Err(failure) => {
                 drop(watch);
                 logs::failure(context.request_id(), &failure);
+                logs::flush();
                 api.fail(&context, &failure).await?;
             }
         }

@@ -8,11 +8,11 @@ use anyhow::{Result, ensure};
 use walkdir::WalkDir;
 
 use crate::engine::{Engine, check_emulation};
-use crate::files::{At, without_spaces};
+use crate::files::{self, At, without_spaces};
 use crate::{arch::Arch, cache::Cache, command::output, doctor, options, step};
 
-/// What packages.sh asks for, so that the image needs no network later.
-const PACKAGES: &str = "gcc,libc6-dev,linux-libc-dev,make,perl,binutils,gzip,tar,patch";
+/// All the tools that packages.sh knows, so that the image needs no network later.
+const TOOLS: [&str; 4] = ["cmake", "libclang", "nasm", "pkg-config"];
 
 /// Prints the name of the image. Only debootstrap and what handles its files runs as root; where all of this program
 /// does, what it makes in the cache is handed over to the cache's owner.
@@ -41,14 +41,20 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     let (root, platform) = (&system.0, arch.platform());
     let mut debootstrap = as_root("debootstrap");
     debootstrap.arg(format!("--arch={}", platform.rsplit('/').next().unwrap_or_default()));
-    debootstrap.args(["--variant=minbase", &format!("--include={PACKAGES}"), &options.suite]).arg(root);
+    debootstrap.args(["--variant=minbase", &options.suite]).arg(root);
     step::run(cache, &format!("Debian {}", options.suite), debootstrap.args(&options.mirror))?;
+    let script = work.path().join("packages.sh");
+    fs::write(&script, files::of_docker("packages.sh")).at(&script)?;
+    output(as_root("cp").arg(&script).arg(root.join("packages.sh")))?;
+    let mut packages = as_root("chroot");
+    step::run(cache, "packages", packages.arg(root).args(["sh", "packages.sh"]).args(TOOLS))?;
     // Not imported: old engines take what they import for an image of their own architecture.
     let context = work.path().join("context");
     fs::create_dir(&context)?;
     let mut tar = as_root("tar");
     tar.arg("-C").arg(root).arg("-cf").arg(context.join("root.tar"));
     tar.args([
+        "--exclude=./packages.sh",
         "--exclude=./var/cache/apt/*",
         "--exclude=./var/lib/apt/lists/*",
         "--exclude=./proc/*",

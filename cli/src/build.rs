@@ -13,7 +13,9 @@ use crate::names::{self, Locations};
 use crate::options::{self, Source};
 use crate::package::{Built, Part, check_writable, vendored};
 use crate::project::{Function, manifest};
-use crate::{arch::Arch, command::output, doctor, environment, natives, rust::Rust, step, wheels::ZIG, zig::Tools};
+use crate::{
+    arch::Arch, command::output, doctor, environment, natives, programs, rust::Rust, step, wheels::ZIG, zig::Tools,
+};
 
 /// A package of its own, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
@@ -69,6 +71,7 @@ impl Prepared {
             for function in Function::all(source, &rust)? {
                 function.fetch(&rust, cache, None)?;
                 let crates = crates::of(&function, &rust, None)?;
+                programs::require(&crates)?;
                 functions.push((function, crates));
             }
             let zig = zig.join().map_err(|_| anyhow!("installing zig"))??;
@@ -92,7 +95,7 @@ impl Prepared {
             cargo_home: &rust.cargo_home,
             sysroot: &rust.sysroot,
         };
-        tools.stand_before(&mut cargo, function.arch).env(names::VARIABLE, locations.names(function, crates, rust)?);
+        cargo.env(names::VARIABLE, locations.names(function, crates, rust)?);
         if let Some(prefix) = &prefix {
             // Where a crate asks for an OpenSSL of its own, it gets this one; a build script on this machine does not.
             let of_target = |name: &str| format!("{}_OPENSSL_{name}", function.arch.triple_in_variables());
@@ -100,11 +103,12 @@ impl Prepared {
         }
         // Until the binary is read, no other build may put its own there.
         let lock = lock_directory(&function.target)?;
-        crates::forget_other_workspaces(&function.target, function, crates)?;
+        function.forget_other_workspaces(&function.target, crates)?;
         let binary = function.target.join(triple).join("release").join(&function.binary);
         // What is there afterwards was put there by this build.
         let _ = fs::remove_file(&binary);
-        let messages = run_with_zig(&mut cargo, cache, |cargo| {
+        let messages = run_with_zig(&mut cargo, cache, |cargo, zig_cache| {
+            tools.stand_before(cargo, function.arch, zig_cache);
             step::compile(cache, &format!("crates and link for {}", function.arch.name()), cargo, |messages, said| {
                 natives::explain(&crates::as_built(crates, messages, triple), said, triple)
             })
@@ -162,12 +166,11 @@ fn locks_openssl(krate: &Path) -> bool {
 }
 
 /// Runs what compiles with zig, which has a cache of its own.
-fn run_with_zig<T>(command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command) -> Result<T>) -> Result<T> {
+fn run_with_zig<T>(
+    command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command, &Path) -> Result<T>,
+) -> Result<T> {
     cache.with_zig(|directory| {
-        for name in ["CARGO_ZIGBUILD_CACHE_DIR", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"] {
-            command.env(name, directory);
-        }
-        run(command)
+        run(command.envs(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"].map(|name| (name, directory))), directory)
     })
 }
 
@@ -204,7 +207,7 @@ pub fn openssl(arch: Arch, rust: &Rust, zig: &Path, cache: &Cache) -> Result<Pat
         recipe.env("PATH", environment::path_with([&*zig.join("ziglang")])?).env("ARCH", arch.name());
         recipe.envs(openssl_compilers(arch)).env_remove("STRIP");
         let compiling = format!("OpenSSL {} for {}", openssl_version()?, arch.name());
-        run_with_zig(&mut recipe, cache, |recipe| step::run(cache, &compiling, recipe))?;
+        run_with_zig(&mut recipe, cache, |recipe, _| step::run(cache, &compiling, recipe))?;
         fs::remove_dir(directory)?;
         fs::rename(work.path().join("prefix"), directory).at(directory)
     })

@@ -8,8 +8,6 @@ use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, NodeDep, Package, PackageId, Source};
 use toml::{Table, Value};
 
-use crate::cache::write_whole;
-use crate::files::At;
 use crate::messages::{Messages, Script};
 use crate::{command::output, project::Function, rust::Rust, step::say};
 
@@ -75,31 +73,6 @@ pub fn as_built(crates: &[Crate], messages: &Messages, triple: &str) -> Vec<Crat
     let ids: BTreeSet<String> = built.iter().map(|krate| krate.id.clone()).collect();
     built.iter_mut().for_each(|krate| krate.depends_on.retain(|id| ids.contains(id)));
     built
-}
-
-/// Cargo calls a workspace's own crates by their paths in it, and takes one of another workspace with the same target directory
-/// for the same where its files are older: those are compiled anew where the last workspace was another. All other crates are
-/// compiled once for all.
-pub fn forget_other_workspaces(target: &Path, function: &Function, crates: &[Crate]) -> Result<()> {
-    forget(target, function.arch.triple(), &function.workspace, crates)
-}
-
-fn forget(target: &Path, triple: &str, workspace: &Path, crates: &[Crate]) -> Result<()> {
-    let (last, own) = (target.join("lambda-musl.workspace"), workspace.to_string_lossy().into_owned());
-    if fs::read_to_string(&last).ok().as_ref() == Some(&own) {
-        return Ok(());
-    }
-    let is_own = |krate: &&Crate| krate.is_path() && krate.directory.starts_with(workspace);
-    let names: Vec<&str> = crates.iter().filter(is_own).map(|krate| &*krate.name).collect();
-    for fingerprints in [triple, ""].map(|directory| target.join(directory).join("release/.fingerprint")) {
-        for entry in fs::read_dir(fingerprints).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.rsplit_once('-').is_some_and(|(name, _hash)| names.contains(&name)) {
-                fs::remove_dir_all(entry.path()).at(entry.path())?;
-            }
-        }
-    }
-    write_whole(&last, own.as_bytes())
 }
 
 /// Whether OpenSSL is linked.
@@ -265,27 +238,6 @@ mod tests {
         assert_eq!(linked, expected.map(|(directory, linked)| (Path::new(directory), linked)));
         let uuid = crates.iter().find(|krate| !krate.is_path() && krate.name == "uuid").unwrap();
         assert_eq!(uuid.depends_on.len(), 1, "{:?}", uuid.depends_on);
-    }
-
-    #[test]
-    fn crates_of_the_last_workspace_in_a_target_directory_are_compiled_anew_in_another_one() {
-        let target = tempfile::tempdir().unwrap();
-        let fingerprint = |name: &str| target.path().join("a-triple/release/.fingerprint").join(name);
-        let krate =
-            |name: &str, directory: &str| Crate { name: name.into(), directory: directory.into(), ..Crate::default() };
-        let left = |workspace: &str| {
-            let directory = format!("{workspace}/my-app");
-            for name in ["my-app-0123", "serde-0123"] {
-                fs::create_dir_all(fingerprint(name)).unwrap();
-            }
-            let crates = [krate("my-app", &directory), krate("serde", "/registry/serde")];
-            forget(target.path(), "a-triple", Path::new(workspace), &crates).unwrap();
-            ["my-app-0123", "serde-0123"].map(|name| fingerprint(name).exists())
-        };
-        assert_eq!(
-            ["/one", "/one", "/two", "/one"].map(left),
-            [[false, true], [true, true], [false, true], [false, true]]
-        );
     }
 
     #[test]

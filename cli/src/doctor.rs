@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use crate::command::{find, succeeds};
 use crate::engine::{Engine, check_emulation};
-use crate::{arch::Arch, cache::Cache, rust};
+use crate::{arch::Arch, cache::Cache, programs, rust};
 
 /// Something that a verb needs and this program does not bring: what it is, whether it is there, and the packages of
 /// each manager that bring it.
@@ -34,6 +34,13 @@ pub const RUSTUP: Need = Need(
 pub const PYTHON: Need = Need("python3", || has("python3"), ["python3", "python3", "python3", "python", "python"]);
 pub const PIP: Need =
     Need("pip for python3", has_pip, ["python3-pip", "python3-pip", "py3-pip", "python-pip", "python"]);
+pub const CMAKE: Need = Need("cmake, which a build script calls", || has("cmake"), ["cmake"; 5]);
+pub const NASM: Need = Need("nasm, which a build script calls", || has("nasm"), ["nasm"; 5]);
+pub const LIBCLANG: Need = Need(
+    "libclang, which bindgen loads",
+    programs::has_libclang,
+    ["libclang-dev", "clang-devel", "clang-dev", "clang", "llvm"],
+);
 pub const MAKE: Need = Need("make", || has("make"), ["make", "make", "make", "make", ""]);
 pub const PERL: Need =
     Need("perl with the modules of OpenSSL's Configure", has_perl, ["perl", PERL_RPMS, "perl", "perl", "perl"]);

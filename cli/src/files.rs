@@ -14,7 +14,7 @@ macro_rules! of_docker {
 }
 
 /// What the builder image is built from, beside the archives: names and texts.
-pub const DOCKER: [(&str, &str); 8] = of_docker![
+pub const DOCKER: [(&str, &str); 15] = of_docker![
     "Dockerfile",
     "packages.sh",
     "musl.sh",
@@ -23,6 +23,13 @@ pub const DOCKER: [(&str, &str); 8] = of_docker![
     "openssl.sh",
     "rust-musl-gcc",
     "rustc-wrapper",
+    "libstdcxx.sh",
+    "libstdcxx.c",
+    "c++config.h",
+    "os_defines.h",
+    "ctype_base.h",
+    "c++io.h",
+    "c++locale.h",
 ];
 
 /// The text of one of them.

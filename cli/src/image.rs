@@ -26,6 +26,8 @@ pub struct Image<'a> {
     pub engine: &'a Engine,
     pub pins: &'a Pins,
     pub arch: Arch,
+    /// What build scripts call, as packages.sh names it: cmake, nasm, pkg-config, libclang.
+    pub tools: Vec<&'static str>,
     options: &'a ImageOptions,
     base: String,
 }
@@ -47,7 +49,7 @@ impl<'a> Image<'a> {
             lines.filter_map(|line| line.strip_prefix("ARG BASE=")).collect()
         });
         check_image("--base", &base)?;
-        Ok(Self { engine, pins, arch, options, base })
+        Ok(Self { engine, pins, arch, tools: Vec::new(), options, base })
     }
 
     /// Builds the image where it is not there, and says its name.
@@ -59,7 +61,8 @@ impl<'a> Image<'a> {
         let arch = self.arch.name();
         let packages = identity([&*base, arch, files::of_docker("packages.sh")]);
         let packages = self.engine.own(&format!("lambda-musl-packages:{packages}"));
-        let parts = DOCKER.iter().map(|file| file.1).chain([&*base, arch]).chain(self.pins.checksums());
+        let tools = self.tools.join(" ");
+        let parts = DOCKER.iter().map(|file| file.1).chain([&*base, arch, &tools]).chain(self.pins.checksums());
         let builder = self.engine.own(&format!("lambda-musl-builder:{}", identity(parts)));
         let image = if stage == Stage::Packages { &packages } else { &builder };
         // Two builds of one image would both compile it.
@@ -73,7 +76,10 @@ impl<'a> Image<'a> {
             let run = |text: String, stage: &str, options: &[&str]| {
                 let mut build = self.engine.command(["build", "--force-rm", "--platform", self.arch.platform()]);
                 build.args(["--build-arg", &format!("ARCH={arch}"), "--build-arg", &format!("BASE={}", self.base)]);
-                build.args(["--target", stage]).args(self.options.fresh.then_some("--no-cache")).args(options);
+                build
+                    .args(["--build-arg", &format!("TOOLS={tools}"), "--target", stage])
+                    .args(self.options.fresh.then_some("--no-cache"))
+                    .args(options);
                 build.arg(context.path());
                 step::run(cache, &text, &mut build)
             };

@@ -24,6 +24,7 @@ mod natives;
 mod options;
 mod package;
 mod pins;
+mod programs;
 mod project;
 mod reproduce;
 mod rust;

@@ -8,8 +8,11 @@ use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
+use crate::cache::write_whole;
 use crate::command::{output, succeeds};
 use crate::configuration::Configuration;
+use crate::crates::Crate;
+use crate::files::At;
 use crate::options::{Layout, Source};
 use crate::step::{self, say};
 use crate::{arch::Arch, cache::Cache, environment, package::Form, rust::Rust};
@@ -167,6 +170,27 @@ impl Function {
         }
         let fetched = step::cargo(cache, &format!("crates of {}", self.name), &mut fetch);
         fetched.or_else(|error| self.describe(output(&mut offline)).and(Err(error)))
+    }
+
+    /// cargo takes a crate of one workspace for that of the same name and version in another one that compiles into the same
+    /// directory, and the older of two sources for compiled. So the workspace's own crates are compiled anew where the last
+    /// workspace was another; all others are compiled once.
+    pub fn forget_other_workspaces(&self, target: &Path, crates: &[Crate]) -> Result<()> {
+        let (last, own) = (target.join("lambda-musl.workspace"), self.workspace.to_string_lossy());
+        if fs::read_to_string(&last).is_ok_and(|last| last == own) {
+            return Ok(());
+        }
+        let is_own = |krate: &&Crate| krate.is_path() && krate.directory.starts_with(&self.workspace);
+        let names: Vec<&str> = crates.iter().filter(is_own).map(|krate| &*krate.name).collect();
+        for directory in [target.join(self.arch.triple()), target.to_owned()] {
+            for entry in fs::read_dir(directory.join("release/.fingerprint")).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if name.rsplit_once('-').is_some_and(|(name, _hash)| names.contains(&name)) {
+                    fs::remove_dir_all(entry.path()).at(entry.path())?;
+                }
+            }
+        }
+        write_whole(&last, own.as_bytes())
     }
 
     /// What cargo says, and what to do where it says what only cargo's own user can do.

@@ -40,6 +40,7 @@ pub fn run(options: options::Toolchain) -> Result<()> {
     let mut musl = recipe("musl.sh", &[&path("musl.tar.gz"), &path("patches"), &path("musl"), &path("prefix")]);
     step::run(&cache, &format!("musl {}", pins.musl.version), &mut musl)?;
     pins.check_musl(&path("prefix"))?;
+    step::run(&cache, "C++", &mut recipe("libstdcxx.sh", &[&path("prefix")]))?;
     let mut openssl = recipe("openssl.sh", &[&path("openssl.tar.gz"), &path("openssl"), &path("openssl-prefix")]);
     openssl.env("PATH", environment::path_with([&*path("prefix/bin")])?);
     openssl.envs([("CC", "musl-gcc"), ("AR", "ar"), ("RANLIB", "ranlib"), ("STRIP", "strip")]);

@@ -2,13 +2,18 @@
 
 use std::{
     panic::PanicHookInfo,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Duration,
 };
 
 use crate::{
     Context, api::Api, executor::block_on, failure::Failure, failure::panics::Place,
     http::address::Address, http::connection::Connection, logs,
 };
+
+/// How long standard output may take.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// A number, whom to tell, and of which invocation; without one, of the start of the function by this call.
 type Entry = (u64, Address, Result<Context, &'static str>);
@@ -61,4 +66,11 @@ pub(crate) fn report(panic: &PanicHookInfo<'_>) {
             }
         };
     }
+    // On another thread, as one that keeps stdout for itself may wait for this one.
+    let (sender, flushed) = mpsc::channel();
+    thread::spawn(move || {
+        logs::flush();
+        let _ = sender.send(());
+    });
+    let _ = flushed.recv_timeout(FLUSH);
 }

@@ -119,6 +119,14 @@ impl Failure {
         Failure::text("Runtime.ThreadError", message)
     }
 
+    /// The handler waits for what cannot come.
+    pub(crate) fn deadlock() -> Self {
+        let message = "the handler waits, and the program has no other thread that could wake it. If what it waits for \
+                       needs the thread that `run` blocks, as under an async runtime such as tokio: call `process` in \
+                       place of `run`";
+        Failure::text("Function.Deadlock", message)
+    }
+
     /// The handler panicked, there.
     pub(crate) fn panic(thrown: &dyn Any, place: Option<Place>) -> Self {
         let message = match thrown.downcast_ref::<&str>() {

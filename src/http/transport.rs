@@ -3,6 +3,9 @@
 use std::io;
 
 use crate::{
+    Context,
+    executor::block_on_handler,
+    failure::Failure,
     http::background::{self, Background},
     http::connection::{self, Connection, Reply},
     http::request::Request,
@@ -16,6 +19,12 @@ pub(crate) trait Transport {
 
     async fn exchange(&mut self, request: Request) -> io::Result<Reply>;
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>>;
+
+    /// Runs a part of an invocation that is the function's own.
+    async fn handle<T>(
+        context: &Context,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure>;
 }
 
 /// A request that is under way, and cut where this is dropped before it is finished.
@@ -36,6 +45,13 @@ impl Transport for Connection {
 
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>> {
         Connection::begin(self)
+    }
+
+    async fn handle<T>(
+        context: &Context,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        block_on_handler(context, future)
     }
 }
 
@@ -61,6 +77,13 @@ impl Transport for Background {
 
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>> {
         Ok(Background::begin(self))
+    }
+
+    async fn handle<T>(
+        _: &Context,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        future.await
     }
 }
 

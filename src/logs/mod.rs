@@ -83,6 +83,12 @@ pub(crate) fn is_json() -> bool {
     env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| head::same(&format, "JSON"))
 }
 
+/// Sends what the function has printed: std keeps a line that has no end yet, and Lambda freezes the function once it has
+/// the answer. To be called after the lines of the runtime, which would else be glued to that one.
+pub(crate) fn flush() {
+    let _ = io::stdout().flush();
+}
+
 /// What the runtime itself has to say.
 pub(crate) fn error(request_id: &str, message: Arguments<'_>) {
     Line::new(is_json(), "ERROR", request_id).write(message);

@@ -216,11 +216,3 @@ fn an_architecture_that_needs_an_emulator_is_named_with_what_does_without() {
         "qemu-user-static",
     ]);
 }
-
-#[test]
-#[ignore = "through make"]
-fn flags_that_would_replace_those_of_the_image_are_refused() {
-    let mut make = make_docker_build();
-    make.env("RUSTFLAGS", "-Copt-level=0");
-    run(make).failed_with(&["RUSTFLAGS", "unset RUSTFLAGS"]);
-}

@@ -4,14 +4,18 @@
 //! `cargo test` leaves them out; `make test` runs them, one after the other, and the whole build only where CI=true.
 
 mod build;
+mod crates;
 mod engine;
 mod invoke;
+mod native;
 mod project;
 mod push;
 mod sources;
 
 #[path = "../support/https.rs"]
 mod https;
+#[path = "../support/kinds.rs"]
+mod kinds;
 #[path = "../support/machine.rs"]
 mod machine;
 

@@ -187,7 +187,7 @@ fn a_toolchain_is_not_written_over_what_is_there() {
 
 #[test]
 #[ignore = "through make"]
-fn the_linker_names_libc_and_what_it_calls_once_more_behind_the_libraries_of_crates() {
+fn the_linker_names_libc_and_the_libraries_of_compilers_once_more_behind_those_of_crates() {
     let directory = tempfile::tempdir().unwrap();
     let linker = directory.path().join("rust-musl-gcc");
     fs::copy(root().join("docker/rust-musl-gcc"), &linker).unwrap();
@@ -195,11 +195,11 @@ fn the_linker_names_libc_and_what_it_calls_once_more_behind_the_libraries_of_cra
     let rustlib = "/rust/lib/rustlib/aarch64-unknown-linux-musl/lib";
     let builtins = format!("{rustlib}/libcompiler_builtins-1.rlib");
     let arguments = [
-        "-lunwind", "-lc", &builtins, "-lcrypto", "-L", rustlib, "-o", "a b",
+        "-lunwind", "-lc", &builtins, "-lcrypto", "-lgcc_eh", "-L", rustlib, "-o", "a b",
     ];
     let run = call(&linker, &arguments).succeeded();
     let unwind = format!("{rustlib}/self-contained/libunwind.a");
-    // Long doubles of arm64 are numbers that libc leaves to the compiler's own library.
+    // gcc's library that unwinds is left out beside rustc's.
     let expected = [
         &unwind,
         "-lc",
@@ -209,8 +209,12 @@ fn the_linker_names_libc_and_what_it_calls_once_more_behind_the_libraries_of_cra
         rustlib,
         "-o",
         "a b",
+        "-Wl,--start-group",
         "-lc",
+        &unwind,
         &builtins,
+        "-lgcc",
+        "-Wl,--end-group",
         "-Wl,-Map=a b.map",
     ];
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected);

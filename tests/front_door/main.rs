@@ -3,7 +3,9 @@
 //! They take minutes and need the network, so `cargo test` leaves them out; `make test` runs them, one after the other.
 
 mod cache;
+mod checkout;
 mod clone;
+mod crates;
 mod doctor;
 mod input;
 mod invoke;
@@ -14,6 +16,8 @@ mod zip;
 
 #[path = "../support/https.rs"]
 mod https;
+#[path = "../support/kinds.rs"]
+mod kinds;
 #[path = "../support/machine.rs"]
 mod machine;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    GREETING, answer, build, build_greeting,
+    answer, build, build_greeting,
     machine::{best_of_three, command, make, names, python, root, run, sha256, write_crate},
 };
 
@@ -82,24 +82,6 @@ fn the_binary_is_a_static_pie_that_asks_for_nothing() {
     for unwanted in ["INTERP", "NEEDED", "RPATH", "RWE"] {
         assert!(!text.contains(unwanted), "{unwanted} is in:\n{text}");
     }
-}
-
-#[test]
-#[ignore = "through make"]
-fn what_the_shell_has_set_for_other_programs_is_not_in_the_zip() {
-    let expected = sha256(&build_greeting());
-    let linker = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER";
-    let mut make = command("make", root());
-    make.args(GREETING).envs([
-        ("RUSTFLAGS", "-Copt-level=0"),
-        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
-        ("CARGO_INCREMENTAL", "1"),
-        (linker, "/bin/false"),
-        ("CFLAGS", "-O0"),
-        ("ZIG_LIB_DIR", "/nowhere"),
-    ]);
-    let made = run(make).succeeded().said(&["left out", linker]);
-    assert_eq!(made.checksum(), expected);
 }
 
 #[test]

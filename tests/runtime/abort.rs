@@ -1,7 +1,6 @@
 //! Programs with `panic = "abort"`: their last panic is reported as well.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -10,7 +9,10 @@ use std::{
 use conformance::{Received, Reply, RuntimeApi, accepted, event, invocation};
 use serde_json::Value;
 
-use crate::support::{NEXT, path};
+use crate::{
+    child,
+    support::{NEXT, path},
+};
 
 const MANIFEST: &str = r#"
 [package]
@@ -43,7 +45,14 @@ fn main() -> Result<(), lambda_musl::Error> {
     }
     let handler = async |whence: String, _: Context| {
         match whence.as_str() {
-            "here" => panic!("here"),
+            "here" => {
+                print!("no line end");
+                panic!("here")
+            }
+            "kept" => {
+                let _stdout = std::io::stdout().lock();
+                std::thread::spawn(|| panic!("in a thread")).join().unwrap()
+            }
             "thread" => std::thread::spawn(|| panic!("in a thread")).join().unwrap(),
             _ => Ok::<_, String>(whence),
         }
@@ -59,20 +68,8 @@ fn main() -> Result<(), lambda_musl::Error> {
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aborting");
-        fs::create_dir_all(dir.join("src")).unwrap();
-        let manifest = MANIFEST.replace("LAMBDA_MUSL", root.to_str().unwrap());
-        fs::write(dir.join("Cargo.toml"), manifest).unwrap();
-        fs::write(dir.join("src/main.rs"), MAIN).unwrap();
-        fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--offline", "--target-dir", "target"])
-            .current_dir(&dir)
-            .status()
-            .unwrap();
-        assert!(built.success());
-        dir.join("target/debug/aborting")
+        let target = child::compile("aborting", MANIFEST, MAIN, &[]);
+        target.join("debug/aborting")
     })
 }
 
@@ -81,7 +78,7 @@ fn run_binary(address: &str, variable: &str) -> Output {
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", address)
         .env(variable, "1")
-        .stdout(Stdio::null())
+        .stdin(Stdio::null())
         .output()
         .unwrap()
 }
@@ -125,8 +122,22 @@ fn a_panic_that_aborts_is_reported_over_a_fresh_connection() {
 }
 
 #[test]
+fn what_was_printed_without_a_line_end_before_a_panic_that_aborts_is_not_lost() {
+    let api = RuntimeApi::start([Reply::Close(invocation("a", "", "\"here\"")), accepted()]);
+    let output = run_binary(api.address(), "NOTHING");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "no line end");
+}
+
+#[test]
 fn a_panic_of_another_thread_that_aborts_is_reported() {
     let script = [Reply::Close(invocation("a", "", "\"thread\"")), accepted()];
+    let (post, _) = last_report(script, "NOTHING");
+    assert_report(&post, &path("a", "error"), "in a thread");
+}
+
+#[test]
+fn a_thread_that_keeps_stdout_for_itself_does_not_keep_a_program_from_aborting() {
+    let script = [Reply::Close(invocation("a", "", "\"kept\"")), accepted()];
     let (post, _) = last_report(script, "NOTHING");
     assert_report(&post, &path("a", "error"), "in a thread");
 }

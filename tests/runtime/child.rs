@@ -1,6 +1,10 @@
 //! Functions that run as a program of their own: what they do to their environment, how they exit and what they print.
 
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Output, Stdio},
+};
 
 /// What `main` makes of a function: an error is printed, and the status is 1.
 pub fn main(end: Result<(), lambda_musl::Error>) {
@@ -26,4 +30,23 @@ pub fn stderr(output: Output) -> String {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     text
+}
+
+/// Compiles a program of its own, with this crate for LAMBDA_MUSL; returns the target directory.
+pub fn compile(name: &str, manifest: &str, main: &str, options: &[&str]) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(dir.join("src")).unwrap();
+    let manifest = manifest.replace("LAMBDA_MUSL", root.to_str().unwrap());
+    fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+    fs::write(dir.join("src/main.rs"), main).unwrap();
+    fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--offline", "--target-dir", "target"])
+        .args(options)
+        .current_dir(&dir)
+        .status()
+        .unwrap();
+    assert!(built.success());
+    dir.join("target")
 }

@@ -1,6 +1,8 @@
 //! The runtime against `lambda_musl::testing`, and where raw bytes matter against a script. One file for each kind of behaviour.
 
 mod abort;
+#[cfg(target_os = "linux")]
+mod blocked;
 mod child;
 mod concurrency;
 mod context;
@@ -13,6 +15,9 @@ mod panics;
 mod responses;
 mod shutdown;
 mod snapstart;
+#[cfg(target_os = "linux")]
+mod stack;
+mod stdout;
 mod streams;
 mod support;
 mod table;

@@ -203,11 +203,22 @@ pub fn make_executable(file: &Path) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Copies these files, or all of these directories, of the clone as they are in the work tree: all that a fresh clone has.
+/// Copies these files, or all of these directories, of the clone as they are in the work tree: all that a fresh clone has. Where
+/// the clone came as an archive, that is what was not made here.
 pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
     let mut list = command("git", root());
     list.args(["ls-files", "-z", "--"]).args(paths);
-    for file in run(list).succeeded().stdout.split_terminator('\0') {
+    let mut list = run(list);
+    if !list.success {
+        let made = [
+            "(", "-name", "target", "-o", "-path", "./dist", ")", "-prune",
+        ];
+        let mut find = command("find", root());
+        find.args(paths).args(made);
+        find.args(["-o", "-type", "f", "-print0"]);
+        list = run(find).succeeded();
+    }
+    for file in list.stdout.split_terminator('\0') {
         let to = to.join(file);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(root().join(file), to).unwrap();

@@ -12,7 +12,6 @@ use tempfile::TempDir;
 use crate::command::{output, quoted};
 use crate::configuration::Home;
 use crate::files::At;
-use crate::image::PREFIX;
 use crate::rust::{Rust, rustup};
 use crate::{arch::Arch, cache::Cache, engine::Engine, environment, names, project::Function, step};
 
@@ -70,9 +69,7 @@ impl Cross {
         command.env(CONTAINER_RUST, &self.container_rust).env_remove("RUSTUP_TOOLCHAIN");
         command.env(format!("CROSS_TARGET_{}_IMAGE", function.arch.triple_in_variables()), image);
         command.env("CROSS_CONFIG", configuration).env("CROSS_CONTAINER_ENGINE", &engine.name);
-        // cross calls cargo on this machine as well, which does not have the wrapper.
-        let wrapper = format!("--env RUSTC_WRAPPER={PREFIX}/bin/rustc-wrapper");
-        let mut options = format!("--platform {} {wrapper}", function.arch.platform());
+        let mut options = format!("--platform {}", function.arch.platform());
         // The container has the project and cargo's home, but what counts of the configuration above and there is not all
         // that is in these files.
         let home = Home::of_this_machine()?;
@@ -97,10 +94,8 @@ impl Cross {
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
-        command
-            .env("CARGO_BUILD_RUSTC_WRAPPER", "")
-            .env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "")
-            .env("CARGO_BUILD_BUILD_DIR", "/target");
+        command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
+        command.env("CARGO_BUILD_BUILD_DIR", "/target");
         Ok((command, files))
     }
 }

@@ -19,7 +19,7 @@ use crate::image::{Image, Stage, tag};
 use crate::names::{self, Locations};
 use crate::package::{Built, check_writable, vendored};
 use crate::step::{self, say};
-use crate::{doctor, environment, natives, options, pins::Pins, project::Function, rust::Rust};
+use crate::{doctor, environment, natives, options, pins::Pins, programs, project::Function, rust::Rust};
 
 /// The last versions of crates that take OpenSSL 1.0.
 pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
@@ -40,13 +40,16 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     environment::say_what_is_left_out();
     check_emulation(function.arch)?;
     let pins = Pins::named(options.image.pins.pins.as_deref().or(function.defaults.text("pins")))?;
-    let image = Image::new(&engine, &pins, function.arch, &options.image, function)?;
+    let mut image = Image::new(&engine, &pins, function.arch, &options.image, function)?;
     if options.image_only {
         println!("{}", image.build(Stage::Builder, &cache)?);
         return Ok(());
     }
     let lock = classic_lock(&pins, function)?;
     function.fetch(&rust, &cache, lock.as_deref())?;
+    let crates_of = |function: &Function| crates::of(function, &rust, lock.as_deref());
+    let crates = functions.iter().map(crates_of).collect::<Result<Vec<_>>>()?;
+    image.tools = programs::in_image(&crates.concat());
     // cross is compiled while the image is.
     let (name, cross) = thread::scope(|scope| {
         let cross = scope.spawn(|| Cross::install(function.arch, &rust, &cache));
@@ -54,14 +57,13 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         anyhow::Ok((name, cross.join().map_err(|_| anyhow!("installing cross"))??))
     })?;
     let mut with_openssl = false;
-    for function in &functions {
+    for (function, crates) in functions.iter().zip(&crates) {
         let start = Instant::now();
-        let crates = crates::of(function, &rust, lock.as_deref())?;
         let builder =
             Builder { engine: &engine, image: &image, name: &name, cross: &cross, rust: &rust, cache: &cache };
-        let built = builder.compile(function, &crates, &pins, lock.as_deref())?;
+        let built = builder.compile(function, crates, &pins, lock.as_deref())?;
         let mut line = built.write(&out_of(function, &options.build), &rust, &cache)?;
-        if link_openssl(&crates) {
+        if link_openssl(crates) {
             line += &format!(", OpenSSL {}", pins.openssl.version);
             with_openssl = true;
         }
@@ -93,7 +95,7 @@ impl Builder<'_> {
         let target = function.target.join("cross").join(tag(self.name));
         let _lock = lock_directory(&target)?;
         let release = target.join(function.arch.triple()).join("release");
-        crates::forget_other_workspaces(&target, function, crates)?;
+        function.forget_other_workspaces(&target, crates)?;
         let (mut command, _files) = self.cross.build(function, self.rust, self.engine, self.name, lock)?;
         command
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(self.flags(function)?.split_whitespace(), function, self.rust)?);

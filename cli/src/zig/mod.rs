@@ -59,11 +59,14 @@ impl Tools {
     }
 
     /// Has cargo-zigbuild and rustc call what stands before them.
-    pub fn stand_before<'a>(&self, cargo: &'a mut Command, arch: Arch) -> &'a mut Command {
+    pub fn stand_before(&self, cargo: &mut Command, arch: Arch, zig_cache: &Path) {
+        // The scripts that cargo-zigbuild writes there name what it calls for zig.
+        let scripts = zig_cache.join(self.directory.file_name().unwrap_or_default());
+        cargo.env("CARGO_ZIGBUILD_CACHE_DIR", scripts);
         cargo.env("CARGO_ZIGBUILD_ZIG_PATH", self.directory.join("zig")).env(ZIG, &self.zig);
         cargo.env("RUSTC_WRAPPER", self.directory.join("rustc-wrapper"));
         let runtime = self.directory.join(format!("{}.a", arch.name()));
-        cargo.env(RUNTIME, if runtime.exists() { runtime.into_os_string() } else { OsString::new() })
+        cargo.env(RUNTIME, if runtime.exists() { runtime.into_os_string() } else { OsString::new() });
     }
 }
 

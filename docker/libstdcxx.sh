@@ -1,0 +1,60 @@
+#!/bin/sh
+# libstdcxx.sh PREFIX: C++ for the musl in PREFIX. Makes PREFIX/bin/musl-g++ and PREFIX/lib/libstdc++.a out of this machine's
+# g++ and the archive that it brings. That one was compiled against glibc, most of whose interface musl has; the rest is in
+# libstdcxx.c, and headers that describe the system are ours.
+set -eu
+
+prefix=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+gxx=${GXX:-g++}
+export LC_ALL=C
+
+# Functions without C++ do without it, so that says so when it is called.
+without() {
+  printf '#!/bin/sh\necho "musl-g++: %s" >&2\nexit 1\n' "$1" >"$prefix/bin/musl-g++"
+  chmod 755 "$prefix/bin/musl-g++"
+  exit 0
+}
+command -v "$gxx" >/dev/null || without "there is no g++; install g++ or gcc-c++"
+archive=$($gxx -print-file-name=libstdc++.a)
+[ -f "$archive" ] || without "g++ has no libstdc++.a; install libstdc++-static"
+# Before 2.34, glibc had threads in another library, which may be missing: a static musl would seem to have none.
+symbols=$(nm "$archive" 2>/dev/null)
+case $symbols in
+  *" w pthread_"*) without "libstdc++.a is for a glibc before 2.34, which needs a newer system" ;;
+esac
+
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+"$prefix/bin/musl-gcc" -std=c99 -O2 -g0 -ffunction-sections -fdata-sections -c "$here/libstdcxx.c" -o "$build/musl.o"
+{
+  # What libstdcxx.c has is taken from there.
+  nm --defined-only "$build/musl.o" | sed -n 's/.* lambda_musl_\(.*\)/\1 lambda_musl_\1/p'
+  # These have a name of their own in glibc alone.
+  printf '%s\n' "$symbols" | sed -n \
+    -e 's/^ *U \(__isoc[0-9]*_\(.*\)\)$/\1 \2/p' \
+    -e 's/^ *U \(\([a-z]*\)64\)$/\1 \2/p' \
+    -e 's/^ *U \(__\(mem[a-z]*\|str[a-z]*\|wmem[a-z]*\|read\|readlink\|realpath\|getcwd\|poll\)_chk\)$/\1 \2/p' \
+    -e 's/.* [TW] \(_ZNSt12__basic_fileIcEC[12]E\)P15pthread_mutex_t$/\1P15pthread_mutex_t \1PSt8__c_lock/p' | sort -u
+} >"$build/names"
+objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" "$archive" "$build/libstdc++.a"
+ar rcsD "$build/libstdc++.a" "$build/musl.o"
+# What musl-g++ itself links unwinds with gcc's own library; rustc brings another.
+objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" \
+  "$($gxx -print-file-name=libgcc_eh.a)" "$build/libgcc_eh.a"
+
+mkdir -p "$prefix/include/c++/bits"
+for header in c++config.h os_defines.h ctype_base.h c++io.h c++locale.h; do
+  cp "$here/$header" "$prefix/include/c++/bits/"
+done
+headers="-isystem %:getenv(MUSL_PREFIX /include/c++)"
+for directory in $($gxx -v -E -x c++ /dev/null 2>&1 | sed -n '/^#include </,/^End/s/^ \(.*c++.*\)$/\1/p'); do
+  headers="$headers -isystem $directory"
+done
+sed -e "s|-nostdinc|-nostdinc $headers|" \
+  -e '/^\*libgcc:/{n;s/.*/libgcc.a%s -lgcc_eh -lstdc++ -lc/;}' \
+  "$here/musl.specs" >"$prefix/lib/musl-g++.specs"
+sed -e 's/{GCC:-gcc}/{GXX:-g++}/' -e 's/musl\.specs/musl-g++.specs/' -e 's/^# gcc/# g++/' "$here/musl-gcc" >"$prefix/bin/musl-g++"
+chmod 755 "$prefix/bin/musl-g++"
+mv "$build/libstdc++.a" "$build/libgcc_eh.a" "$prefix/lib/"
+chmod -R u=rwX,go=rX "$prefix"

@@ -1,0 +1,37 @@
+//! A crate of many kinds at once, in the container.
+
+use crate::{
+    kinds::{self, KINDS, expected, invoked},
+    machine::{make, root, run, skip},
+    make_docker_build, whole_build,
+};
+
+const OUT: &str = "OUT=target/container-kinds";
+
+#[test]
+#[ignore = "through make"]
+fn it_is_the_same_function_as_built_with_zig_but_for_the_c_compiler() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(reason) => return skip("crates of many kinds in the container", reason),
+    };
+    let docker_build = || {
+        let mut docker_build = make_docker_build();
+        docker_build.args(KINDS).args(&build).arg(OUT);
+        docker_build
+    };
+    let own = run(docker_build()).succeeded().checksum();
+    let (compiler, answer) = invoked(&root().join("target/container-kinds"));
+    assert!(!compiler.contains("Clang"), "{compiler}");
+    assert_eq!(answer, expected());
+    let verified = make(&["verify", OUT]).succeeded();
+    assert!(
+        verified.stdout.contains("compilers gcc"),
+        "{}",
+        verified.stdout
+    );
+    assert_eq!(
+        kinds::run_in_a_hostile_shell(docker_build()).checksum(),
+        own
+    );
+}

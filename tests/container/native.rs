@@ -1,0 +1,140 @@
+//! C and C++ in a function: what is compiled for musl, and what it takes from the libraries of the compiler.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    docker_build,
+    machine::{command, make, root, run, skip, write_crate},
+    whole_build,
+};
+
+/// Makes a function in `directory` out of a source of C or C++ and `main`, builds it, and returns its answer to `{}`.
+fn answer(build: &[String], directory: &Path, (source, code): (&str, &str), main: &str) -> Value {
+    let krate = directory.join("native");
+    let manifest = format!(
+        "[package]\nname = 'native'\nedition = '2024'\n[profile.release]\nlto = 'fat'\n\
+         [dependencies]\nlambda-musl = {{ path = '{}' }}\nserde_json = '1'\n[build-dependencies]\ncc = '1'\n",
+        root().display()
+    );
+    let is_cpp = source.ends_with(".cpp");
+    let standard = if is_cpp { "c++17" } else { "c11" };
+    let script = format!(
+        "fn main() {{ cc::Build::new().cpp({is_cpp}).std({standard:?}).file({source:?}).compile(\"native\"); }}"
+    );
+    write_crate(&krate, &manifest, main);
+    fs::write(krate.join("build.rs"), script).unwrap();
+    fs::write(krate.join(source), code).unwrap();
+    fs::copy(root().join("Cargo.lock"), krate.join("Cargo.lock")).unwrap();
+    let mut update = command("cargo", &krate);
+    update.args(["update", "--workspace", "--quiet"]);
+    run(update).succeeded();
+    let krate = format!("CRATE={}", krate.display());
+    docker_build(build, &[&krate, "OUT=dist/native"]).succeeded();
+    let answer = make(&["invoke", "OUT=dist/native", "EVENT={}"]).succeeded();
+    serde_json::from_str(&answer.stdout).unwrap()
+}
+
+/// A function whose answer is what `expression` is.
+fn main_of(declarations: &str, expression: &str) -> String {
+    format!(
+        "use lambda_musl::{{Context, run}};
+        use serde_json::{{Value, json}};
+        {declarations}
+        fn main() -> Result<(), lambda_musl::Error> {{
+            run(async |_: Value, _: Context| Ok::<_, String>({expression}))
+        }}"
+    )
+}
+
+#[test]
+#[ignore = "through make"]
+fn all_of_the_library_of_cpp_works_and_exceptions_and_panics_pass_through_each_other() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("C++ in the container", why),
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let declarations = r#"
+        use std::{cell::Cell, ffi::{CStr, c_char, c_int}, panic};
+        unsafe extern "C-unwind" {
+            fn use_the_library(count: &mut c_int) -> *const c_char;
+            fn call_through(call: extern "C-unwind" fn(), destroyed: &mut c_int) -> bool;
+            fn throw_an_error();
+        }
+        thread_local!(static DROPPED: Cell<i32> = const { Cell::new(0) });
+        struct Guard;
+        impl Drop for Guard {
+            fn drop(&mut self) { DROPPED.set(DROPPED.get() + 1); }
+        }
+        extern "C-unwind" fn panics() { let _guard = Guard; panic!("through C++") }
+        extern "C-unwind" fn throws() { let _guard = Guard; unsafe { throw_an_error() } }
+        fn answer() -> Value {
+            let (mut count, mut destroyed) = (0, 0);
+            let failed = unsafe { CStr::from_ptr(use_the_library(&mut count)).to_string_lossy().into_owned() };
+            let panic = panic::catch_unwind(panic::AssertUnwindSafe(|| unsafe { call_through(panics, &mut destroyed) }));
+            let panic = panic.unwrap_err().downcast_ref::<&str>().copied();
+            let caught = unsafe { call_through(throws, &mut destroyed) };
+            json!({"failed": failed, "count": count, "panic": panic, "caught": caught, "dropped": DROPPED.get(), "destroyed": destroyed})
+        }"#;
+    let answer = answer(
+        &build,
+        directory.path(),
+        ("library.cpp", include_str!("library.cpp")),
+        &main_of(declarations, "answer()"),
+    );
+    let expected = json!({
+        "failed": "", "count": 838, "panic": "through C++", "caught": true, "dropped": 2, "destroyed": 2,
+    });
+    assert_eq!(answer, expected);
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_gcc_leaves_to_its_own_library_is_linked() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("gcc's library in the container", why),
+    };
+    let directory = tempfile::tempdir().unwrap();
+    // The first of these is in the library of gcc alone, the others in rustc's as well.
+    let code = r#"
+        #include <complex.h>
+        static volatile double two = 2;
+        static volatile __int128 big = (__int128)1 << 100;
+        static _Atomic long count;
+        int has_avx2(void) {
+        #ifdef __x86_64__
+          return __builtin_cpu_supports("avx2") != 0;
+        #else
+          return -1;
+        #endif
+        }
+        double real(void) { double complex z = two + two * I; return creal(z * z * z / z * z); }
+        long quotient(void) { return (long)(big / 1000000007); }
+        long counted(void) { __atomic_fetch_add(&count, 5, __ATOMIC_SEQ_CST); return count; }
+        "#;
+    let declarations = r#"unsafe extern "C" {
+            safe fn has_avx2() -> i32;
+            safe fn real() -> f64;
+            safe fn quotient() -> i64;
+            safe fn counted() -> i64;
+        }"#;
+    let answer = answer(
+        &build,
+        directory.path(),
+        ("code.c", code),
+        &main_of(
+            declarations,
+            "json!([has_avx2(), real(), quotient(), counted()])",
+        ),
+    );
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap();
+    let has_avx2 = match cfg!(target_arch = "x86_64") {
+        true => i32::from(processor.contains(" avx2 ")),
+        false => -1,
+    };
+    let quotient = (1_i128 << 100) / 1_000_000_007;
+    assert_eq!(answer, json!([has_avx2, -16.0, quotient as i64, 5]));
+}

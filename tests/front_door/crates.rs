@@ -1,0 +1,220 @@
+//! Crates that a user might bring, built with zig.
+
+use std::{fs, path::Path};
+
+use crate::{
+    kinds::{KINDS, expected, invoked, run_in_a_hostile_shell},
+    machine::{Run, cargo_lambda_musl, command, make, root, run, write_crate},
+};
+
+const OUT: &str = "target/kinds";
+
+fn kinds(more: &[&str]) -> Run {
+    let out = format!("OUT={OUT}");
+    make(&[&KINDS[..], &[&*out], more].concat())
+}
+
+/// The manifest of a function without dependencies that need time to compile.
+fn manifest(more: &str) -> String {
+    let root = root().display();
+    format!(
+        "[workspace]\n[package]\nname = \"fn\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}\n\
+         [dependencies]\nlambda-musl = {{ path = \"{root}\" }}\nserde_json = \"1\"\n"
+    )
+}
+
+const ECHO: &str = "fn main() -> Result<(), lambda_musl::Error> {
+    lambda_musl::run(async |event: serde_json::Value, _: lambda_musl::Context| Ok::<_, String>(event))
+}";
+
+fn build(krate: &Path, more: &[&str]) -> Run {
+    let (krate, out) = (
+        format!("CRATE={}", krate.display()),
+        format!("OUT={}", krate.join("dist").display()),
+    );
+    make(&[&[&*krate, &*out], more].concat())
+}
+
+#[test]
+#[ignore = "through make"]
+fn its_profile_its_configuration_its_dependency_its_c_and_its_cpp_are_in_the_function_and_verify_accepts_it()
+ {
+    kinds(&[]).succeeded();
+    let (compiler, answer) = invoked(&root().join(OUT));
+    assert!(compiler.contains("ziglang"), "{compiler}");
+    assert_eq!(answer, expected());
+    let verified = make(&["verify", &format!("OUT={OUT}")]).succeeded();
+    assert!(
+        verified.stdout.contains("zig's clang"),
+        "{}",
+        verified.stdout
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn variables_of_a_hostile_shell_change_no_byte() {
+    let own = kinds(&[]).succeeded().checksum();
+    let mut build = command("make", root());
+    let target = tempfile::tempdir().unwrap();
+    build
+        .args(KINDS)
+        .arg("OUT=target/hostile")
+        .env("CARGO_TARGET_DIR", target.path());
+    assert_eq!(run_in_a_hostile_shell(build).checksum(), own);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_variable_that_the_user_names_reaches_the_build() {
+    let directory = tempfile::tempdir().unwrap();
+    let main = ECHO.replace(
+        "Ok::<_, String>(event)",
+        "Ok::<_, String>(vec![Some(event), option_env!(\"STAGE\").map(Into::into)])",
+    );
+    write_crate(directory.path(), &manifest(""), &main);
+    let mut make = command("make", root());
+    make.arg(format!("CRATE={}", directory.path().display()))
+        .arg("PASS_ENV=STAGE")
+        .env("STAGE", "test");
+    make.arg(format!("OUT={}/dist", directory.path().display()));
+    run(make).succeeded();
+    let answer = self::invoke(directory.path());
+    assert_eq!(answer, "[1,\"test\"]\n");
+}
+
+fn invoke(krate: &Path) -> String {
+    make(&[
+        "invoke",
+        &format!("OUT={}", krate.join("dist").display()),
+        "EVENT=1",
+    ])
+    .succeeded()
+    .stdout
+}
+
+#[test]
+#[ignore = "through make"]
+fn another_function_does_not_compile_what_both_depend_on_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
+    write_crate(&a, &manifest(""), ECHO);
+    // Of the same name, and older than what was compiled of the first.
+    write_crate(&b, &manifest(""), &ECHO.replace("(event)", "(vec![event])"));
+    build(&a, &[]).succeeded();
+    let second = build(&b, &["VERBOSE=1"]).succeeded();
+    assert!(
+        !second.stderr.contains("Compiling serde"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!([invoke(&a), invoke(&b)], ["1\n", "[1]\n"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn of_two_binaries_one_is_named_or_each_has_a_directory_of_its_own() {
+    make(&["CRATE=tests/crates/kinds", "OUT=target/bins"]).failed_with(&[
+        "api, worker",
+        "--bin",
+        "--bins",
+    ]);
+    make(&["CRATE=tests/crates/kinds", "OUT=target/bins", "BINS=1"]).succeeded();
+    for name in ["api", "worker"] {
+        assert!(
+            root()
+                .join("target/bins")
+                .join(name)
+                .join("function.zip")
+                .exists(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_function_can_be_one_file_and_an_extension_is_a_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    write_crate(directory.path(), &manifest(""), ECHO);
+    build(directory.path(), &["LAYOUT=single"]).succeeded();
+    assert_eq!(invoke(directory.path()), "1\n");
+    let verify = |zip: &str| {
+        make(&[
+            "verify",
+            &format!("ZIP={}/dist/{zip}", directory.path().display()),
+        ])
+        .succeeded()
+    };
+    assert!(!verify("function.zip").stdout.contains("  binary\n"));
+    build(directory.path(), &["EXTENSION=1"]).succeeded();
+    assert!(verify("extension.zip").stdout.contains("  extensions/fn\n"));
+    assert!(!directory.path().join("dist/function.zip").exists());
+    let out = format!("OUT={}/dist", directory.path().display());
+    make(&["invoke", &out, "EVENT=1"]).failed_with(&["it is an extension"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_contradicts_a_function_is_named_with_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    write_crate(directory.path(), &manifest(""), ECHO);
+    fs::create_dir(directory.path().join(".cargo")).unwrap();
+    let file = directory.path().join(".cargo/config.toml");
+    for (text, expected) in [
+        (
+            "[build]\ntarget = \"x86_64-unknown-linux-gnu\"",
+            "build.target is x86_64-unknown-linux-gnu",
+        ),
+        (
+            "[build]\nrustflags = [\"-C\", \"target-feature=-crt-static\"]",
+            "linked statically",
+        ),
+        (
+            "[build]\nrustflags = [\"-Ctarget-cpu=native\"]",
+            "depend on the machine",
+        ),
+    ] {
+        fs::write(&file, text).unwrap();
+        build(directory.path(), &[]).failed_with(&[&file.display().to_string(), expected]);
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_is_included_has_to_be_there_and_replaces_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    write_crate(directory.path(), &manifest(""), ECHO);
+    fs::write(directory.path().join("bootstrap"), "").unwrap();
+    build(directory.path(), &["INCLUDE=none.json"])
+        .failed_with(&["--include none.json", "no such file"]);
+    build(directory.path(), &["INCLUDE=bootstrap"]).failed_with(&["bootstrap would replace"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn cargos_home_says_where_crates_come_from_and_nothing_that_would_be_in_the_function() {
+    let directory = tempfile::tempdir().unwrap();
+    let project = directory.path().join("project");
+    let main = ECHO.replace(
+        "Ok::<_, String>(event)",
+        "Ok::<_, String>((event, option_env!(\"STAGE\")))",
+    );
+    write_crate(&project, &manifest(""), &main);
+    let home = directory.path().join("cargo-home");
+    fs::create_dir(&home).unwrap();
+    let usual = std::env::var_os("CARGO_HOME")
+        .map_or_else(|| std::env::home_dir().unwrap().join(".cargo"), Into::into);
+    let usual = fs::read_to_string(usual.join("config.toml")).unwrap_or_default();
+    fs::write(
+        home.join("config.toml"),
+        format!("{usual}\n[env]\nSTAGE = \"of this machine\"\n"),
+    )
+    .unwrap();
+    let mut build = cargo_lambda_musl(&project);
+    build
+        .args(["build", "--pass-env", "NONE"])
+        .env("CARGO_HOME", &home);
+    run(build).succeeded().said(&["left out of", "env.STAGE"]);
+    assert_eq!(invoke(&project), "[1,null]\n");
+}
