@@ -94,7 +94,8 @@ pub fn directory(argument: &str) -> &Path {
     Path::new(argument.split_once('=').filter(|(kind, _)| !kind.contains('/')).map_or(argument, |(_, path)| path))
 }
 
-fn is_of_host(directory: &Path) -> bool {
+/// Whether the libraries in a directory are for the C library of the machine that builds.
+pub fn is_of_host(directory: &Path) -> bool {
     OF_THE_HOST.iter().any(|host| directory.starts_with(host))
 }
 

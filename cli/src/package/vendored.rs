@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 use super::Part;
 use super::licences::is_licence;
 use crate::crates::Crate;
-use crate::natives::{OF_THE_TOOLCHAIN, directory, library};
+use crate::natives::{OF_THE_TOOLCHAIN, directory, is_of_host, library};
 use crate::rust::Rust;
 
 /// A library that scanners know.
@@ -32,7 +32,7 @@ const fn known(
 }
 
 const KNOWN: [Known; 38] = [
-    known("aws-lc", &["aws_lc_crypto", "aws_lc_ssl"], "amazon:aws-lc", ""),
+    known("aws-lc", &["aws_lc_crypto", "aws_lc_ssl"], "amazon:aws-lc", "AWSLC_VERSION_NUMBER_STRING"),
     known("brotli", &["brotlicommon", "brotlidec", "brotlienc"], "google:brotli", ""),
     known("bzip2", &["bz2"], "bzip:bzip2", ""),
     known("c-ares", &["cares"], "c-ares:c-ares", "ARES_VERSION_STR"),
@@ -106,14 +106,15 @@ pub fn libraries(crates: &[Crate], without: &[Part]) -> Vec<Part> {
 
 fn archives(crates: &[Crate]) -> Vec<Archive<'_>> {
     let scripts = || crates.iter().filter_map(|krate| Some((krate, krate.script.as_ref()?)));
-    let paths: Vec<&Path> = scripts().flat_map(|(_, script)| &script.paths).map(|path| directory(path)).collect();
+    let paths = scripts().flat_map(|(_, script)| &script.paths).map(|path| directory(path));
+    let paths: Vec<&Path> = paths.filter(|path| !is_of_host(path)).collect();
     let mut archives: BTreeMap<PathBuf, Archive> = BTreeMap::new();
     for (krate, script) in scripts().filter(|(krate, _)| krate.linked) {
         let names = script.libraries.iter().map(|argument| library(argument));
         for name in names.filter(|name| !OF_THE_TOOLCHAIN.contains(name)) {
             let file = format!("lib{name}.a");
             // Its own directories before those of others, as two crates may have a library of one name.
-            let own = script.paths.iter().map(|path| directory(path));
+            let own = script.paths.iter().map(|path| directory(path)).filter(|path| !is_of_host(path));
             let mut files = own.chain(paths.iter().copied()).map(|directory| directory.join(&file));
             let Some(path) = files.find(|path| path.is_file()) else { continue };
             let owns = |(owner, script): &(&Crate, _)| {
