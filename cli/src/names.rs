@@ -46,15 +46,22 @@ pub fn dependencies_by_path<'a>(
 
 fn lines(mut names: Vec<(PathBuf, String)>) -> Result<String> {
     names.sort_by_key(|(path, _)| path.as_os_str().len());
-    let line = |(path, name): (PathBuf, String)| {
-        let text = path.to_str().with_context(|| format!("{}: expected a path that is UTF-8", path.display()))?;
-        ensure!(
-            !text.contains('\n'),
-            "{text:?}: compilers cannot be told of a path with a line break; rename the directory"
-        );
-        Ok(format!("{text}={name}"))
-    };
+    let line = |(path, name): (PathBuf, String)| Ok(format!("{}={name}", checked(&path)?));
     Ok(names.into_iter().map(line).collect::<Result<Vec<_>>>()?.join("\n"))
+}
+
+/// The text of a path that all compilers, linkers and engines can be told of.
+pub fn checked(path: &Path) -> Result<&str> {
+    let text = path.to_str().with_context(|| format!("{}: expected a path that is UTF-8", path.display()))?;
+    let odd = text.chars().find(|c| ":=%\n".contains(*c));
+    let expected = || {
+        format!(
+            "{text:?}: expected a path without {:?}, which compilers, linkers and engines take for their own sign; rename the directory",
+            odd.unwrap_or_default()
+        )
+    };
+    ensure!(odd.is_none(), expected());
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -65,6 +72,9 @@ mod tests {
     fn a_directory_in_another_one_comes_after_it() {
         let names = vec![("/a/b/c".into(), "/function".into()), ("/a/b".into(), "/dependency/b".into())];
         assert_eq!(lines(names).unwrap(), "/a/b=/dependency/b\n/a/b/c=/function");
-        assert!(lines(vec![("/a\nb".into(), "/function".into())]).is_err());
+        for odd in ["/a\nb", "/year=2026", "/a:b", "/100%"] {
+            assert!(lines(vec![(odd.into(), "/function".into())]).is_err(), "{odd}");
+        }
+        assert!(checked(Path::new("/o dd/it's $HOME/\u{fc}n\u{ef};&(1)#,+@")).is_ok());
     }
 }

@@ -15,7 +15,7 @@ use crate::crates::Crate;
 use crate::files::At;
 use crate::options::{Layout, Source};
 use crate::step::{self, say};
-use crate::{arch::Arch, cache::Cache, environment, package::Form, rust::Rust};
+use crate::{arch::Arch, cache::Cache, environment, names, package::Form, rust::Rust};
 
 /// A function that is to be built.
 pub struct Function {
@@ -95,6 +95,9 @@ impl Function {
         source: &Source, metadata: &Metadata, package: &Package, defaults: &Defaults, binary: &Target,
     ) -> Result<Self> {
         let directory: PathBuf = package.manifest_path.parent().map(Into::into).unwrap_or_default();
+        for path in [&metadata.workspace_root, &metadata.target_directory] {
+            names::checked(path.as_std_path())?;
+        }
         let configuration = Configuration::of(&directory)?;
         let arch = match source.arch.or(defaults.value("arch")?) {
             Some(arch) => arch,
