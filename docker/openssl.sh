@@ -63,7 +63,14 @@ export SOURCE_DATE_EPOCH=0
 perl ./Configure "$platform" "$@"
 if [ -n "$old" ]; then
   # Several directories write one archive, so the objects alone are compiled in parallel, and archived one after the other.
-  make -j"$jobs" AR=: RANLIB=: build_libs
+  cat >parallel.mk <<'EOF'
+parallel: $(SDIRS:%=parallel-%)
+parallel-%: parallel-objects
+	$(MAKE) AR=: RANLIB=: SDIRS=$* build_crypto
+parallel-objects:
+	$(MAKE) AR=: RANLIB=: SDIRS=objects build_libs
+EOF
+  make -j"$jobs" -f Makefile -f parallel.mk parallel
   rm -f ./*/lib ./*/*/lib # what says that a directory is archived
   jobs=1
 fi
