@@ -29,13 +29,22 @@ if grep -q 'define OPENSSL_VERSION_TEXT.*OpenSSL 1\.0\.' crypto/opensslv.h 2>/de
   # The date of the build: cversion.c does without.
   sed -i '/DATE/d' util/mkbuildinf.pl
 else
-  # musl has no getcontext, which async needs, and not all headers that engines do; the rest a TLS client never calls.
-  # A release knows some of these names, and rejects the others.
-  for feature in async engine secure-memory module tests apps docs comp legacy camellia idea seed quic cmp ts slh-dsa; do
+  # musl has no getcontext, which async needs, and not all headers that engines do. The rest is what no peer of TLS negotiates,
+  # or nothing calls in a static program. A release knows some of these names, and rejects the others.
+  for feature in apps async aria bf camellia cast cmp comp ct docs ec2m ech engine gost hmac-drbg-kdf idea \
+    integrity-only-ciphers krb5kdf legacy md4 mdc2 module multiblock nextprotoneg pvkkdf quic rc2 rc4 rfc3779 \
+    secure-memory seed siphash slh-dsa sm2 sm3 sm4 snmpkdf srp srtpkdf sshkdf tests thread-pool ts ui-console whirlpool; do
     if grep -q "^ *\"$feature\",$" Configure; then
       set -- "$@" "no-$feature"
     fi
   done
+  # Code for AVX-512 alone, 700 kB. AES-NI, SHA-NI and AVX2 stay.
+  find crypto -name '*-avx512.pl' -o -name '*-avxifma.pl' | while read -r file; do
+    sed 's/^if (.avx[a-z0-9]*\(>0\)*)/if (0)/' "$file" >avx512.pl
+    cp avx512.pl "$file"
+  done
+  # The fast parts are in assembly language. Nothing is unwound through C.
+  set -- "$@" -Os -fno-unwind-tables -fno-asynchronous-unwind-tables
   set -- "$@" --libdir=lib
 fi
 case ${ARCH:?} in
@@ -54,7 +63,14 @@ export SOURCE_DATE_EPOCH=0
 perl ./Configure "$platform" "$@"
 if [ -n "$old" ]; then
   # Several directories write one archive, so the objects alone are compiled in parallel, and archived one after the other.
-  make -j"$jobs" AR=: RANLIB=: build_libs
+  cat >parallel.mk <<'EOF'
+parallel: $(SDIRS:%=parallel-%)
+parallel-%: parallel-objects
+	$(MAKE) AR=: RANLIB=: SDIRS=$* build_crypto
+parallel-objects:
+	$(MAKE) AR=: RANLIB=: SDIRS=objects build_libs
+EOF
+  make -j"$jobs" -f Makefile -f parallel.mk parallel
   rm -f ./*/lib ./*/*/lib # what says that a directory is archived
   jobs=1
 fi

@@ -65,7 +65,7 @@ fn verify_shows_checksums_and_a_tick_that_names_what_the_zip_was_built_from() {
     assert_eq!(lines[0], format!("{}  dist/function.zip", sha256(&zip)));
     for part in [
         "✓ probe ",
-        ", x86_64, openssl 3.",
+        ", x86_64, openssl 4.",
         ", rustc 1.",
         "; the record says: ",
         "musl 1.",
@@ -303,7 +303,7 @@ print('\\n'.join(names[id] for id in seen))";
     let wheels = read("cli/wheels/zig.txt");
     let openssl = pin(
         &read("cli/openssl/Cargo.lock"),
-        "name = \"openssl-src\"\nversion = \"300.",
+        "name = \"openssl-src\"\nversion = \"400.",
         '"',
     );
     let others = components(&sbom, false);

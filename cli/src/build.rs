@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command, thread, time::Instant};
 
-use anyhow::{Context, Result, anyhow};
-use cargo_metadata::MetadataCommand;
+use anyhow::{Context, Result, anyhow, bail};
+use cargo_metadata::{MetadataCommand, semver::Version};
 
 use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, link_openssl, locked};
@@ -82,6 +82,7 @@ impl Prepared {
 
     fn compile<'a>(&self, function: &'a Function, crates: &[Crate], cache: &Cache) -> Result<Built<'a>> {
         let Self { rust, zig, tools, .. } = self;
+        check_openssl_sys(crates)?;
         let prefix = link_openssl(crates).then(|| openssl(function.arch, rust, zig, cache)).transpose()?;
         let triple = function.arch.triple();
         let mut cargo = function.cargo(rust, "zigbuild", None)?;
@@ -174,7 +175,22 @@ fn run_with_zig<T>(
     })
 }
 
-/// The version of OpenSSL: `3.5.5` of `300.5.5+3.5.5`.
+/// An error where openssl-sys is one that takes no OpenSSL 4.
+fn check_openssl_sys(crates: &[Crate]) -> Result<()> {
+    const FIRST: Version = Version::new(0, 9, 114);
+    let mut versions =
+        crates.iter().filter(|krate| krate.linked && krate.name == "openssl-sys").map(|krate| &krate.version);
+    let Some(version) = versions.find(|version| Version::parse(version).is_ok_and(|version| version < FIRST)) else {
+        return Ok(());
+    };
+    bail!(
+        "openssl-sys {version} takes no OpenSSL {}; expected {FIRST} or newer, which this brings:\n  \
+         cargo update openssl openssl-sys",
+        openssl_version()?
+    )
+}
+
+/// The version of OpenSSL: `4.0.3` of `400.0.2+4.0.3`.
 pub fn openssl_version() -> Result<String> {
     let crates = locked(SOURCE[1].1);
     let found = crates.into_iter().find(|krate| krate.name == "openssl-src");

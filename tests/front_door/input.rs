@@ -72,6 +72,26 @@ fn a_lock_file_that_does_not_match_is_named_with_what_to_do() {
 
 #[test]
 #[ignore = "through make"]
+fn an_openssl_sys_that_is_too_old_is_named_with_what_brings_a_newer_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest =
+        "[package]\nname = 'old'\n[dependencies]\nopenssl-sys = '=0.9.113'\n[workspace]\n";
+    write_crate(
+        directory.path(),
+        manifest,
+        "use openssl_sys as _; fn main() {}",
+    );
+    let krate = format!("CRATE={}", directory.path().display());
+    let expected = [
+        "openssl-sys 0.9.113",
+        "0.9.114 or newer",
+        "cargo update openssl openssl-sys",
+    ];
+    make(&[&krate, "OUT=dist/old"]).failed_with(&expected);
+}
+
+#[test]
+#[ignore = "through make"]
 fn a_crate_that_does_not_compile_leaves_the_last_zip_alone() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(
