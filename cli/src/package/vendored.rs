@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use memchr::memmem;
 use object::read::archive::ArchiveFile;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::Part;
 use super::licences::is_licence;
@@ -117,11 +117,9 @@ fn archives(crates: &[Crate]) -> Vec<Archive<'_>> {
             let own = script.paths.iter().map(|path| directory(path)).filter(|path| !is_of_host(path));
             let mut files = own.chain(paths.iter().copied()).map(|directory| directory.join(&file));
             let Some(path) = files.find(|path| path.is_file()) else { continue };
-            let owns = |(owner, script): &(&Crate, _)| {
-                let script: &&crate::messages::Script = script;
-                path.starts_with(&script.out) || path.starts_with(&owner.directory)
-            };
-            let owner = scripts().find(owns).map(|(owner, _)| owner);
+            // A package's own directory may have the target directory in it, where the libraries of others are.
+            let compiled = scripts().find(|(_, script)| path.starts_with(&script.out)).map(|(owner, _)| owner);
+            let owner = compiled.or_else(|| crates.iter().find(|owner| path.starts_with(&owner.directory)));
             let new = || Archive { library: name.into(), path: path.clone(), owner, linked_by: BTreeSet::new() };
             archives.entry(path.clone()).or_insert_with(new).linked_by.insert(krate.id.clone());
         }
@@ -186,10 +184,9 @@ fn stems(archive: &[u8]) -> BTreeSet<String> {
 /// Which directories of a package that have a licence of their own these sources are from, that with most of them first.
 fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
     let mut found: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
-    let files = WalkDir::new(package).sort_by_file_name().into_iter().flatten();
     let mut licensed: BTreeMap<PathBuf, Option<PathBuf>> = BTreeMap::new();
-    for file in files.filter(|file| file.file_type().is_file()) {
-        let (path, stem) = (file.path(), file.path().file_stem().unwrap_or_default().to_string_lossy().into_owned());
+    for path in files(package) {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let is_source = path.extension().is_some_and(|end| SOURCES.iter().any(|source| end == *source));
         let Some(parent) = path.parent().filter(|_| is_source && stems.contains(&stem)) else { continue };
         let nearest = licensed.entry(parent.into()).or_insert_with(|| nearest_licence(parent, package));
@@ -207,6 +204,13 @@ fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
         found.retain(|_, stems| !stems.is_empty());
     }
     directories
+}
+
+/// The files below a directory, in order, but for what cargo and git keep there.
+fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_source = |entry: &DirEntry| entry.file_name() != ".git" && !entry.path().join("CACHEDIR.TAG").exists();
+    let entries = WalkDir::new(directory).sort_by_file_name().into_iter().filter_entry(is_source).flatten();
+    entries.filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path)
 }
 
 const SOURCES: [&str; 8] = ["c", "cc", "cpp", "cxx", "S", "s", "asm", "m"];
@@ -258,9 +262,8 @@ fn of_sources_version(directory: &Path, known: Option<&Known>) -> Option<String>
 /// The version that a header defines.
 fn of_header(directory: &Path, known: Option<&Known>) -> Option<String> {
     let macros = known.map(|known| known.macros).filter(|macros| !macros.is_empty())?;
-    let headers = WalkDir::new(directory).sort_by_file_name().into_iter().flatten();
-    let headers = headers.filter(|file| file.path().extension().is_some_and(|end| end == "h"));
-    headers.filter_map(|file| fs::read(file.path()).ok()).find_map(|text| {
+    let headers = files(directory).filter(|path| path.extension().is_some_and(|end| end == "h"));
+    headers.filter_map(|path| fs::read(path).ok()).find_map(|text| {
         memmem::find(&text, macros.as_bytes())?;
         defined(&String::from_utf8_lossy(&text), macros)
     })
@@ -461,12 +464,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let files = ["zlib/LICENSE", "zlib/inflate.c"];
         let owner = compiled(directory.path(), "libz-sys", "1.1.31", "z", &files, &["inflate.o"]);
-        let script = Script { libraries: vec!["z".into()], ..Script::default() };
-        let other = Crate { id: "curl-sys".into(), linked: true, script: Some(script), ..Crate::default() };
+        let script = Script { libraries: vec!["z".into()], out: "/nowhere".into(), ..Script::default() };
+        // The target directory lies in its directory.
+        let around = directory.path().to_owned();
+        let other =
+            Crate { id: "curl-sys".into(), linked: true, script: Some(script), directory: around, ..Crate::default() };
         let crates = [other, owner];
         let parts = libraries(&crates, &[]);
         assert_eq!(parts.len(), 1);
         assert!(parts[0].linked_by.iter().eq(["curl-sys", "libz-sys"]));
+        assert_eq!(parts[0].texts, [directory.path().join("libz-sys/zlib")]);
         assert!(libraries(&crates, &parts).is_empty());
     }
 
