@@ -1,6 +1,6 @@
 //! Asks a server that answers in plain HTTP for a page by HTTPS: the TLS library says what is wrong with that.
 
-use std::{error::Error, io::Write, iter::successors, net::TcpListener, thread};
+use std::{error::Error, io::Write, net::TcpListener, thread};
 
 use lambda_musl::{Context, process};
 
@@ -19,8 +19,6 @@ async fn says(expected: &str) -> Result<bool, Box<dyn Error>> {
             .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     });
     let error = reqwest::get(url).await.err().ok_or("this is no error")?;
-    let sources = successors(Some(&error as &dyn Error), |error| error.source());
-    let said: Vec<String> = sources.map(ToString::to_string).collect();
-    println!("{said:?}");
-    Ok(said.iter().any(|text| text.contains(expected)))
+    println!("{error:?}");
+    Ok(format!("{error:?}").contains(expected))
 }

@@ -1,4 +1,4 @@
-//! Sums numbers in a database in memory, and connects by TLS to a server that does not speak it after all.
+//! Sums numbers in a database in memory, and connects by TLS to a server that ends the handshake with an alert.
 
 use std::{error::Error, io::Read, io::Write, net::TcpListener, thread};
 
@@ -25,13 +25,13 @@ async fn query(numbers: Vec<i64>) -> Result<Value, Box<dyn Error>> {
     thread::spawn(move || {
         let (mut client, _) = server.accept()?;
         client.read_exact(&mut [0; 8])?;
-        client.write_all(b"S, and then no TLS")
+        client.write_all(b"S\x15\x03\x03\x00\x02\x02\x28")
     });
     let error = PgConnection::connect(&url)
         .await
         .err()
         .ok_or("this is no error")?;
     println!("{error}");
-    let postgres = error.to_string().contains("wrong version number");
+    let postgres = error.to_string().contains("alert handshake failure");
     Ok(json!({ "sum": sum, "postgres": postgres }))
 }
