@@ -25,7 +25,9 @@ async fn query(numbers: Vec<i64>) -> Result<Value, Box<dyn Error>> {
     thread::spawn(move || {
         let (mut client, _) = server.accept()?;
         client.read_exact(&mut [0; 8])?;
-        client.write_all(b"S\x15\x03\x03\x00\x02\x02\x28")
+        client.write_all(b"S")?;
+        client.read(&mut [0; 4096])?;
+        client.write_all(b"\x15\x03\x03\x00\x02\x02\x28")
     });
     let error = PgConnection::connect(&url)
         .await
