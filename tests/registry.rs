@@ -20,11 +20,12 @@ const HEAD: &str = "\
 Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or programs of their
 own. It was built, verified and invoked, and its answer was the expected one, unless a reason stands in the place of the zip's
 size. The seconds are the most that a build of these versions took, on two cores that had other work, with what functions before
-it have in common compiled already. `make crates` writes this page: `ONLY='ring zstd'` tries these alone, `HOW=build` or
-`HOW=docker-build` one way alone, and what is not tried stays as it is. A way that was never tried has empty cells.
+it have in common compiled already. The last column has what the container's pins brought: those of `PINS`, or `current`. `make
+crates` writes this page: `ONLY='ring zstd'` tries these alone, `HOW=build` or `HOW=docker-build` one way alone, and what is not
+tried stays as it is. A way that was never tried has empty cells.
 
-| crates | version | `build`: zip, bytes | s | `docker-build`: zip, bytes | s |
-| --- | --- | --: | --: | --: | --: |
+| crates | version | `build`: zip, bytes | s | `docker-build`: zip, bytes | s | with |
+| --- | --- | --: | --: | --: | --: | --- |
 ";
 
 #[test]
@@ -48,9 +49,9 @@ fn each_crate_is_built_verified_and_answers() {
             eprintln!("{what} …");
             let cells = function.try_out(WAYS[*way]).unwrap_or_else(|reason| {
                 failed.push(format!("{what}: {reason}"));
-                [reason, String::new()]
+                [reason, String::new(), String::new()]
             });
-            eprintln!("{what}: {}", cells.join(" "));
+            eprintln!("{what}: {}", cells.join(" ").trim_end());
             // After each, so that what was seen stays where this is stopped.
             record(function, *way, cells);
         }
@@ -134,8 +135,9 @@ impl Function {
         }
     }
 
-    /// The bytes of the zip and the seconds of the build, or where it has to fail what it says; or else what is wrong.
-    fn try_out(&self, way: &str) -> Result<[String; 2], String> {
+    /// The bytes of the zip, the seconds of the build and the libraries of the container, or where it has to fail what it says; or
+    /// else what is wrong.
+    fn try_out(&self, way: &str) -> Result<[String; 3], String> {
         let out = format!("OUT=target/registry/{way}/{}", self.name);
         let verb =
             |verb: &str, more: &[String]| make(&[&[verb.to_owned(), out.clone()], more].concat());
@@ -154,9 +156,11 @@ impl Function {
         if let Some(fails) = self.expected["fails"].as_str() {
             return match built.success {
                 true => Err(format!("is built; expected an error with {fails:?}")),
-                false if built.stderr.contains(fails) => {
-                    Ok([format!("fails, as it should: {fails}"), String::new()])
-                }
+                false if built.stderr.contains(fails) => Ok([
+                    format!("fails, as it should: {fails}"),
+                    String::new(),
+                    String::new(),
+                ]),
                 false => Err(reason("is not built as expected", &built)),
             };
         }
@@ -174,9 +178,12 @@ impl Function {
         let zip = root().join(&out["OUT=".len()..]).join("function.zip");
         let bytes = fs::metadata(zip).unwrap().len();
         // As the build itself says it: without what comes before, like the image.
-        let seconds = built.last_line().rsplit(", ").next().unwrap_or_default();
-        let seconds = seconds.trim_end_matches(" s").to_owned();
-        Ok([grouped(bytes), seconds])
+        let said: Vec<&str> = built.last_line().split(", ").collect();
+        let seconds = said.last().map(|last| last.trim_end_matches(" s"));
+        let is_library = |part: &&&str| part.starts_with("musl ") || part.starts_with("OpenSSL ");
+        let libraries: Vec<&str> = said.iter().filter(is_library).copied().collect();
+        let seconds = seconds.unwrap_or_default().to_owned();
+        Ok([grouped(bytes), seconds, libraries.join(", ")])
     }
 
     fn check_answer(&self, invoked: &Run) -> Result<(), String> {
@@ -211,19 +218,19 @@ fn grouped(number: u64) -> String {
 }
 
 /// The rows of docs/crates.md by their first cell.
-fn rows() -> BTreeMap<String, [String; 6]> {
+fn rows() -> BTreeMap<String, [String; 7]> {
     let text = fs::read_to_string(root().join(TABLE)).unwrap_or_default();
     let rows = text.lines().skip_while(|line| !line.starts_with("| ---"));
     let rows = rows.skip(1).filter_map(|row| {
         let cells = row.trim_matches('|').split(" | ");
         let cells: Vec<String> = cells.map(|cell| cell.trim().to_owned()).collect();
-        <[String; 6]>::try_from(cells).ok()
+        <[String; 7]>::try_from(cells).ok()
     });
     rows.map(|cells| (cells[0].clone(), cells)).collect()
 }
 
-/// Puts the bytes of a zip and the seconds of its build, or a reason, into docs/crates.md. What was seen of another version goes.
-fn record(function: &Function, way: usize, [bytes, seconds]: [String; 2]) {
+/// Puts the bytes of a zip, the seconds of its build and its libraries, or a reason, into docs/crates.md. What was seen of another version goes.
+fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String; 3]) {
     let Function {
         crates, versions, ..
     } = function;
@@ -239,6 +246,9 @@ fn record(function: &Function, way: usize, [bytes, seconds]: [String; 2]) {
     // Most of it is compiled already where it was tried before.
     if seconds.is_empty() || number(&seconds) >= number(&cells[1]) {
         cells[1] = seconds;
+    }
+    if WAYS[way] == "docker-build" {
+        row[6] = libraries;
     }
     let rows = rows.values();
     let rows = rows.map(|cells| format!("| {} |\n", cells.join(" | ")));
