@@ -183,6 +183,11 @@ impl Function {
         let is_library = |part: &&&str| part.starts_with("musl ") || part.starts_with("OpenSSL ");
         let libraries: Vec<&str> = said.iter().filter(is_library).copied().collect();
         let seconds = seconds.unwrap_or_default().to_owned();
+        let links_openssl = self.expected["links-openssl"] == true;
+        let says_so = libraries.iter().any(|part| part.starts_with("OpenSSL "));
+        if way == "docker-build" && says_so != links_openssl {
+            return Err(format!("says that it links {}", libraries.join(", ")));
+        }
         Ok([grouped(bytes), seconds, libraries.join(", ")])
     }
 
