@@ -3,11 +3,11 @@
 
 .DEFAULT_GOAL := build
 verbs := build docker-build verify invoke reproduce toolchain fetch base-image doctor
-.PHONY: $(verbs) test lint bench soak conformance fuzz workflows newest classic-lock clean help
+.PHONY: $(verbs) test lint bench soak conformance crates fuzz workflows newest classic-lock clean help
 
 options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE EVENT EXTENSION FEATURES FIX FRESH HOW IMAGE IMAGE_ONLY INCLUDE LAYOUT MIRROR \
   NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN SOURCES SUITE VERBOSE YES ZIP
-others := BINARY CHECK FOR INVOCATIONS JOB LAMBDA_MUSL_CACHE STUBS
+others := BINARY CHECK FOR INVOCATIONS JOB LAMBDA_MUSL_CACHE ONLY STUBS
 CRATE ?= function
 
 given := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
@@ -46,6 +46,9 @@ soak: ## INVOCATIONS=number (a million) of events: none lost, memory flat, one c
 
 conformance: ## what BINARY=file, any function, does about all that the Runtime API may do
 	@scripts/conformance
+
+crates: ## functions with crates of the registry, built both ways, verified and invoked, into docs/crates.md: ONLY='ring zstd' HOW=build
+	@scripts/crates
 
 fuzz: ## random input for everything that reads from the wire: FOR=seconds (60) for each property
 	@PATH="$$(scripts/rust):$$PATH" FUZZ_SECONDS=$${FOR:-60} \

@@ -62,8 +62,10 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         let builder =
             Builder { engine: &engine, image: &image, name: &name, cross: &cross, rust: &rust, cache: &cache };
         let built = builder.compile(function, crates, &pins, lock.as_deref())?;
+        // In a workspace, cargo lists crates with the features that any member asks for; what is compiled, the build alone tells.
+        let links_openssl = link_openssl(&built.crates);
         let mut line = built.write(&out_of(function, &options.build), &rust, &cache)?;
-        if link_openssl(crates) {
+        if links_openssl {
             line += &format!(", OpenSSL {}", pins.openssl.version);
             with_openssl = true;
         }

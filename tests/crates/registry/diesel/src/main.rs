@@ -1,0 +1,8 @@
+//! Connects to a database of the library libpq, which no build has for musl.
+
+use diesel::{Connection, PgConnection};
+use lambda_musl::{Context, run};
+
+fn main() -> Result<(), lambda_musl::Error> {
+    run(async |url: String, _: Context| PgConnection::establish(&url).map(|_| "connected"))
+}

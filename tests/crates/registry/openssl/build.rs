@@ -1,0 +1,7 @@
+//! Hashes the text of the event while compiling.
+
+fn main() {
+    let hash = openssl::sha::sha256(b"abc").map(|byte| format!("{byte:02x}"));
+    println!("cargo::rustc-env=HASH={}", hash.concat());
+    println!("cargo::rerun-if-changed=build.rs");
+}

@@ -1,0 +1,23 @@
+//! Asks for a page by HTTPS, from a server that ends the handshake with an alert: the TLS library says so.
+
+use std::{error::Error, io::Read, io::Write, net::TcpListener, thread};
+
+use lambda_musl::{Context, process};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_musl::Error> {
+    process(async |expected: String, _: Context| says(&expected).await).await
+}
+
+async fn says(expected: &str) -> Result<bool, Box<dyn Error>> {
+    let server = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("https://{}", server.local_addr()?);
+    thread::spawn(move || {
+        let (mut client, _) = server.accept()?;
+        client.read(&mut [0; 4096])?;
+        client.write_all(b"\x15\x03\x03\x00\x02\x02\x28")
+    });
+    let error = reqwest::get(url).await.err().ok_or("this is no error")?;
+    println!("{error:?}");
+    Ok(format!("{error:?}").contains(expected))
+}

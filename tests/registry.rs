@@ -1,0 +1,270 @@
+//! Functions with crates of the registry that are hard to link, built both ways, verified and invoked: `make crates`, which writes
+//! what it saw to docs/crates.md. It compiles for an hour, so that no other target runs it.
+
+#[path = "support/machine.rs"]
+mod machine;
+
+use std::{collections::BTreeMap, env, fs, iter};
+
+use machine::{Run, arch, call, command, root, run};
+use serde_json::Value;
+
+const WORKSPACE: &str = "tests/crates/registry";
+const TABLE: &str = "docs/crates.md";
+const WAYS: [&str; 2] = ["build", "docker-build"];
+
+/// What the table says before its rows.
+const HEAD: &str = "\
+# Crates of the registry
+
+Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or programs of their
+own. It was built, verified and invoked, and its answer was the expected one, unless a reason stands in the place of the zip's
+size. The seconds are the most that a build of these versions took, on two cores that had other work, with what functions before
+it have in common compiled already. The last column has what the container's pins brought: those of `PINS`, or `current`. `make
+crates` writes this page: `ONLY='ring zstd'` tries these alone, `HOW=build` or `HOW=docker-build` one way alone, and what is not
+tried stays as it is. A way that was never tried has empty cells.
+
+| crates | version | `build`: zip, bytes | s | `docker-build`: zip, bytes | s | with |
+| --- | --- | --: | --: | --: | --: | --- |
+";
+
+#[test]
+#[ignore = "through make crates"]
+fn each_crate_is_built_verified_and_answers() {
+    let (all, ways) = (Function::all(), ways());
+    let only = variable("ONLY").unwrap_or_default();
+    let names: Vec<&str> = all.iter().map(|function| &*function.name).collect();
+    let named = |name: &str| {
+        let function = all.iter().find(|function| function.name == name);
+        function.unwrap_or_else(|| panic!("ONLY={name}: expected one of {}", names.join(" ")))
+    };
+    let mut chosen: Vec<&Function> = only.split_whitespace().map(named).collect();
+    if chosen.is_empty() {
+        chosen.extend(&all);
+    }
+    let mut failed = Vec::new();
+    for function in chosen {
+        for way in &ways {
+            let what = format!("{} with {}", function.name, WAYS[*way]);
+            eprintln!("{what} …");
+            let cells = function.try_out(WAYS[*way]).unwrap_or_else(|reason| {
+                failed.push(format!("{what}: {reason}"));
+                [reason, String::new(), String::new()]
+            });
+            eprintln!("{what}: {}", cells.join(" ").trim_end());
+            // After each, so that what was seen stays where this is stopped.
+            record(function, *way, cells);
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// A variable of make's that is set, and not to nothing.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The ways to build, as indices into WAYS.
+fn ways() -> Vec<usize> {
+    match variable("HOW").as_deref() {
+        Some("build") => vec![0],
+        Some("docker-build") => vec![1],
+        Some("both") => vec![0, 1],
+        Some(how) => panic!("HOW={how}: expected build, docker-build or both"),
+        None if has_engine() => vec![0, 1],
+        None => {
+            eprintln!("SKIPPED: docker-build: there is no container engine that works");
+            vec![0]
+        }
+    }
+}
+
+fn has_engine() -> bool {
+    let engine = variable("CONTAINER_ENGINE").unwrap_or("docker".into());
+    machine::find_program(&engine).is_some() && call(engine, &["info"]).success
+}
+
+/// make with the cache that this program was given.
+fn make(arguments: &[String]) -> Run {
+    let mut make = command("make", root());
+    make.args(arguments);
+    make.envs(variable("LAMBDA_MUSL_CACHE").map(|cache| ("LAMBDA_MUSL_CACHE", cache)));
+    run(make)
+}
+
+/// A member of the workspace, with what its manifest says under `[package.metadata.crates]`.
+struct Function {
+    name: String,
+    crates: String,
+    versions: String,
+    expected: Value,
+}
+
+impl Function {
+    fn all() -> Vec<Self> {
+        let manifest = format!("{WORKSPACE}/Cargo.toml");
+        let metadata = ["metadata", "--format-version=1", "--no-deps", "--locked"];
+        let metadata = call(
+            "cargo",
+            &[&metadata[..], &["--manifest-path", &manifest]].concat(),
+        );
+        let metadata: Value = serde_json::from_str(&metadata.succeeded().stdout).unwrap();
+        let lock = fs::read_to_string(root().join(WORKSPACE).join("Cargo.lock")).unwrap();
+        let packages = metadata["packages"].as_array().unwrap().iter();
+        packages.map(|package| Self::of(package, &lock)).collect()
+    }
+
+    fn of(package: &Value, lock: &str) -> Self {
+        let name = package["name"].as_str().unwrap();
+        let name = name.strip_prefix("uses-").expect(name).to_owned();
+        let expected = package["metadata"]["crates"].clone();
+        let names = expected["names"].as_array().expect(&name);
+        let names: Vec<&str> = names.iter().map(|name| name.as_str().unwrap()).collect();
+        let version = |name: &&str| {
+            let start = format!("name = \"{name}\"\nversion = \"");
+            let (_, rest) = lock.split_once(&start).expect(name);
+            rest.split('"').next().unwrap().to_owned()
+        };
+        let versions: Vec<String> = names.iter().map(version).collect();
+        let (crates, versions) = (names.join(", "), versions.join(", "));
+        Self {
+            name,
+            crates,
+            versions,
+            expected,
+        }
+    }
+
+    /// The bytes of the zip, the seconds of the build and the libraries of the container, or where it has to fail what it says; or
+    /// else what is wrong.
+    fn try_out(&self, way: &str) -> Result<[String; 3], String> {
+        let out = format!("OUT=target/registry/{way}/{}", self.name);
+        let verb =
+            |verb: &str, more: &[String]| make(&[&[verb.to_owned(), out.clone()], more].concat());
+        let mut options = vec![
+            format!("CRATE={WORKSPACE}/{}", self.name),
+            format!("ARCH={}", arch()),
+        ];
+        if way == "docker-build" {
+            let pins = variable("PINS").unwrap_or("current".into());
+            options.push(format!("PINS={pins}"));
+            for name in ["SOURCES", "BASE", "CONTAINER_ENGINE"] {
+                options.extend(variable(name).map(|value| format!("{name}={value}")));
+            }
+        }
+        let built = verb(way, &options);
+        if let Some(fails) = self.expected["fails"].as_str() {
+            return match built.success {
+                true => Err(format!("is built; expected an error with {fails:?}")),
+                false if built.stderr.contains(fails) => Ok([
+                    format!("fails, as it should: {fails}"),
+                    String::new(),
+                    String::new(),
+                ]),
+                false => Err(reason("is not built as expected", &built)),
+            };
+        }
+        if !built.success {
+            return Err(reason("is not built", &built));
+        }
+        let verified = verb("verify", &[]);
+        if !verified.success {
+            return Err(reason("is not verified", &verified));
+        }
+        self.check_answer(&verb(
+            "invoke",
+            &[format!("EVENT={}", self.expected["event"])],
+        ))?;
+        let zip = root().join(&out["OUT=".len()..]).join("function.zip");
+        let bytes = fs::metadata(zip).unwrap().len();
+        // As the build itself says it: without what comes before, like the image.
+        let said: Vec<&str> = built.last_line().split(", ").collect();
+        let seconds = said.last().map(|last| last.trim_end_matches(" s"));
+        let is_library = |part: &&&str| part.starts_with("musl ") || part.starts_with("OpenSSL ");
+        let libraries: Vec<&str> = said.iter().filter(is_library).copied().collect();
+        let seconds = seconds.unwrap_or_default().to_owned();
+        let links_openssl = self.expected["links-openssl"] == true;
+        let says_so = libraries.iter().any(|part| part.starts_with("OpenSSL "));
+        if way == "docker-build" && says_so != links_openssl {
+            return Err(format!("says that it links {}", libraries.join(", ")));
+        }
+        Ok([grouped(bytes), seconds, libraries.join(", ")])
+    }
+
+    fn check_answer(&self, invoked: &Run) -> Result<(), String> {
+        let answer: Value = serde_json::from_str(&invoked.stdout)
+            .map_err(|_| reason("does not answer", invoked))?;
+        let (expected, found) = match self.expected.get("error") {
+            Some(error) => (error, &answer["errorType"]),
+            None => (&self.expected["answer"], &answer),
+        };
+        match expected == found {
+            true => Ok(()),
+            false => Err(format!("answers {answer}; expected {expected}")),
+        }
+    }
+}
+
+/// What went wrong, in a line; all of it is on stderr.
+fn reason(what: &str, run: &Run) -> String {
+    eprintln!("{}{}", run.stdout, run.stderr);
+    let mut lines = run.stderr.lines();
+    let error = lines.find(|line| line.starts_with("error") && !line.contains("make"));
+    let error = error.unwrap_or_default().replace('|', "\\|");
+    format!("{what}: {error}")
+}
+
+/// A number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let parts = digits.as_bytes().rchunks(3).rev();
+    let parts: Vec<&str> = parts.map(|part| str::from_utf8(part).unwrap()).collect();
+    parts.join(",")
+}
+
+/// The rows of docs/crates.md by their first cell.
+fn rows() -> BTreeMap<String, [String; 7]> {
+    let text = fs::read_to_string(root().join(TABLE)).unwrap_or_default();
+    let rows = text.lines().skip_while(|line| !line.starts_with("| ---"));
+    let rows = rows.skip(1).filter_map(|row| {
+        let cells = row.trim_matches('|').split(" | ");
+        let cells: Vec<String> = cells.map(|cell| cell.trim().to_owned()).collect();
+        <[String; 7]>::try_from(cells).ok()
+    });
+    rows.map(|cells| (cells[0].clone(), cells)).collect()
+}
+
+/// Puts the bytes of a zip, the seconds of its build and its libraries, or a reason, into docs/crates.md. What was seen of another version goes.
+fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String; 3]) {
+    let Function {
+        crates, versions, ..
+    } = function;
+    let mut rows = rows();
+    let row = rows.entry(crates.clone()).or_default();
+    if row[1] != *versions {
+        *row = Default::default();
+        row[..2].clone_from_slice(&[crates.clone(), versions.clone()]);
+    }
+    let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+    let cells = &mut row[2 + 2 * way..][..2];
+    cells[0] = bytes;
+    // Most of it is compiled already where it was tried before.
+    if seconds.is_empty() || number(&seconds) >= number(&cells[1]) {
+        cells[1] = seconds;
+    }
+    if WAYS[way] == "docker-build" {
+        row[6] = libraries;
+    }
+    let rows = rows.values();
+    let rows = rows.map(|cells| format!("| {} |\n", cells.join(" | ")));
+    let text: String = iter::once(HEAD.to_owned()).chain(rows).collect();
+    fs::create_dir_all(root().join(TABLE).parent().unwrap()).unwrap();
+    fs::write(root().join(TABLE), text).unwrap();
+}
+
+#[test]
+fn numbers_have_their_thousands_apart() {
+    for (number, text) in [(1, "1"), (1234, "1,234"), (12_345_678, "12,345,678")] {
+        assert_eq!(grouped(number), text);
+    }
+}
