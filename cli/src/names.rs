@@ -24,7 +24,9 @@ impl<P: AsRef<Path>> Locations<P> {
     pub fn names(&self, function: &Function, crates: &[Crate], rust: &Rust) -> Result<String> {
         let [workspace, target, cargo_home, sysroot] =
             [&self.workspace, &self.target, &self.cargo_home, &self.sysroot].map(AsRef::as_ref);
-        let own = [(workspace.to_owned(), "/function".to_owned()), (target.to_owned(), "/target".to_owned())];
+        // With dependencies by path, cross mounts the workspace where it is.
+        let own = [workspace, &function.workspace].map(|path| (path.to_owned(), "/function".to_owned()));
+        let target = (target.to_owned(), "/target".to_owned());
         let registries = fs::read_dir(environment::cargo_home()?.join("registry/src")).into_iter().flatten().flatten();
         let registry = |index: &OsStr| (cargo_home.join("registry/src").join(index), "/cargo/registry".to_owned());
         let registries = registries.map(|index| registry(&index.file_name()));
@@ -32,7 +34,7 @@ impl<P: AsRef<Path>> Locations<P> {
         // Where the sources of std are installed, rustc names their directory instead of the one that std was compiled in.
         let std = (sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{}", rust.commit));
         let outside = dependencies_by_path(function, crates);
-        lines(own.into_iter().chain(registries).chain([git, std]).chain(outside).collect())
+        lines(own.into_iter().chain(registries).chain([target, git, std]).chain(outside).collect())
     }
 }
 
@@ -45,7 +47,8 @@ pub fn dependencies_by_path<'a>(
 }
 
 fn lines(mut names: Vec<(PathBuf, String)>) -> Result<String> {
-    names.sort_by_key(|(path, _)| path.as_os_str().len());
+    names.sort_by(|(a, _), (b, _)| (a.as_os_str().len(), a).cmp(&(b.as_os_str().len(), b)));
+    names.dedup();
     let line = |(path, name): (PathBuf, String)| Ok(format!("{}={name}", checked(&path)?));
     Ok(names.into_iter().map(line).collect::<Result<Vec<_>>>()?.join("\n"))
 }

@@ -23,7 +23,7 @@ pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
     ensure!(is_own, "expected the OpenSSL of {PREFIX} alone, but these were linked: {}", shown(&linked));
     let versions: BTreeSet<String> = openssl_versions(binary).collect();
     let is_linked = linked.iter().any(|path| path.ends_with("/libcrypto.a"));
-    let is_right = versions.is_empty() || is_linked && versions.iter().eq([openssl]);
+    let is_right = versions.is_empty() || is_linked && versions.contains(openssl);
     let found = versions.into_iter().collect::<Vec<_>>().join(", ");
     ensure!(is_right, "expected OpenSSL {openssl} of {PREFIX} in the binary, or none, but it holds: {found}");
     Ok(())
@@ -100,11 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn another_version_of_openssl_or_a_second_one_is_named() {
-        for binary in ["OpenSSL 1.1.1 1 Jan 2020\0", "OpenSSL 3.0.1 1 Jan 2026\0OpenSSL 1.1.1 1 Jan 2020\0"] {
-            let error = check_with(MAP, binary.as_bytes(), "3.0.1").unwrap_err().to_string();
-            assert!(error.contains("1.1.1"), "{error}");
-        }
+    fn another_version_of_openssl_alone_is_named_and_a_text_of_one_beside_it_is_none() {
+        let error = check_with(MAP, b"OpenSSL 1.1.1 1 Jan 2020\0", "3.0.1").unwrap_err().to_string();
+        assert!(error.contains("1.1.1"), "{error}");
+        check_with(MAP, b"OpenSSL 1.1.1 1 Jan 2020\0OpenSSL 3.0.1 1 Jan 2026\0", "3.0.1").unwrap();
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Built<'_> {
         let mut roots = build::roots(function, &self.crates, rust)?;
         roots.append(&mut self.work);
         let binary = fs::read(path("binary"))?;
-        verify::check(&function.binary, &binary, function.arch, &roots)?;
+        verify::check(&function.binary, &binary, function.arch, &roots, function.form, &contents)?;
         contents.extend(entry(function.form, &function.binary, binary));
         form::check_size(&contents, elf::sizes)?;
         let zip = zip(contents, cache)?;

@@ -16,7 +16,7 @@ use anyhow::{anyhow, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::arch::Arch;
-use crate::package::form::{Form, checksum, is_extension, is_reserved};
+use crate::package::form::{Contents, Form, checksum, is_extension, is_reserved};
 
 /// The entry point as the packager puts it in.
 pub const ENTRY_POINT: &[u8] = include_bytes!("../../../function/bootstrap");
@@ -36,17 +36,28 @@ pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Resu
     Ok(format!("{}  {}\n{lines}", sha256_hex(&bytes), file_name(zip)))
 }
 
-/// An error with a line for each problem of a binary, called `name`, if it has any. No path below one of `roots`, which are
-/// absolute, may be in it.
-pub fn check(name: &str, binary: &[u8], arch: Arch, roots: &[PathBuf]) -> anyhow::Result<()> {
-    verdict(Path::new(name), faults_of_binary(binary, Some(arch), roots))
+/// An error with a line for each problem of a binary in a package of this form with these included files, if it has any. No
+/// path below one of `roots`, which are absolute, may be in it.
+pub fn check(
+    name: &str, binary: &[u8], arch: Arch, roots: &[PathBuf], form: Form, included: &Contents,
+) -> anyhow::Result<()> {
+    let included = (!included.is_empty()).then(|| checksum(included));
+    verdict(Path::new(name), inspect_binary(binary, Some(arch), roots, form, included.as_deref()).1)
 }
 
-/// What a build lets pass is what this finds no fault with.
-fn faults_of_binary(bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> Vec<String> {
+/// What a binary was built from, and all its problems: what a build lets pass is what this finds no fault with.
+fn inspect_binary(
+    bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf], form: Form, included: Option<&str>,
+) -> (String, Vec<String>) {
     let mut faults = elf::faults(bytes, arch);
     faults.extend(paths::fault(bytes, roots));
-    faults
+    // Without an architecture it is not a binary; nothing else needs to be said.
+    if elf::architecture(bytes).is_err() {
+        return (String::new(), faults);
+    }
+    let (description, contradictions) = origin::read(bytes, form, included);
+    faults.extend(contradictions);
+    (description, faults)
 }
 
 /// The lines about the files of a package, and all its problems.
@@ -81,13 +92,8 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     }
     let mut description = String::new();
     if let Some((name, file)) = binary.and_then(|name| files.get_key_value(&name)) {
-        let mut of_binary = faults_of_binary(&file.bytes, arch, roots);
-        // Without an architecture it is not a binary; nothing else needs to be said.
-        if elf::architecture(&file.bytes).is_ok() {
-            let (origin, contradictions) = origin::read(&file.bytes, form, checksum.as_deref());
-            description = origin;
-            of_binary.extend(contradictions);
-        }
+        let (origin, of_binary) = inspect_binary(&file.bytes, arch, roots, form, checksum.as_deref());
+        description = origin;
         found.extend(of_binary.iter().map(|fault| format!("{}: {fault}", on_a_line(name.as_bytes()))));
     }
     faults.extend(found);
