@@ -54,7 +54,7 @@ done
 sed -e "s|-nostdinc|-nostdinc $headers|" \
   -e '/^\*libgcc:/{n;s/.*/libgcc.a%s -lgcc_eh -lstdc++ -lc/;}' \
   "$here/musl.specs" >"$prefix/lib/musl-g++.specs"
-sed -e 's/{GCC:-gcc}/{GXX:-g++}/' -e 's/musl\.specs/musl-g++.specs/' -e 's/^# gcc/# g++/' "$here/musl-gcc" >"$prefix/bin/musl-g++"
+sed -e 's/{GCC:-gcc}/{GXX:-g++}/' -e 's/musl\.specs/musl-g++.specs/' -e 's/^# gcc/# g++/' "$prefix/bin/musl-gcc" >"$prefix/bin/musl-g++"
 chmod 755 "$prefix/bin/musl-g++"
 mv "$build/libstdc++.a" "$build/libgcc_eh.a" "$prefix/lib/"
 chmod -R u=rwX,go=rX "$prefix"

@@ -3,6 +3,7 @@
 //!
 //! `cargo test` leaves them out; `make test` runs them, one after the other, and the whole build only where CI=true.
 
+mod amazon;
 mod build;
 mod crates;
 mod engine;

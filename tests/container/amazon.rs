@@ -1,0 +1,100 @@
+//! A base as bare as Amazon Linux 2023, whose packages are split as there: of RPMs made of Debian's files, in a repository inside.
+
+use std::fs;
+
+use crate::{
+    base, docker_build, engine_call,
+    machine::{Run, make, root, sha256, skip},
+    whole_build,
+};
+
+/// The image, made once for each version of its recipe and of Debian's.
+fn amazon() -> Result<String, &'static str> {
+    let base = base()?;
+    let recipe = root().join("tests/support/amazon");
+    let id = engine_call(&["image", "inspect", "--format", "{{.Id}}", base]).succeeded();
+    let id = id.stdout.trim().trim_start_matches("sha256:");
+    let image = format!("lambda-musl-amazon:{}{}", &id[..8], &sha256(&recipe)[..8]);
+    if !engine_call(&["image", "inspect", &image]).success {
+        let directory = tempfile::tempdir().unwrap();
+        fs::copy(recipe, directory.path().join("amazon")).unwrap();
+        let dockerfile = format!("FROM {base}\nCOPY amazon /\nRUN sh /amazon && rm /amazon\n");
+        fs::write(directory.path().join("Dockerfile"), dockerfile).unwrap();
+        let context = directory.path().to_string_lossy();
+        engine_call(&["build", "--force-rm", "--tag", &image, &context]).succeeded();
+    }
+    Ok(image)
+}
+
+fn in_amazon(image: &str, script: &str) -> Run {
+    let recipe = format!(
+        "{}:/packages.sh:ro",
+        root().join("docker/packages.sh").display()
+    );
+    engine_call(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--volume",
+        &recipe,
+        image,
+        "sh",
+        "-c",
+        script,
+    ])
+}
+
+#[test]
+#[ignore = "through make"]
+fn docker_build_installs_the_packages_of_amazon_linux_and_links_what_they_compile() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("docker-build on Amazon Linux's packages", why),
+    };
+    let image = amazon().unwrap();
+    let [pins, sources, _] = build;
+    let build = [pins, sources, format!("BASE={image}")];
+    let built = docker_build(&build, &["OUT=dist/amazon"]).succeeded();
+    assert!(built.last_line().contains("OpenSSL "), "{}", built.stdout);
+    let event = "EVENT={\"url\":\"http://127.0.0.1:1/\"}";
+    make(&["invoke", "OUT=dist/amazon", event]);
+    make(&["verify", "OUT=dist/amazon"]).succeeded();
+}
+
+#[test]
+#[ignore = "through make"]
+fn packages_and_tools_are_installed_by_the_names_that_amazon_linux_has_at_its_own_release() {
+    if let Err(why) = whole_build() {
+        return skip("Amazon Linux's packages", why);
+    }
+    let image = amazon().unwrap();
+    let lacks = "for program in gcc g++ tar gzip find patch diff which xz perl cmake nasm; do
+        ! command -v $program || exit 1; done";
+    in_amazon(&image, lacks).succeeded();
+    let script = "sh /packages.sh cmake nasm pkg-config libclang && sh /packages.sh cmake nasm pkg-config libclang &&
+        echo '#include <iostream>' | g++ -E -x c++ - >/dev/null && cmake --version && nasm -v && pkg-config --version";
+    let installed = in_amazon(&image, script).succeeded();
+    assert!(
+        installed.stdout.contains("perl-lib") && installed.stdout.contains("Complete!"),
+        "{}",
+        installed.stdout
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_package_that_is_missing_from_the_list_or_the_repository_is_named_at_the_end_of_the_log() {
+    if let Err(why) = whole_build() {
+        return skip("a package that is missing", why);
+    }
+    let image = amazon().unwrap();
+    let without = "sed 's/ perl-lib / /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";
+    in_amazon(&image, without)
+        .failed_with(&["these are missing, though all packages were installed: lib\n"]);
+    let misspelt =
+        "sed 's/ perl-lib / perl-lip /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";
+    in_amazon(&image, misspelt).failed_with(&["Unable to find a match: perl-lip"]);
+    let other_release = "rm -r /repository && sh /packages.sh";
+    in_amazon(&image, other_release).failed_with(&["2023.12.20260930"]);
+}
