@@ -468,28 +468,25 @@ fn the_symbols_of_the_binary_lie_beside_the_zip() {
 
 // make reproduce.
 
-/// A function that prints a text, and the crate `stamp` of version 1.4.2 whose build script makes it.
-fn stamped(directory: &Path, build: &str) -> PathBuf {
+/// A function that prints a text, and a crate of this name and version 1.4.2 whose build script makes it.
+fn function_with(stamp: &str, directory: &Path, build: &str) -> PathBuf {
     // Another user has to read it.
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
     let krate = directory.join("clock");
-    let manifest = "[package]\nname = 'clock'\nedition = '2024'\n[dependencies]\nstamp = { path = 'stamp' }\n[workspace]\n";
-    write_crate(
-        &krate,
-        manifest,
-        "fn main() { println!(\"{}\", stamp::TEXT) }",
+    let manifest = format!(
+        "[package]\nname = 'prints-{stamp}'\nedition = '2024'\n[dependencies]\n{stamp} = {{ path = '{stamp}' }}\n[workspace]\n"
     );
-    let stamp = krate.join("stamp");
-    fs::create_dir_all(stamp.join("src")).unwrap();
+    let code = format!("fn main() {{ println!(\"{{}}\", {stamp}::TEXT) }}");
+    write_crate(&krate, &manifest, &code);
+    let package = krate.join(stamp);
+    fs::create_dir_all(package.join("src")).unwrap();
+    let manifest = format!("[package]\nname = '{stamp}'\nversion = '1.4.2'\nedition = '2024'\n");
     for (file, text) in [
-        (
-            "Cargo.toml",
-            "[package]\nname = 'stamp'\nversion = '1.4.2'\nedition = '2024'\n",
-        ),
+        ("Cargo.toml", &*manifest),
         ("src/lib.rs", "pub const TEXT: &str = env!(\"TEXT\");"),
         ("build.rs", build),
     ] {
-        fs::write(stamp.join(file), text).unwrap();
+        fs::write(package.join(file), text).unwrap();
     }
     krate
 }
@@ -503,7 +500,7 @@ fn reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_b
         let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
         println!(\"cargo::rustc-env=TEXT=built on day {}\", time.as_secs() / (24 * 60 * 60));
     }";
-    let krate = stamped(directory.path(), build);
+    let krate = function_with("stamp", directory.path(), build);
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "error: function.zip: binary: .rodata: differs from byte",
         "on day 2",
@@ -536,10 +533,10 @@ fn reproduce_fails_where_a_build_script_needs_the_network_and_names_its_crate() 
             println!(\"cargo::rustc-env=TEXT=fetched\");
         }}"
     );
-    let krate = stamped(directory.path(), &build);
+    let krate = function_with("fetcher", directory.path(), &build);
     make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "== elsewhere",
-        "failed to run custom build command for `stamp v1.4.2",
+        "failed to run custom build command for `fetcher v1.4.2",
         "without a network",
     ]);
 }

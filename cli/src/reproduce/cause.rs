@@ -1,14 +1,14 @@
 //! Which crates make two builds differ: the first ones of which cargo has left something else in the two target directories.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, time::SystemTime};
 
 use memchr::memmem;
 use walkdir::WalkDir;
 
 use super::difference::shown_difference;
-use crate::crates::Crate;
+use crate::{crates::Crate, verify::sha256_hex};
 
 /// Crates that are named at most.
 const NAMED: usize = 5;
@@ -22,39 +22,89 @@ const UNIMPORTANT: [&str; 2] = ["rerun-if-", "warning="];
 /// What compilers write, with names of their directory: where it differs, the code that was linked says so.
 const COMPILED: [&str; 6] = ["a", "d", "dwo", "lib", "o", "so"];
 
-/// Where a build was made.
-pub struct Build {
-    /// Where cargo compiled to.
-    pub target: PathBuf,
-    /// Directories that the two builds have under other names, in the same order.
-    pub directories: Vec<PathBuf>,
+/// Bytes of a file that are kept; of a longer one, its checksum is.
+const KEPT: u64 = 1 << 20;
+
+/// What a build has left in its target directory that says what its crates are made of. Later builds change the directory.
+#[derive(Default)]
+pub struct Left {
+    /// What build scripts told and wrote, those for the target and those for the machine that builds.
+    scripts: [BTreeMap<String, Run>; 2],
+    /// The checksums of compiled crates.
+    rlibs: BTreeMap<String, String>,
 }
 
-/// A line or more for each crate from which the two builds differ.
-pub fn causes(crates: &[Crate], triple: &str, builds: [&Build; 2]) -> Vec<String> {
-    let of_scripts = scripts(crates, triple, builds);
+/// What a build script left, with names for directories.
+struct Run {
+    at: Option<SystemTime>,
+    told: BTreeSet<String>,
+    written: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Left {
+    /// `directories` are those that the builds have under other names, in the same order.
+    pub fn of(target: &Path, triple: &str, directories: &[PathBuf]) -> Self {
+        let scripts = [triple, ""].map(|platform| {
+            let entries = fs::read_dir(target.join(platform).join("release/build")).into_iter().flatten().flatten();
+            let runs = entries.filter(|entry| entry.path().join("output").is_file());
+            runs.map(|entry| (entry.file_name().to_string_lossy().into_owned(), Run::of(&entry.path(), directories)))
+                .collect()
+        });
+        let entries = fs::read_dir(target.join(triple).join("release/deps")).into_iter().flatten().flatten();
+        let rlibs = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "rlib"));
+        let rlibs = rlibs.filter_map(|entry| {
+            let bytes = fs::read(entry.path()).ok()?;
+            Some((entry.file_name().to_string_lossy().into_owned(), sha256_hex(&bytes)))
+        });
+        Self { scripts, rlibs: rlibs.collect() }
+    }
+}
+
+impl Run {
+    fn of(run: &Path, directories: &[PathBuf]) -> Self {
+        let read = |file: &Path| {
+            let bytes = fs::read(file).unwrap_or_default();
+            match bytes.len() as u64 > KEPT {
+                true => sha256_hex(&bytes).into_bytes(),
+                false => renamed(bytes, run, directories),
+            }
+        };
+        let output = run.join("output");
+        let out = run.join("out");
+        let files = WalkDir::new(&out).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+        let files = files.filter(|file| {
+            let end = file.path().extension().unwrap_or_default().to_string_lossy().into_owned();
+            !COMPILED.contains(&end.as_str())
+        });
+        let written =
+            files.filter_map(|file| Some((file.path().strip_prefix(&out).ok()?.to_owned(), read(file.path()))));
+        Self {
+            at: output.metadata().and_then(|metadata| metadata.modified()).ok(),
+            told: instructions(&read(&output)),
+            written: written.collect(),
+        }
+    }
+}
+
+/// A line or more for each crate from which two builds differ.
+pub fn causes(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
+    let of_scripts = scripts(crates, builds);
     if !of_scripts.is_empty() {
         return of_scripts;
     }
-    let rlibs = builds.map(|build| rlibs(&build.target.join(triple)));
-    let different: BTreeMap<&String, &str> = crates
-        .iter()
-        .filter_map(|krate| {
-            let name = krate.name.replace('-', "_");
-            let pairs = rlibs[1].iter().filter(|(file, _)| is_of(file, &format!("lib{name}")));
-            let mut pairs = pairs.filter_map(|(file, second)| Some((rlibs[0].get(file)?, second)));
-            pairs
-                .any(|(first, second)| fs::read(first).ok() != fs::read(second).ok())
-                .then_some((&krate.id, &*krate.name))
-        })
-        .collect();
-    let firsts = crates.iter().filter(|krate| different.contains_key(&krate.id));
-    let firsts = firsts.filter(|krate| !uses(crates, krate).iter().any(|id| different.contains_key(id)));
+    let is_different = |krate: &&Crate| {
+        let name = format!("lib{}", krate.name.replace('-', "_"));
+        let mut own = builds[1].rlibs.iter().filter(|(file, _)| package_in(file) == Some(&name));
+        own.any(|(file, second)| builds[0].rlibs.get(file).is_some_and(|first| first != second))
+    };
+    let different: BTreeSet<&String> = crates.iter().filter(is_different).map(|krate| &krate.id).collect();
+    let firsts = crates.iter().filter(|krate| different.contains(&krate.id));
+    let firsts = firsts.filter(|krate| uses(crates, krate).is_disjoint(&different));
     let line = |krate: &Crate| {
         let Crate { name, version, .. } = krate;
         format!(
             "{name} {version} is compiled differently, from the same output of its build script: a procedural macro or a \
-                 compiler takes something of the machine into it"
+             compiler takes something of the machine into it"
         )
     };
     firsts.take(NAMED).map(line).collect()
@@ -71,76 +121,50 @@ fn uses<'a>(crates: &'a [Crate], krate: &'a Crate) -> BTreeSet<&'a String> {
 }
 
 /// What build scripts told cargo, or wrote, that is not the same.
-fn scripts(crates: &[Crate], triple: &str, builds: [&Build; 2]) -> Vec<String> {
+fn scripts(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
     let mut found = BTreeMap::new();
-    for directory in [triple, ""] {
-        let [first, second] = builds.map(|build| runs(&build.target.join(directory).join("release/build")));
+    for platform in [0, 1] {
+        let [first, second] = builds.map(|build| &build.scripts[platform]);
         for (directory, second) in second {
-            let name = package_in(&directory).unwrap_or_default().to_owned();
+            let name = package_in(directory).unwrap_or_default();
             // What is elsewhere was made by this build alone; here is what was made before it, too.
-            let first = first.get(&directory).or_else(|| newest(&first, &name));
-            let Some(difference) = first.and_then(|first| script_difference(builds, [first, &second])) else {
-                continue;
-            };
-            found.entry(name).or_insert(difference);
+            let named =
+                || first.iter().filter(|(directory, _)| package_in(directory) == Some(name)).map(|(_, run)| run);
+            let first = first.get(directory).or_else(|| named().max_by_key(|run| run.at));
+            if let Some(difference) = first.and_then(|first| script_difference([first, second])) {
+                found.entry(name).or_insert(difference);
+            }
         }
     }
-    let line = |(name, difference): (String, String)| {
+    let line = |(name, difference): (&str, String)| {
         let versions = crates.iter().filter(|krate| krate.name == name).map(|krate| &*krate.version);
         format!("{name} {}: {difference}", versions.collect::<Vec<_>>().join(" or "))
     };
     found.into_iter().map(line).take(NAMED).collect()
 }
 
-/// The directories of build scripts that have run.
-fn runs(build: &Path) -> BTreeMap<String, PathBuf> {
-    let entries = fs::read_dir(build).into_iter().flatten().flatten();
-    let entries = entries.filter(|entry| entry.path().join("output").is_file());
-    entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect()
-}
-
-fn newest<'a>(runs: &'a BTreeMap<String, PathBuf>, name: &str) -> Option<&'a PathBuf> {
-    let own = runs.iter().filter(|(directory, _)| package_in(directory) == Some(name)).map(|(_, path)| path);
-    own.max_by_key(|path| path.join("output").metadata().and_then(|metadata| metadata.modified()).ok())
-}
-
 /// `serde-0123456789abcdef` is of serde.
-fn package_in(directory: &str) -> Option<&str> {
-    directory.rsplit_once('-').map(|(name, _hash)| name)
+fn package_in(file: &str) -> Option<&str> {
+    file.rsplit_once('-').map(|(name, _hash)| name)
 }
 
-fn is_of(file: &str, name: &str) -> bool {
-    package_in(file) == Some(name)
-}
-
-fn rlibs(target: &Path) -> BTreeMap<String, PathBuf> {
-    let entries = fs::read_dir(target.join("release/deps")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let rlibs = entries.filter(|path| path.extension().is_some_and(|end| end == "rlib"));
-    rlibs.map(|path| (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path)).collect()
-}
-
-fn script_difference(builds: [&Build; 2], runs: [&PathBuf; 2]) -> Option<String> {
-    let read = |side: usize, file: &Path| {
-        let bytes = fs::read(runs[side].join(file)).unwrap_or_default();
-        renamed(bytes, runs[side], &builds[side].directories)
-    };
-    let told = [0, 1].map(|side| instructions(&read(side, Path::new("output"))));
-    if told[0] != told[1] {
-        let only = |side: usize| told[side].iter().find(|line| !told[1 - side].contains(line.as_str()));
+fn script_difference(runs: [&Run; 2]) -> Option<String> {
+    if runs[0].told != runs[1].told {
+        let only = |side: usize| runs[side].told.difference(&runs[1 - side].told).next();
         let [here, elsewhere] = [0, 1].map(|side| only(side).map_or("(nothing)", |line| shown(line)));
         return Some(format!("its build script told cargo\n    here:      {here}\n    elsewhere: {elsewhere}"));
     }
-    let files = [0, 1].map(|side| written(&runs[side].join("out")));
-    files[0].union(&files[1]).find_map(|file| {
-        let name = file.display();
-        if !files[0].contains(file) || !files[1].contains(file) {
-            let which = if files[0].contains(file) { "here" } else { "elsewhere" };
-            return Some(format!("its build script wrote {name} {which} only"));
+    let files: BTreeSet<&PathBuf> = runs.iter().flat_map(|run| run.written.keys()).collect();
+    files.into_iter().find_map(|file| {
+        let name = file.display().to_string();
+        match runs.map(|run| run.written.get(file)) {
+            [Some(here), Some(elsewhere)] => (here != elsewhere)
+                .then(|| format!("its build script wrote another {}", shown_difference(&name, here, elsewhere))),
+            [here, _] => {
+                let which = if here.is_some() { "here" } else { "elsewhere" };
+                Some(format!("its build script wrote {name} {which} only"))
+            }
         }
-        let [here, elsewhere] = [0, 1].map(|side| read(side, &Path::new("out").join(file)));
-        (here != elsewhere).then(|| {
-            format!("its build script wrote another {}", shown_difference(&name.to_string(), &here, &elsewhere))
-        })
     })
 }
 
@@ -156,16 +180,6 @@ fn instructions(output: &[u8]) -> BTreeSet<String> {
         instruction.is_some_and(|text| !UNIMPORTANT.iter().any(|start| text.starts_with(start)))
     };
     output.lines().filter(is_important).map(Into::into).collect()
-}
-
-/// The files below a directory but for those of compilers.
-fn written(out: &Path) -> BTreeSet<PathBuf> {
-    let files = WalkDir::new(out).into_iter().flatten().filter(|entry| entry.file_type().is_file());
-    let files = files.filter(|file| {
-        let end = file.path().extension().unwrap_or_default().to_string_lossy().into_owned();
-        !COMPILED.contains(&end.as_str())
-    });
-    files.filter_map(|file| Some(file.path().strip_prefix(out).ok()?.to_owned())).collect()
 }
 
 /// The bytes with names for the directories that are others in the other build.
@@ -190,6 +204,8 @@ fn renamed(mut bytes: Vec<u8>, run: &Path, directories: &[PathBuf]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     const TRIPLE: &str = "x86_64-unknown-linux-musl";
@@ -216,9 +232,9 @@ mod tests {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
                 fs::write(file, text.replace("TARGET", &target.to_string_lossy())).unwrap();
             }
-            Build { directories: vec![target.clone()], target }
+            Left::of(&target, TRIPLE, slice::from_ref(&target))
         });
-        causes(crates, TRIPLE, builds.each_ref())
+        causes(crates, builds.each_ref())
     }
 
     #[test]

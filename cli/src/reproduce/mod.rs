@@ -5,20 +5,21 @@ mod difference;
 mod elsewhere;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, ffi::OsString, fs};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 
+use cause::{Left, causes};
 pub use difference::difference;
 use elsewhere::Elsewhere;
 
-use crate::crates::{self, Crate};
 use crate::files::At;
 use crate::interrupt::{self, Running};
-use crate::{cache::Cache, environment, options, project::Function, rust::Rust, step::say};
+use crate::options::How;
+use crate::{cache::Cache, crates, environment, options, project::Function, rust::Rust, step::say};
 
 /// Prints the checksums of what both builds made.
 pub fn run(options: options::Reproduce) -> Result<()> {
@@ -36,12 +37,18 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     let mut command = Command::new(env::current_exe()?);
     command.envs(variables.iter().cloned()).env("CRATE", &function.directory).env("OUT", &here);
     build(command.arg(how.get_name()))?;
+    let cargo_home = environment::cargo_home()?;
+    let directories =
+        [&function.workspace, &function.target, &cache.root, &cargo_home, &rust.sysroot].map(Clone::clone);
+    // Before another build compiles into the same directory.
+    let left_here = left(options.how, &function, &function.target, &directories);
     say("== elsewhere");
     let crates = crates::of(&function, &rust, None)?;
     let elsewhere = Elsewhere::prepare(&options, &function, &crates, work.path())?;
     elsewhere.build(how.get_name(), &variables)?;
     difference(&here, &elsewhere.out()).map_err(|error| {
-        let causes = causes(&function, &crates, &rust, &cache, &elsewhere);
+        let left_there = left(options.how, &function, &elsewhere.target(), &elsewhere.directories(&function, &rust));
+        let causes = causes(&crates, [&left_here, &left_there]);
         let causes = causes.iter().map(|cause| format!("\n  {cause}")).collect::<String>();
         if causes.is_empty() { error } else { anyhow!("{error}\nthey differ from here on:{causes}") }
     })?;
@@ -50,20 +57,17 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     Ok(())
 }
 
-/// The crates from which the two builds differ.
-fn causes(function: &Function, crates: &[Crate], rust: &Rust, cache: &Cache, elsewhere: &Elsewhere) -> Vec<String> {
-    let cargo_home = environment::cargo_home().unwrap_or_default();
-    let directories = [&function.workspace, &function.target, &cache.root, &cargo_home, &rust.sysroot];
-    let target = |directory: &Path| {
-        // Each image has a directory of its own, and the second build was made in one.
-        let image = fs::read_dir(elsewhere.target().join("cross")).ok()?.flatten().next()?.file_name();
-        Some(directory.join("cross").join(image))
+/// What the last build of this kind has left in a target directory: each builder image has a directory of its own in it.
+fn left(how: How, function: &Function, target: &Path, directories: &[PathBuf]) -> Left {
+    let triple = function.arch.triple();
+    // Every build puts its binary there anew.
+    let time = |target: &PathBuf| target.join(triple).join("release").metadata()?.modified();
+    let images = || fs::read_dir(target.join("cross")).into_iter().flatten().flatten().map(|image| image.path());
+    let last = match how {
+        How::Build => None,
+        How::DockerBuild => images().max_by_key(|image| time(image).ok()),
     };
-    let [here, there] =
-        [&function.target, &elsewhere.target()].map(|directory| target(directory).unwrap_or(directory.clone()));
-    let here = cause::Build { target: here, directories: directories.map(Clone::clone).to_vec() };
-    let there = cause::Build { target: there, directories: elsewhere.directories(function, rust) };
-    cause::causes(crates, function.arch.triple(), [&here, &there])
+    Left::of(&last.unwrap_or_else(|| target.to_owned()), triple, directories)
 }
 
 /// The options of both builds. What is named by a path from here would not be found from elsewhere.
