@@ -4,7 +4,8 @@
 set -eu
 
 rpms="gcc gcc-c++ libstdc++-static make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-lib perl-FindBin
-  perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html"
+  perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy perl-File-Path perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std
+  perl-Pod-Html perl-Pod-Usage"
 debs="gcc g++ libc6-dev linux-libc-dev make binutils tar gzip findutils patch perl"
 apks="gcc g++ musl-dev linux-headers make binutils tar gzip findutils patch perl"
 for tool; do
@@ -32,7 +33,8 @@ lacks() {
       *) command -v "$program" >/dev/null ;;
     esac || printf ' %s' "$program"
   done
-  for module in lib FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long Getopt::Std; do
+  for module in lib FindBin IPC::Cmd Time::Piece File::Compare File::Copy File::Path Data::Dumper Getopt::Long Getopt::Std \
+    Pod::Usage; do
     perl -M"$module" -e 1 2>/dev/null || printf ' %s' "$module"
   done
   [ -f "$(g++ -print-file-name=libstdc++.a 2>/dev/null)" ] || printf ' libstdc++.a'

@@ -73,7 +73,7 @@ pub const TOOLCHAIN: [Need; 8] = [LINUX, GCC, MAKE, STRIP, TAR, PATCH, PERL, CUR
 
 /// On Fedora and Amazon Linux, parts of Perl are packages of their own.
 const PERL_RPMS: &str = "perl-interpreter perl-lib perl-FindBin perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy \
-    perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html";
+    perl-File-Path perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html perl-Pod-Usage";
 
 const INSTALL_RUSTUP: &str =
     "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --default-toolchain none";
@@ -87,7 +87,7 @@ fn has_pip() -> bool {
 }
 
 fn has_perl() -> bool {
-    let modules = "lib=. FindBin IPC::Cmd Time::Piece File::Compare File::Copy Data::Dumper Getopt::Long Getopt::Std";
+    let modules = "lib=. FindBin IPC::Cmd Time::Piece File::Compare File::Copy File::Path Data::Dumper Getopt::Long Getopt::Std Pod::Usage";
     succeeds(Command::new("perl").args(modules.split(' ').map(|module| format!("-M{module}"))).args(["-e", "1"]))
 }
 
