@@ -10,14 +10,14 @@ use crate::{
     failure::Failure,
     failure::abort,
     failure::report::{self, ERROR_BODY, ERROR_TYPE},
-    http::address::Address,
-    http::chunks::Chunks,
-    http::connection::Reply,
-    http::request::{Call, Head, Request},
-    http::transport::{Transport, Upload},
     logs,
     logs::current,
     stream::{Body, Start},
+    wire::address::Address,
+    wire::chunks::Chunks,
+    wire::connection::Reply,
+    wire::request::{Call, Head, Request},
+    wire::transport::{Transport, Upload},
 };
 
 /// Characters of an answer that is not the expected one that are shown.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    Error, FromEvent, LambdaHandler, Runtime, api::Api, executor::block_on, failure::Failure,
-    http::connection::Connection, logs, serve::serve, stack,
+    Error, FromEvent, LambdaHandler, Runtime, api::Api, executor::block_on, failure::Failure, logs,
+    serve::serve, stack, wire::connection::Connection,
 };
 
 /// Tries on a Runtime API that does not answer `next`, and the pause before the first of them, which doubles.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::http::head::Head;
+use crate::wire::head::Head;
 
 /// What Lambda says about one invocation.
 ///

@@ -7,8 +7,8 @@ use crate::{
     failure::Failure,
     failure::abort,
     failure::panics,
-    http::connection::Connection,
     logs,
+    wire::connection::Connection,
 };
 
 /// Does what a function needs before its first invocation; where that fails or panics, Lambda is told why ([initialization

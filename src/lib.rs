@@ -8,7 +8,6 @@ mod event;
 mod executor;
 mod failure;
 mod handler;
-mod http;
 mod init;
 mod logs;
 mod prelude;
@@ -22,6 +21,7 @@ mod stack;
 mod stream;
 pub mod testing;
 mod trace;
+mod wire;
 
 pub use concurrent::run_concurrent;
 pub use context::Context;

@@ -3,8 +3,8 @@
 use std::{env, num::NonZero};
 
 use crate::{
-    Error, Failure, FromEvent, LambdaHandler, api::Api, executor::block_on, http::address::Address,
-    http::background::Background, http::connection::Connection, logs, serve::serve, stack,
+    Error, Failure, FromEvent, LambdaHandler, api::Api, executor::block_on, logs, serve::serve,
+    stack, wire::address::Address, wire::background::Background, wire::connection::Connection,
 };
 
 const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";

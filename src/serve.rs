@@ -8,11 +8,11 @@ use crate::{
     executor::guard,
     failure::Failure,
     failure::panics,
-    http::transport::Transport,
     logs,
     logs::current,
     stream::Answer,
     trace,
+    wire::transport::Transport,
 };
 
 /// Takes one invocation after the other, and gives each its one answer, until the Runtime API fails.

@@ -9,7 +9,7 @@ use std::{
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
 use crate::{
-    Error, Runtime, api, failure::Failure, http::connection::Connection, http::request::Head, logs,
+    Error, Runtime, api, failure::Failure, logs, wire::connection::Connection, wire::request::Head,
 };
 
 /// The header that names an extension to Lambda.

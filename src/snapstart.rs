@@ -8,7 +8,7 @@ use crate::{
     executor::{block_on, guard},
     failure::abort,
     failure::panics,
-    http::connection::Connection,
+    wire::connection::Connection,
 };
 
 /// Whether this process is past its snapshot, of which there is one at most.

@@ -28,15 +28,15 @@ use serde_json::Value;
 #[path = "../src/context.rs"]
 mod context;
 #[allow(dead_code)]
-#[path = "../src/http"]
-mod http {
+#[path = "../src/wire"]
+mod wire {
     pub mod body;
     pub mod chunks;
     pub mod head;
 }
 
 use context::Context;
-use http::{chunks::Chunks, head::Head};
+use wire::{chunks::Chunks, head::Head};
 
 /// Bytes of a body that are reserved before they come: what a few bytes can make the reader allocate.
 const RESERVE: usize = 6 * 1024 * 1024 + 100;
@@ -175,7 +175,7 @@ fn read(mut bytes: &[u8]) -> io::Result<(Head, Vec<u8>, &[u8])> {
     loop {
         let head = Head::read(&mut bytes, &mut room)?;
         if !(100..200).contains(&head.status) {
-            let (body, _) = http::body::read(&head, &mut bytes)?;
+            let (body, _) = wire::body::read(&head, &mut bytes)?;
             return Ok((head, body, bytes));
         }
     }

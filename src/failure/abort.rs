@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Context, api::Api, executor::block_on, failure::Failure, failure::panics::Place,
-    http::address::Address, http::connection::Connection, logs,
+    Context, api::Api, executor::block_on, failure::Failure, failure::panics::Place, logs,
+    wire::address::Address, wire::connection::Connection,
 };
 
 /// How long standard output may take.

@@ -16,7 +16,7 @@ use std::{
 #[cfg(feature = "log")]
 pub use logger::init_logger;
 
-use crate::{failure::Failure, failure::report, http::head};
+use crate::{failure::Failure, failure::report, wire::head};
 
 /// A line that is being made. In JSON, Lambda filters by `timestamp` and `level`.
 pub(crate) struct Line {

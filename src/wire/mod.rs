@@ -7,5 +7,5 @@ pub(crate) mod chunks;
 pub(crate) mod connection;
 pub(crate) mod head;
 pub(crate) mod request;
+mod socket;
 pub(crate) mod transport;
-mod wire;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use crate::{
-    http::connection::{Connection, Reply},
-    http::request::Request,
+    wire::connection::{Connection, Reply},
+    wire::request::Request,
 };
 
 /// Pieces of a body that wait for a slow peer before the writer waits as well.

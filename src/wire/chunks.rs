@@ -82,7 +82,7 @@ impl<S: FnMut(&mut Vec<u8>) -> io::Result<()>> Write for Chunks<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{http::body, http::head::Head};
+    use crate::{wire::body, wire::head::Head};
 
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::{
-    http::address::Address, http::body, http::head::Head, http::request::Request, http::wire::Wire,
+    wire::address::Address, wire::body, wire::head::Head, wire::request::Request,
+    wire::socket::Socket,
 };
 
 /// How long a connection may rest before it is looked at: a system call or three, for a function that takes its time.
@@ -43,7 +44,7 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 struct Kept {
-    stream: Wire,
+    stream: Socket,
     since: Instant,
 }
 
@@ -104,13 +105,13 @@ impl Connection {
         self.kept.take().filter(|kept| !kept.stream.has_leftovers())
     }
 
-    fn open(&self) -> io::Result<Wire> {
+    fn open(&self) -> io::Result<Socket> {
         let socket = self.address.connect()?;
         socket.set_nodelay(true)?;
-        Ok(Wire::new(socket))
+        Ok(Socket::new(socket))
     }
 
-    fn attempt(&mut self, mut stream: Wire, request: &Request) -> io::Result<End> {
+    fn attempt(&mut self, mut stream: Socket, request: &Request) -> io::Result<End> {
         let closed = match stream.send(&request.head, &request.body) {
             Ok(()) => false,
             // A peer that refuses a body may answer and close before it has read it: the answer says why.
@@ -120,7 +121,7 @@ impl Connection {
         self.read_reply(stream, closed)
     }
 
-    fn read_reply(&mut self, mut stream: Wire, closed: bool) -> io::Result<End> {
+    fn read_reply(&mut self, mut stream: Socket, closed: bool) -> io::Result<End> {
         loop {
             match stream.fill_buf() {
                 Ok([]) => {
@@ -154,7 +155,7 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
     connection: &'a mut Connection,
-    stream: Wire,
+    stream: Socket,
     closed: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::http::address::Address;
+use crate::wire::address::Address;
 
 /// Bytes of a body that is copied behind its head: one plain write is less work for the kernel than one of two parts.
 const MAX_JOINED: usize = 4096;

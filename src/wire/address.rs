@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
 };
 
-use crate::{Error, http::request::Call};
+use crate::{Error, wire::request::Call};
 
 /// The versions of the APIs that this crate speaks, as they stand in paths.
 const RUNTIME: &str = "/2018-06-01/runtime";

@@ -14,17 +14,17 @@ use std::{
 const AHEAD: usize = 8 * 1024;
 
 #[derive(Debug)]
-pub(crate) struct Wire {
-    socket: TcpStream,
+pub(crate) struct Socket {
+    stream: TcpStream,
     ahead: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
-impl Wire {
-    pub fn new(socket: TcpStream) -> Self {
-        Wire {
-            socket,
+impl Socket {
+    pub fn new(stream: TcpStream) -> Self {
+        Socket {
+            stream,
             ahead: vec![0; AHEAD].into(),
             start: 0,
             end: 0,
@@ -34,9 +34,9 @@ impl Wire {
     /// Whether a connection that nothing is expected of has nothing to say so far: neither its end nor what no request
     /// asked for.
     pub fn is_quiet(&self) -> bool {
-        let peeked = self.socket.set_nonblocking(true).and_then(|()| {
-            let peeked = self.socket.peek(&mut [0]);
-            self.socket.set_nonblocking(false)?;
+        let peeked = self.stream.set_nonblocking(true).and_then(|()| {
+            let peeked = self.stream.peek(&mut [0]);
+            self.stream.set_nonblocking(false)?;
             peeked
         });
         matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
@@ -48,7 +48,7 @@ impl Wire {
     /// The reset comes a moment after the close, and is waited for: nothing else is left to do with this connection.
     pub fn was_reset(&self) -> bool {
         for _ in 0..10 {
-            if !matches!(self.socket.take_error(), Ok(None)) {
+            if !matches!(self.stream.take_error(), Ok(None)) {
                 return true;
             }
             thread::sleep(Duration::from_millis(1));
@@ -64,11 +64,11 @@ impl Wire {
     /// Writes head and body without joining them first: the body may be long.
     pub fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
         if body.is_empty() {
-            return self.socket.write_all(head);
+            return self.stream.write_all(head);
         }
         let mut parts = &mut [IoSlice::new(head), IoSlice::new(body)][..];
         while !parts.is_empty() {
-            match self.socket.write_vectored(parts) {
+            match self.stream.write_vectored(parts) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => IoSlice::advance_slices(&mut parts, written),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -79,11 +79,11 @@ impl Wire {
     }
 }
 
-impl BufRead for Wire {
+impl BufRead for Socket {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-            self.end = self.socket.read(&mut self.ahead)?;
+            self.end = self.stream.read(&mut self.ahead)?;
         }
         Ok(&self.ahead[self.start..self.end])
     }
@@ -93,11 +93,11 @@ impl BufRead for Wire {
     }
 }
 
-impl Read for Wire {
+impl Read for Socket {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         if self.start == self.end && room.len() >= AHEAD {
             // Straight to where it belongs.
-            return self.socket.read(room);
+            return self.stream.read(room);
         }
         let ahead = self.fill_buf()?;
         let length = ahead.len().min(room.len());

@@ -6,9 +6,9 @@ use crate::{
     Context,
     executor::block_on_handler,
     failure::Failure,
-    http::background::{self, Background},
-    http::connection::{self, Connection, Reply},
-    http::request::Request,
+    wire::background::{self, Background},
+    wire::connection::{self, Connection, Reply},
+    wire::request::Request,
 };
 
 pub(crate) trait Transport {

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
-use crate::http::head::{Head, malformed, read_line, skip_trailers};
+use crate::wire::head::{Head, malformed, read_line, skip_trailers};
 
 /// Bytes of a body for which room is made before they have come: Lambda's longest event.
 const MAX_RESERVE: u64 = 6 * 1024 * 1024 + 100;
