@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{env, fs, os::unix::fs::PermissionsExt};
+use std::{env, fs, io, os::unix::fs::PermissionsExt};
 
 use anyhow::{Context, Result, bail, ensure};
 use walkdir::WalkDir;
@@ -100,7 +100,7 @@ pub fn read(include: &[PathBuf], package: &Path, without: &Path) -> Result<Conte
     for path in include {
         let option = format!("--include {}", path.display());
         let places = [package.join(path), env::current_dir()?.join(path)];
-        let found = places.iter().find_map(|path| path.canonicalize().ok());
+        let found = places.iter().find_map(|path| located(path).ok());
         let found = found.with_context(|| {
             format!("{option}: there is no such file or directory in {} or here", package.display())
         })?;
@@ -119,6 +119,15 @@ pub fn read(include: &[PathBuf], package: &Path, without: &Path) -> Result<Conte
         ensure!(!is_empty, "{option}: the directory holds no files; expected some, or the path of a file");
     }
     Ok(contents)
+}
+
+/// The path without links above its last part: a link is packaged under its own name, with what it leads to.
+fn located(path: &Path) -> io::Result<PathBuf> {
+    let whole = path.canonicalize()?;
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),
+        _ => Ok(whole),
+    }
 }
 
 fn add(contents: &mut Contents, name: &Path, content: Content) -> Result<()> {
@@ -191,6 +200,17 @@ mod tests {
         fs::write(elsewhere.path().join("key.pem"), "").unwrap();
         let path = elsewhere.path().join("key.pem");
         assert_eq!(names(path.to_str().unwrap(), package.path()).unwrap(), [("key.pem".into(), false)]);
+    }
+
+    #[test]
+    fn a_link_is_included_under_its_own_name_with_what_it_leads_to() {
+        let package = package();
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, package.path().join(name)).unwrap();
+        link("config/deep/run", "start");
+        link("config/deep", "programs");
+        assert_eq!(names("start", package.path()).unwrap(), [("start".into(), true)]);
+        assert_eq!(names("programs", package.path()).unwrap(), [("programs/run".into(), true)]);
+        assert_eq!(names("./programs/..", package.path()).unwrap().len(), 2);
     }
 
     #[test]
