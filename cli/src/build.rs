@@ -30,6 +30,7 @@ pub fn run(options: options::Build) -> Result<()> {
     let prepared = Prepared::of(&options.source, &cache)?;
     environment::say_what_is_left_out();
     for (function, crates) in &prepared.functions {
+        function.configuration.say_what_does_not_count(function.arch);
         let start = Instant::now();
         let built = prepared.compile(function, crates, &cache)?;
         let line = built.write(&out_of(function, &options), &prepared.rust, &cache)?;

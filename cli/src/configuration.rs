@@ -89,6 +89,24 @@ impl Configuration {
         })
     }
 
+    /// Names what the build has one of its own for.
+    pub fn say_what_does_not_count(&self, arch: Arch) {
+        let keys = [
+            &["build", "rustc-wrapper"][..],
+            &["build", "rustc-workspace-wrapper"],
+            &["target", arch.triple(), "linker"],
+        ];
+        for keys in keys {
+            if let Some((path, _)) = self.get(keys) {
+                say(&format!(
+                    "note: {}: {} does not count, as the build brings its own",
+                    path.display(),
+                    keys.join(".")
+                ));
+            }
+        }
+    }
+
     /// The project's flags for rustc, as cargo joins them for this target.
     pub fn rustflags(&self, arch: Arch, rust: &Rust) -> Result<Vec<String>> {
         let triple = arch.triple();

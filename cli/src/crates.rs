@@ -45,7 +45,7 @@ impl Crate {
 pub fn of(function: &Function, rust: &Rust, lock: Option<&Path>) -> Result<Vec<Crate>> {
     let mut cargo: Command = function.cargo(rust, "metadata", lock)?;
     cargo.args(["--offline", "--format-version=1", "--filter-platform", function.arch.triple()]);
-    let metadata = function.describe(output(cargo.args(function.features())))?;
+    let metadata = output(cargo.args(function.features())).map_err(|error| function.describe(error))?;
     let metadata = MetadataCommand::parse(&metadata).context("cargo metadata")?;
     let lock = lock.map_or_else(|| function.workspace.join("Cargo.lock"), Path::to_owned);
     let crates = resolved(&metadata, &locked(&fs::read_to_string(lock).unwrap_or_default()));

@@ -57,7 +57,14 @@ pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
         let mut words = rest.split([' ', '`']);
         let (name, version) = (words.next()?, words.next()?.trim_start_matches('v'));
         let krate = crates.iter().find(|krate| krate.name == name && krate.version == version)?;
-        return Some(format!("{name} {version} looks for a library of this machine{NEVER_LINKED}{}", ways_out(krate)));
+        let library = match said.split_once("_NO_PKG_CONFIG") {
+            Some((before, _)) => format!(
+                "the library {}, installed on this machine",
+                before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_lowercase()
+            ),
+            None => "a library of this machine".into(),
+        };
+        return Some(format!("{name} {version} looks for {library}{NEVER_LINKED}{}", ways_out(krate)));
     }
     let not_found: BTreeSet<&str> = NOT_FOUND.iter().flat_map(|start| said.split(start).skip(1)).map(name_in).collect();
     if not_found.is_empty() && !said.contains("linking with") {
@@ -205,6 +212,15 @@ mod tests {
         assert_eq!(explain(&crates, "error[E0308]: mismatched types", TRIPLE), None);
         let said = "error: failed to run custom build command for `pq-sys v0.7.2`\n  thread main panicked: no bison";
         assert_eq!(explain(&crates, said, TRIPLE), None);
+    }
+
+    #[test]
+    fn a_build_script_names_the_library_that_it_asks_pkg_config_for() {
+        let krate = Crate { name: "udev".into(), version: "1.0.0".into(), ..Crate::default() };
+        let said = "error: failed to run custom build command for `udev v1.0.0`\n\n  --- stdout\n  \
+                    cargo:rerun-if-env-changed=LIBUDEV_NO_PKG_CONFIG\n  --- stderr\n  pkg-config has not been";
+        let text = explain(&[krate], said, TRIPLE).unwrap();
+        assert!(text.starts_with("udev 1.0.0 looks for the library libudev, installed on this machine; "), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 use clap::ValueEnum;
 use serde_json::{Map, Value};
@@ -172,7 +172,11 @@ impl Function {
             return Ok(());
         }
         let fetched = step::cargo(cache, &format!("crates of {}", self.name), &mut fetch);
-        fetched.or_else(|error| self.describe(output(&mut offline)).and(Err(error)))
+        // What cargo has said is on the screen; only what to do about a lock file is new.
+        fetched.map_err(|error| match output(&mut offline) {
+            Err(said) if is_of_lock(&said) => self.describe(said),
+            _ => error,
+        })
     }
 
     /// cargo takes a crate of one workspace for that of the same name and version in another one that compiles into the same
@@ -197,15 +201,15 @@ impl Function {
     }
 
     /// What cargo says, and what to do where it says what only cargo's own user can do.
-    pub fn describe<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| match error.to_string().contains("--locked was passed") {
+    pub fn describe(&self, error: Error) -> Error {
+        match is_of_lock(&error) {
             true => anyhow!(
                 "--crate {}: Cargo.lock does not match Cargo.toml; run `cargo update --workspace` in that directory, then build \
                  again",
                 self.directory.display()
             ),
             false => error,
-        })
+        }
     }
 }
 
@@ -261,6 +265,10 @@ impl Defaults {
     }
 }
 
+fn is_of_lock(error: &Error) -> bool {
+    error.to_string().contains("--locked was passed")
+}
+
 /// Says of an unknown word which one may be meant, and which ones there are.
 pub fn unknown(word: &str, known: &[&str]) -> String {
     let likeness = |other: &&&str| (strsim::jaro_winkler(word, other) * 1000.0) as u32;
@@ -294,6 +302,7 @@ fn package<'a>(metadata: &'a Metadata, manifest: &Path) -> Result<&'a Package> {
     };
     let directories = functions().filter_map(|package| Some(package.manifest_path.parent()?.as_str()));
     let directories = directories.collect::<Vec<_>>().join(" ");
+    ensure!(!directories.is_empty(), "{reason}; expected the directory of a package with a binary target");
     bail!("{reason}; expected the directory of a package with a binary target, like one of: {directories}")
 }
 

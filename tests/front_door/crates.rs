@@ -39,7 +39,11 @@ fn build(krate: &Path, more: &[&str]) -> Run {
 #[ignore = "through make"]
 fn its_profile_its_configuration_its_dependency_its_c_and_its_cpp_are_in_the_function_and_verify_accepts_it()
  {
-    kinds(&[]).succeeded();
+    let built = kinds(&[]).succeeded();
+    for key in ["build.rustc-wrapper", "linker"] {
+        let note = format!("{key} does not count, as the build brings its own");
+        assert!(built.stderr.contains(&note), "{}", built.stderr);
+    }
     let (compiler, answer) = invoked(&root().join(OUT));
     assert!(compiler.contains("ziglang"), "{compiler}");
     assert_eq!(answer, expected());
@@ -177,6 +181,35 @@ fn what_contradicts_a_function_is_named_with_its_file() {
     ] {
         fs::write(&file, text).unwrap();
         build(directory.path(), &[]).failed_with(&[&file.display().to_string(), expected]);
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_would_take_something_of_this_machine_into_the_function_is_named_with_its_crate() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = "[workspace]\n[package]\nname = \"fn\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
+                    [build-dependencies]\ncc = \"1\"\n";
+    write_crate(directory.path(), manifest, "fn main() {}");
+    fs::write(directory.path().join("a.c"), "int a;").unwrap();
+    for (script, expected) in [
+        (
+            "println!(\"cargo:rustc-link-search=/usr/lib\\ncargo:rustc-link-search=/usr/lib/x86_64-linux-gnu\\n\
+             cargo:rustc-link-lib=anl\")",
+            "fn 0.1.0 needs the library anl",
+        ),
+        (
+            "println!(\"cargo:rustc-link-arg=/usr/lib/x86_64-linux-gnu/libanl.a\")",
+            "fn links /usr/lib/x86_64-linux-gnu/libanl.a, which is for another C library",
+        ),
+        (
+            "cc::Build::new().file(\"a.c\").flag(\"-march=native\").compile(\"a\")",
+            "fn compiles C with -march=native",
+        ),
+    ] {
+        let script = format!("fn main() {{ {script} }}");
+        fs::write(directory.path().join("build.rs"), script).unwrap();
+        build(directory.path(), &[]).failed_with(&[expected]);
     }
 }
 

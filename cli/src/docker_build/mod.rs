@@ -58,6 +58,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     })?;
     let mut with_openssl = false;
     for (function, crates) in functions.iter().zip(&crates) {
+        function.configuration.say_what_does_not_count(function.arch);
         let start = Instant::now();
         let builder =
             Builder { engine: &engine, image: &image, name: &name, cross: &cross, rust: &rust, cache: &cache };

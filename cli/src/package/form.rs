@@ -93,9 +93,11 @@ pub fn checksum<'a>(files: impl IntoIterator<Item = (&'a String, &'a Content)>) 
     sha256_hex(files.into_iter().map(line).collect::<String>().as_bytes())
 }
 
-/// Reads what is included. Files of the package's directory have their path in it, others their own name.
-pub fn read(include: &[PathBuf], package: &Path, without: &Path) -> Result<Contents> {
+/// Reads what is included, but for the directories `without`. Files of the package's directory have their path in it, others
+/// their own name.
+pub fn read(include: &[PathBuf], package: &Path, without: &[&Path]) -> Result<Contents> {
     let package = package.canonicalize().at(package)?;
+    let without: Vec<PathBuf> = without.iter().filter_map(|path| path.canonicalize().ok()).collect();
     let mut contents = Contents::new();
     for path in include {
         let option = format!("--include {}", path.display());
@@ -107,8 +109,8 @@ pub fn read(include: &[PathBuf], package: &Path, without: &Path) -> Result<Conte
         let base = if found.starts_with(&package) { &*package } else { found.parent().unwrap_or(&found) };
         let entries = WalkDir::new(&found).follow_links(true).sort_by_file_name().into_iter();
         let mut is_empty = true;
-        for entry in entries.filter_entry(|entry| entry.path() != without) {
-            let entry = entry.with_context(|| option.clone())?;
+        for entry in entries.filter_entry(|entry| without.iter().all(|path| path != entry.path())) {
+            let entry = entry.map_err(io::Error::from).with_context(|| option.clone())?;
             if !entry.file_type().is_dir() {
                 let name = entry.path().strip_prefix(base).unwrap_or(entry.path());
                 let content = content(entry.path()).with_context(|| option.clone())?;
@@ -187,7 +189,7 @@ mod tests {
     }
 
     fn names(include: &str, package: &Path) -> Result<Vec<(String, bool)>> {
-        let contents = read(&[include.into()], package, Path::new("/none"))?;
+        let contents = read(&[include.into()], package, &[&package.join("dist")])?;
         Ok(contents.into_iter().map(|(name, file)| (name, file.is_program)).collect())
     }
 
@@ -200,6 +202,16 @@ mod tests {
         fs::write(elsewhere.path().join("key.pem"), "").unwrap();
         let path = elsewhere.path().join("key.pem");
         assert_eq!(names(path.to_str().unwrap(), package.path()).unwrap(), [("key.pem".into(), false)]);
+    }
+
+    #[test]
+    fn what_an_earlier_build_has_made_is_not_included() {
+        let package = package();
+        fs::remove_file(package.path().join("bootstrap")).unwrap();
+        fs::create_dir(package.path().join("dist")).unwrap();
+        fs::write(package.path().join("dist/function.zip"), "").unwrap();
+        let all: Vec<_> = names(".", package.path()).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(all, ["config/a.json", "config/deep/run"]);
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl Built<'_> {
         self.parts.extend(vendored::libraries(&self.crates, &self.parts));
 
         let function = self.function;
-        let mut contents = form::read(&function.include, &function.directory, &function.target)?;
+        let without = [&*function.target, &function.workspace.join(".git"), out];
+        let mut contents = form::read(&function.include, &function.directory, &without)?;
         let work = cache.temporary("package")?;
         let path = |name: &str| work.path().join(name);
         fs::write(path("linked"), &self.binary)?;

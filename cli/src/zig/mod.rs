@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::files::{self, At, identity};
 use crate::{arch::Arch, cache::Cache, command::output, environment, names};
@@ -74,7 +74,7 @@ impl Tools {
 pub fn stand_in(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
     let zig = env::var_os(ZIG).filter(|_| name == "zig")?;
     let ended = run(&zig, arguments);
-    ended.as_ref().map_err(|error| eprintln!("{error:#}")).ok();
+    ended.as_ref().map_err(|error| eprintln!("error: {error:#}")).ok();
     Some(ended.unwrap_or(ExitCode::FAILURE))
 }
 
@@ -84,6 +84,10 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
     let is_compiler = words.first().is_some_and(|word| word == "cc" || word == "c++");
     if !is_compiler || !is_text {
         return Err(Command::new(zig).args(arguments).exec().into());
+    }
+    if let Some(option) = words.iter().find(|word| NATIVE.contains(&&***word)) {
+        let krate = env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "a program".into());
+        bail!("{krate} compiles C with {option}, for the processor of this machine; name one, as in -march=x86-64-v3");
     }
     let names = env::var(names::VARIABLE).unwrap_or_default();
     let runtime = env::var(RUNTIME).ok().filter(|path| !path.is_empty());
@@ -126,6 +130,9 @@ struct Call<'a> {
     words: &'a [String],
     sources: Vec<&'a str>,
 }
+
+/// Options with which a function would depend on the machine that builds it.
+const NATIVE: [&str; 3] = ["-march=native", "-mcpu=native", "-mtune=native"];
 
 /// Options that end before linking.
 const COMPILING: [&str; 6] = ["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only"];
