@@ -49,146 +49,66 @@ fn target() -> &'static Path {
     })
 }
 
-/// Has make build the example in this clone, into `out`.
-fn make_greeting(make: &mut Command, out: &Path) {
+/// Has make build the example in this clone.
+#[track_caller]
+fn builds_the_same(clone: &Path, mut make: Command) {
+    let out = clone.with_extension("out");
     make.args(["build", "CRATE=examples/greeting"])
         .arg(format!("OUT={}", out.display()))
         .env("CARGO_TARGET_DIR", target())
         .env("LAMBDA_MUSL_CACHE", root().join("target/cache"));
-}
-
-/// The clone builds the zip that this one builds.
-#[track_caller]
-fn builds_the_same(clone: &Path) {
-    let out = clone.with_extension("out");
-    let mut make = command("make", clone);
-    make_greeting(&mut make, &out);
     run(make).succeeded();
     assert_eq!(sha256(&out.join("function.zip")), sha256(&build_greeting()));
 }
 
 #[test]
 #[ignore = "through make"]
-fn a_clone_with_autocrlf_builds_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let clone = directory.path().join("clone");
-    let arguments = [
-        "clone",
-        "--quiet",
-        "-c",
-        "core.autocrlf=true",
-        "-c",
-        "core.eol=crlf",
-    ];
-    let mut git = command("git", directory.path());
-    git.args(arguments)
-        .arg(origin(directory.path()))
-        .arg(&clone);
-    run(git).succeeded();
-    let with_crlf = call(
-        "grep",
-        &[
-            "-rlI",
-            "--exclude-dir=.git",
-            "\r$",
-            &clone.to_string_lossy(),
-        ],
-    );
-    assert_eq!(with_crlf.stdout, "");
-    builds_the_same(&clone);
-}
-
-#[test]
-#[ignore = "through make"]
-fn an_archive_without_git_builds_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let clone = directory.path().join("lambda-musl-0.1.0");
-    copy_of_the_clone(&["."], &clone);
-    builds_the_same(&clone);
-}
-
-#[test]
-#[ignore = "through make"]
-fn a_submodule_builds_the_same() {
+fn a_submodule_with_autocrlf_builds_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let outer = directory.path().join("outer");
     fs::create_dir(&outer).unwrap();
     git(&outer, &["init", "--quiet"]).succeeded();
     let origin = origin(directory.path());
-    git(
-        &outer,
-        &[
-            "submodule",
-            "--quiet",
-            "add",
-            &origin.to_string_lossy(),
-            "vendor/lambda-musl",
-        ],
-    )
-    .succeeded();
-    builds_the_same(&outer.join("vendor/lambda-musl"));
+    let crlf = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"];
+    let add = ["submodule", "--quiet", "add"];
+    let to = [&*origin.to_string_lossy(), "vendor/lambda-musl"];
+    git(&outer, &[&crlf[..], &add, &to].concat()).succeeded();
+    let clone = outer.join("vendor/lambda-musl");
+    let text = clone.to_string_lossy();
+    let with_crlf = call("grep", &["-rlI", "--exclude-dir=.git", "\r$", &text]);
+    assert_eq!(with_crlf.stdout, "");
+    builds_the_same(&clone, command("make", &clone));
 }
 
 #[test]
 #[ignore = "through make"]
-fn the_umask_of_the_clone_is_not_in_the_zip() {
-    for umask in ["077", "002"] {
-        let directory = tempfile::tempdir().unwrap();
-        let clone = directory.path().join("clone");
-        let origin = origin(directory.path());
-        let out = directory.path().join("out");
-        let script = format!(
-            "umask {umask} && git clone --quiet '{}' '{}' && cd '{}' && exec \"$@\"",
-            origin.display(),
-            clone.display(),
-            clone.display()
-        );
-        let mut shell = command("/bin/sh", directory.path());
-        shell.args(["-c", &script, "sh", "make"]);
-        make_greeting(&mut shell, &out);
-        run(shell).succeeded();
-        assert_eq!(
-            sha256(&out.join("function.zip")),
-            sha256(&build_greeting()),
-            "{umask}"
-        );
-    }
-}
-
-#[test]
-#[ignore = "through make"]
-fn a_clone_that_cannot_be_written_builds_the_same_elsewhere() {
+fn an_archive_without_git_that_only_its_owner_can_read_and_nobody_can_write_builds_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    let clone = directory.path().join("clone");
+    let clone = directory.path().join("lambda-musl-0.1.0");
     copy_of_the_clone(&["."], &clone);
+    let text = clone.to_string_lossy();
+    call("chmod", &["-R", "go-rwx", &text]).succeeded();
     // Modes do not keep root from writing.
-    let clone_text = clone.display();
-    let read_only = format!(
-        "mount --bind '{clone_text}' '{clone_text}' && mount -o remount,bind,ro '{clone_text}'"
-    );
-    let of_a_user = format!("chmod -R a-w '{clone_text}'");
     let is_root = call("id", &["-u"]).stdout == "0\n";
     let (around, protect): (&[&str], _) = match is_root {
-        true => (&["unshare", "--mount", "/bin/sh", "-c"], read_only),
-        false => (&["/bin/sh", "-c"], of_a_user),
+        true => (
+            &["unshare", "--mount", "/bin/sh", "-c"],
+            format!("mount --bind '{text}' '{text}' && mount -o remount,bind,ro '{text}'"),
+        ),
+        false => (&["/bin/sh", "-c"], format!("chmod -R a-w '{text}'")),
     };
-    let mut can = command(around[0], directory.path());
-    can.args(&around[1..])
-        .arg(format!("{protect} && ! touch '{clone_text}/new'"));
-    if !run(can).success {
-        return skip(
-            "a clone that cannot be written",
-            "a mount of its own is not allowed here",
-        );
+    let shell = |script: String| {
+        let mut shell = command(around[0], directory.path());
+        shell.args(&around[1..]).arg(script);
+        shell
+    };
+    if !run(shell(format!("{protect} && ! touch '{text}/new'"))).success {
+        let reason = "a mount of its own is not allowed here";
+        return skip("a clone that cannot be written", reason);
     }
-    let out = directory.path().join("out");
-    let mut shell = command(around[0], directory.path());
-    shell
-        .args(&around[1..])
-        .arg(format!("{protect}; cd '{clone_text}' && exec \"$@\""));
-    shell.args(["sh", "make"]);
-    make_greeting(&mut shell, &out);
-    run(shell).succeeded();
-    assert_eq!(sha256(&out.join("function.zip")), sha256(&build_greeting()));
-    call("chmod", &["-R", "u+w", &clone.to_string_lossy()]).succeeded();
+    let script = format!("umask 077; {protect}; cd '{text}' && exec \"$@\"");
+    let mut make = shell(script);
+    make.args(["sh", "make"]);
+    builds_the_same(&clone, make);
+    call("chmod", &["-R", "u+w", &text]).succeeded();
 }
