@@ -11,7 +11,7 @@ use rustix::fs::{Access, access};
 use tempfile::TempDir;
 use walkdir::{DirEntry, WalkDir};
 
-use crate::{environment::path_in, files::At, interrupt, step::say};
+use crate::{environment::path_in, files::At, interrupt, names, step::say};
 
 /// A directory for all of it.
 pub struct Cache {
@@ -33,6 +33,9 @@ impl Cache {
         let root = created.with_context(|| {
             format!("the cache {} cannot be used; LAMBDA_MUSL_CACHE names another directory", root.display())
         })?;
+        // Scripts that call zig, and zig itself, read these as signs of their own.
+        names::without(&root, ":%\n$\"\\`")
+            .context("the cache cannot be used; LAMBDA_MUSL_CACHE names another directory")?;
         // One build as root is enough to make part of it root's.
         let entries = fs::read_dir(&root).at(&root)?.flatten().map(|entry| entry.path());
         let is_foreign = |path: &PathBuf| access(path, Access::WRITE_OK).is_err();

@@ -55,8 +55,13 @@ fn lines(mut names: Vec<(PathBuf, String)>) -> Result<String> {
 
 /// The text of a path that all compilers, linkers and engines can be told of.
 pub fn checked(path: &Path) -> Result<&str> {
+    without(path, ":=%\n")
+}
+
+/// The text of a path that has none of these signs.
+pub fn without<'a>(path: &'a Path, signs: &str) -> Result<&'a str> {
     let text = path.to_str().with_context(|| format!("{}: expected a path that is UTF-8", path.display()))?;
-    let odd = text.chars().find(|c| ":=%\n".contains(*c));
+    let odd = text.chars().find(|c| signs.contains(*c));
     let expected = || {
         format!(
             "{text:?}: expected a path without {:?}, which compilers, linkers and engines take for their own sign; rename the directory",

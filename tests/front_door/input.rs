@@ -212,3 +212,13 @@ fn a_download_with_another_checksum_is_named_with_both_and_not_kept() {
     run(make).failed_with(&["ziglang", pinned("--hash=sha256:"), &got, "the whole log: "]);
     assert_eq!(names(&cache.join("wheels")), [""; 0], "nothing is kept");
 }
+
+#[test]
+#[ignore = "through make"]
+fn a_cache_that_scripts_cannot_be_told_of_is_named_with_the_sign() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut make = command("make", root());
+    make.args(GREETING)
+        .env("LAMBDA_MUSL_CACHE", directory.path().join("c$x"));
+    run(make).failed_with(&["LAMBDA_MUSL_CACHE", "c$x", "without '$'"]);
+}
