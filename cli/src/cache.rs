@@ -2,13 +2,13 @@
 //! made under a lock, aside, and moved into place whole. What was damaged since is noticed and made again.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, thread, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{Access, access};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{environment::path_in, files::At, interrupt, names, step::say};
@@ -155,15 +155,28 @@ fn wait_for(file: File, name: &str) -> Result<File> {
 
 /// Writes beside `path`, then moves into place: at `path` there is a whole file or none.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_all_whole(&[(path.to_owned(), bytes)], || ())
+}
+
+/// Writes files beside their paths and, once all of them are written, moves them into place in this order, after `clear`.
+pub fn write_all_whole(files: &[(PathBuf, &[u8])], clear: impl FnOnce()) -> Result<()> {
+    let written =
+        files.iter().map(|(path, bytes)| beside(path, bytes).with_context(|| format!("writing {}", path.display())));
+    let written = written.collect::<Result<Vec<_>>>()?;
+    clear();
+    for ((path, _), file) in files.iter().zip(written) {
+        file.persist(path).map_err(|error| error.error).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let everybody_may_read = fs::Permissions::from_mode(0o644);
-    let written = || -> Result<File> {
-        fs::create_dir_all(directory)?;
-        let mut file = tempfile::Builder::new().permissions(everybody_may_read).tempfile_in(directory)?;
-        file.write_all(bytes)?;
-        Ok(file.persist(path)?)
-    };
-    written().map(drop).with_context(|| format!("writing {}", path.display()))
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::Builder::new().permissions(everybody_may_read).tempfile_in(directory)?;
+    file.as_file_mut().write_all(bytes)?;
+    Ok(file)
 }
 
 /// Removes what is there, whatever it is.

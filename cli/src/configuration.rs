@@ -32,9 +32,7 @@ impl Configuration {
             let path =
                 ["config", "config.toml"].map(|name| configuration.join(name)).into_iter().find(|path| path.is_file());
             if let Some(path) = path.filter(|_| configuration.canonicalize().ok() != home) {
-                let text = fs::read_to_string(&path).at(&path)?;
-                let table = toml::from_str(&text).map_err(|error| anyhow!("{}", error.message())).at(&path)?;
-                files.push((path, table));
+                read(&path, &[], &mut files)?;
             }
         }
         Ok(Self { files })
@@ -54,6 +52,7 @@ impl Configuration {
             }
             merge(&mut merged, table.clone());
         }
+        merged.remove("include");
         Ok((!merged.is_empty()).then(|| merged.to_string()))
     }
 
@@ -134,6 +133,30 @@ impl Configuration {
         check(&flags).with_context(|| files.join(", "))?;
         Ok(flags)
     }
+}
+
+/// Reads a file, and those that it includes: a path or a list of paths or tables, relative to it. The last one counts most,
+/// the file itself more.
+fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> Result<()> {
+    ensure!(!including.contains(&path), "{} includes itself", path.display());
+    let including = [including, &[path]].concat();
+    let text = fs::read_to_string(path).at(path)?;
+    let table: Table = toml::from_str(&text).map_err(|error| anyhow!("{}", error.message())).at(path)?;
+    let included = match table.get("include").cloned() {
+        Some(Value::Array(list)) => list,
+        other => other.into_iter().collect(),
+    };
+    files.push((path.to_owned(), table));
+    for value in included.iter().rev() {
+        let named = value.get("path").unwrap_or(value).as_str();
+        let named = named.with_context(|| format!("{}: include has {value}; expected a path", path.display()))?;
+        let file = path.parent().unwrap_or(Path::new("")).join(named);
+        let is_optional = value.get("optional").and_then(Value::as_bool).unwrap_or(false);
+        if file.is_file() || !is_optional {
+            read(&file, &including, files)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a table of a configuration names a directory of this machine.
@@ -313,6 +336,23 @@ mod tests {
         let target = "[target.x86_64-unknown-linux-musl]\nrustflags = ['-Ctarget-cpu=x86-64-v3']\n";
         assert_eq!(flags(&[near, target]), "-Ctarget-cpu=x86-64-v3");
         assert_eq!(flags(&["[target.aarch64-unknown-linux-musl]\nrustflags = ['-g']"]), "");
+    }
+
+    #[test]
+    fn what_a_file_includes_counts_less_than_the_file_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let cargo = directory.path().join(".cargo");
+        fs::create_dir(&cargo).unwrap();
+        let write = |name: &str, text: &str| fs::write(cargo.join(name), text).unwrap();
+        let include = "include = ['a.toml', { path = 'b.toml' }, { path = 'none.toml', optional = true }]";
+        write("config.toml", &format!("{include}\n[build]\nrustflags = ['own']\n"));
+        write("a.toml", "[build]\nrustflags = ['a']\n");
+        write("b.toml", "[build]\nrustflags = ['b']\n");
+        let rust = Rust::for_tests();
+        let flags = || Configuration::of(directory.path())?.rustflags(Arch::X86_64, &rust);
+        assert_eq!(flags().unwrap(), ["a", "b", "own"]);
+        write("b.toml", "include = 'config.toml'");
+        assert!(flags().unwrap_err().to_string().contains("includes itself"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, fs};
 use anyhow::{Context, Result};
 use zip::{CompressionMethod, DateTime, System, ZipWriter, result::ZipResult, write::FullFileOptions};
 
-use crate::cache::{Cache, lock_directory, write_whole};
+use crate::cache::{Cache, lock_directory, write_all_whole, write_whole};
 use crate::files::{At, identity};
 use crate::verify::{self, ENTRY_POINT, archive, elf, sha256_hex};
 use form::{Content, Contents};
@@ -113,14 +113,14 @@ impl Built<'_> {
         let checksums: String = files.iter().map(|(name, bytes)| format!("{}  {name}\n", sha256_hex(bytes))).collect();
         // Of two builds into one directory, the last one leaves all of its files.
         let _lock = lock_directory(out)?;
+        let all = files.iter().map(|(name, bytes)| (out.join(name), &**bytes));
+        let all: Vec<_> = all.chain([(out.join("SHA256SUMS"), checksums.as_bytes())]).collect();
         // The checksums go first and come last: where they are, the rest is whole.
-        for name in Form::FILES.into_iter().chain(["SHA256SUMS"]) {
-            let _ = fs::remove_file(out.join(name));
-        }
-        for (name, bytes) in &files {
-            write_whole(&out.join(name), bytes)?;
-        }
-        write_whole(&out.join("SHA256SUMS"), checksums.as_bytes())?;
+        write_all_whole(&all, || {
+            for name in ["SHA256SUMS"].into_iter().chain(Form::FILES) {
+                let _ = fs::remove_file(out.join(name));
+            }
+        })?;
         Ok(summary(&out.join(files[2].0), &files[2].1))
     }
 }
