@@ -140,8 +140,7 @@ impl Runtime {
             if self.sets_trace() {
                 trace::set(context.trace_id());
             }
-            let phase = Phase::Invoke(context.clone());
-            let watch = abort::watch(&self.address, &phase);
+            let watch = abort::watch(&self.address, Phase::Invoke(context.clone()));
             let answer = current::with(&context, guard(answer(handler, event, context.clone())));
             match W::handle(&context, answer).await {
                 Ok(Answer::Whole(response)) => {
@@ -158,7 +157,7 @@ impl Runtime {
                     drop(watch);
                     logs::failure(context.request_id(), &failure);
                     logs::flush();
-                    api.fail(&phase, &failure).await?;
+                    api.fail(&Phase::Invoke(context), &failure).await?;
                 }
             }
         }

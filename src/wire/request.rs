@@ -27,7 +27,8 @@ pub(crate) struct Head(Vec<u8>);
 
 impl Head {
     pub fn new(Call(call): &Call) -> Self {
-        let (method, url) = call.split_once(" http://").unwrap_or_default();
+        let (method, url) = call.split_once(' ').unwrap_or_default();
+        let url = url.strip_prefix("http://").unwrap_or(url);
         let (authority, path) = url.split_at(url.find('/').unwrap_or(url.len()));
         let mut head = Vec::with_capacity(512);
         for part in [method, " ", path, " HTTP/1.1\r\n"] {
