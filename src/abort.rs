@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Failure,
+    Context, Failure,
     api::{Api, Phase},
     executor::block_on,
     failure::panics::Place,
@@ -66,7 +66,8 @@ fn report(panic: &PanicHookInfo<'_>) {
     };
     let failure = Failure::panic(panic.payload(), panic.location().map(Place::from));
     for (_, address, phase) in entries {
-        logs::failure(phase.request_id(), &failure);
+        let request_id = phase.context().map_or("", Context::request_id);
+        logs::failure(request_id, &failure);
         // What is refused is logged; there is nothing else left to do.
         let _ = block_on(Api::new(&address, Connection::new(&address)).fail(&phase, &failure));
     }

@@ -38,10 +38,10 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    pub fn request_id(&self) -> &str {
+    pub fn context(&self) -> Option<&Context> {
         match self {
-            Phase::Invoke(context) => context.request_id(),
-            Phase::Init | Phase::Restore => "",
+            Phase::Invoke(context) => Some(context),
+            Phase::Init | Phase::Restore => None,
         }
     }
 }
@@ -86,37 +86,33 @@ impl<T: Transport> Api<T> {
     /// its threads have printed.
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
-        let call = self.address.runtime("GET", format_args!("{path}"));
+        let call = self.address.runtime("GET", [path, "", ""]);
         let request = Head::new(&call).with_body(None);
         expect_200(call, self.transport.exchange(request).await)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
-        let (call, mut head) = self.answer(context, "response");
+        let (call, mut head) = self.post(response_to(context), Some(context));
         head.add("Content-Type", &response.content_type);
         let request = head.with_body(Some(response.body));
         let reply = self.transport.exchange(request).await;
-        settle(call, context.request_id(), reply)
+        settle(call, Some(context), reply)
     }
 
     pub async fn fail(&mut self, phase: &Phase, failure: &Failure) -> Result<(), Error> {
-        let outside = |path| {
-            let call = self.address.runtime("POST", path);
-            let head = Head::new(&call);
-            (call, head)
+        let path = match phase {
+            Phase::Init => ["/init/error", "", ""],
+            Phase::Restore => ["/restore/error", "", ""],
+            Phase::Invoke(context) => ["/invocation/", context.request_id(), "/error"],
         };
-        let (call, mut head) = match phase {
-            Phase::Init => outside(format_args!("/init/error")),
-            Phase::Restore => outside(format_args!("/restore/error")),
-            Phase::Invoke(context) => self.answer(context, "error"),
-        };
+        let (call, mut head) = self.post(path, phase.context());
         head.add("Content-Type", "application/json");
         head.add(ERROR_TYPE, &failure.error_type);
         let cause = report::xray_cause(failure);
         head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
         let request = head.with_body(Some(report::body(failure)));
         let reply = self.transport.exchange(request).await;
-        settle(call, phase.request_id(), reply)
+        settle(call, phase.context(), reply)
     }
 
     /// Sends a body while it is written. A failure on its way ends it, with the report in the trailers.
@@ -126,7 +122,7 @@ impl<T: Transport> Api<T> {
         start: Start,
         body: impl Body,
     ) -> Result<(), Error> {
-        let (call, mut head) = self.answer(context, "response");
+        let (call, mut head) = self.post(response_to(context), Some(context));
         head.add("Content-Type", &start.content_type);
         head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
         head.add("Transfer-Encoding", "chunked");
@@ -136,23 +132,26 @@ impl<T: Transport> Api<T> {
             Ok(upload) => send::<T>(upload, context, head.end(), &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        settle(call, context.request_id(), reply)
+        settle(call, Some(context), reply)
     }
 
-    /// The one answer of an invocation, a `response` or an `error`.
-    fn answer(&self, context: &Context, kind: &str) -> (Call, Head) {
-        let path = format_args!("/invocation/{}/{kind}", context.request_id());
+    fn post(&self, path: [&str; 3], context: Option<&Context>) -> (Call, Head) {
         let call = self.address.runtime("POST", path);
         let mut head = Head::new(&call);
-        if let Some(invocation_id) = context.invocation_id() {
+        if let Some(invocation_id) = context.and_then(Context::invocation_id) {
             head.add("Lambda-Runtime-Invocation-Id", invocation_id);
         }
         (call, head)
     }
 }
 
+/// The path of the one answer of an invocation that did not fail.
+fn response_to(context: &Context) -> [&str; 3] {
+    ["/invocation/", context.request_id(), "/response"]
+}
+
 /// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
-fn settle(call: Call, request_id: &str, reply: io::Result<Reply>) -> Result<(), Error> {
+fn settle(call: Call, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
     let error = match reply {
         Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
         Ok(reply) => refused(call, &reply),
@@ -161,6 +160,7 @@ fn settle(call: Call, request_id: &str, reply: io::Result<Reply>) -> Result<(), 
     match error {
         Error::Refused { status: 500, .. } => Err(error),
         _ => {
+            let request_id = context.map_or("", Context::request_id);
             logs::error(request_id, format_args!("{error}"));
             Ok(())
         }

@@ -75,7 +75,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// Registers an extension; its identifier comes back.
 fn register(runtime: &Runtime) -> Result<String, Error> {
     let Runtime { address, .. } = runtime;
-    let call = address.extension("POST", format_args!("/register"));
+    let call = address.extension("POST", "/register");
     let mut head = Head::new(&call);
     head.add("Lambda-Extension-Name", env!("CARGO_PKG_NAME"));
     head.add("Content-Type", "application/json");
@@ -88,7 +88,7 @@ fn register(runtime: &Runtime) -> Result<String, Error> {
 /// Waits for the first event, of which there is none: Lambda takes an extension for ready once it asks.
 fn rest(runtime: &Runtime, identifier: &str) {
     let Runtime { address, .. } = runtime;
-    let call = address.extension("GET", format_args!("/event/next"));
+    let call = address.extension("GET", "/event/next");
     let mut head = Head::new(&call);
     head.add(IDENTIFIER, identifier);
     let reply = Connection::new(address).exchange(&head.with_body(None));

@@ -1,7 +1,6 @@
 //! Where the Runtime API is.
 
 use std::{
-    fmt::Arguments,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
 };
@@ -90,20 +89,31 @@ impl Address {
         }
     }
 
-    /// A call of the Runtime API; the path begins with a slash.
-    pub fn runtime(&self, method: &str, path: Arguments<'_>) -> Call {
+    /// A call of the Runtime API; the path, in parts, begins with a slash.
+    pub fn runtime(&self, method: &str, path: [&str; 3]) -> Call {
         self.call(method, RUNTIME, path)
     }
 
     /// A call of the Extensions API; the path begins with a slash.
     #[cfg(feature = "shutdown")]
-    pub fn extension(&self, method: &str, path: Arguments<'_>) -> Call {
-        self.call(method, EXTENSION, path)
+    pub fn extension(&self, method: &str, path: &str) -> Call {
+        self.call(method, EXTENSION, [path, "", ""])
     }
 
-    fn call(&self, method: &str, api: &str, path: Arguments<'_>) -> Call {
-        let url = format!("{method} http://{}{}{api}{path}", self.authority, self.path);
-        Call(url)
+    fn call(&self, method: &str, api: &str, [a, b, c]: [&str; 3]) -> Call {
+        Call(
+            [
+                method,
+                " http://",
+                &self.authority,
+                &self.path,
+                api,
+                a,
+                b,
+                c,
+            ]
+            .concat(),
+        )
     }
 }
 
@@ -126,7 +136,7 @@ mod tests {
             let host = Host::Ip(host.parse().unwrap());
             assert_eq!((parsed.host.clone(), parsed.port), (host, port));
             assert_eq!(
-                parsed.runtime("GET", format_args!("/x/y")).0,
+                parsed.runtime("GET", ["/x", "/", "y"]).0,
                 format!(
                     "GET http://{}{path}/2018-06-01/runtime/x/y",
                     parsed.authority

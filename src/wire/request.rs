@@ -27,9 +27,11 @@ pub(crate) struct Head(Vec<u8>);
 
 impl Head {
     pub fn new(Call(call): &Call) -> Self {
-        let (method, url) = call.split_once(' ').unwrap_or_default();
-        let url = url.strip_prefix("http://").unwrap_or(url);
-        let (authority, path) = url.split_at(url.find('/').unwrap_or(url.len()));
+        // std's searches for characters are long when they are compiled for size.
+        let until = |text: &str, end| text.bytes().position(|byte| byte == end).unwrap_or(0);
+        let (method, url) = call.split_at(until(call, b' '));
+        let url = url.strip_prefix(" http://").unwrap_or(url);
+        let (authority, path) = url.split_at(until(url, b'/'));
         let mut head = Vec::with_capacity(512);
         for part in [method, " ", path, " HTTP/1.1\r\n"] {
             head.extend_from_slice(part.as_bytes());
