@@ -8,15 +8,14 @@ use crate::{
     Context, Error, Raw,
     executor::guard,
     failure::Failure,
-    failure::abort,
     failure::report::{self, ERROR_BODY, ERROR_TYPE},
     logs,
     logs::current,
-    stream::{Body, Start},
+    response::{Body, Start},
     wire::address::Address,
     wire::chunks::Chunks,
     wire::connection::Reply,
-    wire::request::{Call, Head, Request},
+    wire::request::{Call, Head},
     wire::transport::{Transport, Upload},
 };
 
@@ -28,6 +27,23 @@ const MAX_WORDS: usize = 1000;
 pub(crate) struct Invocation {
     pub context: Context,
     pub event: Raw,
+}
+
+/// What may fail: the start of the function, its restart from a snapshot, or an invocation.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    Init,
+    Restore,
+    Invoke(Context),
+}
+
+impl Phase {
+    pub fn context(&self) -> Option<&Context> {
+        match self {
+            Phase::Invoke(context) => Some(context),
+            Phase::Init | Phase::Restore => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -71,37 +87,32 @@ impl<T: Transport> Api<T> {
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
         let call = self.address.runtime("GET", [path, "", ""]);
-        let request = Head::new(call).with_body(None);
+        let request = Head::new(&call).with_body(None);
         expect_200(call, self.transport.exchange(request).await)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
-        let call = answer(&self.address, context, "/response");
-        let mut head = head(call, context);
+        let (call, mut head) = self.post(response_to(context), Some(context));
         head.add("Content-Type", &response.content_type);
         let request = head.with_body(Some(response.body));
         let reply = self.transport.exchange(request).await;
-        settle(call, context, reply)
+        settle(call, Some(context), reply)
     }
 
-    pub async fn fail(&mut self, context: &Context, failure: &Failure) -> Result<(), Error> {
-        let call = answer(&self.address, context, "/error");
-        let request = report(head(call, context), failure);
+    pub async fn fail(&mut self, phase: &Phase, failure: &Failure) -> Result<(), Error> {
+        let path = match phase {
+            Phase::Init => ["/init/error", "", ""],
+            Phase::Restore => ["/restore/error", "", ""],
+            Phase::Invoke(context) => ["/invocation/", context.request_id(), "/error"],
+        };
+        let (call, mut head) = self.post(path, phase.context());
+        head.add("Content-Type", "application/json");
+        head.add(ERROR_TYPE, &failure.error_type);
+        let cause = report::xray_cause(failure);
+        head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
+        let request = head.with_body(Some(report::body(failure)));
         let reply = self.transport.exchange(request).await;
-        settle(call, context, reply)
-    }
-
-    /// What fails outside of an invocation: `path` is `/init/error` or `/restore/error`.
-    pub async fn fail_outside(&mut self, path: &str, failure: &Failure) -> Result<(), Error> {
-        let call = self.address.runtime("POST", [path, "", ""]);
-        let request = report(Head::new(call), failure);
-        let reply = self.transport.exchange(request).await;
-        settle(call, &Context::default(), reply)
-    }
-
-    /// Has a panic reported to this invocation for which the program aborts, until the watch is dropped.
-    pub fn watch(&self, context: &Context) -> Option<abort::Watch> {
-        abort::watch(&self.address, Ok(context))
+        settle(call, phase.context(), reply)
     }
 
     /// Sends a body while it is written. A failure on its way ends it, with the report in the trailers.
@@ -111,8 +122,7 @@ impl<T: Transport> Api<T> {
         start: Start,
         body: impl Body,
     ) -> Result<(), Error> {
-        let call = answer(&self.address, context, "/response");
-        let mut head = head(call, context);
+        let (call, mut head) = self.post(response_to(context), Some(context));
         head.add("Content-Type", &start.content_type);
         head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
         head.add("Transfer-Encoding", "chunked");
@@ -122,33 +132,26 @@ impl<T: Transport> Api<T> {
             Ok(upload) => send::<T>(upload, context, head.end(), &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        settle(call, context, reply)
+        settle(call, Some(context), reply)
+    }
+
+    fn post(&self, path: [&str; 3], context: Option<&Context>) -> (Call, Head) {
+        let call = self.address.runtime("POST", path);
+        let mut head = Head::new(&call);
+        if let Some(invocation_id) = context.and_then(Context::invocation_id) {
+            head.add("Lambda-Runtime-Invocation-Id", invocation_id);
+        }
+        (call, head)
     }
 }
 
-/// The one answer of an invocation.
-fn answer<'a>(address: &'a Address, context: &'a Context, call: &'a str) -> Call<'a> {
-    address.runtime("POST", ["/invocation/", context.request_id(), call])
-}
-
-fn head(call: Call<'_>, context: &Context) -> Head {
-    let mut head = Head::new(call);
-    if let Some(invocation_id) = context.invocation_id() {
-        head.add("Lambda-Runtime-Invocation-Id", invocation_id);
-    }
-    head
-}
-
-fn report(mut head: Head, failure: &Failure) -> Request {
-    head.add("Content-Type", "application/json");
-    head.add(ERROR_TYPE, &failure.error_type);
-    let cause = report::xray_cause(failure);
-    head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
-    head.with_body(Some(report::body(failure)))
+/// The path of the one answer of an invocation that did not fail.
+fn response_to(context: &Context) -> [&str; 3] {
+    ["/invocation/", context.request_id(), "/response"]
 }
 
 /// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
-fn settle(call: Call<'_>, context: &Context, reply: io::Result<Reply>) -> Result<(), Error> {
+fn settle(call: Call, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
     let error = match reply {
         Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
         Ok(reply) => refused(call, &reply),
@@ -157,7 +160,8 @@ fn settle(call: Call<'_>, context: &Context, reply: io::Result<Reply>) -> Result
     match error {
         Error::Refused { status: 500, .. } => Err(error),
         _ => {
-            logs::error(context.request_id(), format_args!("{error}"));
+            let request_id = context.map_or("", Context::request_id);
+            logs::error(request_id, format_args!("{error}"));
             Ok(())
         }
     }
@@ -189,7 +193,7 @@ async fn send<T: Transport>(
 }
 
 /// The answer, where it is 200: without that there is no way to go on.
-pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Reply, Error> {
+pub(crate) fn expect_200(call: Call, reply: io::Result<Reply>) -> Result<Reply, Error> {
     match reply {
         Ok(reply) if reply.head.status == 200 => Ok(reply),
         Ok(reply) => Err(refused(call, &reply)),
@@ -197,16 +201,15 @@ pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Rep
     }
 }
 
-fn lost(call: Call<'_>, source: io::Error) -> Error {
-    let request = call.to_string();
+fn lost(Call(request): Call, source: io::Error) -> Error {
     Error::Connection { request, source }
 }
 
 /// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.
-fn refused(call: Call<'_>, reply: &Reply) -> Error {
+fn refused(Call(request): Call, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
     Error::Refused {
-        request: call.to_string(),
+        request,
         status: reply.head.status,
         message: words.trim().chars().take(MAX_WORDS).collect(),
     }

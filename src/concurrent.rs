@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    Error, FromEvent, LambdaHandler, Runtime, api::Api, executor::block_on, failure::Failure, logs,
-    serve::serve, stack, wire::connection::Connection,
+    Error, Failure, FromEvent, LambdaHandler, api::Phase, executor::block_on, logs,
+    runtime::Runtime, stack,
 };
 
 /// Tries on a Runtime API that does not answer `next`, and the pause before the first of them, which doubles.
@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// Each has a thread and a connection of its own; they share the handler, which must be [`Sync`]. The trace id is in the
 /// [`Context`](crate::Context) alone, not in the environment, which all of them share as well.
+///
+/// It has been tested against the documented Runtime API, and has not run on AWS itself yet.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run_concurrent};
@@ -63,10 +65,6 @@ where
 
 impl Runtime {
     /// As [`run_concurrent`].
-    ///
-    /// # Errors
-    ///
-    /// As [`run_concurrent`].
     pub fn run_concurrent<T, H>(&self, handler: H) -> Result<(), Error>
     where
         T: FromEvent + 'static,
@@ -91,7 +89,7 @@ impl Runtime {
             match started {
                 Ok(_) => {}
                 Err(error) if number == 1 => {
-                    return Err(self.not_started("/init/error", Failure::start(&error)));
+                    return Err(self.not_started(&Phase::Init, Failure::start(&error)));
                 }
                 // Those that are there may have invocations already.
                 Err(error) => {
@@ -118,10 +116,10 @@ impl Runtime {
         T: FromEvent,
         H: LambdaHandler<T>,
     {
-        let mut api = Api::new(&self.address, Connection::new(&self.address));
+        let mut api = self.api();
         let (mut taken, mut retries) = (0, 0);
         loop {
-            let Err(error) = block_on(serve(handler, &mut api, self.sets_trace()));
+            let Err(error) = block_on(self.serve(handler, &mut api));
             if api.taken != taken {
                 (taken, retries) = (api.taken, 0);
             }

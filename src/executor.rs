@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Context, failure::Failure, failure::panics, logs};
+use crate::{Context, Failure, failure::panics, logs};
 
 /// How long a handler may wait before it is asked whether anything can wake it.
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -1,15 +1,6 @@
 //! What a function does before its first invocation.
 
-use crate::{
-    Error, IntoFailure, Runtime,
-    api::Api,
-    executor::{block_on, guard},
-    failure::Failure,
-    failure::abort,
-    failure::panics,
-    logs,
-    wire::connection::Connection,
-};
+use crate::{Error, IntoFailure, api::Phase, executor::block_on, runtime::Runtime};
 
 /// Does what a function needs before its first invocation; where that fails or panics, Lambda is told why ([initialization
 /// error]), and the error is returned for `main` to end with.
@@ -54,39 +45,18 @@ pub async fn init_async<V, E>(init: impl Future<Output = Result<V, E>>) -> Resul
 where
     E: IntoFailure,
 {
-    Runtime::from_env()?.init(init).await
+    Runtime::from_env()?.init_async(init).await
 }
 
 impl Runtime {
     /// As [`init_async`].
-    ///
-    /// # Errors
-    ///
-    /// As [`init`].
-    pub async fn init<V, E>(&self, init: impl Future<Output = Result<V, E>>) -> Result<V, Error>
+    pub async fn init_async<V, E>(
+        &self,
+        init: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, Error>
     where
         E: IntoFailure,
     {
-        panics::remember();
-        let _watch = abort::watch(&self.address, Err("/init/error"));
-        let result = guard(async { init.await.map_err(IntoFailure::into_failure) }).await;
-        match result {
-            Ok(value) => Ok(value),
-            Err(failure) => Err(self.not_started("/init/error", failure)),
-        }
-    }
-
-    /// Tells Lambda why the function does not start. On this thread: there is nothing else left to do.
-    pub(crate) fn not_started(&self, call: &str, failure: Failure) -> Error {
-        logs::failure("", &failure);
-        logs::flush();
-        let mut api = Api::new(&self.address, Connection::new(&self.address));
-        match block_on(api.fail_outside(call, &failure)) {
-            Ok(()) => Error::Init {
-                error_type: failure.error_type.into_owned(),
-                message: failure.message,
-            },
-            Err(error) => error,
-        }
+        self.start(Phase::Init, init).await
     }
 }

@@ -1,19 +1,19 @@
-#![doc = include_str!("../README.md")]
+#![doc = include_str!("README.md")]
 
+mod abort;
 mod api;
+mod base64;
 mod concurrent;
 mod context;
 mod error;
-mod event;
 mod executor;
 mod failure;
 mod handler;
 mod init;
 mod logs;
-mod prelude;
 mod response;
+mod run;
 mod runtime;
-mod serve;
 #[cfg(feature = "shutdown")]
 mod shutdown;
 mod snapstart;
@@ -26,14 +26,13 @@ mod wire;
 pub use concurrent::run_concurrent;
 pub use context::Context;
 pub use error::Error;
-pub use event::FromEvent;
 pub use failure::{Failure, IntoFailure};
-pub use handler::LambdaHandler;
+pub use handler::{FromEvent, LambdaHandler};
 pub use init::{init, init_async};
 #[cfg(feature = "log")]
-pub use logs::init_logger;
+pub use logs::logger::init_logger;
 pub use response::{IntoResponse, Raw, Respond};
-pub use runtime::{Runtime, process, run};
+pub use run::{process, run};
 #[cfg(feature = "shutdown")]
 pub use shutdown::on_shutdown;
 pub use snapstart::snapshot;

@@ -1,10 +1,10 @@
 //! What a handler may return.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Write};
 
 use serde::Serialize;
 
-use crate::stream::{Answer, Body, Never};
+use crate::{Failure, IntoFailure};
 
 /// Bytes with their content type, as they are: a response that is not JSON, or an event that nobody has parsed.
 ///
@@ -83,14 +83,15 @@ impl IntoResponse for Raw {
     }
 }
 
-/// What a handler may return: all that is [`IntoResponse`], and a [`Stream`](crate::Stream).
+/// What a handler may return: all that is [`IntoResponse`], and a [`Stream`](crate::Stream). A type of the function's own
+/// implements [`IntoResponse`]; this trait is sealed.
 ///
 /// ```
 /// use lambda_musl::{LambdaHandler, Respond};
 ///
 /// fn answers_with<T, R: Respond>(_: &impl LambdaHandler<T, Response = R>) {}
 /// ```
-pub trait Respond {
+pub trait Respond: Sealed {
     #[doc(hidden)]
     type Body: Body;
 
@@ -103,5 +104,51 @@ impl<T: IntoResponse> Respond for T {
 
     fn into_answer(self) -> serde_json::Result<Answer<Never>> {
         self.into_response().map(Answer::Whole)
+    }
+}
+
+/// Keeps [`Respond`] to the types of this crate.
+pub trait Sealed {}
+
+impl<T: IntoResponse> Sealed for T {}
+
+/// What a response turned out to be.
+pub enum Answer<B> {
+    /// Bytes.
+    Whole(Raw),
+    /// A body that is still to be written.
+    Stream(Start, B),
+}
+
+/// What is known of a stream before its body.
+#[derive(Debug)]
+pub struct Start {
+    pub(crate) content_type: Cow<'static, str>,
+    pub(crate) prelude: Vec<u8>,
+}
+
+/// What writes a body.
+pub trait Body {
+    #[doc(hidden)]
+    fn write(self, out: &mut (dyn Write + Send)) -> impl Future<Output = Result<(), Failure>>;
+}
+
+impl<F, E> Body for F
+where
+    F: AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
+    E: IntoFailure,
+{
+    async fn write(self, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
+        self(out).await.map_err(IntoFailure::into_failure)
+    }
+}
+
+/// The body of a response that is no stream.
+#[derive(Debug)]
+pub enum Never {}
+
+impl Body for Never {
+    async fn write(self, _: &mut (dyn Write + Send)) -> Result<(), Failure> {
+        match self {}
     }
 }

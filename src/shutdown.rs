@@ -9,7 +9,12 @@ use std::{
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
 use crate::{
-    Error, Runtime, api, failure::Failure, logs, wire::connection::Connection, wire::request::Head,
+    Error, Failure,
+    api::{self, Phase},
+    logs,
+    runtime::Runtime,
+    wire::connection::Connection,
+    wire::request::Head,
 };
 
 /// The header that names an extension to Lambda.
@@ -21,6 +26,8 @@ const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 /// To be called before [`run`](crate::run). Lambda sends SIGTERM only where an extension is registered, so this registers
 /// an internal one, for no events ([Extensions API]); about 500 ms are left then. Where that is refused, which the log
 /// says, SIGTERM still runs the hook.
+///
+/// It has been tested against the documented Extensions API, and has not run on AWS itself yet.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, on_shutdown, run};
@@ -39,8 +46,7 @@ const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let runtime = Runtime::from_env()?;
     let reporter = runtime.clone();
-    let not_started =
-        |error: io::Error| reporter.not_started("/init/error", Failure::start(&error));
+    let not_started = |error: io::Error| reporter.not_started(&Phase::Init, Failure::start(&error));
     let mut signals = Signals::new([SIGTERM]).map_err(not_started)?;
     let wait = move || {
         if signals.forever().next().is_some() {
@@ -70,7 +76,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 fn register(runtime: &Runtime) -> Result<String, Error> {
     let Runtime { address, .. } = runtime;
     let call = address.extension("POST", "/register");
-    let mut head = Head::new(call);
+    let mut head = Head::new(&call);
     head.add("Lambda-Extension-Name", env!("CARGO_PKG_NAME"));
     head.add("Content-Type", "application/json");
     let request = head.with_body(Some(br#"{"events":[]}"#.to_vec()));
@@ -83,7 +89,7 @@ fn register(runtime: &Runtime) -> Result<String, Error> {
 fn rest(runtime: &Runtime, identifier: &str) {
     let Runtime { address, .. } = runtime;
     let call = address.extension("GET", "/event/next");
-    let mut head = Head::new(call);
+    let mut head = Head::new(&call);
     head.add(IDENTIFIER, identifier);
     let reply = Connection::new(address).exchange(&head.with_body(None));
     if let Err(error) = api::expect_200(call, reply) {

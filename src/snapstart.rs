@@ -2,14 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{
-    Error, IntoFailure, Runtime,
-    api::Api,
-    executor::{block_on, guard},
-    failure::abort,
-    failure::panics,
-    wire::connection::Connection,
-};
+use crate::{Error, IntoFailure, api::Phase, executor::block_on, runtime::Runtime};
 
 /// Whether this process is past its snapshot, of which there is one at most.
 static PASSED: AtomicBool = AtomicBool::new(false);
@@ -20,6 +13,8 @@ static PASSED: AtomicBool = AtomicBool::new(false);
 /// To be called once, between [`init`](crate::init) and [`run`](crate::run), which pass the snapshot without hooks where
 /// it was not. Every copy of the function comes from the same memory: what must be unique or fresh, like credentials,
 /// random numbers and connections, is made in `after`.
+///
+/// It has been tested against the documented Runtime API, and has not run on AWS itself yet.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run, snapshot};
@@ -52,9 +47,9 @@ where
     if !runtime.must_pass() {
         return Ok(());
     }
-    runtime.hook("/init/error", before)?;
+    block_on(runtime.start(Phase::Init, async { before() }))?;
     runtime.restore()?;
-    runtime.hook("/restore/error", after)
+    block_on(runtime.start(Phase::Restore, async { after() }))
 }
 
 impl Runtime {
@@ -70,19 +65,8 @@ impl Runtime {
         self.snap_start && !PASSED.swap(true, Ordering::Relaxed)
     }
 
-    fn hook<E>(&self, call: &'static str, hook: impl FnOnce() -> Result<(), E>) -> Result<(), Error>
-    where
-        E: IntoFailure,
-    {
-        panics::remember();
-        let _watch = abort::watch(&self.address, Err(call));
-        let done = block_on(guard(async { hook().map_err(IntoFailure::into_failure) }));
-        done.map_err(|failure| self.not_started(call, failure))
-    }
-
     /// Blocks across the snapshot, over a connection of its own: none survives it.
     fn restore(&self) -> Result<(), Error> {
-        let mut api = Api::new(&self.address, Connection::new(&self.address));
-        block_on(api.get("/restore/next")).map(drop)
+        block_on(self.api().get("/restore/next")).map(drop)
     }
 }

@@ -31,13 +31,13 @@ pub mod http;
 mod program;
 mod server;
 
-#[doc(hidden)]
-pub use crate::failure::base64::decode as decode_base64;
 pub use answer::{Answer, Reported};
 pub use event::Event;
 pub use program::Program;
 
-use crate::{Error, FromEvent, LambdaHandler, Runtime};
+use crate::{Error, FromEvent, LambdaHandler};
+#[doc(hidden)]
+pub use crate::{base64::decode as decode_base64, runtime::Runtime};
 use server::{Server, Waiting};
 
 /// Runs `handler` on this thread until it has taken all `events`, and returns its answers in the order of the events.

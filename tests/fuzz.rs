@@ -17,9 +17,9 @@ use arbtest::{
     arbitrary::{Result, Unstructured},
     arbtest,
 };
-use lambda_musl::{
+use lambda_musl::testing::{
     Runtime,
-    testing::http::{Headers, Request, read_request},
+    http::{Headers, Request, read_request},
 };
 use serde_json::Value;
 

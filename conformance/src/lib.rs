@@ -17,6 +17,11 @@ use lambda_musl::testing::{
 };
 use serde_json::Value;
 
+/// What the repository's page shows compiles; the runtime's own is the front page of its documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// How long requests that a script expects may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 

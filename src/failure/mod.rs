@@ -1,7 +1,5 @@
 //! What Lambda is told of an invocation that failed.
 
-pub(crate) mod abort;
-pub(crate) mod base64;
 pub(crate) mod panics;
 pub(crate) mod report;
 

@@ -7,8 +7,6 @@ use std::{
     sync::Once,
 };
 
-use crate::failure::abort;
-
 /// A line of the function's source.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -47,9 +45,6 @@ pub(crate) fn remember() {
             // A thread that ends has no place any more.
             let _ = PLACE.try_with(|place| place.replace(panic.location().map(Place::from)));
             previous(panic);
-            if cfg!(panic = "abort") {
-                abort::report(panic);
-            }
         }));
     });
 }

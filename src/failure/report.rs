@@ -1,6 +1,6 @@
 //! A failure as the Runtime API wants it: the body of an error call, and the cause for AWS X-Ray.
 
-use crate::{failure::Failure, failure::base64};
+use crate::{base64, failure::Failure};
 
 /// The headers, or trailers, that hold an error.
 pub(crate) const ERROR_TYPE: &str = "Lambda-Runtime-Function-Error-Type";

@@ -4,7 +4,7 @@
 
 pub(crate) mod current;
 #[cfg(feature = "log")]
-mod logger;
+pub(crate) mod logger;
 
 use std::{
     env,
@@ -12,9 +12,6 @@ use std::{
     io::{self, Write},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-
-#[cfg(feature = "log")]
-pub use logger::init_logger;
 
 use crate::{failure::Failure, failure::report, wire::head};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::http::{Headers, Request, find};
-use crate::failure::base64;
+use crate::base64;
 
 /// What a function answered to one event: a response, or an error that it reported.
 #[derive(Clone, Debug)]

@@ -18,9 +18,9 @@ pub(crate) struct Address {
     host: Host,
     port: u16,
     /// `host:port` as it was given.
-    pub authority: String,
+    authority: String,
     /// What stands before the paths of the AWS APIs: empty, or `/` and something.
-    pub path: String,
+    path: String,
 }
 
 /// Lambda gives an IP address. To look up a name takes much code, which not every function shall hold.
@@ -54,6 +54,7 @@ impl Address {
         let invalid = |reason| Error::Address {
             address: address.to_owned(),
             reason,
+            variable: None,
         };
         if address.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(invalid("there is white space in it"));
@@ -88,25 +89,31 @@ impl Address {
         }
     }
 
-    /// A call of the Runtime API; the path begins with a slash.
-    pub fn runtime<'a>(&'a self, method: &'static str, path: [&'a str; 3]) -> Call<'a> {
-        Call {
-            method,
-            address: self,
-            api: RUNTIME,
-            path,
-        }
+    /// A call of the Runtime API; the path, in parts, begins with a slash.
+    pub fn runtime(&self, method: &str, path: [&str; 3]) -> Call {
+        self.call(method, RUNTIME, path)
     }
 
     /// A call of the Extensions API; the path begins with a slash.
     #[cfg(feature = "shutdown")]
-    pub fn extension(&self, method: &'static str, path: &'static str) -> Call<'_> {
-        Call {
-            method,
-            address: self,
-            api: EXTENSION,
-            path: [path, "", ""],
-        }
+    pub fn extension(&self, method: &str, path: &str) -> Call {
+        self.call(method, EXTENSION, [path, "", ""])
+    }
+
+    fn call(&self, method: &str, api: &str, [a, b, c]: [&str; 3]) -> Call {
+        Call(
+            [
+                method,
+                " http://",
+                &self.authority,
+                &self.path,
+                api,
+                a,
+                b,
+                c,
+            ]
+            .concat(),
+        )
     }
 }
 
@@ -129,7 +136,7 @@ mod tests {
             let host = Host::Ip(host.parse().unwrap());
             assert_eq!((parsed.host.clone(), parsed.port), (host, port));
             assert_eq!(
-                parsed.runtime("GET", ["/x", "/", "y"]).to_string(),
+                parsed.runtime("GET", ["/x", "/", "y"]).0,
                 format!(
                     "GET http://{}{path}/2018-06-01/runtime/x/y",
                     parsed.authority

@@ -1,35 +1,11 @@
 //! A request, ready to be written.
 
-use std::fmt;
-
-use crate::wire::address::Address;
-
 /// Bytes of a body that is copied behind its head: one plain write is less work for the kernel than one of two parts.
 const MAX_JOINED: usize = 4096;
 
-/// Which call of which API: a method and a path, in parts that nobody joins but where they are written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call<'a> {
-    pub method: &'static str,
-    pub address: &'a Address,
-    /// `/2018-06-01/runtime`, say.
-    pub api: &'static str,
-    pub path: [&'a str; 3],
-}
-
-impl fmt::Display for Call<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address {
-            authority, path, ..
-        } = self.address;
-        let [a, b, c] = self.path;
-        write!(
-            f,
-            "{} http://{authority}{path}{}{a}{b}{c}",
-            self.method, self.api
-        )
-    }
-}
+/// Which call of which API, as messages show it: `GET http://host:port/path`.
+#[derive(Debug)]
+pub(crate) struct Call(pub String);
 
 /// A head, and a body where that is long, owned, so that they can go to another thread.
 #[derive(Debug)]
@@ -50,13 +26,14 @@ impl Request {
 pub(crate) struct Head(Vec<u8>);
 
 impl Head {
-    pub fn new(call: Call<'_>) -> Self {
+    pub fn new(Call(call): &Call) -> Self {
+        // std's searches for characters are long when they are compiled for size.
+        let until = |text: &str, end| text.bytes().position(|byte| byte == end).unwrap_or(0);
+        let (method, url) = call.split_at(until(call, b' '));
+        let url = url.strip_prefix(" http://").unwrap_or(url);
+        let (authority, path) = url.split_at(until(url, b'/'));
         let mut head = Vec::with_capacity(512);
-        let [a, b, c] = call.path;
-        let Address {
-            authority, path, ..
-        } = call.address;
-        for part in [call.method, " ", path, call.api, a, b, c, " HTTP/1.1\r\n"] {
+        for part in [method, " ", path, " HTTP/1.1\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
         let mut head = Head(head);

@@ -24,7 +24,7 @@ fn project(directory: &Path, manifest: &str, code: &str) -> PathBuf {
 /// A project that uses a copy of the runtime beside it, which calls itself this version.
 fn project_with_runtime(directory: &Path, version: &str) -> PathBuf {
     let runtime = directory.join("lambda-musl");
-    copy_of_the_clone(&["src", "Cargo.toml", "README.md"], &runtime);
+    copy_of_the_clone(&["src", "Cargo.toml"], &runtime);
     let manifest = fs::read_to_string(runtime.join("Cargo.toml")).unwrap();
     // Without what it has only in the clone, from its dependencies for tests on.
     let manifest = manifest.split("[dev-dependencies]").next().unwrap();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use conformance::{Received, Reply, RuntimeApi, accepted, answer, event, invocation};
-use lambda_musl::{Context, Runtime};
+use lambda_musl::{Context, testing::Runtime};
 
 use crate::{
     child,

@@ -1,9 +1,12 @@
 //! What ends the loop, with the reason.
 
 use conformance::{Reply, answer, event, invocation};
-use lambda_musl::{Error, Runtime};
+use lambda_musl::{Error, testing::Runtime};
 
-use crate::support::{echo, run};
+use crate::{
+    child,
+    support::{echo, run},
+};
 
 #[track_caller]
 fn assert_end(first: Vec<u8>, reason: &str) {
@@ -44,6 +47,29 @@ fn an_invocation_without_a_usable_request_id_ends_the_loop() {
         assert_end(invocation(id, "", "1"), "Lambda-Runtime-Aws-Request-Id");
     }
     assert_end(answer(200, "1"), "Lambda-Runtime-Aws-Request-Id");
+}
+
+#[test]
+fn an_address_that_the_environment_has_wrong_is_named_with_its_variable() {
+    let child = child::function("end::begins", "127.0.0.1:many").output();
+    let text = child::stderr(child.unwrap());
+    let expected = "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is no number below 65536; expected host:port";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+#[ignore = "a function"]
+fn begins() {
+    child::main(lambda_musl::run(echo));
+}
+
+#[test]
+fn an_address_that_the_program_has_chosen_is_not_blamed_on_the_environment() {
+    let error = Runtime::at("127.0.0.1:many").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the address of the Runtime API is \"127.0.0.1:many\": the port is no number below 65536; expected host:port"
+    );
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use conformance::{Reply, RuntimeApi, accepted, event, invocation};
-use lambda_musl::{Context, Error, Runtime, testing};
+use lambda_musl::{
+    Context, Error,
+    testing::{self, Runtime},
+};
 
 use crate::support::{echo, path};
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use conformance::{Received, Reply, RuntimeApi, accepted, answer};
-use lambda_musl::{Error, Failure, Runtime};
+use lambda_musl::{Error, Failure, testing::Runtime};
 use serde_json::json;
 
 use crate::{child, support::echo};
@@ -16,7 +16,7 @@ fn init<E: lambda_musl::IntoFailure>(
 ) -> (Received, Error) {
     let api = RuntimeApi::start([reply]);
     let runtime = Runtime::at(api.address()).unwrap();
-    let end = pollster::block_on(runtime.init(init)).unwrap_err();
+    let end = pollster::block_on(runtime.init_async(init)).unwrap_err();
     (api.received().remove(0), end)
 }
 
@@ -65,7 +65,7 @@ fn an_init_error_that_is_refused_still_ends_with_the_reason() {
 #[test]
 fn an_initializer_hands_over_what_it_made_and_asks_nobody() {
     let runtime = Runtime::at("127.0.0.1:1").unwrap();
-    let made = runtime.init(async { Ok::<_, Infallible>(vec![7]) });
+    let made = runtime.init_async(async { Ok::<_, Infallible>(vec![7]) });
     assert_eq!(pollster::block_on(made).unwrap(), [7]);
 }
 

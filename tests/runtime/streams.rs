@@ -8,7 +8,10 @@ use std::{
 };
 
 use conformance::{Received, Reply, RuntimeApi, accepted, answer, event, invocation};
-use lambda_musl::{Context, Error, Failure, Runtime, Stream, testing};
+use lambda_musl::{
+    Context, Error, Failure, Stream,
+    testing::{self, Runtime},
+};
 use serde_json::{Value, json};
 
 use crate::support::{NEXT, answer_to, path, run, run_one};

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use conformance::{Received, Reply, RuntimeApi, accepted, event};
 use lambda_musl::{
-    Context, Error, FromEvent, LambdaHandler, Runtime,
-    testing::{self, Answer, Event},
+    Context, Error, FromEvent, LambdaHandler,
+    testing::{self, Answer, Event, Runtime},
 };
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, io::Write, time::Duration};
 
 use conformance::{Reply, RuntimeApi, accepted, answer, event, invocation};
-use lambda_musl::{Context, Runtime, Stream};
+use lambda_musl::{Context, Stream, testing::Runtime};
 use serde_json::Value;
 
 use crate::support::{NEXT, echo, lines, path, run, run_one};
