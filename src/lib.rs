@@ -8,6 +8,8 @@ mod event;
 mod executor;
 mod failure;
 mod handler;
+#[cfg(feature = "http")]
+pub mod http;
 mod init;
 mod logs;
 mod prelude;
@@ -20,6 +22,8 @@ mod snapstart;
 mod stack;
 mod stream;
 pub mod testing;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 mod wire;
 

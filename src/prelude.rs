@@ -6,13 +6,13 @@ use crate::failure::report;
 pub(crate) const HTTP_INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";
 
 /// What parts the prelude from the body.
-const END: [u8; 8] = [0; 8];
+pub(crate) const END: [u8; 8] = [0; 8];
 
 /// A status, headers and cookies.
 #[derive(Debug)]
 pub(crate) struct Prelude {
     pub status: u16,
-    headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     pub cookies: Vec<String>,
 }
 

@@ -105,6 +105,12 @@ impl<F> Stream<F> {
         Ok(Raw { content_type, body })
     }
 
+    /// The content type, what else comes before the body, and what writes it.
+    #[cfg(feature = "http")]
+    pub(crate) fn into_parts(self) -> (Cow<'static, str>, Option<Prelude>, F) {
+        (self.content_type, self.prelude, self.body)
+    }
+
     fn prelude(&mut self) -> &mut Prelude {
         self.prelude.get_or_insert_default()
     }
