@@ -70,7 +70,10 @@ where
 ///
 /// Each request gets a clone of the service.
 pub fn service<S>(service: S) -> Service<S> {
-    Service { service, streams: false }
+    Service {
+        service,
+        streams: false,
+    }
 }
 
 /// What [`service`] returns.

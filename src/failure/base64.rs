@@ -8,11 +8,20 @@ pub fn encode(bytes: &[u8]) -> String {
         let mut three = [0; 3];
         three[..group.len()].copy_from_slice(group);
         let [first, second, third] = three;
-        let digits = [first >> 2, first << 4 | second >> 4, second << 2 | third >> 6, third];
+        let digits = [
+            first >> 2,
+            first << 4 | second >> 4,
+            second << 2 | third >> 6,
+            third,
+        ];
         let digits = digits.map(|digit| char::from(ALPHABET[usize::from(digit & 63)]));
         // One byte takes two digits, two take three.
         for place in 0..4 {
-            text.push(if place <= group.len() { digits[place] } else { '=' });
+            text.push(if place <= group.len() {
+                digits[place]
+            } else {
+                '='
+            });
         }
     }
     text
@@ -82,7 +91,21 @@ mod tests {
 
     #[test]
     fn what_is_no_base64_is_none() {
-        for text in ["Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "=", "====", "Zg==Zg==", "Z=g=", "Zm9v\n", "Zm9-", "Zm9\u{fc}"] {
+        for text in [
+            "Z",
+            "Zg",
+            "Zg=",
+            "Zg===",
+            "Zh==",
+            "Zm9=",
+            "=",
+            "====",
+            "Zg==Zg==",
+            "Z=g=",
+            "Zm9v\n",
+            "Zm9-",
+            "Zm9\u{fc}",
+        ] {
             assert_eq!(decode(text), None, "{text}");
         }
     }

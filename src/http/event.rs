@@ -113,7 +113,10 @@ impl RequestContext {
     /// `X-Forwarded-For`, which the load balancer has added itself.
     pub fn source_ip(&self) -> Option<IpAddr> {
         let texts = ["/http/sourceIp", "/identity/sourceIp"].map(|path| self.text(path));
-        let known = texts.into_iter().flatten().find_map(|text| text.parse().ok());
+        let known = texts
+            .into_iter()
+            .flatten()
+            .find_map(|text| text.parse().ok());
         known.or(self.forwarded_for)
     }
 
@@ -164,7 +167,10 @@ impl RequestContext {
 
 impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RequestContext").field(&self.origin).field(self.value()).finish()
+        f.debug_tuple("RequestContext")
+            .field(&self.origin)
+            .field(self.value())
+            .finish()
     }
 }
 
@@ -179,7 +185,9 @@ impl<'a> Object<'a> {
 
     /// The object that a member is, or an empty one where it is missing, null or something else.
     pub fn object(&self, name: &str) -> Object<'a> {
-        let member = self.get(name).map(|member| serde_json::from_str(member.get()));
+        let member = self
+            .get(name)
+            .map(|member| serde_json::from_str(member.get()));
         member.and_then(Result::ok).unwrap_or_default()
     }
 

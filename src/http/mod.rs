@@ -76,14 +76,18 @@ mod event;
 mod request;
 mod response;
 
-pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+pub use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+};
 pub use body::{Body, Json};
 pub use event::{Event, Origin, RequestContext};
 pub use request::RequestExt;
 pub use response::{IntoResponse, Respond};
 
 pub(crate) use request::parse;
-pub(crate) use response::{Reply, Sent, send};
+#[cfg(feature = "tower")]
+pub(crate) use response::Reply;
+pub(crate) use response::{Sent, send};
 
 use crate::{Context, Error, Failure, LambdaHandler, Raw};
 

@@ -35,13 +35,26 @@ pub trait RequestExt {
     #[doc(hidden)]
     fn event(&self) -> Option<&Event>;
 
-    /// The values of a query parameter, decoded as those of a form are: `+` is a space, and what is not UTF-8 is replaced.
-    fn query_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
-        let pairs = self.uri_and_headers().0.query().unwrap_or_default().split('&');
-        pairs.filter_map(move |pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (!pair.is_empty() && decode(key) == name).then(|| decode(value))
+    /// The names and values of the query, in their order, decoded as those of a form are: `+` is a space, and what is not UTF-8
+    /// is replaced.
+    fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let pairs = self
+            .uri_and_headers()
+            .0
+            .query()
+            .unwrap_or_default()
+            .split('&');
+        pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
         })
+    }
+
+    /// The values of a query parameter.
+    fn query_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        self.query_pairs()
+            .filter(move |(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 
     /// The first value of a query parameter.
@@ -51,19 +64,25 @@ pub trait RequestExt {
 
     /// The part of the path for which the route has `{name}` or `{name+}`, as API Gateway sends it.
     fn path_parameter(&self, name: &str) -> Option<Cow<'_, str>> {
-        Object::parse(&self.event()?.path_parameters).ok()?.text(name)
+        Object::parse(&self.event()?.path_parameters)
+            .ok()?
+            .text(name)
     }
 
     /// A variable of the API's stage.
     fn stage_variable(&self, name: &str) -> Option<Cow<'_, str>> {
-        Object::parse(&self.event()?.stage_variables).ok()?.text(name)
+        Object::parse(&self.event()?.stage_variables)
+            .ok()?
+            .text(name)
     }
 
     /// The value of a cookie that the client sent, as it sent it.
     fn cookie(&self, name: &str) -> Option<&str> {
         let headers = self.uri_and_headers().1.get_all(COOKIE).into_iter();
         let texts = headers.filter_map(|value| str::from_utf8(value.as_bytes()).ok());
-        let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut pairs = texts
+            .flat_map(|text| text.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
         Some(pairs.find(|(key, _)| *key == name)?.1)
     }
 }
@@ -91,14 +110,17 @@ impl RequestExt for Parts {
 /// Whether the event is of one of the forms of [`Origin`], and what it says then.
 pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, Form), Failure> {
     let bytes = Bytes::from(event.body);
-    let members = Object::parse(&bytes).map_err(|error| odd(format_args!("it is no JSON object: {error}")))?;
+    let members = Object::parse(&bytes)
+        .map_err(|error| odd(format_args!("it is no JSON object: {error}")))?;
     let about = members.object("requestContext");
     let (origin, method) = origin(&members, &about)?;
 
     let headers = headers(&members)?;
     let uri = match origin {
         Origin::FunctionUrl | Origin::HttpApi => {
-            let query = members.text("rawQueryString").filter(|query| !query.is_empty());
+            let query = members
+                .text("rawQueryString")
+                .filter(|query| !query.is_empty());
             let query = query.map(|query| carried(&query, QUERY));
             uri(&headers, &about, &required(&members, "rawPath")?, query)
         }
@@ -106,23 +128,45 @@ pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, For
             let path = format!("/{}", about.text("routeKey").unwrap_or_default());
             uri(&headers, &about, &path, query(&members, encoded))
         }
-        Origin::RestApi => uri(&headers, &about, &required(&members, "path")?, query(&members, encoded)),
+        Origin::RestApi => uri(
+            &headers,
+            &about,
+            &required(&members, "path")?,
+            query(&members, encoded),
+        ),
         // Neither decodes a query.
         Origin::LoadBalancer => {
             let path = required(&members, "path")?;
-            uri(&headers, &about, &path, query(&members, |text| carried(text, QUERY)))
+            uri(
+                &headers,
+                &about,
+                &path,
+                query(&members, |text| carried(text, QUERY)),
+            )
         }
         Origin::Lattice => {
-            let path = members.text("raw_path").map_or_else(|| required(&members, "path"), Ok)?;
+            let path = members
+                .text("raw_path")
+                .map_or_else(|| required(&members, "path"), Ok)?;
             match path.split_once('?') {
                 Some((path, query)) => uri(&headers, &about, path, Some(carried(query, QUERY))),
-                None => uri(&headers, &about, &path, query(&members, |text| carried(text, QUERY))),
+                None => uri(
+                    &headers,
+                    &about,
+                    &path,
+                    query(&members, |text| carried(text, QUERY)),
+                ),
             }
         }
     }?;
     let body = body(&members, &bytes)?;
 
-    let slice = |name| members.get(name).map(|json| bytes.slice_ref(json.get().as_bytes())).unwrap_or_default();
+    let slice = |name| {
+        members
+            .get(name)
+            .map(|json| bytes.slice_ref(json.get().as_bytes()))
+            .unwrap_or_default()
+    };
     let forwarded_for = match origin {
         Origin::LoadBalancer | Origin::Lattice => forwarded_for(&headers),
         _ => None,
@@ -168,14 +212,22 @@ fn required<'a>(members: &Object<'a>, name: &str) -> Result<Cow<'a, str>, Failur
 fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), Failure> {
     let has = |name| about.get(name).is_some();
     let (origin, name, method) = if has("elb") {
-        (Origin::LoadBalancer, "httpMethod", members.text("httpMethod"))
+        (
+            Origin::LoadBalancer,
+            "httpMethod",
+            members.text("httpMethod"),
+        )
     } else if has("http") {
         let domain = about.text("domainName").unwrap_or_default();
         let origin = match domain.contains(".lambda-url.") {
             true => Origin::FunctionUrl,
             false => Origin::HttpApi,
         };
-        (origin, "requestContext.http.method", about.object("http").text("method"))
+        (
+            origin,
+            "requestContext.http.method",
+            about.object("http").text("method"),
+        )
     } else if has("connectionId") {
         let usual = match about.text("eventType").as_deref() {
             Some("CONNECT") => "GET",
@@ -187,7 +239,10 @@ fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), 
         (Origin::RestApi, "httpMethod", members.text("httpMethod"))
     } else if members.get("rawPath").is_some() {
         (Origin::HttpApi, "requestContext.http.method", None)
-    } else if members.get("method").is_some() || members.get("raw_path").is_some() || has("serviceArn") {
+    } else if members.get("method").is_some()
+        || members.get("raw_path").is_some()
+        || has("serviceArn")
+    {
         (Origin::Lattice, "method", members.text("method"))
     } else {
         return Err(odd(format_args!(
@@ -199,7 +254,9 @@ fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), 
         return Err(odd(format_args!("\"{name}\" is missing, or no text")));
     };
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
-        return Err(odd(format_args!("\"{name}\" is {method:?}, which is no method")));
+        return Err(odd(format_args!(
+            "\"{name}\" is {method:?}, which is no method"
+        )));
     };
     Ok((origin, method))
 }
@@ -211,7 +268,11 @@ fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
         let object = members.object(member);
         let known: Vec<HeaderName> = headers.keys().cloned().collect();
         for (name, value) in object.texts() {
-            let bad = || odd(format_args!("\"{member}\" has {name:?}: {value:?}, which is no header"));
+            let bad = || {
+                odd(format_args!(
+                    "\"{member}\" has {name:?}: {value:?}, which is no header"
+                ))
+            };
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             if known.contains(&key) {
                 continue;
@@ -224,17 +285,27 @@ fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
     let cookies = members.get("cookies").map(list).unwrap_or_default();
     if !cookies.is_empty() {
         let value = HeaderValue::try_from(cookies.join("; "));
-        headers.insert(COOKIE, value.map_err(|_| odd(format_args!("\"cookies\" has what is no cookie")))?);
+        headers.insert(
+            COOKIE,
+            value.map_err(|_| odd(format_args!("\"cookies\" has what is no cookie")))?,
+        );
     }
     Ok(headers)
 }
 
 fn body(members: &Object<'_>, event: &Bytes) -> Result<Body, Failure> {
     let encoded = ["isBase64Encoded", "is_base64_encoded"].map(|name| (name, members.get(name)));
-    let encoded = match encoded.into_iter().find_map(|(name, value)| Some((name, value?.get()))) {
+    let encoded = match encoded
+        .into_iter()
+        .find_map(|(name, value)| Some((name, value?.get())))
+    {
         None | Some((_, "false")) => false,
         Some((_, "true")) => true,
-        Some((name, other)) => return Err(odd(format_args!("\"{name}\" is {other}: expected true or false"))),
+        Some((name, other)) => {
+            return Err(odd(format_args!(
+                "\"{name}\" is {other}: expected true or false"
+            )));
+        }
     };
     let Some(json) = members.get("body") else {
         return Ok(Body::default());
@@ -242,7 +313,11 @@ fn body(members: &Object<'_>, event: &Bytes) -> Result<Body, Failure> {
     let body = text(json).ok_or_else(|| odd(format_args!("\"body\" is no text")))?;
     if encoded {
         let bytes = base64::decode(&body);
-        let bytes = bytes.ok_or_else(|| odd(format_args!("\"body\" is not the base64 that it is said to be")))?;
+        let bytes = bytes.ok_or_else(|| {
+            odd(format_args!(
+                "\"body\" is not the base64 that it is said to be"
+            ))
+        })?;
         return Ok(bytes.into());
     }
     Ok(match body {
@@ -251,9 +326,16 @@ fn body(members: &Object<'_>, event: &Bytes) -> Result<Body, Failure> {
     })
 }
 
-fn uri(headers: &HeaderMap, about: &Object<'_>, path: &str, query: Option<String>) -> Result<Uri, Failure> {
+fn uri(
+    headers: &HeaderMap,
+    about: &Object<'_>,
+    path: &str,
+    query: Option<String>,
+) -> Result<Uri, Failure> {
     let authority = |text: &[u8]| Authority::try_from(text).ok();
-    let host = headers.get(HOST).and_then(|host| authority(host.as_bytes()));
+    let host = headers
+        .get(HOST)
+        .and_then(|host| authority(host.as_bytes()));
     let host = host.or_else(|| authority(about.text("domainName")?.as_bytes()));
     let mut text = String::with_capacity(path.len() + 128);
     if let Some(host) = host {
@@ -273,15 +355,25 @@ fn uri(headers: &HeaderMap, about: &Object<'_>, path: &str, query: Option<String
         text += &query;
     }
     let length = text.len();
-    Uri::try_from(text).map_err(|error| odd(format_args!("its path and query, {length} bytes, make no URI: {error}")))
+    Uri::try_from(text).map_err(|error| {
+        odd(format_args!(
+            "its path and query, {length} bytes, make no URI: {error}"
+        ))
+    })
 }
 
 /// The query of an event that has but its parameters.
 fn query(members: &Object<'_>, write: impl Fn(&str) -> String) -> Option<String> {
-    let names = ["multiValueQueryStringParameters", "queryStringParameters", "query_string_parameters"];
+    let names = [
+        "multiValueQueryStringParameters",
+        "queryStringParameters",
+        "query_string_parameters",
+    ];
     let parameters = names.into_iter().find(|name| members.get(name).is_some())?;
     let object = members.object(parameters);
-    let pairs = object.texts().map(|(name, value)| format!("{}={}", write(name), write(&value)));
+    let pairs = object
+        .texts()
+        .map(|(name, value)| format!("{}={}", write(name), write(&value)));
     let query = pairs.collect::<Vec<_>>().join("&");
     (!query.is_empty()).then_some(query)
 }
@@ -312,7 +404,9 @@ fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(byte.into())
+            }
             _ => percent(&mut out, byte),
         }
     }
