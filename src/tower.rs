@@ -2,7 +2,7 @@
 //!
 //! Under tokio, which an axum router needs; `examples/router` is a whole crate:
 //!
-//! ```ignore
+//! ```no_run
 //! use axum::{Router, routing::get};
 //!
 //! #[tokio::main(flavor = "current_thread")]
@@ -22,8 +22,8 @@ use std::{
     task::{Context as Poller, Poll},
 };
 
+use ::http::{Request, Response};
 use bytes::{Buf, Bytes};
-use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service as TowerService;
 

@@ -9,8 +9,8 @@ use forms::Cases;
 use lambda_musl::{
     Context, Failure, IntoFailure, Stream,
     http::{
-        self, Body, Event, HeaderValue, IntoResponse, Json, Request, RequestExt, Respond, Response,
-        StatusCode,
+        self, Body, Event, HeaderValue, IntoResponse, Json, Request, RequestContext, RequestExt,
+        Respond, Response, StatusCode,
     },
     testing::{self, Answer},
 };
@@ -267,6 +267,81 @@ fn the_extensions_have_the_event_and_the_invocations_context() {
         .to_owned();
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body, json!([url(), "00000000-0000-4000-8000-000000000001"]));
+}
+
+#[test]
+fn the_request_context_says_who_has_sent_the_request() {
+    let handler = async |request: Request<Body>| {
+        let context = request.extensions().get::<RequestContext>().unwrap();
+        let origin = format!("{:?}", context.origin());
+        let known = [
+            context.stage(),
+            context.request_id(),
+            context.connection_id(),
+        ];
+        Json(json!([origin, known]))
+    };
+    let cases = Cases::read();
+    let seen = |name: &str| answer(cases.event(name).clone(), handler).json()["body"].clone();
+    assert_eq!(
+        seen("function URL: GET"),
+        r#"["FunctionUrl",["$default","id-1",null]]"#
+    );
+    assert_eq!(
+        seen("HTTP API: GET"),
+        r#"["HttpApi",["$default","id-1",null]]"#
+    );
+    assert_eq!(seen("REST API: GET"), r#"["RestApi",["prod","id-1",null]]"#);
+    assert_eq!(
+        seen("WebSocket API: connect"),
+        r#"["WebSocketApi",["prod","id-1","L0SM9cOFvHcCIhw="]]"#
+    );
+    assert_eq!(
+        seen("load balancer: GET"),
+        r#"["LoadBalancer",[null,null,null]]"#
+    );
+    assert_eq!(seen("VPC Lattice: GET"), r#"["Lattice",[null,null,null]]"#);
+    assert_eq!(
+        seen("VPC Lattice: version 1"),
+        r#"["Lattice",[null,null,null]]"#
+    );
+}
+
+#[test]
+fn the_client_of_a_load_balancer_is_the_last_address_with_or_without_a_port() {
+    let handler = async |request: Request<Body>| {
+        let context = request.extensions().get::<RequestContext>().unwrap();
+        context
+            .source_ip()
+            .map_or("none".into(), |ip| ip.to_string())
+    };
+    let seen = |forwarded: &str| {
+        let mut event = Cases::read().event("load balancer: GET").clone();
+        event["headers"]["x-forwarded-for"] = forwarded.into();
+        answer(event, handler).json()["body"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let lists = [
+        "192.0.2.1",
+        "203.0.113.9, 192.0.2.1",
+        "a,192.0.2.1:443",
+        "[2001:db8::1]:443",
+        "2001:db8::1",
+        "unknown",
+        "",
+    ];
+    let expected = [
+        "192.0.2.1",
+        "192.0.2.1",
+        "192.0.2.1",
+        "2001:db8::1",
+        "2001:db8::1",
+        "none",
+        "none",
+    ];
+    assert_eq!(lists.map(seen), expected);
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub struct Failure {
     pub(crate) place: Option<Place>,
     /// What an HTTP caller is told, in place of the status 500 alone.
     #[cfg(feature = "http")]
-    pub(crate) answer: Option<Box<(http::StatusCode, String)>>,
+    pub(crate) answer: Option<Box<(::http::StatusCode, String)>>,
 }
 
 impl Failure {
@@ -78,7 +78,7 @@ impl Failure {
     /// ```
     #[cfg(feature = "http")]
     #[must_use]
-    pub fn answer(mut self, status: http::StatusCode, message: impl Into<String>) -> Self {
+    pub fn answer(mut self, status: ::http::StatusCode, message: impl Into<String>) -> Self {
         self.answer = Some(Box::new((status, message.into())));
         self
     }

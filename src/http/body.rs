@@ -2,8 +2,8 @@
 
 use std::{ops::Deref, str::Utf8Error};
 
+use ::http::StatusCode;
 use bytes::Bytes;
-use http::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Failure;

@@ -4,10 +4,10 @@
 //! sends events of a [form](Origin) of its own and reads answers of that form.
 //!
 //! ```no_run
-//! use lambda_musl::http::{self, Body, Request, RequestExt};
+//! use lambda_musl::http::{self, RequestExt};
 //!
 //! fn main() -> Result<(), lambda_musl::Error> {
-//!     http::run(async |request: Request<Body>| {
+//!     http::run(async |request| {
 //!         let name = request.query("name").unwrap_or("you".into());
 //!         format!("Hello, {name}!")
 //!     })
@@ -106,6 +106,15 @@ where
 
 /// The same as [`process`](crate::process), for a handler of HTTP requests.
 ///
+/// ```no_run
+/// use lambda_musl::http;
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), lambda_musl::Error> {
+///     http::process(async |request| request.uri().to_string()).await
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// As [`run`](crate::run).
@@ -118,6 +127,14 @@ where
 }
 
 /// The same as [`run_concurrent`](crate::run_concurrent), for a handler of HTTP requests.
+///
+/// ```no_run
+/// use lambda_musl::http;
+///
+/// fn main() -> Result<(), lambda_musl::Error> {
+///     http::run_concurrent(async |request| request.uri().to_string())
+/// }
+/// ```
 ///
 /// # Errors
 ///

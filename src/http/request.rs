@@ -2,13 +2,13 @@
 
 use std::{borrow::Cow, fmt::Write, net::SocketAddr};
 
-use bytes::Bytes;
-use http::{
+use ::http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{COOKIE, HOST},
     request::Parts,
     uri::Authority,
 };
+use bytes::Bytes;
 
 use super::{
     Body, Event, Origin, RequestContext,

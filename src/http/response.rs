@@ -5,7 +5,7 @@ use std::{
     ops::RangeInclusive,
 };
 
-use http::{
+use ::http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE, SET_COOKIE},
 };
@@ -234,7 +234,7 @@ impl Form {
             Some(text) => report::text(&mut json, text),
             None => {
                 json.push(b'"');
-                json.extend(base64::encode(body).bytes());
+                json.extend_from_slice(base64::encode(body).as_bytes());
                 json.push(b'"');
             }
         }
