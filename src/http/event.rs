@@ -109,8 +109,9 @@ impl RequestContext {
         self.origin
     }
 
-    /// The address of the client: in the request context, and where that has none, as of a load balancer, the last one in
-    /// `X-Forwarded-For`, which the load balancer has added itself.
+    /// The address of the client, as the request context has it; of a load balancer, whose context has none, the last one in
+    /// `X-Forwarded-For`. The load balancer has added that itself, unless its attribute
+    /// `routing.http.xff_header_processing.mode` is other than `append`. VPC Lattice says none.
     pub fn source_ip(&self) -> Option<IpAddr> {
         let texts = ["/http/sourceIp", "/identity/sourceIp"].map(|path| self.text(path));
         let known = texts

@@ -168,7 +168,7 @@ pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, For
             .unwrap_or_default()
     };
     let forwarded_for = match origin {
-        Origin::LoadBalancer | Origin::Lattice => forwarded_for(&headers),
+        Origin::LoadBalancer => forwarded_for(&headers),
         _ => None,
     };
     let request_context = RequestContext {
