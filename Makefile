@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 verbs := build docker-build verify invoke reproduce toolchain fetch base-image doctor
-.PHONY: $(verbs) test lint bench soak conformance crates fuzz workflows newest classic-lock clean help
+.PHONY: $(verbs) test lint bench soak conformance http crates fuzz workflows newest classic-lock clean help
 
 options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE EVENT EXTENSION FEATURES FIX FRESH HOW IMAGE IMAGE_ONLY INCLUDE LAYOUT MIRROR \
   NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN SOURCES SUITE VERBOSE YES ZIP
@@ -46,6 +46,10 @@ soak: ## INVOCATIONS=number (a million) of events: none lost, memory flat, one c
 
 conformance: ## what BINARY=file, any function, does about all that the Runtime API may do
 	@scripts/conformance
+
+http: ## events and responses of HTTP through this runtime and through lambda_http, into docs/http.md
+	@PATH="$$(scripts/rust):$$PATH" cargo run --quiet --locked --manifest-path benches/Cargo.toml --package http-forms \
+	  --target-dir target/bench/http -- "$$PWD"
 
 crates: ## functions with crates of the registry, built both ways, verified and invoked, into docs/crates.md: ONLY='ring zstd' HOW=build
 	@scripts/crates

@@ -4,45 +4,68 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for start in (0..bytes.len()).step_by(3) {
-        let byte = |place: usize| bytes.get(start + place).copied();
-        let digits = [0, 1, 2].into_iter().fold(0, |digits, place| {
-            digits << 8 | u32::from(byte(place).unwrap_or(0))
-        });
+    for group in bytes.chunks(3) {
+        let mut three = [0; 3];
+        three[..group.len()].copy_from_slice(group);
+        let [first, second, third] = three;
+        let digits = [
+            first >> 2,
+            first << 4 | second >> 4,
+            second << 2 | third >> 6,
+            third,
+        ];
+        let digits = digits.map(|digit| char::from(ALPHABET[usize::from(digit & 63)]));
+        // One byte takes two digits, two take three.
         for place in 0..4 {
-            let digit = digits >> (18 - 6 * place) & 63;
-            text.push(match place == 0 || byte(place - 1).is_some() {
-                true => char::from(ALPHABET[digit as usize]),
-                false => '=',
+            text.push(if place <= group.len() {
+                digits[place]
+            } else {
+                '='
             });
         }
     }
     text
 }
 
-/// `None` where it is something else.
+/// `None` where it is something else: padding is part of it, and there is one text for the same bytes.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=').as_bytes();
-    let mut bytes = Vec::new();
-    for group in text.chunks(4) {
-        let mut bits = 0;
-        for character in group {
-            let value = match character {
-                b'A'..=b'Z' => character - b'A',
-                b'a'..=b'z' => character - b'a' + 26,
-                b'0'..=b'9' => character - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            bits = bits << 6 | u32::from(value);
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (groups, []) = text.as_bytes().as_chunks::<4>() else {
+        return None;
+    };
+    for (number, group) in groups.iter().enumerate() {
+        let padding = match group {
+            [_, _, b'=', b'='] => 2,
+            [_, _, _, b'='] => 1,
+            _ => 0,
+        };
+        if padding > 0 && number + 1 < groups.len() {
+            return None;
         }
-        bits <<= 6 * (4 - group.len());
-        let [_, whole @ ..] = bits.to_be_bytes();
-        // Two characters hold one byte, three hold two.
-        bytes.extend(&whole[..group.len() - 1]);
+        let mut bits = 0;
+        for character in &group[..4 - padding] {
+            bits = bits << 6 | u32::from(digit(*character)?);
+        }
+        bits <<= 6 * padding;
+        let [_, three @ ..] = bits.to_be_bytes();
+        let (whole, rest) = three.split_at(3 - padding);
+        if rest.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        bytes.extend(whole);
     }
     Some(bytes)
+}
+
+fn digit(character: u8) -> Option<u8> {
+    Some(match character {
+        b'A'..=b'Z' => character - b'A',
+        b'a'..=b'z' => character - b'a' + 26,
+        b'0'..=b'9' => character - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -64,6 +87,26 @@ mod tests {
             assert_eq!(decode(text).unwrap(), plain.as_bytes());
         }
         assert_eq!(encode(&[0xfb, 0xff, 0xbf]), "+/+/");
-        assert_eq!(decode("Zm9\u{fc}"), None);
+    }
+
+    #[test]
+    fn what_is_no_base64_is_none() {
+        for text in [
+            "Z",
+            "Zg",
+            "Zg=",
+            "Zg===",
+            "Zh==",
+            "Zm9=",
+            "=",
+            "====",
+            "Zg==Zg==",
+            "Z=g=",
+            "Zm9v\n",
+            "Zm9-",
+            "Zm9\u{fc}",
+        ] {
+            assert_eq!(decode(text), None, "{text}");
+        }
     }
 }

@@ -9,6 +9,8 @@ mod error;
 mod executor;
 mod failure;
 mod handler;
+#[cfg(feature = "http")]
+pub mod http;
 mod init;
 mod logs;
 mod response;
@@ -20,6 +22,8 @@ mod snapstart;
 mod stack;
 mod stream;
 pub mod testing;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 mod wire;
 

@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const HTTP_INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";
 
 /// What parts the prelude from the body.
-const END: [u8; 8] = [0; 8];
+pub(crate) const END: [u8; 8] = [0; 8];
 
 /// A response that the caller reads while the function still writes it ([response streaming]): up to 200 MB, of which
 /// little is in memory at any time.
@@ -111,6 +111,12 @@ impl<F> Stream<F> {
         Ok(Raw { content_type, body })
     }
 
+    /// The content type, what else comes before the body, and what writes it.
+    #[cfg(feature = "http")]
+    pub(crate) fn into_parts(self) -> (Cow<'static, str>, Option<Prelude>, F) {
+        (self.content_type, self.prelude, self.body)
+    }
+
     fn prelude(&mut self) -> &mut Prelude {
         self.prelude.get_or_insert_default()
     }
@@ -157,7 +163,7 @@ impl<F> Sealed for Stream<F> {}
 #[derive(Debug)]
 pub(crate) struct Prelude {
     pub status: u16,
-    headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     pub cookies: Vec<String>,
 }
 

@@ -45,6 +45,9 @@ pub struct Failure {
     pub(crate) message: String,
     pub(crate) stack: Vec<String>,
     pub(crate) place: Option<Place>,
+    /// What an HTTP caller is told, in place of the status 500 alone.
+    #[cfg(feature = "http")]
+    pub(crate) answer: Option<Box<(::http::StatusCode, String)>>,
 }
 
 impl Failure {
@@ -61,12 +64,31 @@ impl Failure {
         }
     }
 
+    /// Answers an HTTP caller with this status and a JSON object with this `message`, in place of 500 and "Internal Server
+    /// Error" ([`http`](crate::http)). It stays with the failure inside of a boxed error, as the type does.
+    ///
+    /// The failure's own message stays in the log; with a status below 500, which is the caller's to deal with, it is dropped.
+    ///
+    /// ```
+    /// use lambda_musl::{Failure, http::StatusCode};
+    ///
+    /// Failure::new("Function.NoSuchUser", "row 7 is gone").answer(StatusCode::NOT_FOUND, "no such user");
+    /// ```
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn answer(mut self, status: ::http::StatusCode, message: impl Into<String>) -> Self {
+        self.answer = Some(Box::new((status, message.into())));
+        self
+    }
+
     fn text(error_type: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Failure {
             error_type: error_type.into(),
             message: cut(message.into(), MAX_MESSAGE).into_owned(),
             stack: Vec::new(),
             place: None,
+            #[cfg(feature = "http")]
+            answer: None,
         }
     }
 
@@ -83,6 +105,8 @@ impl Failure {
             if let Some(inner) = error.downcast_ref::<Failure>() {
                 failure.error_type = inner.error_type.clone();
                 failure.place = inner.place.clone();
+                #[cfg(feature = "http")]
+                failure.answer.clone_from(&inner.answer);
                 inner
                     .stack
                     .iter()

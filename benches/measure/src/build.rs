@@ -126,12 +126,14 @@ pub fn machine(root: &str) -> Result<String> {
     let models = values("model name");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let lock = fs::read_to_string(Path::new(root).join("benches/Cargo.lock"))?;
-    let peer = lock.split_once("name = \"lambda_runtime\"\nversion = \"");
-    let peer = peer
-        .and_then(|(_, rest)| rest.split('"').next())
-        .unwrap_or_default();
+    let peers = ["lambda_runtime", "lambda_http", "axum"].map(|name| {
+        let found = lock.split_once(&format!("name = \"{name}\"\nversion = \""));
+        let version = found.and_then(|(_, rest)| rest.split('"').next());
+        format!("{name} {}", version.unwrap_or_default())
+    });
     Ok(format!(
-        "lambda_runtime {peer}; {}; {TARGET}; {} × {}; Linux {}\n",
+        "{}; {}; {TARGET}; {} × {}; Linux {}\n",
+        peers.join(", "),
         rustc.trim(),
         models.len(),
         models.first().unwrap_or(&"an unknown processor"),

@@ -15,12 +15,9 @@ use std::{env, error::Error, fs, path::Path, process::ExitCode};
 
 use build::Built;
 use load::Load;
-use table::{Figure, Report, Samples};
+use table::{Figure, Group, Report, Samples};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// What is compared, in the order of the columns. The last one is `official` with all of it on one thread.
-const NAMES: [&str; 4] = ["ours", "bare", "official", "one-thread"];
 
 /// Rounds of which the medians are taken. One round is some seconds.
 const ROUNDS: usize = 25;
@@ -50,22 +47,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// Measures a function that is not compiled yet: what it takes to compile, and how long it is then.
+fn build(samples: &mut Samples, root: &str, tools: &str, name: &'static str) -> Result<Built> {
+    let built = Built::from_nothing(root, name, &[])?;
+    samples.add(Figure::Compile, name, built.wall);
+    samples.add(Figure::CompileCpu, name, built.cpu);
+    samples.add(Figure::Crates, name, build::crates(root, name)? as f64);
+    samples.add(
+        Figure::Binary,
+        name,
+        fs::metadata(&built.binary)?.len() as f64,
+    );
+    samples.add(Figure::Zip, name, build::zip(root, tools, &built)? as f64);
+    Ok(built)
+}
+
 fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
     let mut samples = Samples::default();
     let mut single = Vec::new();
     let mut concurrent = Vec::new();
-    for name in NAMES.into_iter().take(3) {
-        let built = Built::from_nothing(root, name, &[])?;
-        samples.add(Figure::Compile, name, built.wall);
-        samples.add(Figure::CompileCpu, name, built.cpu);
-        samples.add(Figure::Crates, name, build::crates(root, name)? as f64);
-        samples.add(
-            Figure::Binary,
-            name,
-            fs::metadata(&built.binary)?.len() as f64,
-        );
-        samples.add(Figure::Zip, name, build::zip(root, tools, &built)? as f64);
-        single.push((name, built.binary));
+    let mut http = Vec::new();
+    for name in ["ours", "bare", "official"] {
+        single.push((name, build(&mut samples, root, tools, name)?.binary));
     }
     for (name, binary) in &single {
         let binary = match *name {
@@ -81,13 +84,24 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
         let built = Built::with_features(root, "official", features)?;
         list.push(("one-thread", built.binary));
     }
+    for group in [Group::Http, Group::Axum] {
+        let [ours, _, official, one_thread] = group.names();
+        for name in [ours, official] {
+            http.push((name, build(&mut samples, root, tools, name)?.binary));
+        }
+        http.push((
+            one_thread,
+            Built::with_features(root, official, &["one-thread"])?.binary,
+        ));
+    }
 
     for round in 0..ROUNDS {
         eprint!("\rround {} of {ROUNDS} …", round + 1);
         // Whoever comes first finds other caches than the others.
         single.rotate_left(1);
         concurrent.rotate_left(1);
-        for (name, binary) in [&single; STARTS].into_iter().flatten() {
+        http.rotate_left(1);
+        for (name, binary) in [&single, &http].repeat(STARTS).into_iter().flatten() {
             samples.add(Figure::Start, name, load::start(binary)? * 1e3);
         }
         for (name, binary) in &single {
@@ -98,6 +112,12 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
             let long = Load::long().run(binary)?;
             samples.add(Figure::LongMemory, name, long.peak);
             samples.add(Figure::LongTime, name, long.wall * 1e3);
+        }
+        for (name, binary) in &http {
+            let cost = Load::http().run(binary)?;
+            samples.add(Figure::Time, name, cost.wall * 1e6);
+            samples.add(Figure::Cpu, name, cost.cpu * 1e6);
+            samples.add(Figure::Memory, name, cost.peak);
         }
         for (name, binary) in &concurrent {
             let eight = Load::small(8).run(binary)?;
@@ -111,15 +131,17 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
     }
     eprintln!();
 
-    let report = Report::new(&samples);
-    let text = format!("{}\n{}", report.markdown(), build::machine(root)?);
+    let reports =
+        [Group::Events, Group::Http, Group::Axum].map(|group| Report::new(&samples, group));
+    let [events, http, axum] = reports.each_ref().map(Report::markdown);
+    let text = format!("{events}\n{http}\n{axum}\n{}", build::machine(root)?);
     println!("{text}");
     fs::create_dir_all(out)?;
     fs::write(out.join("bench.md"), text)?;
-    fs::write(out.join("bench.svg"), picture::draw(&report))?;
+    fs::write(out.join("bench.svg"), picture::draw(&reports[0]))?;
     eprintln!("{0}/bench.md and {0}/bench.svg are written", out.display());
 
-    let missed = report.missed();
+    let missed: Vec<String> = reports.iter().flat_map(Report::missed).collect();
     for line in &missed {
         eprintln!("missed: {line}");
     }

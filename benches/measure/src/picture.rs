@@ -39,7 +39,7 @@ pub fn draw(report: &Report) -> String {
             LABELS - 10,
             end + 12,
         );
-        if let Some([most, _]) = row.figure.targets() {
+        if let Some([most, _]) = row.targets() {
             let x = LABELS as f64 + WHOLE * most;
             let _ = writeln!(
                 svg,

@@ -1,8 +1,44 @@
 //! The figures, their targets, and the table of both.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
-use crate::NAMES;
+/// Functions that are measured against each other, and what they may take of each other's figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Events, with lambda_runtime and as a bare loop.
+    Events,
+    /// HTTP requests, with lambda_http.
+    Http,
+    /// HTTP requests to a router of axum, with lambda_http.
+    Axum,
+}
+
+impl Group {
+    /// In the order of the columns: this runtime, the bare loop where there is one, the peer, and the peer with all of it on one
+    /// thread.
+    pub fn names(self) -> [&'static str; 4] {
+        match self {
+            Group::Events => ["ours", "bare", "official", "one-thread"],
+            Group::Http => ["http-ours", "", "http-official", "http-one-thread"],
+            Group::Axum => ["axum-ours", "", "axum-official", "axum-one-thread"],
+        }
+    }
+
+    pub fn titles(self) -> [&'static str; 4] {
+        match self {
+            Group::Events => ["ours", "bare loop", "lambda_runtime", "on one thread"],
+            Group::Http => ["ours", "", "lambda_http", "on one thread"],
+            Group::Axum => ["axum, ours", "", "axum, lambda_http", "on one thread"],
+        }
+    }
+
+    fn figures(self) -> &'static [Figure] {
+        match self {
+            Group::Events => &ALL,
+            _ => &ALL[..9],
+        }
+    }
+}
 
 /// What is measured, in the order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +89,26 @@ impl Figure {
         }
     }
 
-    /// The share of lambda_runtime's figure that ours may have, and the one that would be better.
-    pub fn targets(self) -> Option<[f64; 2]> {
+    /// The share of the peer's figure that ours may have, and the one that would be better.
+    pub fn targets(self, group: Group) -> Option<[f64; 2]> {
+        match group {
+            Group::Events => self.targets_of_events(),
+            Group::Http => Some(match self {
+                Zip | Cpu | Memory => [0.5, 0.4],
+                Crates => [0.3, 0.2],
+                Compile => [0.4, 0.3],
+                Start => [0.6, 0.5],
+                _ => return None,
+            }),
+            Group::Axum => Some(match self {
+                Zip => [0.75, 0.6],
+                Cpu => [0.7, 0.5],
+                _ => return None,
+            }),
+        }
+    }
+
+    fn targets_of_events(self) -> Option<[f64; 2]> {
         Some(match self {
             Zip => [0.5, 0.3],
             Crates => [0.15, 0.1],
@@ -106,11 +160,17 @@ impl Samples {
 /// One figure of all functions; `None` where a function has none.
 pub struct Row {
     pub figure: Figure,
-    pub medians: [Option<f64>; NAMES.len()],
+    group: Group,
+    pub medians: [Option<f64>; 4],
 }
 
 impl Row {
-    /// Ours as a share of lambda_runtime's.
+    /// The share of the peer's figure that ours may have, and the one that would be better.
+    pub fn targets(&self) -> Option<[f64; 2]> {
+        self.figure.targets(self.group)
+    }
+
+    /// Ours as a share of the peer's.
     pub fn ratio(&self) -> Option<f64> {
         let [ours, _, official, _] = self.medians;
         Some(ours? / official?)
@@ -123,43 +183,64 @@ impl Row {
 }
 
 pub struct Report {
+    group: Group,
     pub rows: Vec<Row>,
 }
 
 impl Report {
-    pub fn new(samples: &Samples) -> Self {
-        let rows = ALL.iter().map(|&figure| Row {
+    pub fn new(samples: &Samples, group: Group) -> Self {
+        let rows = group.figures().iter().map(|&figure| Row {
             figure,
-            medians: NAMES.map(|name| samples.median(figure, name)),
+            group,
+            medians: group.names().map(|name| samples.median(figure, name)),
         });
         Report {
+            group,
             rows: rows.collect(),
         }
     }
 
     pub fn markdown(&self) -> String {
-        let mut text = "| | ours | bare loop | lambda_runtime | on one thread | ratio | at most | stretch | to bare | at most |\n\
-                        | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n"
-            .to_owned();
+        // A group without a bare loop has no columns for it.
+        let bare = self.group == Group::Events;
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let mut titles = vec![String::new()];
+        titles.extend(
+            self.group
+                .titles()
+                .iter()
+                .filter(|title| !title.is_empty())
+                .map(|title| title.to_string()),
+        );
+        titles.extend(["ratio", "at most", "stretch"].map(str::to_owned));
+        if bare {
+            titles.extend(["to bare", "at most"].map(str::to_owned));
+        }
+        let rule = ["---"]
+            .into_iter()
+            .chain(vec!["--:"; titles.len() - 1])
+            .map(str::to_owned)
+            .collect();
+        let mut text = line(titles) + &line(rule);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
         for row in &self.rows {
-            let [ours, bare, official, one_thread] = row
-                .medians
-                .map(|value| or_dash(value.map(|value| row.figure.show(value))));
-            let ratio = or_dash(row.ratio().map(|ratio| format!("{ratio:.2}")));
-            let to_bare = or_dash(row.above_bare().map(|ratio| format!("{ratio:.2}")));
-            let [most, stretch] = match row.figure.targets() {
+            let mut cells = vec![row.figure.label().to_owned()];
+            for (value, title) in row.medians.iter().zip(self.group.titles()) {
+                if !title.is_empty() {
+                    cells.push(or_dash(value.map(|value| row.figure.show(value))));
+                }
+            }
+            cells.push(or_dash(row.ratio().map(|ratio| format!("{ratio:.2}"))));
+            cells.extend(match row.targets() {
                 Some([most, stretch]) => [mark(most, row.ratio()), mark(stretch, row.ratio())],
                 None => Default::default(),
-            };
-            let limit = row.figure.above_bare();
-            let limit = limit.map_or(String::new(), |limit| mark(limit, row.above_bare()));
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "| {} | {ours} | {bare} | {official} | {one_thread} | {ratio} | {most} | {stretch} | {to_bare} | {limit} |",
-                row.figure.label()
-            );
+            });
+            if bare {
+                cells.push(or_dash(row.above_bare().map(|ratio| format!("{ratio:.2}"))));
+                let limit = row.figure.above_bare();
+                cells.push(limit.map_or(String::new(), |limit| mark(limit, row.above_bare())));
+            }
+            text += &line(cells);
         }
         text
     }
@@ -168,14 +249,14 @@ impl Report {
     pub fn missed(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for row in &self.rows {
-            let targets = row
-                .figure
-                .targets()
-                .map(|[most, _]| (most, row.ratio(), "lambda_runtime's"));
+            let [_, _, peer, _] = self.group.titles();
+            let peer = format!("{peer}'s");
+            let targets = row.targets().map(|[most, _]| (most, row.ratio(), &*peer));
             let bare = row
                 .figure
                 .above_bare()
-                .map(|most| (most, row.above_bare(), "the bare loop's"));
+                .filter(|_| self.group == Group::Events);
+            let bare = bare.map(|most| (most, row.above_bare(), "the bare loop's"));
             for (most, ratio, of) in targets.into_iter().chain(bare) {
                 let label = row.figure.label();
                 match ratio {

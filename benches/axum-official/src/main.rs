@@ -1,0 +1,20 @@
+//! JSON in, JSON out and a query parameter, with axum and lambda_http.
+
+use std::collections::HashMap;
+
+use axum::{Json, Router, extract::Query, routing::post};
+use serde_json::{Value, json};
+
+#[cfg_attr(not(feature = "one-thread"), tokio::main)]
+#[cfg_attr(feature = "one-thread", tokio::main(flavor = "current_thread"))]
+async fn main() -> Result<(), lambda_http::Error> {
+    lambda_http::run(Router::new().route("/hello", post(greet))).await
+}
+
+async fn greet(
+    Query(query): Query<HashMap<String, String>>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
+    let name = query.get("name").map_or("you", |name| name);
+    Json(json!({ "hello": name, "body": body }))
+}
