@@ -70,33 +70,33 @@ impl<T: Transport> Api<T> {
     /// its threads have printed.
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
-        let call = self.address.runtime("GET", [path, "", ""]);
-        let request = Head::new(call).with_body(None);
-        expect_200(call, self.transport.exchange(request).await)
+        let call = self.address.get(path);
+        let request = Head::new(&call).with_body(None);
+        expect_200(&call, self.transport.exchange(request).await)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
         let call = answer(&self.address, context, "/response");
-        let mut head = head(call, context);
+        let mut head = head(&call, context);
         head.add("Content-Type", &response.content_type);
         let request = head.with_body(Some(response.body));
         let reply = self.transport.exchange(request).await;
-        settle(call, context, reply)
+        settle(&call, context, reply)
     }
 
     pub async fn fail(&mut self, context: &Context, failure: &Failure) -> Result<(), Error> {
         let call = answer(&self.address, context, "/error");
-        let request = report(head(call, context), failure);
+        let request = report(head(&call, context), failure);
         let reply = self.transport.exchange(request).await;
-        settle(call, context, reply)
+        settle(&call, context, reply)
     }
 
     /// What fails outside of an invocation: `path` is `/init/error` or `/restore/error`.
     pub async fn fail_outside(&mut self, path: &str, failure: &Failure) -> Result<(), Error> {
-        let call = self.address.runtime("POST", [path, "", ""]);
-        let request = report(Head::new(call), failure);
+        let call = self.address.post(&[path]);
+        let request = report(Head::new(&call), failure);
         let reply = self.transport.exchange(request).await;
-        settle(call, &Context::default(), reply)
+        settle(&call, &Context::default(), reply)
     }
 
     /// Has a panic reported to this invocation for which the program aborts, until the watch is dropped.
@@ -112,7 +112,7 @@ impl<T: Transport> Api<T> {
         body: impl Body,
     ) -> Result<(), Error> {
         let call = answer(&self.address, context, "/response");
-        let mut head = head(call, context);
+        let mut head = head(&call, context);
         head.add("Content-Type", &start.content_type);
         head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
         head.add("Transfer-Encoding", "chunked");
@@ -122,16 +122,16 @@ impl<T: Transport> Api<T> {
             Ok(upload) => send::<T>(upload, context, head.end(), &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        settle(call, context, reply)
+        settle(&call, context, reply)
     }
 }
 
 /// The one answer of an invocation.
-fn answer<'a>(address: &'a Address, context: &'a Context, call: &'a str) -> Call<'a> {
-    address.runtime("POST", ["/invocation/", context.request_id(), call])
+fn answer(address: &Address, context: &Context, call: &str) -> Call {
+    address.post(&["/invocation/", context.request_id(), call])
 }
 
-fn head(call: Call<'_>, context: &Context) -> Head {
+fn head(call: &Call, context: &Context) -> Head {
     let mut head = Head::new(call);
     if let Some(invocation_id) = context.invocation_id() {
         head.add("Lambda-Runtime-Invocation-Id", invocation_id);
@@ -148,7 +148,7 @@ fn report(mut head: Head, failure: &Failure) -> Request {
 }
 
 /// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
-fn settle(call: Call<'_>, context: &Context, reply: io::Result<Reply>) -> Result<(), Error> {
+fn settle(call: &Call, context: &Context, reply: io::Result<Reply>) -> Result<(), Error> {
     let error = match reply {
         Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
         Ok(reply) => refused(call, &reply),
@@ -189,7 +189,7 @@ async fn send<T: Transport>(
 }
 
 /// The answer, where it is 200: without that there is no way to go on.
-pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Reply, Error> {
+pub(crate) fn expect_200(call: &Call, reply: io::Result<Reply>) -> Result<Reply, Error> {
     match reply {
         Ok(reply) if reply.head.status == 200 => Ok(reply),
         Ok(reply) => Err(refused(call, &reply)),
@@ -197,13 +197,13 @@ pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Rep
     }
 }
 
-fn lost(call: Call<'_>, source: io::Error) -> Error {
+fn lost(call: &Call, source: io::Error) -> Error {
     let request = call.to_string();
     Error::Connection { request, source }
 }
 
 /// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.
-fn refused(call: Call<'_>, reply: &Reply) -> Error {
+fn refused(call: &Call, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
     Error::Refused {
         request: call.to_string(),

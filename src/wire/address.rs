@@ -3,9 +3,15 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    sync::Arc,
 };
 
-use crate::{Error, wire::request::Call};
+use http_req::request::Method;
+
+use crate::{
+    Error,
+    wire::request::{Base, Call},
+};
 
 /// The versions of the APIs that this crate speaks, as they stand in paths.
 const RUNTIME: &str = "/2018-06-01/runtime";
@@ -17,10 +23,10 @@ const EXTENSION: &str = "/2020-01-01/extension";
 pub(crate) struct Address {
     host: Host,
     port: u16,
-    /// `host:port` as it was given.
-    pub authority: String,
-    /// What stands before the paths of the AWS APIs: empty, or `/` and something.
-    pub path: String,
+    get: Arc<Base>,
+    post: Arc<Base>,
+    #[cfg(feature = "shutdown")]
+    extension: [Arc<Base>; 2],
 }
 
 /// Lambda gives an IP address. To look up a name takes much code, which not every function shall hold.
@@ -72,11 +78,21 @@ impl Address {
         };
         let path = path.trim_end_matches('/');
         let slash = if path.is_empty() { "" } else { "/" };
+        let base = |method, api| {
+            let url = format!("http://{authority}{slash}{path}{api}");
+            let base = Base::new(method, url).ok_or_else(|| invalid("there is no URL with that"));
+            base.map(Arc::new)
+        };
         Ok(Address {
             host: Host::parse(host).map_err(invalid)?,
             port,
-            authority: authority.to_owned(),
-            path: format!("{slash}{path}"),
+            get: base(Method::GET, RUNTIME)?,
+            post: base(Method::POST, RUNTIME)?,
+            #[cfg(feature = "shutdown")]
+            extension: [
+                base(Method::GET, EXTENSION)?,
+                base(Method::POST, EXTENSION)?,
+            ],
         })
     }
 
@@ -88,25 +104,29 @@ impl Address {
         }
     }
 
-    /// A call of the Runtime API; the path begins with a slash.
-    pub fn runtime<'a>(&'a self, method: &'static str, path: [&'a str; 3]) -> Call<'a> {
-        Call {
-            method,
-            address: self,
-            api: RUNTIME,
-            path,
-        }
+    /// A call of the Runtime API.
+    pub fn get(&self, path: &str) -> Call {
+        let (base, path) = (Arc::clone(&self.get), path.to_owned());
+        Call { base, path }
     }
 
-    /// A call of the Extensions API; the path begins with a slash.
+    /// A call of the Runtime API; the path is in parts.
+    pub fn post(&self, path: &[&str]) -> Call {
+        let (base, path) = (Arc::clone(&self.post), path.concat());
+        Call { base, path }
+    }
+
+    /// The same of the Extensions API.
     #[cfg(feature = "shutdown")]
-    pub fn extension(&self, method: &'static str, path: &'static str) -> Call<'_> {
-        Call {
-            method,
-            address: self,
-            api: EXTENSION,
-            path: [path, "", ""],
-        }
+    pub fn get_extension(&self, path: &str) -> Call {
+        let (base, path) = (Arc::clone(&self.extension[0]), path.to_owned());
+        Call { base, path }
+    }
+
+    #[cfg(feature = "shutdown")]
+    pub fn post_extension(&self, path: &str) -> Call {
+        let (base, path) = (Arc::clone(&self.extension[1]), path.to_owned());
+        Call { base, path }
     }
 }
 
@@ -126,14 +146,16 @@ mod tests {
             ("http://10.0.0.1:1/a", "10.0.0.1", 1, "/a"),
         ] {
             let parsed = Address::parse(address).unwrap();
+            let authority = address
+                .trim_start_matches("http://")
+                .split('/')
+                .next()
+                .unwrap();
             let host = Host::Ip(host.parse().unwrap());
             assert_eq!((parsed.host.clone(), parsed.port), (host, port));
             assert_eq!(
-                parsed.runtime("GET", ["/x", "/", "y"]).to_string(),
-                format!(
-                    "GET http://{}{path}/2018-06-01/runtime/x/y",
-                    parsed.authority
-                ),
+                parsed.get("/x/y").to_string(),
+                format!("GET http://{authority}{path}/2018-06-01/runtime/x/y"),
             );
         }
     }

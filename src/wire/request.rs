@@ -1,33 +1,65 @@
 //! A request, ready to be written.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use crate::wire::address::Address;
+use http_req::{request::Method, uri::Uri};
 
 /// Bytes of a body that is copied behind its head: one plain write is less work for the kernel than one of two parts.
 const MAX_JOINED: usize = 4096;
 
-/// Which call of which API: a method and a path, in parts that nobody joins but where they are written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call<'a> {
-    pub method: &'static str,
-    pub address: &'a Address,
-    /// `/2018-06-01/runtime`, say.
-    pub api: &'static str,
-    pub path: [&'a str; 3],
+/// Who asks.
+pub(crate) const USER_AGENT: &str = concat!("lambda-musl/", env!("CARGO_PKG_VERSION"));
+
+/// What all requests of one method to one API begin with, written once; each request puts its path in.
+///
+/// By hand: http_req's `RequestMessage` costs 2 µs for a request, a sixth of an invocation, as it formats two maps of
+/// headers; and 5 kB in the zip where it writes this alone.
+#[derive(Debug)]
+pub(crate) struct Base {
+    method: Method,
+    url: String,
+    head: Vec<u8>,
+    /// Where the path goes on.
+    end: usize,
 }
 
-impl fmt::Display for Call<'_> {
+impl Base {
+    /// `url` is that of the API, without a slash at its end; `None` where http_req does not take it for one.
+    pub fn new(method: Method, url: String) -> Option<Self> {
+        let uri = Uri::try_from(&*url).ok()?;
+        let parts = [
+            method.as_str(),
+            " ",
+            uri.resource(),
+            " HTTP/1.1\r\nHost: ",
+            url.split('/').nth(2)?,
+            "\r\nUser-Agent: ",
+            USER_AGENT,
+            "\r\n",
+        ];
+        let head = parts.concat().into_bytes();
+        let end = method.as_str().len() + 1 + uri.resource().len();
+        Some(Base {
+            method,
+            url,
+            head,
+            end,
+        })
+    }
+}
+
+/// Which call of which API.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub base: Arc<Base>,
+    /// What comes behind the API's own path; it begins with a slash.
+    pub path: String,
+}
+
+impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address {
-            authority, path, ..
-        } = self.address;
-        let [a, b, c] = self.path;
-        write!(
-            f,
-            "{} http://{authority}{path}{}{a}{b}{c}",
-            self.method, self.api
-        )
+        let Base { method, url, .. } = &*self.base;
+        write!(f, "{} {url}{}", method.as_str(), self.path)
     }
 }
 
@@ -50,34 +82,27 @@ impl Request {
 pub(crate) struct Head(Vec<u8>);
 
 impl Head {
-    pub fn new(call: Call<'_>) -> Self {
+    pub fn new(call: &Call) -> Self {
         let mut head = Vec::with_capacity(512);
-        let [a, b, c] = call.path;
-        let Address {
-            authority, path, ..
-        } = call.address;
-        for part in [call.method, " ", path, call.api, a, b, c, " HTTP/1.1\r\n"] {
-            head.extend_from_slice(part.as_bytes());
+        let (start, rest) = call.base.head.split_at(call.base.end);
+        for part in [start, call.path.as_bytes(), rest] {
+            head.extend_from_slice(part);
         }
-        let mut head = Head(head);
-        head.add("Host", authority);
-        head.add(
-            "User-Agent",
-            concat!("lambda-musl/", env!("CARGO_PKG_VERSION")),
-        );
-        head
+        Head(head)
     }
 
     pub fn add(&mut self, name: &str, value: &str) {
         let Head(head) = self;
-        head.extend_from_slice(name.as_bytes());
-        head.extend_from_slice(b": ");
+        for part in [name, ": ", value, "\r\n"] {
+            head.extend_from_slice(part.as_bytes());
+        }
         // What a header may not hold (RFC 9110, section 5.5) could end it and start another.
-        head.extend(value.bytes().map(|byte| match byte {
-            b'\t' | b' '..=b'~' | 0x80.. => byte,
-            _ => b' ',
-        }));
-        head.extend_from_slice(b"\r\n");
+        let end = head.len() - 2;
+        for byte in &mut head[end - value.len()..end] {
+            if !matches!(byte, b'\t' | b' '..=b'~' | 0x80..) {
+                *byte = b' ';
+            }
+        }
     }
 
     pub fn with_body(mut self, body: Option<Vec<u8>>) -> Request {
