@@ -78,7 +78,7 @@ use crate::{
     logs::current,
     wire::{
         body::Framing,
-        head::{Head, TooLong, malformed, same},
+        head::{Head, TooLong, is_token, malformed, same},
         request::USER_AGENT,
         socket::{Socket, is_close},
     },
@@ -238,9 +238,7 @@ impl Request {
                 reason,
             };
             // RFC 9110, sections 5.1 and 5.5.
-            let in_names =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if name.is_empty() || !name.bytes().all(in_names) {
+            if !is_token(name) {
                 return Err(refused(
                     "a name has letters, digits and some of !#$%&'*+-.^_`|~",
                 ));

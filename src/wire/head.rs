@@ -45,8 +45,9 @@ impl Head {
             let (empty, folded) = (line.is_empty(), matches!(line, [b' ' | b'\t', ..]));
             if folded && !lines.is_empty() {
                 // A line that goes on in the next (RFC 9112, section 5.2).
-                let end = bytes[..start].trim_ascii_end().len();
-                bytes[end..start].fill(b' ');
+                let end = bytes[..start].iter_mut().rev();
+                end.take_while(|byte| b"\r\n".contains(byte))
+                    .for_each(|byte| *byte = b' ');
             } else {
                 lines.push(start);
             }
@@ -98,11 +99,12 @@ impl Head {
         })
     }
 
-    /// All headers, as they came.
+    /// All headers, as they came, without the lines that are none.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines.windows(2).filter_map(|line| {
             let (name, value) = self.text[line[0]..line[1]].split_once(':')?;
-            Some((name.trim_ascii(), value.trim_ascii()))
+            let name = name.trim_ascii_end();
+            is_token(name).then(|| (name, value.trim_ascii()))
         })
     }
 
@@ -173,6 +175,12 @@ pub(crate) fn same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
     one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
+/// Whether the text can be the name of a header (RFC 9110, section 5.6.2).
+pub(crate) fn is_token(text: &str) -> bool {
+    let in_tokens = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(in_tokens)
+}
+
 /// Lines of a head or of trailers, with a limit on all of them together.
 pub(crate) struct Lines<R> {
     reader: io::Take<R>,
@@ -196,7 +204,7 @@ impl<R: BufRead> Lines<R> {
         let start = bytes.len();
         self.reader.read_until(b'\n', bytes)?;
         match &bytes[start..] {
-            [line @ .., b'\n'] => Ok(line.trim_ascii_end()),
+            [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => Ok(line),
             _ if self.reader.limit() == 0 => Err(self.too_long.into()),
             _ => Err(ErrorKind::UnexpectedEof.into()),
         }
@@ -302,6 +310,20 @@ mod tests {
     fn a_name_that_ends_inside_a_character_does_not_panic() {
         let head = read("HTTP/1.1 200 OK\r\nää: 1\r\n\r\n".as_bytes()).unwrap();
         assert_eq!(head.get("abc"), None);
+    }
+
+    #[test]
+    fn a_line_of_white_space_is_not_the_end() {
+        let head = read(b"HTTP/1.1 200 OK\r\nA: b\r\n \t\r\nC: d\r\n\r\n").unwrap();
+        assert_eq!((head.get("A"), head.get("C")), (Some("b"), Some("d")));
+    }
+
+    #[test]
+    fn what_is_no_header_is_none_of_them() {
+        let head = read(b"HTTP/1.1 200 OK\r\n A: b\r\n: c\r\nd\r\nE F: g\r\nH: i\r\n\r\n");
+        let head = head.unwrap();
+        assert_eq!(head.iter().collect::<Vec<_>>(), [("H", "i")]);
+        assert_eq!(head.get("A"), None);
     }
 
     #[test]
