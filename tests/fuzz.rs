@@ -321,7 +321,7 @@ fn a_head_is_to_our_reader_what_it_is_to_httparse() {
     );
 }
 
-/// The body that httparse finds in chunks, of which each has a size: httparse takes none for 0.
+/// The body that httparse finds in chunks. It takes no size for 0, and a LF alone for a part of an extension.
 fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -329,10 +329,11 @@ fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
         else {
             return None;
         };
-        if !bytes[0].is_ascii_hexdigit() {
+        let (line, rest) = bytes.split_at(start);
+        if !line[0].is_ascii_hexdigit() || line[..start - 2].contains(&b'\n') {
             return None;
         }
-        bytes = &bytes[start..];
+        bytes = rest;
         if size == 0 {
             let mut trailers = [httparse::EMPTY_HEADER; 512];
             let end = httparse::parse_headers(bytes, &mut trailers).ok()?;
