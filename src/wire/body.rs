@@ -56,43 +56,61 @@ impl Framing {
     /// Reads the body, of which `limit` bytes are taken and no more.
     pub fn read(self, reader: &mut impl BufRead, limit: u64) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
-        match self {
-            Framing::Empty => {}
-            Framing::Chunks => read_chunks(reader, limit, &mut body)?,
-            Framing::Length(length) if length > limit => return Err(TooLong::Body(limit).into()),
-            Framing::Length(length) => {
-                // Memory that is zero already costs nothing until it is written: straight from the socket.
-                body = vec![0; length.min(MAX_RESERVE) as usize];
-                fill(reader, &mut body)?;
-                append(reader, length - body.len() as u64, &mut body)?;
-            }
-            Framing::Close => read_rest(reader, limit, &mut body)?,
-        }
+        self.read_into(&mut body, reader, limit)?;
         Ok(body)
     }
 
     /// Reads what comes of a body and is not more than `limit` bytes, and whether that is all of it.
     pub fn read_some(self, reader: &mut impl BufRead, limit: u64) -> (Vec<u8>, bool) {
         let mut body = Vec::new();
-        let read = match self {
-            Framing::Empty => Ok(()),
-            Framing::Chunks => read_chunks(reader, limit, &mut body),
-            Framing::Length(length) if length > limit => {
-                append(reader, limit, &mut body).and(Err(TooLong::Body(limit).into()))
-            }
-            Framing::Length(length) => append(reader, length, &mut body),
-            Framing::Close => read_rest(reader, limit, &mut body),
+        let some = match self {
+            Framing::Length(length) => Framing::Length(length.min(limit)),
+            framing => framing,
         };
-        (body, read.is_ok())
+        let read = some.read_into(&mut body, reader, limit);
+        (body, read.is_ok() && some == self)
+    }
+
+    fn read_into(
+        self,
+        body: &mut Vec<u8>,
+        reader: &mut impl BufRead,
+        limit: u64,
+    ) -> io::Result<()> {
+        match self {
+            Framing::Empty => Ok(()),
+            Framing::Chunks => read_chunks(reader, limit, body),
+            Framing::Length(length) if length > limit => Err(TooLong::Body(limit).into()),
+            Framing::Length(length) => {
+                // Memory that is zero already costs nothing until it is written: straight from the socket.
+                *body = vec![0; length.min(MAX_RESERVE) as usize];
+                let mut filled = 0;
+                let read = fill(reader, body, &mut filled);
+                body.truncate(filled);
+                read?;
+                append(reader, length - filled as u64, body)
+            }
+            Framing::Close => {
+                reader.take(limit).read_to_end(body)?;
+                match body.len() as u64 == limit && !reader.fill_buf()?.is_empty() {
+                    true => Err(TooLong::Body(limit).into()),
+                    false => Ok(()),
+                }
+            }
+        }
     }
 }
 
-fn fill(reader: &mut impl BufRead, room: &mut [u8]) -> io::Result<()> {
-    reader.read_exact(room).map_err(|error| match error.kind() {
-        // std's words for it speak of a buffer.
-        ErrorKind::UnexpectedEof if error.get_ref().is_none() => ErrorKind::UnexpectedEof.into(),
-        _ => error,
-    })
+fn fill(reader: &mut impl BufRead, room: &mut [u8], filled: &mut usize) -> io::Result<()> {
+    while *filled < room.len() {
+        match reader.read(&mut room[*filled..]) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => *filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn append(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
@@ -100,14 +118,6 @@ fn append(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Res
         read if read == length => Ok(()),
         _ => Err(ErrorKind::UnexpectedEof.into()),
     }
-}
-
-fn read_rest(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io::Result<()> {
-    reader.take(limit).read_to_end(body)?;
-    if body.len() as u64 == limit && !reader.fill_buf()?.is_empty() {
-        return Err(TooLong::Body(limit).into());
-    }
-    Ok(())
 }
 
 /// The chunked coding with its trailers (RFC 9112, section 7.1).
@@ -130,7 +140,7 @@ fn read_chunks(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io:
         }
         append(reader, size, body)?;
         let mut end = [0; 2];
-        fill(reader, &mut end)?;
+        fill(reader, &mut end, &mut 0)?;
         if &end != b"\r\n" {
             return Err(malformed("a chunk is longer than it says".into()));
         }

@@ -81,21 +81,22 @@ impl Head {
 
     /// All headers of that name.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        let lines = self.lines.windows(2);
-        lines.filter_map(move |line| {
-            let bytes = &self.text.as_bytes()[line[0]..line[1]];
-            let (key, rest) = bytes.split_at_checked(name.len())?;
-            // A space before the colon is against the rules, and read as if it were not there.
-            let is_name = match rest {
-                [b':', ..] => true,
-                [b' ' | b'\t', ..] => rest.trim_ascii_start().starts_with(b":"),
-                _ => false,
+        let bytes = self.text.as_bytes();
+        self.lines.windows(2).filter_map(move |line| {
+            let end = line[0] + name.len();
+            let value = match bytes.get(end..line[1])? {
+                [b':', ..] => end + 1,
+                // A space before the colon is against the rules, and read as if it were not there.
+                rest @ [b' ' | b'\t', ..] => match rest.trim_ascii_start() {
+                    [b':', value @ ..] => line[1] - value.len(),
+                    _ => return None,
+                },
+                _ => return None,
             };
-            if !is_name || !same(key, name) {
+            if !same(&bytes[line[0]..end], name) {
                 return None;
             }
-            let (_, value) = self.text[line[0] + name.len()..line[1]].split_once(':')?;
-            Some(value.trim_ascii())
+            Some(self.text[value..line[1]].trim_ascii())
         })
     }
 
@@ -172,7 +173,7 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u64> {
 pub(crate) fn same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
     let (one, other) = (one.as_ref(), other.as_ref());
     let mut pairs = one.iter().zip(other);
-    one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+    one.len() == other.len() && pairs.all(|(a, b)| a.to_ascii_lowercase() == b.to_ascii_lowercase())
 }
 
 /// Whether the text can be the name of a header (RFC 9110, section 5.6.2).
