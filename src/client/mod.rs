@@ -78,7 +78,7 @@ use crate::{
     logs::current,
     wire::{
         body::Framing,
-        head::{Head, TooLong, is_token, malformed, same},
+        head::{Head, is_token, malformed, same},
         request::USER_AGENT,
         socket::{Socket, is_close},
     },
@@ -322,19 +322,47 @@ impl Request {
 
     /// One request and its answer.
     fn exchange(&self, url: &Url, time: &Time) -> Result<(Head, Vec<u8>), Error> {
-        let address = url.authority();
+        let address = url.authority().to_owned();
         let late = |during| Error::Timeout {
-            address: address.to_owned(),
+            address: address.clone(),
             timeout: time.timeout,
             during,
         };
-        let name = |end| match end {
-            _ if time.is_over() => late(During::Exchange),
-            End::NoAnswer(source) => Error::NoAnswer {
-                address: address.to_owned(),
-                source,
-            },
-            End::Failed(source) => name(address, source),
+        let name = |end| {
+            if time.is_over() {
+                return late(During::Exchange);
+            }
+            let (source, too_long) = match end {
+                End::NoAnswer(source) => {
+                    return Error::NoAnswer {
+                        address: address.clone(),
+                        source,
+                    };
+                }
+                End::Head(source) => (
+                    source,
+                    Error::HeadTooLong {
+                        limit: self.max_head,
+                    },
+                ),
+                End::Body(source) => (
+                    source,
+                    Error::BodyTooLong {
+                        limit: self.max_body,
+                    },
+                ),
+            };
+            match source.kind() {
+                ErrorKind::FileTooLarge => too_long,
+                ErrorKind::InvalidData => Error::Malformed {
+                    address: address.clone(),
+                    reason: source.to_string(),
+                },
+                _ => Error::Cut {
+                    address: address.clone(),
+                    source,
+                },
+            }
         };
         let head = self.head(url);
         if let Some(socket) = link::take(url.origin(), time.deadline) {
@@ -366,7 +394,7 @@ impl Request {
         let sent = socket.send(head, self.body.as_deref().unwrap_or_default());
         match sent {
             // A server that refuses a body may answer and close before it has read it: the answer says why.
-            Err(error) if !is_close(&error) => return Err(End::Failed(error)),
+            Err(error) if !is_close(&error) => return Err(End::NoAnswer(error)),
             _ => {}
         }
         match socket.wait() {
@@ -374,32 +402,37 @@ impl Request {
             Ok(false) => return Err(End::NoAnswer(ErrorKind::UnexpectedEof.into())),
             Err(error) => return Err(End::NoAnswer(error)),
         }
-        let (head, body, keep) = self.read(&mut socket).map_err(End::Failed)?;
-        if keep && sent.is_ok() {
+        let answer = self.read_head(&mut socket).map_err(End::Head)?;
+        let framing = self.framing(&answer).map_err(End::Head)?;
+        let body = framing
+            .read(&mut socket, self.max_body)
+            .map_err(End::Body)?;
+        if framing.keeps(&answer) && sent.is_ok() {
             link::keep(url.origin(), socket);
         }
-        Ok((head, body))
+        Ok((answer, body))
     }
 
-    fn read(&self, socket: &mut Socket<Link>) -> io::Result<(Head, Vec<u8>, bool)> {
+    fn read_head(&self, socket: &mut Socket<Link>) -> io::Result<Head> {
         let head = Head::read(socket, self.max_head)?;
-        if head.status == 101 {
-            let reason = "it speaks another protocol from here on, which nobody asked for";
-            return Err(malformed(reason.to_owned()));
+        match head.status {
+            101 => Err(malformed(
+                "it speaks another protocol from here on, which nobody asked for".to_owned(),
+            )),
+            _ => Ok(head),
         }
+    }
+
+    fn framing(&self, head: &Head) -> io::Result<Framing> {
         let codings: Vec<&str> = head.list("Transfer-Encoding").collect();
-        if !matches!(codings[..], [] | [_]) || !codings.iter().all(|coding| same(coding, "chunked"))
-        {
+        if codings.len() > 1 || !codings.iter().all(|coding| same(coding, "chunked")) {
             let reason = format!("it is coded as {codings:?}, which nobody asked for");
             return Err(malformed(reason));
         }
-        let framing = match self.method {
-            Method::HEAD => Framing::Empty,
-            _ => Framing::of(&head)?,
-        };
-        let body = framing.read(socket, self.max_body)?;
-        let keep = framing.keeps(&head);
-        Ok((head, body, keep))
+        match self.method {
+            Method::HEAD => Ok(Framing::Empty),
+            _ => Framing::of(head),
+        }
     }
 }
 
@@ -407,24 +440,8 @@ impl Request {
 enum End {
     /// Before a byte of an answer.
     NoAnswer(io::Error),
-    Failed(io::Error),
-}
-
-/// The error for what went wrong while an answer was read.
-fn name(address: &str, error: io::Error) -> Error {
-    let too_long = error.get_ref().and_then(|error| error.downcast_ref());
-    match too_long {
-        Some(TooLong::Head(limit)) => Error::HeadTooLong { limit: *limit },
-        Some(TooLong::Body(limit)) => Error::BodyTooLong { limit: *limit },
-        _ if error.kind() == ErrorKind::InvalidData => Error::Malformed {
-            address: address.to_owned(),
-            reason: error.to_string(),
-        },
-        _ => Error::Cut {
-            address: address.to_owned(),
-            source: error,
-        },
-    }
+    Head(io::Error),
+    Body(io::Error),
 }
 
 /// The time of a request with all its redirects.

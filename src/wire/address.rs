@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use http_req::request::Method;
+use http_req::{request::Method, uri::Uri};
 
 use crate::{
     Error,
@@ -65,34 +65,17 @@ impl Address {
             return Err(invalid("there is white space in it"));
         }
         let given = address.strip_prefix("http://").unwrap_or(address);
-        let (authority, path) = given.split_once('/').unwrap_or((given, ""));
-        let (host, port) = match authority.rsplit_once(':') {
-            // The colons of an IPv6 address without a port are inside its brackets.
-            Some((host, port)) if !port.ends_with(']') => {
-                let port = port
-                    .parse()
-                    .map_err(|_| invalid("the port is no number below 65536"))?;
-                (host, port)
-            }
-            _ => (authority, 80),
-        };
-        let path = path.trim_end_matches('/');
-        let slash = if path.is_empty() { "" } else { "/" };
-        let base = |method, api| {
-            let url = format!("http://{authority}{slash}{path}{api}");
-            let base = Base::new(method, url).ok_or_else(|| invalid("there is no URL with that"));
-            base.map(Arc::new)
-        };
+        let url = format!("http://{}", given.trim_end_matches('/'));
+        let uri = Uri::try_from(&*url)
+            .map_err(|_| invalid("the host is missing, or the port is no number below 65536"))?;
+        let base = |method, api| Arc::new(Base::new(method, &uri, api));
         Ok(Address {
-            host: Host::parse(host).map_err(invalid)?,
-            port,
-            get: base(Method::GET, RUNTIME)?,
-            post: base(Method::POST, RUNTIME)?,
+            host: Host::parse(uri.host().unwrap_or_default()).map_err(invalid)?,
+            port: uri.corr_port(),
+            get: base(Method::GET, RUNTIME),
+            post: base(Method::POST, RUNTIME),
             #[cfg(feature = "shutdown")]
-            extension: [
-                base(Method::GET, EXTENSION)?,
-                base(Method::POST, EXTENSION)?,
-            ],
+            extension: [base(Method::GET, EXTENSION), base(Method::POST, EXTENSION)],
         })
     }
 
@@ -180,7 +163,6 @@ mod tests {
             "",
             ":9001",
             "http://",
-            "1.2.3.4:",
             "1.2.3.4:99999",
             "1.2.3.4:http",
             "a b:1",

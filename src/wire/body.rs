@@ -1,8 +1,8 @@
 //! The body of an answer, read to its end: nothing that is cut is ever taken for whole.
 
-use std::io::{self, BufRead, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind};
 
-use crate::wire::head::{Head, Lines, MAX_HEAD, TooLong, malformed, number};
+use crate::wire::head::{Head, Lines, MAX_HEAD, malformed, number, too_long};
 
 /// Bytes of a body for which room is made before they have come: Lambda's longest event.
 const MAX_RESERVE: u64 = 6 * 1024 * 1024 + 100;
@@ -80,7 +80,7 @@ impl Framing {
         match self {
             Framing::Empty => Ok(()),
             Framing::Chunks => read_chunks(reader, limit, body),
-            Framing::Length(length) if length > limit => Err(TooLong::Body(limit).into()),
+            Framing::Length(length) if length > limit => Err(too_long("a body", limit)),
             Framing::Length(length) => {
                 // Memory that is zero already costs nothing until it is written: straight from the socket.
                 *body = vec![0; length.min(MAX_RESERVE) as usize];
@@ -88,12 +88,11 @@ impl Framing {
                 let read = fill(reader, body, &mut filled);
                 body.truncate(filled);
                 read?;
-                append(reader, length - filled as u64, body)
+                expect(append(body, reader, length - filled as u64)?)
             }
             Framing::Close => {
-                reader.take(limit).read_to_end(body)?;
-                match body.len() as u64 == limit && !reader.fill_buf()?.is_empty() {
-                    true => Err(TooLong::Body(limit).into()),
+                match append(body, reader, limit)? && !reader.fill_buf()?.is_empty() {
+                    true => Err(too_long("a body", limit)),
                     false => Ok(()),
                 }
             }
@@ -104,7 +103,7 @@ impl Framing {
 fn fill(reader: &mut impl BufRead, room: &mut [u8], filled: &mut usize) -> io::Result<()> {
     while *filled < room.len() {
         match reader.read(&mut room[*filled..]) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(0) => return expect(false),
             Ok(read) => *filled += read,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -113,10 +112,27 @@ fn fill(reader: &mut impl BufRead, room: &mut [u8], filled: &mut usize) -> io::R
     Ok(())
 }
 
-fn append(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
-    match reader.take(length).read_to_end(body)? as u64 {
-        read if read == length => Ok(()),
-        _ => Err(ErrorKind::UnexpectedEof.into()),
+/// Appends so many bytes, or as many as there are before the end; whether it was all of them.
+fn append(body: &mut Vec<u8>, reader: &mut impl BufRead, mut length: u64) -> io::Result<bool> {
+    while length > 0 {
+        let ahead = match reader.fill_buf() {
+            Ok([]) => return Ok(false),
+            Ok(ahead) => &ahead[..ahead.len().min(length.try_into().unwrap_or(usize::MAX))],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        body.extend_from_slice(ahead);
+        let taken = ahead.len();
+        reader.consume(taken);
+        length -= taken as u64;
+    }
+    Ok(true)
+}
+
+fn expect(all: bool) -> io::Result<()> {
+    match all {
+        true => Ok(()),
+        false => Err(ErrorKind::UnexpectedEof.into()),
     }
 }
 
@@ -125,7 +141,8 @@ fn read_chunks(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io:
     let mut line = Vec::new();
     loop {
         line.clear();
-        let text = Lines::new(&mut *reader, TooLong::SizeLine(MAX_SIZE_LINE)).append(&mut line)?;
+        let mut lines = Lines::new("a line before a chunk", &mut *reader, MAX_SIZE_LINE);
+        let text = lines.append(&mut line).map_err(no_body)?;
         let digits = text.split(|byte| *byte == b';').next().unwrap_or_default();
         let digits = digits.trim_ascii_end();
         let size = number(digits, 16).ok_or_else(|| {
@@ -133,17 +150,26 @@ fn read_chunks(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io:
             malformed(format!("{digits:?} is no size of a chunk"))
         })?;
         if size == 0 {
-            return Lines::new(reader, TooLong::Trailers(MAX_HEAD)).skip();
+            let mut lines = Lines::new("trailers", reader, MAX_HEAD);
+            return lines.skip().map_err(no_body);
         }
         if size.saturating_add(body.len() as u64) > limit {
-            return Err(TooLong::Body(limit).into());
+            return Err(too_long("a body", limit));
         }
-        append(reader, size, body)?;
+        expect(append(body, reader, size)?)?;
         let mut end = [0; 2];
         fill(reader, &mut end, &mut 0)?;
         if &end != b"\r\n" {
             return Err(malformed("a chunk is longer than it says".into()));
         }
+    }
+}
+
+/// What is too long is not the body.
+fn no_body(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::FileTooLarge => malformed(error.to_string()),
+        _ => error,
     }
 }
 

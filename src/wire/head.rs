@@ -1,9 +1,6 @@
 //! The head of an answer: a status and headers, kept as they came.
 
-use std::{
-    error, fmt,
-    io::{self, BufRead, ErrorKind},
-};
+use std::io::{self, BufRead, ErrorKind};
 
 /// Bytes of a head, or of trailers, that are read before giving up. Lambda's own are some hundreds.
 pub(crate) const MAX_HEAD: u64 = 1024 * 1024;
@@ -21,7 +18,7 @@ impl Head {
     /// Reads up to the empty line, past the heads of interim answers (1xx; RFC 9110, section 15.2), but no more than
     /// `limit` bytes. What is not UTF-8 is replaced, a line that is no header says nothing about the others.
     pub fn read(reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
-        let mut lines = Lines::new(reader, TooLong::Head(limit));
+        let mut lines = Lines::new("a head", reader, limit);
         loop {
             let head = Head::read_one(&mut lines)?;
             // After 101 the connection speaks something else.
@@ -32,7 +29,7 @@ impl Head {
     }
 
     fn read_one(reader: &mut Lines<impl BufRead>) -> io::Result<Self> {
-        let mut bytes = Vec::with_capacity(1024);
+        let mut bytes = Vec::with_capacity(512);
         let mut lines = Vec::with_capacity(16);
         // Empty lines before the first are what a careless peer sent too late (RFC 9112, section 2.2).
         while reader.append(&mut bytes)?.is_empty() {
@@ -173,7 +170,7 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u64> {
 pub(crate) fn same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
     let (one, other) = (one.as_ref(), other.as_ref());
     let mut pairs = one.iter().zip(other);
-    one.len() == other.len() && pairs.all(|(a, b)| a.to_ascii_lowercase() == b.to_ascii_lowercase())
+    one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
 /// Whether the text can be the name of a header (RFC 9110, section 5.6.2).
@@ -185,18 +182,18 @@ pub(crate) fn is_token(text: &str) -> bool {
 /// Lines of a head or of trailers, with a limit on all of them together.
 pub(crate) struct Lines<R> {
     reader: io::Take<R>,
-    too_long: TooLong,
+    what: &'static str,
+    limit: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    pub fn new(reader: R, limit: TooLong) -> Self {
-        let (TooLong::Head(bytes)
-        | TooLong::Body(bytes)
-        | TooLong::SizeLine(bytes)
-        | TooLong::Trailers(bytes)) = limit;
+    /// `what` they are, for the error where they are longer.
+    pub fn new(what: &'static str, reader: R, limit: u64) -> Self {
+        let reader = reader.take(limit);
         Lines {
-            reader: reader.take(bytes),
-            too_long: limit,
+            reader,
+            what,
+            limit,
         }
     }
 
@@ -206,7 +203,7 @@ impl<R: BufRead> Lines<R> {
         self.reader.read_until(b'\n', bytes)?;
         match &bytes[start..] {
             [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => Ok(line),
-            _ if self.reader.limit() == 0 => Err(self.too_long.into()),
+            _ if self.reader.limit() == 0 => Err(too_long(self.what, self.limit)),
             _ => Err(ErrorKind::UnexpectedEof.into()),
         }
     }
@@ -221,33 +218,10 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// More bytes came than are taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum TooLong {
-    Head(u64),
-    Body(u64),
-    SizeLine(u64),
-    Trailers(u64),
-}
-
-impl fmt::Display for TooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, bytes) = match self {
-            TooLong::Head(bytes) => ("a head", bytes),
-            TooLong::Body(bytes) => ("a body", bytes),
-            TooLong::SizeLine(bytes) => ("a line before a chunk", bytes),
-            TooLong::Trailers(bytes) => ("trailers", bytes),
-        };
-        write!(f, "{what} of more than {bytes} bytes")
-    }
-}
-
-impl error::Error for TooLong {}
-
-impl From<TooLong> for io::Error {
-    fn from(error: TooLong) -> Self {
-        io::Error::new(ErrorKind::InvalidData, error)
-    }
+/// More bytes came than are taken: an error of a kind that nothing else has here.
+pub(crate) fn too_long(what: &str, limit: u64) -> io::Error {
+    let message = format!("{what} of more than {limit} bytes");
+    io::Error::new(ErrorKind::FileTooLarge, message)
 }
 
 pub(crate) fn malformed(what: String) -> io::Error {

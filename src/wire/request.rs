@@ -24,27 +24,28 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// `url` is that of the API, without a slash at its end; `None` where http_req does not take it for one.
-    pub fn new(method: Method, url: String) -> Option<Self> {
-        let uri = Uri::try_from(&*url).ok()?;
-        let parts = [
-            method.as_str(),
-            " ",
-            uri.resource(),
+    /// `server` has no slash at its end; the path of the API, which begins with one, comes behind it.
+    pub fn new(method: Method, server: &Uri<'_>, api: &str) -> Self {
+        let url = server.get_ref();
+        let host = url.split('/').nth(2).unwrap_or_default();
+        // Without a path, http_req has one all the same.
+        let path = server.path().map_or("", |_| server.resource());
+        let start = [method.as_str(), " ", path, api].concat();
+        let end = start.len();
+        let rest = [
             " HTTP/1.1\r\nHost: ",
-            url.split('/').nth(2)?,
+            host,
             "\r\nUser-Agent: ",
             USER_AGENT,
             "\r\n",
-        ];
-        let head = parts.concat().into_bytes();
-        let end = method.as_str().len() + 1 + uri.resource().len();
-        Some(Base {
+        ]
+        .concat();
+        Base {
             method,
-            url,
-            head,
+            url: [url, api].concat(),
+            head: (start + &rest).into_bytes(),
             end,
-        })
+        }
     }
 }
 
