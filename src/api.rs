@@ -86,9 +86,9 @@ impl<T: Transport> Api<T> {
     /// its threads have printed.
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
-        let call = self.address.runtime("GET", [path, "", ""]);
+        let call = self.address.get(path);
         let request = Head::new(&call).with_body(None);
-        expect_200(call, self.transport.exchange(request).await)
+        expect_200(&call, self.transport.exchange(request).await)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
@@ -96,7 +96,7 @@ impl<T: Transport> Api<T> {
         head.add("Content-Type", &response.content_type);
         let request = head.with_body(Some(response.body));
         let reply = self.transport.exchange(request).await;
-        settle(call, Some(context), reply)
+        settle(&call, Some(context), reply)
     }
 
     pub async fn fail(&mut self, phase: &Phase, failure: &Failure) -> Result<(), Error> {
@@ -112,7 +112,7 @@ impl<T: Transport> Api<T> {
         head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
         let request = head.with_body(Some(report::body(failure)));
         let reply = self.transport.exchange(request).await;
-        settle(call, phase.context(), reply)
+        settle(&call, phase.context(), reply)
     }
 
     /// Sends a body while it is written. A failure on its way ends it, with the report in the trailers.
@@ -132,11 +132,11 @@ impl<T: Transport> Api<T> {
             Ok(upload) => send::<T>(upload, context, head.end(), &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        settle(call, Some(context), reply)
+        settle(&call, Some(context), reply)
     }
 
     fn post(&self, path: [&str; 3], context: Option<&Context>) -> (Call, Head) {
-        let call = self.address.runtime("POST", path);
+        let call = self.address.post(&path);
         let mut head = Head::new(&call);
         if let Some(invocation_id) = context.and_then(Context::invocation_id) {
             head.add("Lambda-Runtime-Invocation-Id", invocation_id);
@@ -151,7 +151,7 @@ fn response_to(context: &Context) -> [&str; 3] {
 }
 
 /// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
-fn settle(call: Call, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
+fn settle(call: &Call, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
     let error = match reply {
         Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
         Ok(reply) => refused(call, &reply),
@@ -193,7 +193,7 @@ async fn send<T: Transport>(
 }
 
 /// The answer, where it is 200: without that there is no way to go on.
-pub(crate) fn expect_200(call: Call, reply: io::Result<Reply>) -> Result<Reply, Error> {
+pub(crate) fn expect_200(call: &Call, reply: io::Result<Reply>) -> Result<Reply, Error> {
     match reply {
         Ok(reply) if reply.head.status == 200 => Ok(reply),
         Ok(reply) => Err(refused(call, &reply)),
@@ -201,15 +201,16 @@ pub(crate) fn expect_200(call: Call, reply: io::Result<Reply>) -> Result<Reply, 
     }
 }
 
-fn lost(Call(request): Call, source: io::Error) -> Error {
+fn lost(call: &Call, source: io::Error) -> Error {
+    let request = call.to_string();
     Error::Connection { request, source }
 }
 
 /// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.
-fn refused(Call(request): Call, reply: &Reply) -> Error {
+fn refused(call: &Call, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
     Error::Refused {
-        request,
+        request: call.to_string(),
         status: reply.head.status,
         message: words.trim().chars().take(MAX_WORDS).collect(),
     }

@@ -75,24 +75,24 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// Registers an extension; its identifier comes back.
 fn register(runtime: &Runtime) -> Result<String, Error> {
     let Runtime { address, .. } = runtime;
-    let call = address.extension("POST", "/register");
+    let call = address.post_extension("/register");
     let mut head = Head::new(&call);
     head.add("Lambda-Extension-Name", env!("CARGO_PKG_NAME"));
     head.add("Content-Type", "application/json");
     let request = head.with_body(Some(br#"{"events":[]}"#.to_vec()));
     let reply = Connection::new(address).exchange(&request);
-    let reply = api::expect_200(call, reply)?;
+    let reply = api::expect_200(&call, reply)?;
     Ok(reply.head.get(IDENTIFIER).unwrap_or_default().to_owned())
 }
 
 /// Waits for the first event, of which there is none: Lambda takes an extension for ready once it asks.
 fn rest(runtime: &Runtime, identifier: &str) {
     let Runtime { address, .. } = runtime;
-    let call = address.extension("GET", "/event/next");
+    let call = address.get_extension("/event/next");
     let mut head = Head::new(&call);
     head.add(IDENTIFIER, identifier);
     let reply = Connection::new(address).exchange(&head.with_body(None));
-    if let Err(error) = api::expect_200(call, reply) {
+    if let Err(error) = api::expect_200(&call, reply) {
         logs::error("", format_args!("SIGTERM may not come: {error}"));
     }
 }

@@ -19,6 +19,7 @@ use arbtest::{
 };
 use lambda_musl::{
     http::{self, Body, Json, RequestContext, RequestExt},
+    http_req,
     testing::{
         Runtime,
         http::{Headers, Request, read_request},
@@ -38,8 +39,31 @@ mod wire {
     pub mod head;
 }
 
+#[allow(dead_code)]
+#[path = "../src/client"]
+mod client {
+    pub mod error;
+    pub mod url;
+
+    use error::Error;
+
+    /// A URL as it is asked for, and where a `Location` leads from it.
+    pub fn parse(url: &str, location: &str) -> Result<(String, Result<String, Error>), Error> {
+        let url = url::Url::parse(url)?;
+        let joined = url.join(location);
+        Ok((
+            url.as_str().to_owned(),
+            joined.map(|url| url.as_str().to_owned()),
+        ))
+    }
+}
+
 use context::Context;
-use wire::{chunks::Chunks, head::Head};
+use wire::{
+    body::Framing,
+    chunks::Chunks,
+    head::{Head, MAX_HEAD},
+};
 
 /// Bytes of a body that are reserved before they come: what a few bytes can make the reader allocate.
 const RESERVE: usize = 6 * 1024 * 1024 + 100;
@@ -174,14 +198,9 @@ fn spoil(u: &mut Unstructured<'_>, bytes: &mut Vec<u8>) -> Result<()> {
 
 /// Reads an answer as the runtime does: its head, its body, and what is left.
 fn read(mut bytes: &[u8]) -> io::Result<(Head, Vec<u8>, &[u8])> {
-    let mut room = Vec::new();
-    loop {
-        let head = Head::read(&mut bytes, &mut room)?;
-        if !(100..200).contains(&head.status) {
-            let (body, _) = wire::body::read(&head, &mut bytes)?;
-            return Ok((head, body, bytes));
-        }
-    }
+    let head = Head::read(&mut bytes, MAX_HEAD)?;
+    let body = Framing::of(&head)?.read(&mut bytes, u64::MAX)?;
+    Ok((head, body, bytes))
 }
 
 #[test]
@@ -222,13 +241,235 @@ fn what_is_spoilt_is_read_or_refused_and_takes_no_more_memory_than_it_has_bytes(
     });
 }
 
+/// What httparse makes of the head of an answer, past those of interim answers: the status, the headers and what is left;
+/// `None` where there is more to come.
+type Parsed<'a> = Option<(u16, Vec<(String, String)>, &'a [u8])>;
+
+fn parse(mut bytes: &[u8]) -> std::result::Result<Parsed<'_>, httparse::Error> {
+    let mut config = httparse::ParserConfig::default();
+    config
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; 512];
+        let mut response = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(length) = config.parse_response(&mut response, bytes)?
+        else {
+            return Ok(None);
+        };
+        bytes = &bytes[length..];
+        let status = response.code.expect("a status");
+        if (100..200).contains(&status) && status != 101 {
+            continue;
+        }
+        let headers = response.headers.iter().map(|header| {
+            let value = String::from_utf8_lossy(header.value);
+            // A line that goes on in the next.
+            (header.name.to_owned(), value.replace(['\r', '\n'], " "))
+        });
+        return Ok(Some((status, headers.collect(), bytes)));
+    }
+}
+
+/// What our reader takes and httparse does not: bytes that no line may hold, versions from 1.2 on, and a CR alone.
+fn is_known_to_differ(bytes: &[u8]) -> bool {
+    let text = bytes
+        .iter()
+        .any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte));
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let returns = lines
+        .clone()
+        .any(|line| line.strip_suffix(b"\r").unwrap_or(line).contains(&b'\r'));
+    let version =
+        lines.any(|line| line.starts_with(b"HTTP/1.") && !matches!(line.get(7), Some(b'0' | b'1')));
+    text || returns || version
+}
+
+#[test]
+fn a_head_is_to_our_reader_what_it_is_to_httparse() {
+    let (mut both, mut neither) = (0, 0);
+    check(|u| {
+        let (mut bytes, _) = message(u)?;
+        if u.arbitrary()? {
+            spoil(u, &mut bytes)?;
+        }
+        let mut rest = &bytes[..];
+        let ours = Head::read(&mut rest, MAX_HEAD);
+        let head = &bytes[..bytes.len() - rest.len()];
+        if is_known_to_differ(head) {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(head);
+        match (parse(&bytes), ours) {
+            (Ok(Some((status, headers, left))), Ok(head)) => {
+                let own: Vec<_> = head
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect();
+                assert_eq!(
+                    (head.status, own, rest),
+                    (status, headers, left),
+                    "{text:?}"
+                );
+                both += 1;
+            }
+            (Ok(None) | Err(_), Err(_)) => neither += 1,
+            (theirs, ours) => panic!("{text:?}: {ours:?}, but httparse has {theirs:?}"),
+        }
+        Ok(())
+    });
+    assert!(
+        both > 0 && neither > 0,
+        "{both} heads, and {neither} that are none"
+    );
+}
+
+/// The body that httparse finds in chunks. It takes no size for 0, and a LF alone for a part of an extension.
+fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(bytes).ok()?
+        else {
+            return None;
+        };
+        let (line, rest) = bytes.split_at(start);
+        if !line[0].is_ascii_hexdigit() || line[..start - 2].contains(&b'\n') {
+            return None;
+        }
+        bytes = rest;
+        if size == 0 {
+            let mut trailers = [httparse::EMPTY_HEADER; 512];
+            let end = httparse::parse_headers(bytes, &mut trailers).ok()?;
+            return end.is_complete().then_some(body);
+        }
+        let (chunk, rest) = bytes.split_at_checked(usize::try_from(size).ok()?)?;
+        body.extend(chunk);
+        bytes = rest.strip_prefix(b"\r\n")?;
+    }
+}
+
+#[test]
+fn chunks_are_to_our_reader_what_they_are_to_httparse() {
+    check(|u| {
+        let body: Vec<u8> = u.arbitrary()?;
+        let mut bytes = in_chunks(u, &body)?;
+        if u.arbitrary()? {
+            spoil(u, &mut bytes)?;
+        }
+        let ours = Framing::Chunks.read(&mut &bytes[..], u64::MAX);
+        if let Some(theirs) = unchunk(&bytes) {
+            assert_eq!(ours.expect("chunks that httparse reads"), theirs);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_url_is_refused_or_parses_to_itself_and_every_location_from_it_as_well() {
+    const PARTS: [&str; 24] = [
+        "http://", "https://", "HTTP:", "//", "/", "?", "#", ":", "@", "[::1]", "a", "b.c", "..",
+        ".", "%41", " ", "\r\n", "ä", "€", "80", "+80", "99999", "\\", "",
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    check(|u| {
+        let mut text = |start: &str| {
+            let mut text = start.to_owned();
+            for _ in 0..u.int_in_range(0..=8)? {
+                text += u.choose(&PARTS)?;
+            }
+            Ok(text)
+        };
+        let (url, location) = (text("http://h")?, text("")?);
+        match client::parse(&url, &location) {
+            Ok((url, joined)) => {
+                taken += 1;
+                for url in [Some(url), joined.ok()].into_iter().flatten() {
+                    let is_odd = |c: char| !c.is_ascii_graphic() || c == '#';
+                    assert!(!url.contains(is_odd), "{url:?}");
+                    assert_eq!(client::parse(&url, "").expect("a URL").0, url);
+                    let uri = http_req::uri::Uri::try_from(&*url).expect("a URL");
+                    assert!(
+                        uri.resource().starts_with('/') && uri.user_info().is_none(),
+                        "{url:?}"
+                    );
+                    assert!(url.ends_with(uri.resource()), "{url:?}");
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains("is not a URL"), "{error}");
+            }
+        }
+        Ok(())
+    });
+    assert!(taken > 0 && refused > 0);
+}
+
+/// Sends these bytes to whoever asks first, and closes the connection.
+fn answer_once(bytes: Vec<u8>) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        let (stream, _) = listener.accept()?;
+        let mut reader = io::BufReader::new(stream);
+        read_request(&mut reader)?;
+        reader.get_mut().write_all(&bytes)
+    });
+    url
+}
+
+fn ask(
+    url: String,
+) -> std::result::Result<lambda_musl::client::Response, lambda_musl::client::Error> {
+    let start = Instant::now();
+    let answer = lambda_musl::client::Request::get(url)
+        .timeout(STUCK / 2)
+        .send();
+    assert!(start.elapsed() < STUCK);
+    answer
+}
+
+#[test]
+fn the_client_reads_what_follows_the_rules_and_refuses_what_is_cut() {
+    check(|u| {
+        let (mut bytes, body) = message(u)?;
+        let foreign = bytes.windows(4).any(|text| text == b"gzip");
+        let cut = u.arbitrary()?;
+        if cut {
+            bytes.truncate(u.choose_index(bytes.len())?);
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        match ask(answer_once(bytes)) {
+            Ok(answer) => assert!(!cut && answer.body() == body, "{text:?}"),
+            Err(error) => assert!(cut || foreign, "{text:?}: {error}"),
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_client_takes_what_is_spoilt_or_says_what_is_wrong_with_it() {
+    check(|u| {
+        let (mut bytes, _) = message(u)?;
+        spoil(u, &mut bytes)?;
+        match ask(answer_once(bytes)) {
+            Ok(answer) => {
+                let _ = (answer.text().is_ok(), answer.headers().count());
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn a_context_of_any_bytes_can_be_asked_for_everything() {
     check(|u| {
         let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
         bytes.extend(header(u)?);
         bytes.extend(b"\r\n\r\n");
-        let head = Head::read(&mut &bytes[..], &mut b"of another head".to_vec());
+        let head = Head::read(&mut &bytes[..], MAX_HEAD);
         ask_everything(&Context::new(head.expect("a head")));
         Ok(())
     });

@@ -445,6 +445,18 @@ fn cuts() -> Vec<Row> {
             "`next`: a length below zero",
             with_body("Content-Length: -1\r\n", "{}"),
         ),
+        (
+            "`next`: a length with a plus sign",
+            with_body("Content-Length: +2\r\n", "{}"),
+        ),
+        (
+            "`next`: a chunk whose size has a plus sign",
+            bytes::chunked("+2\r\n{}\r\n0\r\n\r\n"),
+        ),
+        (
+            "`next`: a status with a plus sign",
+            b"HTTP/1.1 +20 OK\r\nContent-Length: 2\r\n\r\n{}".into(),
+        ),
         ("`next`: no HTTP", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".into()),
         ("`next`: a head of 6 MB", flood.concat()),
     ];
@@ -503,7 +515,9 @@ fn alone(binary: &Path) -> io::Result<Outcome> {
 
 fn refusals() -> Vec<Row> {
     let refused = |status| Send(bytes::refused(status));
-    let on_error = Script::one(Send(bytes::invocation(USUAL, "{"))).answer(refused(500));
+    let on_error = |answer| Script::one(Send(bytes::invocation(USUAL, "{"))).answer(answer);
+    // The connection stays open, so that nobody knows where it ends.
+    let endless = |status| Send(format!("HTTP/1.1 {status} No\r\n\r\n{MESSAGE}").into_bytes());
     vec![
         exits_with_message("`next`: 403", Script::none(refused(403))),
         exits_with_message("`next`: 404", Script::none(refused(404))),
@@ -521,7 +535,26 @@ fn refusals() -> Vec<Row> {
             "the response: 500",
             Script::one(Send(bytes::usual())).answer(refused(500)),
         ),
-        exits_with_message("the error: 500", on_error),
+        exits_with_message("the error: 500", on_error(refused(500))),
+        exits_with_message(
+            "`next`: 503 without a length, and no end",
+            Script::none(endless(503)),
+        ),
+        loses(
+            "the response: 413 without a length, and no end",
+            endless(413),
+            MESSAGE,
+        ),
+        row(
+            "the response: 202 without a length, and no end",
+            "response, goes on",
+            Script::one(Send(bytes::usual())).answer(endless(202)),
+            |story, known| responded_with(story, EVENT.as_bytes(), known),
+        ),
+        exits_with_message(
+            "the error: 500 without a length, and no end",
+            on_error(endless(500)),
+        ),
         row(
             "the response: 202 without a length",
             "response, goes on",

@@ -3,9 +3,15 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    sync::Arc,
 };
 
-use crate::{Error, wire::request::Call};
+use http_req::{request::Method, uri::Uri};
+
+use crate::{
+    Error,
+    wire::request::{Base, Call},
+};
 
 /// The versions of the APIs that this crate speaks, as they stand in paths.
 const RUNTIME: &str = "/2018-06-01/runtime";
@@ -17,10 +23,10 @@ const EXTENSION: &str = "/2020-01-01/extension";
 pub(crate) struct Address {
     host: Host,
     port: u16,
-    /// `host:port` as it was given.
-    authority: String,
-    /// What stands before the paths of the AWS APIs: empty, or `/` and something.
-    path: String,
+    get: Arc<Base>,
+    post: Arc<Base>,
+    #[cfg(feature = "shutdown")]
+    extension: [Arc<Base>; 2],
 }
 
 /// Lambda gives an IP address. To look up a name takes much code, which not every function shall hold.
@@ -60,24 +66,17 @@ impl Address {
             return Err(invalid("there is white space in it"));
         }
         let given = address.strip_prefix("http://").unwrap_or(address);
-        let (authority, path) = given.split_once('/').unwrap_or((given, ""));
-        let (host, port) = match authority.rsplit_once(':') {
-            // The colons of an IPv6 address without a port are inside its brackets.
-            Some((host, port)) if !port.ends_with(']') => {
-                let port = port
-                    .parse()
-                    .map_err(|_| invalid("the port is no number below 65536"))?;
-                (host, port)
-            }
-            _ => (authority, 80),
-        };
-        let path = path.trim_end_matches('/');
-        let slash = if path.is_empty() { "" } else { "/" };
+        let url = format!("http://{}", given.trim_end_matches('/'));
+        let uri = Uri::try_from(&*url)
+            .map_err(|_| invalid("the host is missing, or the port is no number below 65536"))?;
+        let base = |method, api| Arc::new(Base::new(method, &uri, api));
         Ok(Address {
-            host: Host::parse(host).map_err(invalid)?,
-            port,
-            authority: authority.to_owned(),
-            path: format!("{slash}{path}"),
+            host: Host::parse(uri.host().unwrap_or_default()).map_err(invalid)?,
+            port: uri.corr_port(),
+            get: base(Method::GET, RUNTIME),
+            post: base(Method::POST, RUNTIME),
+            #[cfg(feature = "shutdown")]
+            extension: [base(Method::GET, EXTENSION), base(Method::POST, EXTENSION)],
         })
     }
 
@@ -89,31 +88,29 @@ impl Address {
         }
     }
 
-    /// A call of the Runtime API; the path, in parts, begins with a slash.
-    pub fn runtime(&self, method: &str, path: [&str; 3]) -> Call {
-        self.call(method, RUNTIME, path)
+    /// A call of the Runtime API.
+    pub fn get(&self, path: &str) -> Call {
+        let (base, path) = (Arc::clone(&self.get), path.to_owned());
+        Call { base, path }
     }
 
-    /// A call of the Extensions API; the path begins with a slash.
+    /// A call of the Runtime API; the path is in parts.
+    pub fn post(&self, path: &[&str]) -> Call {
+        let (base, path) = (Arc::clone(&self.post), path.concat());
+        Call { base, path }
+    }
+
+    /// The same of the Extensions API.
     #[cfg(feature = "shutdown")]
-    pub fn extension(&self, method: &str, path: &str) -> Call {
-        self.call(method, EXTENSION, [path, "", ""])
+    pub fn get_extension(&self, path: &str) -> Call {
+        let (base, path) = (Arc::clone(&self.extension[0]), path.to_owned());
+        Call { base, path }
     }
 
-    fn call(&self, method: &str, api: &str, [a, b, c]: [&str; 3]) -> Call {
-        Call(
-            [
-                method,
-                " http://",
-                &self.authority,
-                &self.path,
-                api,
-                a,
-                b,
-                c,
-            ]
-            .concat(),
-        )
+    #[cfg(feature = "shutdown")]
+    pub fn post_extension(&self, path: &str) -> Call {
+        let (base, path) = (Arc::clone(&self.extension[1]), path.to_owned());
+        Call { base, path }
     }
 }
 
@@ -133,14 +130,16 @@ mod tests {
             ("http://10.0.0.1:1/a", "10.0.0.1", 1, "/a"),
         ] {
             let parsed = Address::parse(address).unwrap();
+            let authority = address
+                .trim_start_matches("http://")
+                .split('/')
+                .next()
+                .unwrap();
             let host = Host::Ip(host.parse().unwrap());
             assert_eq!((parsed.host.clone(), parsed.port), (host, port));
             assert_eq!(
-                parsed.runtime("GET", ["/x", "/", "y"]).0,
-                format!(
-                    "GET http://{}{path}/2018-06-01/runtime/x/y",
-                    parsed.authority
-                ),
+                parsed.get("/x/y").to_string(),
+                format!("GET http://{authority}{path}/2018-06-01/runtime/x/y"),
             );
         }
     }
@@ -165,7 +164,6 @@ mod tests {
             "",
             ":9001",
             "http://",
-            "1.2.3.4:",
             "1.2.3.4:99999",
             "1.2.3.4:http",
             "a b:1",

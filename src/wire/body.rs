@@ -1,8 +1,8 @@
 //! The body of an answer, read to its end: nothing that is cut is ever taken for whole.
 
-use std::io::{self, BufRead, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind};
 
-use crate::wire::head::{Head, malformed, read_line, skip_trailers};
+use crate::wire::head::{Head, Lines, MAX_HEAD, malformed, number, too_long};
 
 /// Bytes of a body for which room is made before they have come: Lambda's longest event.
 const MAX_RESERVE: u64 = 6 * 1024 * 1024 + 100;
@@ -10,78 +10,166 @@ const MAX_RESERVE: u64 = 6 * 1024 * 1024 + 100;
 /// Bytes of the line before a chunk.
 const MAX_SIZE_LINE: u64 = 4096;
 
-/// The body that belongs to a head, and whether the connection can be used again after it (RFC 9112, section 6.3).
-pub(crate) fn read(head: &Head, reader: &mut impl BufRead) -> io::Result<(Vec<u8>, bool)> {
-    let mut body = Vec::new();
-    let mut keep = head.keeps();
-    if head.names("Transfer-Encoding", "chunked") {
-        read_chunks(reader, &mut body)?;
-    } else if head.status == 204 || head.status == 304 {
-        // No body, whatever the headers say.
-    } else if let Some(length) = content_length(head)? {
-        body = read_exactly(reader, length)?;
-    } else {
-        keep = false;
-        reader.read_to_end(&mut body)?;
-    }
-    Ok((body, keep))
+/// How the end of a body is known (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Framing {
+    /// There is none, whatever the headers say.
+    Empty,
+    Chunks,
+    Length(u64),
+    /// It ends with the connection.
+    Close,
 }
 
-fn content_length(head: &Head) -> io::Result<Option<u64>> {
-    let mut length = None;
-    for text in head.all("Content-Length") {
-        match text.parse() {
-            Ok(number) if length.is_none_or(|length| length == number) => length = Some(number),
-            _ => return Err(malformed(format!("Content-Length is {text:?}"))),
+impl Framing {
+    /// That of the answer to a request other than HEAD.
+    pub fn of(head: &Head) -> io::Result<Self> {
+        if head.status == 204 || head.status == 304 {
+            return Ok(Framing::Empty);
+        }
+        if head.names("Transfer-Encoding", "chunked") {
+            return Ok(Framing::Chunks);
+        }
+        let mut length = None;
+        for text in head.all("Content-Length") {
+            match number(text.as_bytes(), 10) {
+                Some(number) if length.is_none_or(|length| length == number) => {
+                    length = Some(number);
+                }
+                _ => return Err(malformed(format!("Content-Length is {text:?}"))),
+            }
+        }
+        Ok(length.map_or(Framing::Close, Framing::Length))
+    }
+
+    /// Whether the connection can be used again after the body.
+    pub fn keeps(self, head: &Head) -> bool {
+        let clear = match self {
+            // Who sends a length as well, or is older than chunks, may mean another end (RFC 9112, section 6.1).
+            Framing::Chunks => !head.is_old() && head.get("Content-Length").is_none(),
+            Framing::Close => false,
+            Framing::Empty | Framing::Length(_) => true,
+        };
+        clear && head.keeps()
+    }
+
+    /// Reads the body, of which `limit` bytes are taken and no more.
+    pub fn read(self, reader: &mut impl BufRead, limit: u64) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        self.read_into(&mut body, reader, limit)?;
+        Ok(body)
+    }
+
+    /// Reads what comes of a body and is not more than `limit` bytes, and whether that is all of it.
+    pub fn read_some(self, reader: &mut impl BufRead, limit: u64) -> (Vec<u8>, bool) {
+        let mut body = Vec::new();
+        let some = match self {
+            Framing::Length(length) => Framing::Length(length.min(limit)),
+            framing => framing,
+        };
+        let read = some.read_into(&mut body, reader, limit);
+        (body, read.is_ok() && some == self)
+    }
+
+    fn read_into(
+        self,
+        body: &mut Vec<u8>,
+        reader: &mut impl BufRead,
+        limit: u64,
+    ) -> io::Result<()> {
+        match self {
+            Framing::Empty => Ok(()),
+            Framing::Chunks => read_chunks(reader, limit, body),
+            Framing::Length(length) if length > limit => Err(too_long("a body", limit)),
+            Framing::Length(length) => {
+                // Memory that is zero already costs nothing until it is written: straight from the socket.
+                *body = vec![0; length.min(MAX_RESERVE) as usize];
+                let mut filled = 0;
+                let read = fill(reader, body, &mut filled);
+                body.truncate(filled);
+                read?;
+                expect(append(body, reader, length - filled as u64)?)
+            }
+            Framing::Close => {
+                match append(body, reader, limit)? && !reader.fill_buf()?.is_empty() {
+                    true => Err(too_long("a body", limit)),
+                    false => Ok(()),
+                }
+            }
         }
     }
-    Ok(length)
 }
 
-fn read_exactly(reader: &mut impl BufRead, length: u64) -> io::Result<Vec<u8>> {
-    // Memory that is zero already costs nothing until it is written: straight from the socket.
-    let mut body = vec![0; length.min(MAX_RESERVE) as usize];
-    fill(reader, &mut body)?;
-    append(reader, length - body.len() as u64, &mut body)?;
-    Ok(body)
+fn fill(reader: &mut impl BufRead, room: &mut [u8], filled: &mut usize) -> io::Result<()> {
+    while *filled < room.len() {
+        match reader.read(&mut room[*filled..]) {
+            Ok(0) => return expect(false),
+            Ok(read) => *filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
-fn fill(reader: &mut impl BufRead, room: &mut [u8]) -> io::Result<()> {
-    reader.read_exact(room).map_err(|error| match error.kind() {
-        // std's words for it speak of a buffer.
-        ErrorKind::UnexpectedEof => ErrorKind::UnexpectedEof.into(),
-        _ => error,
-    })
+/// Appends so many bytes, or as many as there are before the end; whether it was all of them.
+fn append(body: &mut Vec<u8>, reader: &mut impl BufRead, mut length: u64) -> io::Result<bool> {
+    while length > 0 {
+        let ahead = match reader.fill_buf() {
+            Ok([]) => return Ok(false),
+            Ok(ahead) => &ahead[..ahead.len().min(length.try_into().unwrap_or(usize::MAX))],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        body.extend_from_slice(ahead);
+        let taken = ahead.len();
+        reader.consume(taken);
+        length -= taken as u64;
+    }
+    Ok(true)
 }
 
-fn append(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
-    match reader.take(length).read_to_end(body)? as u64 {
-        read if read == length => Ok(()),
-        _ => Err(ErrorKind::UnexpectedEof.into()),
+fn expect(all: bool) -> io::Result<()> {
+    match all {
+        true => Ok(()),
+        false => Err(ErrorKind::UnexpectedEof.into()),
     }
 }
 
 /// The chunked coding with its trailers (RFC 9112, section 7.1).
-fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {
+fn read_chunks(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        let text = read_line(&mut reader.take(MAX_SIZE_LINE), &mut line)?;
+        let mut lines = Lines::new("a line before a chunk", &mut *reader, MAX_SIZE_LINE);
+        let text = lines.append(&mut line).map_err(no_body)?;
         let digits = text.split(|byte| *byte == b';').next().unwrap_or_default();
-        let digits = String::from_utf8_lossy(digits.trim_ascii());
-        let size = u64::from_str_radix(&digits, 16)
-            .ok()
-            .filter(|_| !digits.starts_with('+'))
-            .ok_or_else(|| malformed(format!("{digits:?} is no size of a chunk")))?;
+        let digits = digits.trim_ascii_end();
+        let size = number(digits, 16).ok_or_else(|| {
+            let digits = String::from_utf8_lossy(digits);
+            malformed(format!("{digits:?} is no size of a chunk"))
+        })?;
         if size == 0 {
-            return skip_trailers(reader);
+            let mut lines = Lines::new("trailers", reader, MAX_HEAD);
+            return lines.skip().map_err(no_body);
         }
-        append(reader, size, body)?;
+        if size.saturating_add(body.len() as u64) > limit {
+            return Err(too_long("a body", limit));
+        }
+        expect(append(body, reader, size)?)?;
         let mut end = [0; 2];
-        fill(reader, &mut end)?;
+        fill(reader, &mut end, &mut 0)?;
         if &end != b"\r\n" {
             return Err(malformed("a chunk is longer than it says".into()));
         }
+    }
+}
+
+/// What is too long is not the body.
+fn no_body(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::FileTooLarge => malformed(error.to_string()),
+        _ => error,
     }
 }
 
@@ -90,9 +178,13 @@ mod tests {
     use super::*;
 
     fn read_all(bytes: &[u8]) -> io::Result<(Vec<u8>, bool)> {
-        let mut reader = bytes;
-        let head = Head::read(&mut reader, &mut Vec::new())?;
-        read(&head, &mut reader)
+        read_up_to(bytes, u64::MAX)
+    }
+
+    fn read_up_to(mut bytes: &[u8], limit: u64) -> io::Result<(Vec<u8>, bool)> {
+        let head = Head::read(&mut bytes, MAX_HEAD)?;
+        let framing = Framing::of(&head)?;
+        Ok((framing.read(&mut bytes, limit)?, framing.keeps(&head)))
     }
 
     #[test]
@@ -139,5 +231,74 @@ mod tests {
     fn a_body_without_a_length_ends_with_the_connection() {
         let (body, keep) = read_all(b"HTTP/1.0 200 OK\r\n\r\nabc").unwrap();
         assert_eq!((body.as_slice(), keep), (&b"abc"[..], false));
+    }
+
+    #[test]
+    fn lengths_and_sizes_of_chunks_are_digits_alone() {
+        for length in [
+            "+3",
+            "-0",
+            "-3",
+            "3 3",
+            "3,3",
+            "0x3",
+            "",
+            "3a",
+            "18446744073709551616",
+        ] {
+            let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nabc");
+            let error = read_all(whole.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("Content-Length"), "{error}");
+        }
+        for size in [
+            "+3",
+            "-0",
+            "-3",
+            " 3",
+            "3 3",
+            "0x3",
+            "",
+            "3g",
+            "10000000000000000",
+        ] {
+            let chunks = format!("{size}\r\nabc\r\n0\r\n\r\n");
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let error = read_all([head, &chunks].concat().as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("size of a chunk"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_the_limit_or_too_long() {
+        for framed in [
+            "Content-Length: 3\r\n\r\nabc",
+            "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            "\r\nabc",
+        ] {
+            let whole = format!("HTTP/1.1 200 OK\r\n{framed}");
+            assert_eq!(read_up_to(whole.as_bytes(), 3).unwrap().0, b"abc");
+            let error = read_up_to(whole.as_bytes(), 2).unwrap_err();
+            assert_eq!(error.to_string(), "a body of more than 2 bytes");
+        }
+    }
+
+    #[test]
+    fn some_of_a_body_is_what_came_of_it_up_to_the_limit() {
+        for (framing, bytes, limit, some) in [
+            (Framing::Length(3), "abc", 9, ("abc", true)),
+            (Framing::Length(9), "abc", 9, ("abc", false)),
+            (Framing::Length(9), "abc", 2, ("ab", false)),
+            (Framing::Close, "abc", 9, ("abc", true)),
+            (Framing::Close, "abc", 2, ("ab", false)),
+            (Framing::Chunks, "1\r\na\r\n2\r\nb", 9, ("ab", false)),
+            (Framing::Empty, "abc", 9, ("", true)),
+        ] {
+            let (body, whole) = framing.read_some(&mut bytes.as_bytes(), limit);
+            assert_eq!(
+                (&*body, whole),
+                (some.0.as_bytes(), some.1),
+                "{framing:?} {limit}"
+            );
+        }
     }
 }

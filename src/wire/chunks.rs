@@ -82,7 +82,10 @@ impl<S: FnMut(&mut Vec<u8>) -> io::Result<()>> Write for Chunks<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{wire::body, wire::head::Head};
+    use crate::wire::{
+        body::Framing,
+        head::{Head, MAX_HEAD},
+    };
 
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -97,9 +100,10 @@ mod tests {
         act(&mut chunks);
         chunks.end(b"A: b\r\n").unwrap();
         let mut reader = wire.as_slice();
-        let head = Head::read(&mut reader, &mut Vec::new()).unwrap();
-        let (body, keep) = body::read(&head, &mut reader).unwrap();
-        assert!(keep && reader.is_empty());
+        let head = Head::read(&mut reader, MAX_HEAD).unwrap();
+        let framing = Framing::of(&head).unwrap();
+        let body = framing.read(&mut reader, u64::MAX).unwrap();
+        assert!(framing.keeps(&head) && reader.is_empty());
         (body, pieces)
     }
 

@@ -1,21 +1,29 @@
 //! One connection to the Runtime API that stays open: HTTP/1.1 over plain TCP.
 //!
 //! http_req's own client opens a connection and a thread for every request, with a timeout that would end a function that
-//! is frozen; its readers take a lost connection for the end of a body and have no limits. So the wire is spoken here,
-//! and every way in which it can go wrong is an error.
+//! is frozen; its readers take a lost connection for the end of a body and have no limits. So answers are read here, and
+//! every way in which that can go wrong is an error.
 
 use std::{
-    io::{self, BufRead, ErrorKind},
+    io::{self, ErrorKind},
     time::{Duration, Instant},
 };
 
-use crate::{
-    wire::address::Address, wire::body, wire::head::Head, wire::request::Request,
-    wire::socket::Socket,
+use crate::wire::{
+    address::Address,
+    body::Framing,
+    head::{Head, MAX_HEAD},
+    request::Request,
+    socket::{Socket, Timed, is_close},
 };
 
 /// How long a connection may rest before it is looked at: a system call or three, for a function that takes its time.
 const REST: Duration = Duration::from_millis(1);
+
+/// How long the body of an answer other than an invocation is waited for, and how many bytes of it are read: it explains
+/// a refusal, and nothing hangs on it.
+const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_EXPLANATION: u64 = 64 * 1024;
 
 /// What came back, read to its end.
 #[derive(Debug)]
@@ -38,13 +46,11 @@ enum End {
 pub(crate) struct Connection {
     address: Address,
     kept: Option<Kept>,
-    /// Room for heads.
-    room: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Kept {
-    stream: Socket,
+    stream: Socket<Timed>,
     since: Instant,
 }
 
@@ -53,7 +59,6 @@ impl Connection {
         Connection {
             address: address.clone(),
             kept: None,
-            room: Vec::with_capacity(1024),
         }
     }
 
@@ -61,7 +66,7 @@ impl Connection {
     pub fn exchange(&mut self, request: &Request) -> io::Result<Reply> {
         // What may be repeated need not be looked at.
         let kept = self.take_kept().filter(|Kept { stream, since }| {
-            request.is_idempotent() || since.elapsed() < REST || stream.is_quiet()
+            request.is_idempotent() || since.elapsed() < REST || stream.stream().is_quiet()
         });
         let end = match kept {
             None => return self.once(request),
@@ -88,7 +93,9 @@ impl Connection {
     /// A connection for a body that is written piece by piece.
     pub fn begin(&mut self) -> io::Result<Upload<'_>> {
         // A body that is written piece by piece cannot be sent again.
-        let kept = self.take_kept().filter(|kept| kept.stream.is_quiet());
+        let kept = self
+            .take_kept()
+            .filter(|kept| kept.stream.stream().is_quiet());
         let stream = match kept {
             Some(Kept { stream, .. }) => stream,
             None => self.open()?,
@@ -102,47 +109,61 @@ impl Connection {
 
     /// The kept connection, unless it has said what no request asked for.
     fn take_kept(&mut self) -> Option<Kept> {
-        self.kept.take().filter(|kept| !kept.stream.has_leftovers())
+        self.kept
+            .take()
+            .filter(|kept| kept.stream.leftovers().is_empty())
     }
 
-    fn open(&self) -> io::Result<Socket> {
-        let socket = self.address.connect()?;
-        socket.set_nodelay(true)?;
-        Ok(Socket::new(socket))
+    fn open(&self) -> io::Result<Socket<Timed>> {
+        Ok(Socket::new(Timed::new(self.address.connect()?, None)?))
     }
 
-    fn attempt(&mut self, mut stream: Socket, request: &Request) -> io::Result<End> {
+    fn attempt(&mut self, mut stream: Socket<Timed>, request: &Request) -> io::Result<End> {
         let closed = match stream.send(&request.head, &request.body) {
             Ok(()) => false,
             // A peer that refuses a body may answer and close before it has read it: the answer says why.
             Err(error) if is_close(&error) => true,
             Err(error) => return Err(error),
         };
-        self.read_reply(stream, closed)
+        self.read_reply(stream, closed, request.is_idempotent())
     }
 
-    fn read_reply(&mut self, mut stream: Socket, closed: bool) -> io::Result<End> {
-        loop {
-            match stream.fill_buf() {
-                Ok([]) => {
-                    let unread = closed || stream.was_reset();
-                    return Ok(End::Closed { unread });
-                }
-                Ok(_) => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_close(&error) => return Ok(End::Closed { unread: true }),
-                Err(error) => return Err(error),
+    /// `asked` where the body of the answer is what the request is for.
+    fn read_reply(
+        &mut self,
+        mut stream: Socket<Timed>,
+        closed: bool,
+        asked: bool,
+    ) -> io::Result<End> {
+        match stream.wait() {
+            Ok(true) => {}
+            Ok(false) => {
+                let unread = closed || stream.stream().was_reset();
+                return Ok(End::Closed { unread });
             }
+            Err(error) if is_close(&error) => return Ok(End::Closed { unread: true }),
+            Err(error) => return Err(error),
         }
-        let head = loop {
-            let head = Head::read(&mut stream, &mut self.room)?;
-            // 1xx announces another head (RFC 9110, section 15.2).
-            if !(100..200).contains(&head.status) {
-                break head;
-            }
+        let head = Head::read(&mut stream, MAX_HEAD)?;
+        let framing = Framing::of(&head);
+        let here = match framing {
+            Ok(Framing::Length(length)) => length <= stream.leftovers().len() as u64,
+            _ => false,
         };
-        let (body, keep) = body::read(&head, &mut stream)?;
-        if keep && !closed {
+        // An event may be long, and the environment may be frozen while it comes.
+        let (framing, body, whole) = if here || asked && head.status == 200 {
+            let framing = framing?;
+            (framing, framing.read(&mut stream, u64::MAX)?, true)
+        } else {
+            let until = Instant::now() + PATIENCE;
+            stream.stream_mut().set_deadline(Some(until))?;
+            let framing = framing.unwrap_or(Framing::Close);
+            let (body, whole) = framing.read_some(&mut stream, MAX_EXPLANATION);
+            stream.stream_mut().set_deadline(None)?;
+            (framing, body, whole)
+        };
+        let keep = whole && !closed && framing.keeps(&head);
+        if keep {
             let since = Instant::now();
             self.kept = Some(Kept { stream, since });
         }
@@ -155,7 +176,7 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
     connection: &'a mut Connection,
-    stream: Socket,
+    stream: Socket<Timed>,
     closed: bool,
 }
 
@@ -168,17 +189,12 @@ impl Upload<'_> {
 
     /// Reads the answer, which may have come before all was sent.
     pub fn finish(self) -> io::Result<Reply> {
-        match self.connection.read_reply(self.stream, self.closed)? {
+        match self
+            .connection
+            .read_reply(self.stream, self.closed, false)?
+        {
             End::Reply(reply) => Ok(reply),
             End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }
     }
-}
-
-/// Whether the error is how a peer that closed the connection looks from here.
-fn is_close(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
-    )
 }

@@ -1,53 +1,69 @@
 //! The head of an answer: a status and headers, kept as they came.
 
-use std::io::{self, BufRead, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind};
 
-/// Bytes of a head, or of the trailers, that are read before giving up. Lambda's own are some hundreds.
-const MAX_HEAD: u64 = 1024 * 1024;
+/// Bytes of a head, or of trailers, that are read before giving up. Lambda's own are some hundreds.
+pub(crate) const MAX_HEAD: u64 = 1024 * 1024;
 
 /// A status line and headers. One piece of memory, searched when asked: there are few headers and fewer questions.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
     pub status: u16,
     text: String,
-    /// Where the headers begin in it.
+    /// Where the lines begin in it: the headers', and that of the empty one.
     lines: Vec<usize>,
 }
 
 impl Head {
-    /// Reads up to the empty line. What is not UTF-8 is replaced, a line that is no header says nothing about the others.
-    ///
-    /// `bytes` is room that the caller keeps from one head to the next.
-    pub fn read(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<Self> {
-        bytes.clear();
-        let mut reader = reader.take(MAX_HEAD);
-        let mut lines = Vec::with_capacity(16);
-        // Empty lines before the first are what a careless peer sent too late (RFC 9112, section 2.2).
-        while read_line(&mut reader, bytes)?.is_empty() {
-            bytes.clear();
-        }
-        lines.push(bytes.len());
-        while !read_line(&mut reader, bytes)?.is_empty() {
-            lines.push(bytes.len());
-        }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Head::new(text.to_owned(), lines),
-            Err(_) => {
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                // What was replaced has moved the rest.
-                lines.clear();
-                lines.extend(text.match_indices('\n').map(|(end, _)| end + 1));
-                Head::new(text, lines)
+    /// Reads up to the empty line, past the heads of interim answers (1xx; RFC 9110, section 15.2), but no more than
+    /// `limit` bytes. What is not UTF-8 is replaced, a line that is no header says nothing about the others.
+    pub fn read(reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
+        let mut lines = Lines::new("a head", reader, limit);
+        loop {
+            let head = Head::read_one(&mut lines)?;
+            // After 101 the connection speaks something else.
+            if !(100..200).contains(&head.status) || head.status == 101 {
+                return Ok(head);
             }
         }
     }
 
-    fn new(text: String, lines: Vec<usize>) -> io::Result<Self> {
-        let first = text.lines().next().unwrap_or_default();
-        let status = first
-            .strip_prefix("HTTP/1.")
-            .and_then(|rest| rest.split(' ').nth(1)?.trim_end().parse().ok())
-            .ok_or_else(|| malformed(format!("{first:?} is no status line of HTTP/1.1")))?;
+    fn read_one(reader: &mut Lines<impl BufRead>) -> io::Result<Self> {
+        let mut bytes = Vec::with_capacity(512);
+        let mut lines = Vec::with_capacity(16);
+        // Empty lines before the first are what a careless peer sent too late (RFC 9112, section 2.2).
+        while reader.append(&mut bytes)?.is_empty() {
+            bytes.clear();
+        }
+        let status = status(&bytes)?;
+        loop {
+            let start = bytes.len();
+            let line = reader.append(&mut bytes)?;
+            let (empty, folded) = (line.is_empty(), matches!(line, [b' ' | b'\t', ..]));
+            if folded && !lines.is_empty() {
+                // A line that goes on in the next (RFC 9112, section 5.2).
+                let end = bytes[..start].iter_mut().rev();
+                end.take_while(|byte| b"\r\n".contains(byte))
+                    .for_each(|byte| *byte = b' ');
+            } else {
+                lines.push(start);
+            }
+            if empty {
+                break;
+            }
+        }
+        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+            let bytes = error.as_bytes();
+            let mut text = String::with_capacity(bytes.len());
+            let mut start = 0;
+            for line in &mut lines {
+                text += &String::from_utf8_lossy(&bytes[start..*line]);
+                start = *line;
+                // What was replaced has moved the rest.
+                *line = text.len();
+            }
+            text
+        });
         Ok(Head {
             status,
             text,
@@ -62,69 +78,150 @@ impl Head {
 
     /// All headers of that name.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.lines.iter().filter_map(move |start| {
-            let (key, rest) = self.text[*start..].split_at_checked(name.len())?;
-            let value = rest.strip_prefix(':')?;
-            let end = value.find('\n').unwrap_or(value.len());
-            same(key, name).then(|| value[..end].trim())
+        let bytes = self.text.as_bytes();
+        self.lines.windows(2).filter_map(move |line| {
+            let end = line[0] + name.len();
+            let value = match bytes.get(end..line[1])? {
+                [b':', ..] => end + 1,
+                // A space before the colon is against the rules, and read as if it were not there.
+                rest @ [b' ' | b'\t', ..] => match rest.trim_ascii_start() {
+                    [b':', value @ ..] => line[1] - value.len(),
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            if !same(&bytes[line[0]..end], name) {
+                return None;
+            }
+            Some(self.text[value..line[1]].trim_ascii())
+        })
+    }
+
+    /// All headers, as they came, without the lines that are none.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.windows(2).filter_map(|line| {
+            let (name, value) = self.text[line[0]..line[1]].split_once(':')?;
+            let name = name.trim_ascii_end();
+            is_token(name).then(|| (name, value.trim_ascii()))
         })
     }
 
     /// Whether a header that is a list names `token`, in any case.
     pub fn names(&self, header: &str, token: &str) -> bool {
+        self.list(header).any(|item| same(item, token))
+    }
+
+    /// The items of a header that is a list.
+    pub fn list<'a>(&'a self, header: &str) -> impl Iterator<Item = &'a str> {
         self.all(header)
             .flat_map(|list| list.split(','))
-            .any(|item| same(item.trim(), token))
+            .map(str::trim_ascii)
     }
 
     /// Whether the peer means to keep the connection (RFC 9112, section 9.3).
     pub fn keeps(&self) -> bool {
-        if self.text.starts_with("HTTP/1.0") {
-            self.names("Connection", "keep-alive")
-        } else {
-            !self.names("Connection", "close")
+        match self.is_old() {
+            true => self.names("Connection", "keep-alive"),
+            false => !self.names("Connection", "close"),
         }
+    }
+
+    /// Whether the peer speaks HTTP/1.0.
+    pub fn is_old(&self) -> bool {
+        self.text.starts_with("HTTP/1.0")
     }
 
     #[cfg(test)]
     pub fn with(name: &str, value: &str) -> Self {
         let text = format!("HTTP/1.1 200 OK\r\n{name}: {value}\r\n\r\n");
-        Head {
-            status: 200,
-            text,
-            lines: vec![17],
+        Head::read(&mut text.as_bytes(), MAX_HEAD).unwrap()
+    }
+}
+
+/// The status of a status line: three digits (RFC 9112, section 4).
+fn status(line: &[u8]) -> io::Result<u16> {
+    let status = match line.strip_prefix(b"HTTP/1.") {
+        Some([b'0'..=b'9', b' ', status @ ..]) => match status.split_at_checked(3) {
+            Some((digits, [b' ' | b'\r' | b'\n', ..])) => number(digits, 10),
+            _ => None,
+        },
+        _ => None,
+    };
+    status
+        .filter(|status| *status >= 100)
+        .map(|status| status as u16)
+        .ok_or_else(|| {
+            let line = String::from_utf8_lossy(line.trim_ascii_end());
+            malformed(format!("{line:?} is no status line of HTTP/1.1"))
+        })
+}
+
+/// A number of digits alone: what parses numbers in std takes a sign as well.
+pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u64> {
+    let number = digits.iter().try_fold(0u64, |number, digit| {
+        let digit = char::from(*digit).to_digit(radix)?;
+        number.checked_mul(radix.into())?.checked_add(digit.into())
+    });
+    number.filter(|_| !digits.is_empty())
+}
+
+/// Whether two names are the same in any case. By hand, as std's goes through the bytes in a way that the optimizer for
+/// size does not inline.
+pub(crate) fn same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
+    let (one, other) = (one.as_ref(), other.as_ref());
+    let mut pairs = one.iter().zip(other);
+    one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
+/// Whether the text can be the name of a header (RFC 9110, section 5.6.2).
+pub(crate) fn is_token(text: &str) -> bool {
+    let in_tokens = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(in_tokens)
+}
+
+/// Lines of a head or of trailers, with a limit on all of them together.
+pub(crate) struct Lines<R> {
+    reader: io::Take<R>,
+    what: &'static str,
+    limit: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// `what` they are, for the error where they are longer.
+    pub fn new(what: &'static str, reader: R, limit: u64) -> Self {
+        let reader = reader.take(limit);
+        Lines {
+            reader,
+            what,
+            limit,
         }
     }
-}
 
-/// Whether two names are the same in any case; see `wire` for why this is not std's.
-pub(crate) fn same(one: &str, other: &str) -> bool {
-    let mut pairs = one.bytes().zip(other.bytes());
-    one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(&b))
-}
+    /// Appends one line to `bytes`; returns it without its end.
+    pub fn append<'a>(&mut self, bytes: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        let start = bytes.len();
+        self.reader.read_until(b'\n', bytes)?;
+        match &bytes[start..] {
+            [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => Ok(line),
+            _ if self.reader.limit() == 0 => Err(too_long(self.what, self.limit)),
+            _ => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
 
-/// Appends one line to `bytes`; returns it without its end.
-pub(crate) fn read_line<'a>(
-    reader: &mut io::Take<impl BufRead>,
-    bytes: &'a mut Vec<u8>,
-) -> io::Result<&'a [u8]> {
-    let start = bytes.len();
-    reader.read_until(b'\n', bytes)?;
-    match &bytes[start..] {
-        [line @ .., b'\n'] => Ok(line.trim_ascii_end()),
-        _ if reader.limit() == 0 => Err(malformed(format!("a head of more than {MAX_HEAD} bytes"))),
-        _ => Err(ErrorKind::UnexpectedEof.into()),
+    /// Reads the lines after the last chunk, which nobody here needs.
+    pub fn skip(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        while !self.append(&mut bytes)?.is_empty() {
+            bytes.clear();
+        }
+        Ok(())
     }
 }
 
-/// Reads the lines after the last chunk, which nobody here needs.
-pub(crate) fn skip_trailers(reader: &mut impl BufRead) -> io::Result<()> {
-    let mut lines = reader.take(MAX_HEAD);
-    let mut bytes = Vec::new();
-    while !read_line(&mut lines, &mut bytes)?.is_empty() {
-        bytes.clear();
-    }
-    Ok(())
+/// More bytes came than are taken: an error of a kind that nothing else has here.
+pub(crate) fn too_long(what: &str, limit: u64) -> io::Error {
+    let message = format!("{what} of more than {limit} bytes");
+    io::Error::new(ErrorKind::FileTooLarge, message)
 }
 
 pub(crate) fn malformed(what: String) -> io::Error {
@@ -136,7 +233,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> io::Result<Head> {
-        Head::read(&mut &bytes[..], &mut Vec::new())
+        Head::read(&mut &bytes[..], MAX_HEAD)
     }
 
     #[test]
@@ -154,8 +251,32 @@ mod tests {
     }
 
     #[test]
+    fn a_status_is_three_digits() {
+        for line in ["HTTP/1.1 204", "HTTP/1.0 204 ", "HTTP/1.1 204 No Content"] {
+            let head = read(format!("{line}\r\n\r\n").as_bytes());
+            assert_eq!(head.unwrap().status, 204, "{line}");
+        }
+        for line in [
+            "HTTP/1.1 +20 OK",
+            "HTTP/1.1 -20 OK",
+            "HTTP/1.1 -0 OK",
+            "HTTP/1.1 0204 OK",
+            "HTTP/1.1 020 OK",
+            "HTTP/1.1 20 OK",
+            "HTTP/1.1  200 OK",
+            "HTTP/1.1 200OK",
+            "HTTP/1. 200 OK",
+            "HTTP/2 200",
+            "ICY 200 OK",
+        ] {
+            let error = read(format!("{line}\r\n\r\n").as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("no status line"), "{error}");
+        }
+    }
+
+    #[test]
     fn bytes_that_are_not_utf_8_are_replaced_and_the_others_stay() {
-        let head = read(b"HTTP/1.1 200 OK\nX: a\xff\xe4b\nY: \xc3\xa4\n\n").unwrap();
+        let head = read(b"HTTP/1.1 200 \xff\nX: a\xff\xe4b\nY: \xc3\xa4\n\n").unwrap();
         assert_eq!(head.get("X"), Some("a\u{fffd}\u{fffd}b"));
         assert_eq!(head.get("Y"), Some("ä"));
     }
@@ -167,11 +288,45 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_white_space_is_not_the_end() {
+        let head = read(b"HTTP/1.1 200 OK\r\nA: b\r\n \t\r\nC: d\r\n\r\n").unwrap();
+        assert_eq!((head.get("A"), head.get("C")), (Some("b"), Some("d")));
+    }
+
+    #[test]
+    fn what_is_no_header_is_none_of_them() {
+        let head = read(b"HTTP/1.1 200 OK\r\n A: b\r\n: c\r\nd\r\nE F: g\r\nH: i\r\n\r\n");
+        let head = head.unwrap();
+        assert_eq!(head.iter().collect::<Vec<_>>(), [("H", "i")]);
+        assert_eq!(head.get("A"), None);
+    }
+
+    #[test]
+    fn a_line_that_goes_on_in_the_next_is_one_header() {
+        let head = read(b"HTTP/1.1 200 OK\r\nA: b\r\n\t c\r\nD : e\r\n\r\n").unwrap();
+        assert_eq!(head.get("A"), Some("b  \t c"));
+        assert_eq!(head.get("D"), Some("e"));
+        let all: Vec<_> = head.iter().collect();
+        assert_eq!(all, [("A", "b  \t c"), ("D", "e")]);
+    }
+
+    #[test]
     fn a_list_names_its_items_in_any_case_and_over_several_lines() {
         let head = read(b"HTTP/1.1 200 OK\r\nA: gzip , Chunked\r\na: x\r\n\r\n").unwrap();
         assert!(head.names("A", "chunked"));
         assert!(head.names("A", "X"));
         assert!(!head.names("A", "chunk"));
+    }
+
+    #[test]
+    fn interim_answers_are_skipped_up_to_the_limit() {
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+        let answer = "HTTP/1.1 200 OK\r\n\r\n";
+        let bytes = [hints, hints, answer].concat();
+        assert_eq!(read(bytes.as_bytes()).unwrap().status, 200);
+        let endless = hints.repeat(100);
+        let error = Head::read(&mut endless.as_bytes(), 1000).unwrap_err();
+        assert_eq!(error.to_string(), "a head of more than 1000 bytes");
     }
 
     #[test]

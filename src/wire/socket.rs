@@ -1,34 +1,125 @@
-//! A socket with what was read ahead of it.
-//!
-//! A buffer of our own in place of `BufReader`: with the latter, the optimizer for size no longer inlines what serde_json
-//! does for every byte of a text, which doubles the time that a long answer takes.
+//! A connection with what was read ahead of it, and a socket that waits no longer than it may.
 
 use std::{
     io::{self, BufRead, ErrorKind, IoSlice, Read, Write},
     net::TcpStream,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Bytes that are read ahead: a head and a short event come in one piece.
 const AHEAD: usize = 8 * 1024;
 
+/// A buffer of our own in place of `BufReader`: with the latter, the optimizer for size no longer inlines what serde_json
+/// does for every byte of a text, which doubles the time that a long answer takes.
 #[derive(Debug)]
-pub(crate) struct Socket {
-    stream: TcpStream,
+pub(crate) struct Socket<S> {
+    stream: S,
     ahead: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
-impl Socket {
-    pub fn new(stream: TcpStream) -> Self {
+impl<S: Read + Write> Socket<S> {
+    pub fn new(stream: S) -> Self {
         Socket {
             stream,
             ahead: vec![0; AHEAD].into(),
             start: 0,
             end: 0,
         }
+    }
+
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// What was read that nobody has taken.
+    pub fn leftovers(&self) -> &[u8] {
+        &self.ahead[self.start..self.end]
+    }
+
+    /// Writes head and body without joining them first: the body may be long.
+    pub fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        if body.is_empty() {
+            return self.stream.write_all(head);
+        }
+        let mut parts = &mut [IoSlice::new(head), IoSlice::new(body)][..];
+        while !parts.is_empty() {
+            match self.stream.write_vectored(parts) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut parts, written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the first bytes of an answer; whether there are any, or the peer has closed the connection.
+    pub fn wait(&mut self) -> io::Result<bool> {
+        loop {
+            match self.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                filled => return filled.map(|bytes| !bytes.is_empty()),
+            }
+        }
+    }
+}
+
+impl<S: Read> BufRead for Socket<S> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            self.end = self.stream.read(&mut self.ahead)?;
+        }
+        Ok(&self.ahead[self.start..self.end])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.start = self.end.min(self.start + bytes);
+    }
+}
+
+impl<S: Read> Read for Socket<S> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        if self.start == self.end && room.len() >= AHEAD {
+            // Straight to where it belongs.
+            return self.stream.read(room);
+        }
+        let ahead = self.fill_buf()?;
+        let length = ahead.len().min(room.len());
+        room[..length].copy_from_slice(&ahead[..length]);
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+/// A socket on which every wait ends with the deadline, where there is one.
+#[derive(Debug)]
+pub(crate) struct Timed {
+    stream: TcpStream,
+    deadline: Option<Instant>,
+}
+
+impl Timed {
+    pub fn new(stream: TcpStream, deadline: Option<Instant>) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Timed { stream, deadline })
+    }
+
+    /// Another deadline, or none any more.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        if self.deadline.is_some() && deadline.is_none() {
+            self.stream.set_read_timeout(None)?;
+            self.stream.set_write_timeout(None)?;
+        }
+        self.deadline = deadline;
+        Ok(())
     }
 
     /// Whether a connection that nothing is expected of has nothing to say so far: neither its end nor what no request
@@ -56,53 +147,64 @@ impl Socket {
         false
     }
 
-    /// Whether something was read that nobody has taken.
-    pub fn has_leftovers(&self) -> bool {
-        self.start < self.end
+    /// How long the next wait may be.
+    fn left(&self) -> io::Result<Option<Duration>> {
+        self.deadline.map(left).transpose()
     }
 
-    /// Writes head and body without joining them first: the body may be long.
-    pub fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        if body.is_empty() {
-            return self.stream.write_all(head);
+    /// A socket whose timeout has passed says that it would block.
+    fn timed<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock if self.deadline.is_some() => ErrorKind::TimedOut.into(),
+            _ => error,
+        })
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        if let Some(left) = self.left()? {
+            self.stream.set_read_timeout(Some(left))?;
         }
-        let mut parts = &mut [IoSlice::new(head), IoSlice::new(body)][..];
-        while !parts.is_empty() {
-            match self.stream.write_vectored(parts) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut parts, written),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let read = self.stream.read(room);
+        self.timed(read)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(left) = self.left()? {
+            self.stream.set_write_timeout(Some(left))?;
         }
+        let written = match parts {
+            // A plain write is less work for the kernel than one of parts.
+            [part] => self.stream.write(part),
+            _ => self.stream.write_vectored(parts),
+        };
+        self.timed(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl BufRead for Socket {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            self.end = self.stream.read(&mut self.ahead)?;
-        }
-        Ok(&self.ahead[self.start..self.end])
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.start = self.end.min(self.start + bytes);
+/// The time until `deadline`, which is never zero: a socket would take that for no timeout at all.
+pub(crate) fn left(deadline: Instant) -> io::Result<Duration> {
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(ErrorKind::TimedOut.into()),
+        left => Ok(left),
     }
 }
 
-impl Read for Socket {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        if self.start == self.end && room.len() >= AHEAD {
-            // Straight to where it belongs.
-            return self.stream.read(room);
-        }
-        let ahead = self.fill_buf()?;
-        let length = ahead.len().min(room.len());
-        room[..length].copy_from_slice(&ahead[..length]);
-        self.consume(length);
-        Ok(length)
-    }
+/// Whether the error is how a peer that closed the connection looks from here.
+pub(crate) fn is_close(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+    )
 }

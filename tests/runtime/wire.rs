@@ -1,6 +1,10 @@
 //! What may come over the wire.
 
-use std::{convert::Infallible, io::Write, time::Duration};
+use std::{
+    convert::Infallible,
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use conformance::{Reply, RuntimeApi, accepted, answer, event, invocation};
 use lambda_musl::{Context, Stream, testing::Runtime};
@@ -187,6 +191,123 @@ fn an_answer_that_gets_lost_does_not_stop_the_function() {
     ];
     let (received, _) = run(script, echo);
     assert_eq!(received[3].line, path("b", "response"));
+}
+
+/// A refusal whose end nobody knows, on a connection that stays open.
+fn endless(status: u16, headers: &str, message: &str) -> Reply {
+    Reply::Send(format!("HTTP/1.1 {status} No\r\n{headers}\r\n{message}").into_bytes())
+}
+
+/// How long such a refusal may hold the function: the second that it is read for, and what a loaded machine adds.
+const BOUNDED: Duration = Duration::from_secs(4);
+
+#[test]
+fn a_refusal_of_next_without_an_end_ends_the_loop_with_its_message() {
+    for headers in ["", "Content-Length: 99\r\n", "Content-Length: +3\r\n"] {
+        for (status, message) in [(503, ""), (403, "not now")] {
+            let start = Instant::now();
+            let (_, error) = run([endless(status, headers, message)], echo);
+            let answered = format!("answered {status}: {message}");
+            assert!(error.to_string().contains(&answered), "{error}");
+            assert!(start.elapsed() < BOUNDED, "{headers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_in_chunks_that_never_end_ends_the_loop_with_what_came() {
+    let start = Instant::now();
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let (_, error) = run([endless(503, chunked, "3\r\nnot\r\n9\r\n now")], echo);
+    assert!(
+        error.to_string().contains("answered 503: not now"),
+        "{error}"
+    );
+    assert!(start.elapsed() < BOUNDED);
+}
+
+#[test]
+fn a_refusal_of_an_answer_without_an_end_costs_a_second_and_the_loop_goes_on() {
+    let fails = async |event: Value, _: Context| match event.as_u64() {
+        Some(1) => Err("no luck"),
+        _ => Ok(event),
+    };
+    for (event_of_first, call) in [("1", "error"), ("2", "response")] {
+        for reply in [
+            endless(413, "", ""),
+            endless(202, "", ""),
+            endless(503, "", "later"),
+        ] {
+            let start = Instant::now();
+            let script = [
+                event("a", event_of_first),
+                reply,
+                event("b", "2"),
+                accepted(),
+            ];
+            let (received, _) = run(script, fails);
+            assert_eq!(
+                lines(&received),
+                [NEXT, &path("a", call), NEXT, &path("b", "response")]
+            );
+            assert_eq!(
+                received[2].connection, 1,
+                "the other one is in an unknown state"
+            );
+            assert!(start.elapsed() < BOUNDED);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_a_stream_without_an_end_costs_a_second_and_the_loop_goes_on() {
+    let handler = async |_: Value, _: Context| {
+        let body = async |out: &mut (dyn Write + Send)| out.write_all(b"whole");
+        Ok::<_, Infallible>(Stream::new("text/plain", body))
+    };
+    let start = Instant::now();
+    let script = [
+        event("a", "1"),
+        endless(413, "", ""),
+        event("b", "2"),
+        accepted(),
+    ];
+    let (received, _) = run(script, handler);
+    assert_eq!(received[3].line, path("b", "response"));
+    assert!(start.elapsed() < BOUNDED);
+}
+
+#[test]
+fn a_refusal_that_is_longer_than_anyone_reads_ends_the_loop() {
+    let long = "x".repeat(10_000_000);
+    let (_, error) = run([endless(503, "", &long)], echo);
+    assert!(error.to_string().contains("answered 503: xxx"), "{error}");
+}
+
+#[test]
+fn an_event_that_comes_slowly_is_waited_for() {
+    let bytes = invocation("a", "", "[1,2,3]");
+    let late = Duration::from_millis(1500);
+    let slow = bytes.len() - 3;
+    let (head, tail) = bytes.split_at(slow);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (head, tail) = (head.to_vec(), tail.to_vec());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&head).unwrap();
+        std::thread::sleep(late);
+        stream.write_all(&tail).unwrap();
+        let mut reader = std::io::BufReader::new(stream);
+        let mut requests = Vec::new();
+        for _ in 0..2 {
+            let request = lambda_musl::testing::http::read_request(&mut reader);
+            requests.push(request.unwrap().unwrap());
+        }
+        requests
+    });
+    let _ = Runtime::at(&address).unwrap().run(echo);
+    assert_eq!(server.join().unwrap()[1].body, b"[1,2,3]");
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub fn serve(body: &'static str, authority: &Path) -> String {
     port
 }
 
-fn config(authority: &Path) -> ServerConfig {
+/// A server that shows a certificate for localhost, of an authority whose own is written to `authority`.
+pub fn config(authority: &Path) -> ServerConfig {
     let mut params = CertificateParams::default();
     // Another name than the server's: a certificate that names itself as its issuer counts as self-signed.
     let name = &mut params.distinguished_name;

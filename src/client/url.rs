@@ -1,0 +1,277 @@
+//! Where a request goes.
+
+use std::net::Ipv6Addr;
+
+use http_req::uri::Uri;
+
+use crate::client::Error;
+
+/// A URL in the form that http_req's [`Uri`] reads right, which it would not of every one: with a lowercase scheme, a path,
+/// and neither user nor fragment.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Url {
+    text: String,
+    /// Where the path begins.
+    path: usize,
+}
+
+impl Url {
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let refused = |reason| Error::Url {
+            url: url.to_owned(),
+            reason,
+        };
+        if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(refused(
+                "there is white space in it; percent-encode it, as in %20",
+            ));
+        }
+        let (scheme, rest) = match url.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => ("https", rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => ("http", rest),
+            _ => return Err(refused("it has to start with https:// or http://")),
+        };
+        // Fragments are the client's own (RFC 9110, section 7.1).
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(refused(
+                "there is a user in it; send credentials in the header Authorization",
+            ));
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            // The colons of an IPv6 address without a port are inside its brackets.
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (authority, ""),
+        };
+        if host.is_empty() {
+            return Err(refused("it names no host"));
+        }
+        let is_ipv6 = |host: &str| {
+            let address = host
+                .strip_prefix('[')
+                .and_then(|host| host.strip_suffix(']'));
+            address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        };
+        let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if !host.bytes().all(in_names) && !is_ipv6(host) {
+            return Err(refused(
+                "the host is neither an address nor a name in ASCII (Punycode)",
+            ));
+        }
+        let default: u16 = if scheme == "https" { 443 } else { 80 };
+        let port = match port {
+            "" => default,
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
+                .parse()
+                .map_err(|_| refused("the port is no number below 65536"))?,
+            _ => return Err(refused("the port is no number below 65536")),
+        };
+        let mut text = format!("{scheme}://{}", host.to_ascii_lowercase());
+        if port != default {
+            text += &format!(":{port}");
+        }
+        let path = text.len();
+        if !resource.starts_with('/') {
+            text.push('/');
+        }
+        for byte in resource.bytes() {
+            match byte.is_ascii() {
+                true => text.push(byte.into()),
+                false => text += &format!("%{byte:02X}"),
+            }
+        }
+        let url = Url { text, path };
+        match Uri::try_from(&*url.text) {
+            Ok(_) => Ok(url),
+            Err(_) => Err(refused("http_req does not take it for one")),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn uri(&self) -> Uri<'_> {
+        Uri::try_from(&*self.text).expect("a URL that was parsed")
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> &str {
+        &self.text[..self.path]
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https:")
+    }
+
+    /// Host and port, as the header `Host` has them.
+    pub fn authority(&self) -> &str {
+        self.origin().split('/').nth(2).unwrap_or_default()
+    }
+
+    /// The URL that a `Location` names from here (RFC 3986, section 5.2). http_req's `from_relative` takes `//host` for a
+    /// path and looks for slashes in the query as well.
+    pub fn join(&self, location: &str) -> Result<Self, Error> {
+        let location = location.replace(' ', "%20");
+        let end = location.find(['/', '?', '#']).unwrap_or(location.len());
+        let is_absolute = location[..end].contains(':');
+        let (base, _) = self.text.split_once('?').unwrap_or((&self.text, ""));
+        let whole = match location.as_bytes() {
+            _ if is_absolute => location,
+            [b'/', b'/', ..] => {
+                let (scheme, _) = self.text.split_once("//").unwrap_or_default();
+                [scheme, &location].concat()
+            }
+            [b'/', ..] => [self.origin(), &location].concat(),
+            [b'?', ..] => [base, &location].concat(),
+            [] | [b'#', ..] => self.text.clone(),
+            _ => {
+                let directory = base.rfind('/').map_or(base, |slash| &base[..=slash]);
+                [directory, &location].concat()
+            }
+        };
+        let mut url = Url::parse(&whole)?;
+        url.remove_dots();
+        Ok(url)
+    }
+
+    /// Takes `.` and `..` out of the path (RFC 3986, section 5.2.4).
+    fn remove_dots(&mut self) {
+        let resource = self.text.split_off(self.path);
+        let (path, query) = resource.split_at(resource.find('?').unwrap_or(resource.len()));
+        let mut segments: Vec<&str> = Vec::new();
+        let mut rest = path.split('/').skip(1).peekable();
+        while let Some(segment) = rest.next() {
+            let is_last = rest.peek().is_none();
+            match segment {
+                "." | ".." => {
+                    if segment == ".." {
+                        segments.pop();
+                    }
+                    if is_last {
+                        segments.push("");
+                    }
+                }
+                _ => segments.push(segment),
+            }
+        }
+        for segment in segments {
+            self.text.push('/');
+            self.text += segment;
+        }
+        if self.text.len() == self.path {
+            self.text.push('/');
+        }
+        self.text += query;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_what_http_req_reads_right() {
+        for (url, host, port, resource, authority) in [
+            ("https://h", "h", 443, "/", "h"),
+            ("HTTP://H/", "h", 80, "/", "h"),
+            ("https://h?q", "h", 443, "/?q", "h"),
+            ("https://h#f", "h", 443, "/", "h"),
+            ("https://h?q#f", "h", 443, "/?q", "h"),
+            ("https://h/a?b=/c//d#e?f", "h", 443, "/a?b=/c//d", "h"),
+            ("http://h:443/", "h", 443, "/", "h:443"),
+            ("https://h:80/", "h", 80, "/", "h:80"),
+            ("https://h:443/", "h", 443, "/", "h"),
+            ("https://h:/", "h", 443, "/", "h"),
+            ("http://[::1]/a", "[::1]", 80, "/a", "[::1]"),
+            ("http://[::1]:8/a", "[::1]", 8, "/a", "[::1]:8"),
+            ("http://h//a", "h", 80, "//a", "h"),
+            ("http://h/a@b:c", "h", 80, "/a@b:c", "h"),
+            ("http://h/../a/./b", "h", 80, "/../a/./b", "h"),
+            ("http://h/ä?ö", "h", 80, "/%C3%A4?%C3%B6", "h"),
+            ("http://h?a/b", "h", 80, "/?a/b", "h"),
+        ] {
+            let parsed = Url::parse(url).unwrap();
+            let uri = parsed.uri();
+            let read = (uri.host().unwrap(), uri.corr_port(), uri.resource());
+            assert_eq!(read, (host, port, resource), "{url}");
+            assert_eq!(parsed.authority(), authority, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_the_reason() {
+        for (url, reason) in [
+            ("", "start with https://"),
+            ("h/a", "start with https://"),
+            ("gopher://h", "start with https://"),
+            ("https:h", "start with https://"),
+            ("https:€//h", "start with https://"),
+            ("https://", "no host"),
+            ("https:///a", "no host"),
+            ("https://:80", "no host"),
+            ("https://?a", "no host"),
+            ("https://a b/", "white space"),
+            ("https://h/a\r\nb", "white space"),
+            ("https://h/\0", "white space"),
+            ("https://u:p@h/", "Authorization"),
+            ("https://h:+80/", "the port"),
+            ("https://h:65536/", "the port"),
+            ("https://h:http/", "the port"),
+            ("https://ä/", "Punycode"),
+            ("https://h\\i/", "Punycode"),
+            ("https://[::1/", "Punycode"),
+            ("https://[h]/", "Punycode"),
+            ("https://::1/", "Punycode"),
+            ("https://h%41/", "Punycode"),
+        ] {
+            let error = Url::parse(url).unwrap_err().to_string();
+            assert!(error.contains(&format!("{url:?} is not a URL")), "{error}");
+            assert!(error.contains(reason), "{url:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_location_is_resolved_as_rfc_3986_has_it() {
+        let base = Url::parse("http://a/b/c/d;p?q").unwrap();
+        // Its section 5.4, and what else is met.
+        for (location, url) in [
+            ("g", "http://a/b/c/g"),
+            ("./g", "http://a/b/c/g"),
+            ("g/", "http://a/b/c/g/"),
+            ("/g", "http://a/g"),
+            ("//g", "http://g/"),
+            ("?y", "http://a/b/c/d;p?y"),
+            ("g?y", "http://a/b/c/g?y"),
+            ("#s", "http://a/b/c/d;p?q"),
+            ("g?y#s", "http://a/b/c/g?y"),
+            (";x", "http://a/b/c/;x"),
+            ("", "http://a/b/c/d;p?q"),
+            (".", "http://a/b/c/"),
+            ("..", "http://a/b/"),
+            ("../g", "http://a/b/g"),
+            ("../../g", "http://a/g"),
+            ("../../../g", "http://a/g"),
+            ("../../..", "http://a/"),
+            ("/./g", "http://a/g"),
+            ("/../g", "http://a/g"),
+            ("g.", "http://a/b/c/g."),
+            ("..g", "http://a/b/c/..g"),
+            ("./g/.", "http://a/b/c/g/"),
+            ("g/../h", "http://a/b/c/h"),
+            ("g?y/../x", "http://a/b/c/g?y/../x"),
+            ("https://h:8/i", "https://h:8/i"),
+            ("//h:8?i", "http://h:8/?i"),
+            ("/a b/ä", "http://a/a%20b/%C3%A4"),
+            ("g:h", ""),
+            ("ftp://h/", ""),
+            ("http:g", ""),
+        ] {
+            match base.join(location) {
+                Ok(joined) => assert_eq!(joined.as_str(), url, "{location}"),
+                Err(error) => assert!(url.is_empty(), "{location}: {error}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Requests inside of an invocation.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
+
+use lambda_musl::{
+    Context,
+    client::{self, Request},
+    testing::{self, Event},
+};
+
+use crate::server::{
+    Server,
+    Step::{Hold, Next},
+    send,
+};
+
+/// The error of a request to a server that says nothing, and the milliseconds that it took.
+fn ask(url: &str, timeout: Option<u64>) -> (String, u64) {
+    let start = Instant::now();
+    let request = Request::get(url);
+    let request = match timeout {
+        Some(milliseconds) => request.timeout(Duration::from_millis(milliseconds)),
+        None => request,
+    };
+    let error = request.send().unwrap_err().to_string();
+    (error, start.elapsed().as_millis() as u64)
+}
+
+fn within(milliseconds: u64) -> Event {
+    Event::new("0").timeout(Duration::from_millis(milliseconds))
+}
+
+#[test]
+fn a_request_ends_before_its_invocation_does() {
+    let server = Server::start(vec![vec![Hold]]);
+    let url = server.url("/");
+    for timeout in [None, Some(5000)] {
+        let handler = async |_: u8, _: Context| Ok::<_, Infallible>(ask(&url, timeout));
+        let [answer] = testing::run(handler, [within(500)]).unwrap();
+        let (error, took): (String, u64) = serde_json::from_value(answer.json()).unwrap();
+        assert!(error.contains("no answer within 4"), "{error}");
+        assert!((350..500).contains(&took), "{took} ms");
+    }
+}
+
+#[test]
+fn a_timeout_that_is_shorter_counts() {
+    let server = Server::start(vec![vec![Hold]]);
+    let url = server.url("/");
+    let handler = async |_: u8, _: Context| Ok::<_, Infallible>(ask(&url, Some(100)));
+    let [answer] = testing::run(handler, [within(5000)]).unwrap();
+    let (error, _): (String, u64) = serde_json::from_value(answer.json()).unwrap();
+    assert!(error.contains("no answer within 100ms"), "{error}");
+}
+
+#[test]
+fn a_connection_is_kept_from_one_invocation_to_the_next() {
+    let ok = "HTTP/1.1 204 X\r\n\r\n";
+    let server = Server::start(vec![vec![send(ok), Next, send(ok), Hold]]);
+    let url = server.url("/");
+    let handler = async |_: u8, _: Context| client::get(&url).map(|answer| answer.status());
+    let [first, second] = testing::run(handler, ["1", "2"]).unwrap();
+    assert_eq!((first.json(), second.json()), (204.into(), 204.into()));
+    let connections: Vec<usize> = server
+        .received()
+        .into_iter()
+        .map(|(number, _)| number)
+        .collect();
+    assert_eq!(connections, [0, 0]);
+}

@@ -1,0 +1,127 @@
+//! A server of which every byte and every pause is decided by a script.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a server goes on with what has no end.
+const ENDLESS: Duration = Duration::from_secs(2);
+
+/// What a server does once a request has come.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Send(Vec<u8>),
+    Pause(Duration),
+    /// Sends this again and again, with a pause after each time.
+    Repeat(Vec<u8>, Duration),
+    /// Keeps the connection open, and silent.
+    Hold,
+    /// The same, unless the client has asked for the end of the connection.
+    Keep,
+    /// Waits for the next request on the same connection.
+    Next,
+    /// Ends the connection with a reset in place of its usual end: the request is left unread.
+    Reset,
+}
+
+pub fn send(bytes: impl AsRef<[u8]>) -> Step {
+    Step::Send(bytes.as_ref().to_vec())
+}
+
+/// A server on a port of its own.
+#[derive(Debug)]
+pub struct Server {
+    pub port: u16,
+    /// The connection's number and what was sent over it, request by request.
+    pub requests: Receiver<(usize, String)>,
+}
+
+impl Server {
+    /// Does one of `scripts` on each connection, the last one on all after it.
+    pub fn start(scripts: Vec<Vec<Step>>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, requests) = channel();
+        thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let script = scripts[number.min(scripts.len() - 1)].clone();
+                let sender = sender.clone();
+                thread::spawn(move || play(script, stream, number, &sender));
+            }
+        });
+        Server { port, requests }
+    }
+
+    pub fn url(&self, resource: &str) -> String {
+        format!("http://127.0.0.1:{}{resource}", self.port)
+    }
+
+    /// All requests so far, each with the number of its connection.
+    pub fn received(&self) -> Vec<(usize, String)> {
+        let first = self.requests.recv_timeout(Duration::from_secs(5));
+        let mut all = vec![first.expect("a request")];
+        // What was answered was sent before.
+        while let Ok(next) = self.requests.recv_timeout(Duration::from_millis(20)) {
+            all.push(next);
+        }
+        all
+    }
+}
+
+/// A peer that goes away ends the script.
+fn play(
+    script: Vec<Step>,
+    mut stream: TcpStream,
+    number: usize,
+    requests: &Sender<(usize, String)>,
+) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let reset = script.iter().any(|step| matches!(step, Step::Reset));
+    let mut closes = false;
+    if reset {
+        stream.peek(&mut [0]).ok()?;
+    } else {
+        let request = read_request(&mut stream)?;
+        closes = request.contains("Connection: Close");
+        let _ = requests.send((number, request));
+    }
+    for step in script {
+        match step {
+            Step::Send(bytes) => stream.write_all(&bytes).ok()?,
+            Step::Pause(time) => thread::sleep(time),
+            Step::Repeat(bytes, pause) => {
+                let start = Instant::now();
+                while start.elapsed() < ENDLESS {
+                    stream.write_all(&bytes).ok()?;
+                    thread::sleep(pause);
+                }
+            }
+            Step::Keep if closes => {}
+            Step::Hold | Step::Keep => drop(stream.read_to_end(&mut Vec::new())),
+            Step::Next => drop(requests.send((number, read_request(&mut stream)?))),
+            // What was sent shall be read before.
+            Step::Reset => thread::sleep(Duration::from_millis(50)),
+        }
+    }
+    Some(())
+}
+
+/// A request with a body of Content-Length.
+pub fn read_request(stream: &mut impl Read) -> Option<String> {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        bytes.push(byte[0]);
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let length = text.split("\r\nContent-Length: ").nth(1);
+    let length = length.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).ok()?;
+    Some(text + &String::from_utf8(body).unwrap())
+}
