@@ -10,7 +10,7 @@ use std::{
 use http_req::stream::connect_with_timeout;
 
 use crate::{
-    client::{Error, resolve::resolve, url::Url},
+    client::{error::Error, resolve::resolve, url::Url},
     wire::socket::{Socket, Timed, left},
 };
 
@@ -181,8 +181,10 @@ pub(super) mod tls {
 
     use native_tls::{HandshakeError, TlsConnector};
 
-    use super::Link;
-    use crate::{client::Error, wire::socket::Timed};
+    use crate::{
+        client::{error::Error, link::Link},
+        wire::socket::Timed,
+    };
 
     /// What is beneath TLS: its end is an error unless TLS has announced it (close_notify; RFC 8446, section 6.1). Anyone
     /// on the way can end a connection, and not every version of OpenSSL tells the one end from the other.

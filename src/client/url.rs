@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use http_req::uri::Uri;
 
-use crate::client::Error;
+use crate::client::error::Error;
 
 /// A URL in the form that http_req's [`Uri`] reads right, which it would not of every one: with a lowercase scheme, a path,
 /// and neither user nor fragment.
