@@ -165,7 +165,7 @@ fn parse(module: &Module, text: &str, names: &BTreeMap<Module, &str>) -> File {
     for index in 0..tokens.len() {
         let before = index.checked_sub(1).map_or("", |before| tokens[before]);
         let is_use = before == "use";
-        if before == "::" || !is_use && tokens.get(index + 1) != Some(&"::") {
+        if ["::", "in"].contains(&before) || !is_use && tokens.get(index + 1) != Some(&"::") {
             continue;
         }
         let child = [&module[..], &[tokens[index].to_owned()]].concat();
