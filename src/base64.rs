@@ -16,13 +16,8 @@ pub fn encode(bytes: &[u8]) -> String {
         ];
         let digits = digits.map(|digit| char::from(ALPHABET[usize::from(digit & 63)]));
         // One byte takes two digits, two take three.
-        for place in 0..4 {
-            text.push(if place <= group.len() {
-                digits[place]
-            } else {
-                '='
-            });
-        }
+        text.extend(digits.into_iter().take(group.len() + 1));
+        text.extend(['=', '='].into_iter().take(3 - group.len()));
     }
     text
 }
