@@ -67,8 +67,10 @@ impl Address {
         }
         let given = address.strip_prefix("http://").unwrap_or(address);
         let url = format!("http://{}", given.trim_end_matches('/'));
-        let uri = Uri::try_from(&*url)
-            .map_err(|_| invalid("the host is missing, or the port is no number below 65536"))?;
+        let uri = Uri::try_from(&*url).map_err(|_| match given.starts_with(':') {
+            true => invalid("the host is missing"),
+            false => invalid("the port is no number below 65536"),
+        })?;
         let base = |method, api| Arc::new(Base::new(method, &uri, api));
         Ok(Address {
             host: Host::parse(uri.host().unwrap_or_default()).map_err(invalid)?,
