@@ -86,8 +86,8 @@ impl Run {
     }
 }
 
-/// A line or more for each crate from which two builds differ.
-pub fn causes(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
+/// A line or more for each crate from which two builds of a function differ.
+pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
     let of_scripts = scripts(crates, builds);
     if !of_scripts.is_empty() {
         return of_scripts;
@@ -107,7 +107,15 @@ pub fn causes(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
              compiler takes something of the machine into it"
         )
     };
-    firsts.take(NAMED).map(line).collect()
+    let lines: Vec<String> = firsts.take(NAMED).map(line).collect();
+    if !lines.is_empty() {
+        return lines;
+    }
+    // cargo keeps no library of the function's own package.
+    vec![format!(
+        "{function} itself, as no crate that it depends on differs: a procedural macro that it uses, or a compiler, takes \
+         something of the machine into it"
+    )]
 }
 
 /// The ids of all that a crate uses.
@@ -234,7 +242,7 @@ mod tests {
             }
             Left::of(&target, TRIPLE, slice::from_ref(&target))
         });
-        causes(crates, builds.each_ref())
+        causes("function", crates, builds.each_ref())
     }
 
     #[test]
@@ -289,6 +297,15 @@ mod tests {
         let side = |text: &'static str| {
             [(&*files[0], "cargo:root=TARGET/a"), (&*files[1], text), (&*files[2], "prefix=TARGET")]
         };
-        assert_eq!(causes_of(&[krate("zlib", &[])], [&side("1"), &side("2")]), [""; 0]);
+        let causes = causes_of(&[krate("zlib", &[])], [&side("1"), &side("2")]);
+        assert!(causes.iter().all(|cause| !cause.contains("zlib")), "{causes:?}");
+    }
+
+    #[test]
+    fn where_no_crate_differs_the_function_itself_is_named() {
+        let file = format!("{TRIPLE}/release/deps/libsame-0123.rlib");
+        let side = [(&*file, "same")];
+        let causes = causes_of(&[krate("same", &[])], [&side, &side]);
+        assert!(causes.len() == 1 && causes[0].starts_with("function itself, as no crate"), "{causes:?}");
     }
 }

@@ -48,9 +48,8 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     elsewhere.build(how.get_name(), &variables)?;
     difference(&here, &elsewhere.out()).map_err(|error| {
         let left_there = left(options.how, &function, &elsewhere.target(), &elsewhere.directories(&function, &rust));
-        let causes = causes(&crates, [&left_here, &left_there]);
-        let causes = causes.iter().map(|cause| format!("\n  {cause}")).collect::<String>();
-        if causes.is_empty() { error } else { anyhow!("{error}\nthey differ from here on:{causes}") }
+        let causes = causes(&function.name, &crates, [&left_here, &left_there]);
+        anyhow!("{error}\nthey differ from here on:\n  {}", causes.join("\n  "))
     })?;
     print!("{}", fs::read_to_string(here.join("SHA256SUMS"))?);
     println!("✓ both builds are the same to the byte");
