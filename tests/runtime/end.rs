@@ -53,7 +53,7 @@ fn an_invocation_without_a_usable_request_id_ends_the_loop() {
 fn an_address_that_the_environment_has_wrong_is_named_with_its_variable() {
     let child = child::function("end::begins", "127.0.0.1:many").output();
     let text = child::stderr(child.unwrap());
-    let expected = "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the host is missing, or the port is no number below 65536; expected host:port";
+    let expected = "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is no number below 65536; expected host:port";
     assert!(text.contains(expected), "{text}");
 }
 
@@ -68,7 +68,7 @@ fn an_address_that_the_program_has_chosen_is_not_blamed_on_the_environment() {
     let error = Runtime::at("127.0.0.1:many").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the address of the Runtime API is \"127.0.0.1:many\": the host is missing, or the port is no number below 65536; expected host:port"
+        "the address of the Runtime API is \"127.0.0.1:many\": the port is no number below 65536; expected host:port"
     );
 }
 
