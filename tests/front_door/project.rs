@@ -135,7 +135,7 @@ fn an_option_that_is_unknown_is_named_with_those_that_are_known_and_the_closest(
     let project = project(directory.path(), "", ALONE);
     run(verb(&project, &["build", "--acrh", "arm64"]))
         .failed_with(&["'--acrh'", "similar argument exists: '--arch'"])
-        .said(&["The options are: --arch --crate --bin --features --no-default-features --out"]);
+        .said(&["The options are: --arch --crate --bin --features --no-default-features --bins"]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_key_of_the_metadata_that_is_unknown_is_named_with_those_that_are_known_and_
         .failed_with(&[
             "[package.metadata.lambda-musl]: the key binary is unknown (did you mean bin?)",
         ])
-        .said(&["arch, base, bin, classic-lock, features, no-default-features, pins"]);
+        .said(&["arch, base, bin, classic-lock, extension, features, include, layout"]);
 }
 
 #[test]
