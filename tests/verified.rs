@@ -65,7 +65,8 @@ fn verify_shows_checksums_and_a_tick_that_names_what_the_zip_was_built_from() {
     assert_eq!(lines[0], format!("{}  dist/function.zip", sha256(&zip)));
     for part in [
         "✓ probe ",
-        ", x86_64, openssl 4.",
+        ", x86_64, compilers zig's clang ",
+        ", openssl 4.",
         ", rustc 1.",
         "; the record says: ",
         "musl 1.",
@@ -460,7 +461,7 @@ fn the_symbols_of_the_binary_lie_beside_the_zip() {
     };
     let mut nm = command(nm, &directory);
     nm.arg("function.debug");
-    assert!(run(nm).succeeded().stdout.contains("lambda_musl5serve"));
+    assert!(run(nm).succeeded().stdout.contains("lambda_musl4wire"));
     let bytes = fs::read(directory.join("function.debug")).unwrap();
     let path = root().as_os_str().as_encoded_bytes();
     assert!(!bytes.windows(path.len()).any(|window| window == path));
