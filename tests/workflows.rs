@@ -119,7 +119,7 @@ fn step_with_answer(start: &str, answer: &str) -> Run {
         .map_while(|line| line.strip_prefix("          "))
         .collect();
     assert!(!commands.is_empty(), "{start}");
-    fs::create_dir(directory.path().join("target")).unwrap();
+    fs::create_dir(directory.path().join("dist")).unwrap();
     write_program(&directory.path().join("make"), &format!("echo '{answer}'"));
     // As GitHub calls it.
     let mut bash = command("bash", directory.path());
