@@ -30,8 +30,8 @@ static WATCHED: Mutex<(u64, Vec<Entry>)> = Mutex::new((0, Vec::new()));
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
-/// Nothing is to be watched where panics unwind.
-pub(crate) fn watch(address: &Address, phase: Phase) -> Option<Watch> {
+/// Nothing is to be watched where panics unwind, and nothing is made for it.
+pub(crate) fn watch(address: &Address, phase: impl FnOnce() -> Phase) -> Option<Watch> {
     static HOOK: Once = Once::new();
     if !cfg!(panic = "abort") {
         return None;
@@ -46,7 +46,7 @@ pub(crate) fn watch(address: &Address, phase: Phase) -> Option<Watch> {
     let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
     let (number, entries) = &mut *watched;
     *number += 1;
-    entries.push((*number, address.clone(), phase));
+    entries.push((*number, address.clone(), phase()));
     Some(Watch(*number))
 }
 

@@ -140,7 +140,7 @@ impl Runtime {
             if self.sets_trace() {
                 trace::set(context.trace_id());
             }
-            let watch = abort::watch(&self.address, Phase::Invoke(context.clone()));
+            let watch = abort::watch(&self.address, || Phase::Invoke(context.clone()));
             let answer = current::with(&context, guard(answer(handler, event, context.clone())));
             match W::handle(&context, answer).await {
                 Ok(Answer::Whole(response)) => {

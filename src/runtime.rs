@@ -79,7 +79,7 @@ impl Runtime {
         E: IntoFailure,
     {
         panics::remember();
-        let _watch = abort::watch(&self.address, phase.clone());
+        let _watch = abort::watch(&self.address, || phase.clone());
         let done = guard(async { part.await.map_err(IntoFailure::into_failure) }).await;
         done.map_err(|failure| self.not_started(&phase, failure))
     }
