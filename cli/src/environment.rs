@@ -182,6 +182,8 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command.envs(env::vars_os().filter(|(name, value)| is_passed(name) && !value.is_empty()));
     // `reproduce` changes the clock of the programs that compile.
     command.envs(path_in(PRELOAD).map(|library| ("LD_PRELOAD", library)));
+    // A wrapper that a configuration names is this machine's; the build has one of its own.
+    command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
     command
 }
 

@@ -67,8 +67,6 @@ impl Rust {
         // Build scripts may call rustup's own stand-ins.
         command.env("PATH", environment::path_with([&*self.bin])?).env("RUSTUP_TOOLCHAIN", &self.channel);
         command.env("CARGO_HOME", &self.cargo_home);
-        // A wrapper that a configuration names is this machine's; the build has one of its own.
-        command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
         Ok(command)
     }
 

@@ -94,7 +94,6 @@ impl Cross {
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
-        command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
         command.env("CARGO_BUILD_BUILD_DIR", "/target");
         Ok((command, files))
     }
