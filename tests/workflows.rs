@@ -13,7 +13,7 @@ use std::{
 };
 
 use machine::{
-    Run, call, command, copy_of_the_clone, make, root, run, skip, wait_until, write_program,
+    Run, call, command, copy_of_the_clone, git, make, root, run, skip, wait_until, write_program,
 };
 
 /// The directory of the stand-ins for what GitHub has.
@@ -203,18 +203,6 @@ impl Drop for Registry {
     }
 }
 
-fn git(directory: &Path, arguments: &[&str]) {
-    let mut git = command("git", directory);
-    git.args([
-        "-c",
-        "user.name=somebody",
-        "-c",
-        "user.email=somebody@example.invalid",
-    ]);
-    git.args(arguments);
-    run(git).succeeded();
-}
-
 #[test]
 #[ignore = "through make"]
 fn a_crate_that_was_published_before_has_to_be_the_same() {
@@ -222,9 +210,9 @@ fn a_crate_that_was_published_before_has_to_be_the_same() {
     let registry = Registry::start(directory.path());
     let clone = directory.path().join("clone");
     copy_of_the_clone(&["."], &clone);
-    git(&clone, &["init", "--quiet"]);
-    git(&clone, &["add", "--all"]);
-    git(&clone, &["commit", "--quiet", "--message=a"]);
+    git(&clone, &["init", "--quiet"]).succeeded();
+    git(&clone, &["add", "--all"]).succeeded();
+    git(&clone, &["commit", "--quiet", "--message=a"]).succeeded();
     let publish = || {
         let mut publish = command(clone.join("scripts/publish"), &clone);
         publish
@@ -243,8 +231,8 @@ fn a_crate_that_was_published_before_has_to_be_the_same() {
         .said(&["is published already, with the same contents"]);
 
     fs::write(clone.join("src/another.rs"), "").unwrap();
-    git(&clone, &["add", "--all"]);
-    git(&clone, &["commit", "--quiet", "--message=b"]);
+    git(&clone, &["add", "--all"]).succeeded();
+    git(&clone, &["commit", "--quiet", "--message=b"]).succeeded();
     publish().failed_with(&["with other contents", "expected a new version"]);
 }
 
@@ -294,11 +282,12 @@ impl Upstreams {
             let version = version.trim_matches(['"', ';']);
             let repository = upstreams.0.path().join(repository);
             fs::create_dir_all(&repository).unwrap();
-            git(&repository, &["init", "--quiet"]);
+            git(&repository, &["init", "--quiet"]).succeeded();
             git(
                 &repository,
                 &["commit", "--quiet", "--allow-empty", "--message=a"],
-            );
+            )
+            .succeeded();
             upstreams.tag(&repository, &format!("{prefix}{version}"));
             // Neither of its series nor a release.
             upstreams.tag(&repository, &format!("{prefix}99.0.1"));
@@ -314,7 +303,7 @@ impl Upstreams {
     }
 
     fn tag(&self, repository: &Path, tag: &str) {
-        git(&self.0.path().join(repository), &["tag", tag]);
+        git(&self.0.path().join(repository), &["tag", tag]).succeeded();
     }
 
     /// The page of an index of wheels.
@@ -385,7 +374,8 @@ fn a_list_without_the_version_that_is_pinned_is_an_error() {
     git(
         &upstreams.0.path().join(musl),
         &["tag", "--delete", "v1.2.6"],
-    );
+    )
+    .succeeded();
     upstreams.index("ziglang", &["0.15.1"]);
     upstreams.newest().failed_with(&[
         "error: musl: upstream's list does not have 1.2.6, which docker/pins/current.env pins",

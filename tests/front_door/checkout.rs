@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     build_greeting,
-    machine::{Run, call, command, copy_of_the_clone, root, run, sha256, skip},
+    machine::{call, command, copy_of_the_clone, git, root, run, sha256, skip},
 };
 
 /// A repository with the files of the clone as they are in the work tree.
@@ -20,20 +20,6 @@ fn origin(directory: &Path) -> PathBuf {
     git(&origin, &["add", "--all"]).succeeded();
     git(&origin, &["commit", "--quiet", "--message=all"]).succeeded();
     origin
-}
-
-fn git(directory: &Path, arguments: &[&str]) -> Run {
-    let mut git = command("git", directory);
-    git.args([
-        "-c",
-        "user.name=somebody",
-        "-c",
-        "user.email=somebody@example.invalid",
-    ]);
-    // For a submodule that is a directory.
-    git.args(["-c", "protocol.file.allow=always"]);
-    git.args(arguments);
-    run(git)
 }
 
 /// What one clone compiles, the next need not: the crates of the program and of the example.
@@ -70,9 +56,11 @@ fn a_submodule_with_autocrlf_builds_the_same() {
     git(&outer, &["init", "--quiet"]).succeeded();
     let origin = origin(directory.path());
     let crlf = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"];
+    // For a submodule that is a directory.
+    let of_a_directory = ["-c", "protocol.file.allow=always"];
     let add = ["submodule", "--quiet", "add"];
     let to = [&*origin.to_string_lossy(), "vendor/lambda-musl"];
-    git(&outer, &[&crlf[..], &add, &to].concat()).succeeded();
+    git(&outer, &[&crlf[..], &of_a_directory, &add, &to].concat()).succeeded();
     let clone = outer.join("vendor/lambda-musl");
     let text = clone.to_string_lossy();
     let with_crlf = call("grep", &["-rlI", "--exclude-dir=.git", "\r$", &text]);

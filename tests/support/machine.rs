@@ -283,3 +283,16 @@ pub fn skip(what: &str, why: &str) {
         file.write_all(line.as_bytes()).unwrap();
     }
 }
+
+/// git in a directory, as somebody.
+pub fn git(directory: &Path, arguments: &[&str]) -> Run {
+    let mut git = command("git", directory);
+    git.args([
+        "-c",
+        "user.name=somebody",
+        "-c",
+        "user.email=somebody@example.invalid",
+    ]);
+    git.args(arguments);
+    run(git)
+}
