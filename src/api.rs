@@ -212,7 +212,7 @@ fn refused(call: &Call, reply: &Reply) -> Error {
     Error::Refused {
         request: call.to_string(),
         status: reply.head.status,
-        message: words.trim().chars().take(MAX_WORDS).collect(),
+        message: words.trim_ascii().chars().take(MAX_WORDS).collect(),
     }
 }
 

@@ -48,7 +48,7 @@ impl Runtime {
         Ok(Runtime {
             address: Address::parse(address)?,
             concurrency: concurrency.and_then(|number| {
-                let parsed = number.trim().parse();
+                let parsed = number.trim_ascii().parse();
                 parsed
                     .inspect_err(|_| {
                         logs::error("", format_args!("{CONCURRENCY}={number:?} is no number of invocations: one at a time"));

@@ -11,7 +11,7 @@ const VARIABLE: &str = "_X_AMZN_TRACE_ID";
 #[allow(unsafe_code)]
 pub(crate) fn set(trace_id: Option<&str>) {
     // A variable that cannot hold the value, which has a NUL in it, is better than a panic.
-    let trace_id = trace_id.filter(|id| !id.contains('\0'));
+    let trace_id = trace_id.filter(|id| !id.bytes().any(|byte| byte == 0));
     // SAFETY: std locks the environment against all of Rust. What is left is a thread that reads it through C's getenv
     // at this moment: this is called between two invocations, where a function has nothing to do, and never with several
     // workers. Lambda's contract leaves no other way; `run` documents it.

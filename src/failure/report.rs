@@ -60,40 +60,30 @@ pub(crate) fn xray_cause(failure: &Failure) -> String {
 }
 
 fn cause(failure: &Failure, max: usize) -> String {
-    let short = |text: &'_ str| text[..text.floor_char_boundary(max)].to_owned();
-    let mut json = b"{\"working_directory\":".to_vec();
-    let directory = std::env::current_dir().unwrap_or_default();
-    text(&mut json, &short(&directory.to_string_lossy()));
-    json.extend(b",\"exceptions\":[");
-    let first = (failure.error_type.as_ref(), failure.message.as_str());
-    // The stack of a panic is a place; that of an error is its sources.
-    let sources: &[String] = match failure.place {
-        Some(_) => &[],
-        None => &failure.stack,
+    let mut json = Vec::with_capacity(512);
+    let mut add = |before: &str, value: &str| {
+        json.extend_from_slice(before.as_bytes());
+        text(&mut json, &value[..value.floor_char_boundary(max)]);
     };
-    let sources = sources.iter().map(|line| ("Function.Error", line.as_str()));
-    list(
-        &mut json,
-        std::iter::once(first).chain(sources),
-        |json, (kind, message)| {
-            json.extend(b"{\"type\":");
-            text(json, &short(kind));
-            json.extend(b",\"message\":");
-            text(json, &short(message));
-            json.extend(b",\"stack\":[");
-            list(json, &failure.place, |json, place| {
-                json.extend(b"{\"path\":");
-                text(json, &short(&place.file));
-                json.extend(format!(",\"line\":{},\"label\":\"panic\"}}", place.line).bytes());
-            });
-            json.extend(b"]}");
-        },
-    );
-    json.extend(b"],\"paths\":[");
-    list(&mut json, &failure.place, |json, place| {
-        text(json, &short(&place.file))
-    });
-    json.extend(b"]}");
+    let directory = std::env::current_dir().unwrap_or_default();
+    add("{\"working_directory\":", &directory.to_string_lossy());
+    add(",\"exceptions\":[{\"type\":", &failure.error_type);
+    add(",\"message\":", &failure.message);
+    // The stack of a panic is a place; that of an error is its sources.
+    if let Some(place) = &failure.place {
+        add(",\"stack\":[{\"path\":", &place.file);
+        let rest = ",\"label\":\"panic\"}]}],\"paths\":[";
+        add(&format!(",\"line\":{}{rest}", place.line), &place.file);
+        json.extend_from_slice(b"]}");
+    } else {
+        for source in &failure.stack {
+            add(
+                ",\"stack\":[]},{\"type\":\"Function.Error\",\"message\":",
+                source,
+            );
+        }
+        json.extend_from_slice(b",\"stack\":[]}],\"paths\":[]}");
+    }
     ascii(&String::from_utf8_lossy(&json))
 }
 

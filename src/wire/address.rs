@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     sync::Arc,
 };
 
@@ -29,10 +29,11 @@ pub(crate) struct Address {
     extension: [Arc<Base>; 2],
 }
 
-/// Lambda gives an IP address. To look up a name takes much code, which not every function shall hold.
+/// Lambda gives an IPv4 address. To look up a name, or to read an IPv6 address, takes code that not every function shall
+/// hold.
 #[derive(Clone, Debug, PartialEq)]
 enum Host {
-    Ip(IpAddr),
+    Ip(Ipv4Addr),
     #[cfg(feature = "dns")]
     Name(String),
 }
@@ -43,14 +44,14 @@ impl Host {
             return Err("the host is missing");
         }
         if host == "localhost" {
-            return Ok(Host::Ip(Ipv4Addr::LOCALHOST.into()));
+            return Ok(Host::Ip(Ipv4Addr::LOCALHOST));
         }
-        match host.trim_matches(['[', ']']).parse() {
+        match host.parse() {
             Ok(ip) => Ok(Host::Ip(ip)),
             #[cfg(feature = "dns")]
-            Err(_) => Ok(Host::Name(host.to_owned())),
+            Err(_) => Ok(Host::Name(host.trim_matches(['[', ']']).to_owned())),
             #[cfg(not(feature = "dns"))]
-            Err(_) => Err("the host is a name, which only the feature dns of lambda-musl looks up"),
+            Err(_) => Err("the host is no IPv4 address, and takes the feature dns of lambda-musl"),
         }
     }
 }
@@ -62,7 +63,7 @@ impl Address {
             reason,
             variable: None,
         };
-        if address.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        if address.bytes().any(|byte| byte <= b' ') {
             return Err(invalid("there is white space in it"));
         }
         let given = address.strip_prefix("http://").unwrap_or(address);
@@ -84,7 +85,7 @@ impl Address {
 
     pub fn connect(&self) -> io::Result<TcpStream> {
         match &self.host {
-            Host::Ip(ip) => TcpStream::connect(SocketAddr::new(*ip, self.port)),
+            Host::Ip(ip) => TcpStream::connect((*ip, self.port)),
             #[cfg(feature = "dns")]
             Host::Name(name) => TcpStream::connect((name.as_str(), self.port)),
         }
@@ -137,7 +138,7 @@ mod tests {
                 .split('/')
                 .next()
                 .unwrap();
-            let host = Host::Ip(host.parse().unwrap());
+            let host = host.parse().map_or(Host::Name(host.into()), Host::Ip);
             assert_eq!((parsed.host.clone(), parsed.port), (host, port));
             assert_eq!(
                 parsed.get("/x/y").to_string(),

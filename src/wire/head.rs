@@ -140,9 +140,20 @@ impl Head {
 
 /// The status of a status line: three digits (RFC 9112, section 4).
 fn status(line: &[u8]) -> io::Result<u16> {
-    let status = match line.strip_prefix(b"HTTP/1.") {
-        Some([b'0'..=b'9', b' ', status @ ..]) => match status.split_at_checked(3) {
-            Some((digits, [b' ' | b'\r' | b'\n', ..])) => number(digits, 10),
+    let status = match line {
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'0'..=b'9',
+            b' ',
+            digits @ ..,
+        ] => match digits {
+            [a, b, c, b' ' | b'\r' | b'\n', ..] => number(&[*a, *b, *c], 10),
             _ => None,
         },
         _ => None,

@@ -85,8 +85,8 @@ pub(crate) struct Head(Vec<u8>);
 impl Head {
     pub fn new(call: &Call) -> Self {
         let mut head = Vec::with_capacity(512);
-        let (start, rest) = call.base.head.split_at(call.base.end);
-        for part in [start, call.path.as_bytes(), rest] {
+        let Base { head: all, end, .. } = &*call.base;
+        for part in [&all[..*end], call.path.as_bytes(), &all[*end..]] {
             head.extend_from_slice(part);
         }
         Head(head)
