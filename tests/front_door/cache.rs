@@ -80,13 +80,6 @@ fn a_listing_that_was_cut_off_is_made_again_with_what_it_lists() {
 
 #[test]
 #[ignore = "through make"]
-fn an_openssl_that_was_cut_off_is_compiled_again() {
-    build_with_cut_off("openssl-*-x86_64-*/lib/libcrypto.a", &[])
-        .said(&["is damaged (lib/libcrypto.a)"]);
-}
-
-#[test]
-#[ignore = "through make"]
 fn a_file_of_zigs_own_cache_that_was_cut_off_is_compiled_again() {
     build_with_cut_off("zig/h/*.txt", &GREETING).said(&["is damaged (h/", "it is made again"]);
 }
