@@ -21,6 +21,7 @@ mod invoke;
 mod messages;
 mod names;
 mod natives;
+mod new;
 mod options;
 mod package;
 mod pins;
@@ -71,6 +72,8 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::DockerBuild(options) => docker_build::run(options),
         Verb::Verify(options) => verify::verb::run(options),
         Verb::Invoke(options) => invoke::run(options),
+        Verb::New(options) => new::run(options),
+        Verb::Init(options) => new::init::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Toolchain(options) => toolchain::run(options),
         Verb::Fetch(options) => fetch::run(options),

@@ -1,6 +1,7 @@
 //! `invoke`: runs a deployment package as Lambda would, under AWS's Runtime Interface Emulator, for one event.
 
 mod emulator;
+mod examples;
 mod image;
 
 use std::ffi::{OsStr, OsString};
@@ -34,11 +35,18 @@ type Answer = (u16, Vec<u8>);
 
 /// The answer alone is on stdout; the function's log is on stderr.
 pub fn run(options: options::Invoke) -> Result<()> {
-    let event = options.event.with_context(|| {
-        let example = format!("invoke --event '{EXAMPLE}' or --event @file");
-        format!("--event is missing: {example}, in the clone make invoke EVENT='{EXAMPLE}'")
-    })?;
-    let event = read_event(&event)?;
+    let event = match (&options.example, &options.event) {
+        (Some(name), _) if name.is_empty() => {
+            print!("{}", examples::list());
+            return Ok(());
+        }
+        (Some(name), _) => examples::named(name)?,
+        (None, Some(event)) => read_event(event)?,
+        (None, None) => bail!(
+            "--event is missing: invoke --event '{EXAMPLE}', --event @file or --example NAME, in the clone make invoke \
+             EVENT='{EXAMPLE}'"
+        ),
+    };
     let cache = Cache::open()?;
     let zip = options.zip.path();
     let (status, answer) = match options.image {
