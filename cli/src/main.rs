@@ -1,6 +1,7 @@
 //! `cargo lambda-musl`: a Rust function for AWS Lambda as one small static file, from a toolchain that anyone can
 //! rebuild to the byte. Each verb is a module; what several need stands beside them.
 
+mod again;
 mod arch;
 mod archives;
 mod base_image;

@@ -219,6 +219,11 @@ pub struct Zip {
 }
 
 impl Zip {
+    /// The directory that it is built into, where no file is named.
+    pub fn built_into(&self) -> Option<&Path> {
+        self.zip.is_none().then_some(&self.out)
+    }
+
     pub fn path(&self) -> PathBuf {
         let [function, extension] = Form::FILES.map(|name| self.out.join(name));
         let default = if extension.exists() && !function.exists() { extension } else { function };

@@ -17,7 +17,7 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use crate::package::form::EXTENSIONS;
-use crate::{cache::Cache, interrupt, options, verify};
+use crate::{again, cache::Cache, interrupt, options, verify};
 
 /// How long the emulator may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -48,7 +48,17 @@ pub fn run(options: options::Invoke) -> Result<()> {
         ),
     };
     let cache = Cache::open()?;
-    let zip = options.zip.path();
+    let zip = match options.zip.built_into() {
+        Some(out) if !options.zip.path().exists() && options.krate.join("Cargo.toml").exists() => {
+            again::build_first(&options.krate, out)?;
+            options.zip.path()
+        }
+        Some(_) => {
+            again::refresh(&options.zip.path(), &cache)?;
+            options.zip.path()
+        }
+        None => options.zip.path(),
+    };
     let (status, answer) = match options.image {
         Some(image) => image::invoke(&zip, &event, &image, options.arch.unwrap_or_default(), &cache)?,
         None => emulator::invoke(&zip, &event, &cache)?,
