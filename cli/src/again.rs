@@ -156,11 +156,12 @@ fn forget_what_is_gone(cache: &Cache) -> Result<()> {
 }
 
 /// Builds a package again where its sources have changed since: with the command that built it. A package that came from
-/// elsewhere stays as it is.
+/// elsewhere, or whose sources are gone, stays as it is.
 pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let record = fs::read(path_of(&std::path::absolute(zip)?, cache)?).unwrap_or_default();
     let Ok((_, record)) = serde_json::from_slice::<(PathBuf, Record)>(&record) else { return Ok(()) };
-    let is_of_build = record.zip.is_some() && record.zip == state_of_zip(zip);
+    let is_there = record.sources.crates.iter().all(|krate| krate.join("Cargo.toml").exists());
+    let is_of_build = is_there && record.zip.is_some() && record.zip == state_of_zip(zip);
     if !is_of_build || record.state == Some(record.sources.state().0) {
         return Ok(());
     }

@@ -178,8 +178,9 @@ impl Template {
             say(&format!("note: {fault}"));
         }
         if let Some(why) = unlocked {
-            let why = why.map(|error| format!(":\n{error:#}")).unwrap_or_default();
-            say(&format!("note: without Cargo.lock, which the first `build` writes{why}"));
+            // cargo names the cause last.
+            let cause = why.and_then(|error| Some(format!(": {}", format!("{error:#}").lines().last()?.trim())));
+            say(&format!("note: without Cargo.lock, which the first `build` writes{}", cause.unwrap_or_default()));
         }
     }
 }

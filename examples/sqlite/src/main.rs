@@ -3,6 +3,7 @@
 use lambda_musl::{Context, LambdaHandler, init, run};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::env;
 
 struct Visits {
     database: Connection,
@@ -30,8 +31,10 @@ impl LambdaHandler<String> for Visits {
 }
 
 fn main() -> Result<(), lambda_musl::Error> {
-    // What cannot be opened is reported to Lambda as an error of the start. /tmp lives as long as this copy of the function.
-    run(init(|| Visits::open("/tmp/visits.db"))?)
+    // /tmp lives as long as this copy of the function.
+    let path = env::var("DATABASE").unwrap_or("/tmp/visits.db".into());
+    // An error is reported to Lambda as one of the start.
+    run(init(|| Visits::open(&path))?)
 }
 
 #[cfg(test)]
