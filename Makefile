@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 verbs := build docker-build verify invoke new init reproduce toolchain fetch base-image doctor
-.PHONY: $(verbs) test lint bench soak conformance http crates fuzz workflows newest classic-lock clean help
+.PHONY: $(verbs) test lint examples bench soak conformance http crates fuzz workflows newest classic-lock clean help
 
 options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DIR EVENT EXAMPLE EXTENSION FEATURES FIX FRESH HOW HTTP IMAGE IMAGE_ONLY INCLUDE \
   LAYOUT MIRROR NAME NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN RUNTIME SOURCES STREAM SUITE VERBOSE YES ZIP
@@ -39,6 +39,10 @@ test: ## every test that this machine can run
 
 lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
 	@scripts/lint
+
+examples: ## all that new can write, and all examples: checked, built and invoked, in minutes
+	@PATH="$$(scripts/rust):$$PATH" ALL=1 cargo test --locked --package lambda-musl --target-dir target --test examples -- \
+	  --ignored --test-threads=1
 
 bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails where a target is missed
 	@scripts/measure bench

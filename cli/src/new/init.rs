@@ -13,6 +13,7 @@ use crate::files::At;
 use crate::options::{self, Source};
 use crate::project::Function;
 use crate::rust::Rust;
+use crate::step::say;
 
 pub fn run(options: options::Init) -> Result<()> {
     let options::Init { krate, purpose } = options;
@@ -58,6 +59,9 @@ pub fn run(options: options::Init) -> Result<()> {
         report.by_hand(&directory.join("src/main.rs"), "a call of the runtime, like this one", template.kind.main());
     }
     report.print(directory);
+    if let Some(fault) = template.runtime.fault() {
+        say(&format!("note: {fault}"));
+    }
     Ok(())
 }
 
