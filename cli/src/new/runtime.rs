@@ -21,7 +21,12 @@ impl Runtime {
     /// The one that was named, or the clone that this program was compiled in, or its repository.
     pub fn named(name: Option<&str>) -> Result<Self> {
         match name {
-            Some(url) if url.contains("://") || url.starts_with("git@") => Ok(Self::Git(url.into())),
+            Some(url) if url.contains("://") => {
+                // It goes into a manifest, a workflow and a page.
+                let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/@%+=".contains(c);
+                ensure!(url.chars().all(is_plain), "--runtime {url}: expected a URL without spaces, quotes, ? or #");
+                Ok(Self::Git(url.into()))
+            }
             Some(directory) => {
                 let expected = "expected the directory of a clone of lambda-musl, or a URL";
                 let describe = || format!("--runtime {directory}: {expected}");
@@ -87,9 +92,14 @@ mod tests {
         assert_eq!(path, format!("path = \"{}\"", root.display()));
         let git = Runtime::named(Some("https://example.com/a")).unwrap().keys();
         assert_eq!(git, format!("git = \"https://example.com/a\", tag = \"v{}\"", env!("CARGO_PKG_VERSION")));
-        for directory in ["nowhere", env!("CARGO_MANIFEST_DIR")] {
-            let error = Runtime::named(Some(directory)).map(|_| ()).unwrap_err().to_string();
-            assert!(error.contains("expected the directory of a clone"), "{error}");
+        for (name, expected) in [
+            ("nowhere", "expected the directory of a clone"),
+            (env!("CARGO_MANIFEST_DIR"), "expected the directory of a clone"),
+            ("https://example.com/a b", "expected a URL without"),
+            ("https://example.com/'$(id)'", "expected a URL without"),
+        ] {
+            let error = Runtime::named(Some(name)).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }
