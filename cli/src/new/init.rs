@@ -15,6 +15,9 @@ use crate::project::Function;
 use crate::rust::Rust;
 use crate::step::say;
 
+/// Of an example's dependencies, those that any call of the runtime needs.
+const CALLED: [&str; 4] = ["aws_lambda_events", "axum", "lambda-musl", "tokio"];
+
 pub fn run(options: options::Init) -> Result<()> {
     let options::Init { krate, purpose } = options;
     let source = Source::of(&krate);
@@ -27,12 +30,16 @@ pub fn run(options: options::Init) -> Result<()> {
     let mut report = Report::default();
     let directory = &function.directory;
     let mut manifest = Manifest::read(directory.join("Cargo.toml"))?;
-    for (name, line) in template.kind.dependencies(&template.runtime) {
-        manifest.depend(name, &line, &mut report);
+    let dependencies = template.kind.dependencies(&template.runtime);
+    // Each goes before the one that was added last.
+    for (name, line) in dependencies.iter().rev().filter(|(name, _)| CALLED.contains(name)) {
+        manifest.depend(name, line, &mut report);
     }
+    let root = function.workspace.join("Cargo.toml");
     match function.workspace == *directory {
         true => manifest.add("profile.release", PROFILE, &mut report),
-        false => report.by_hand(&function.workspace.join("Cargo.toml"), "a profile that makes small files", PROFILE),
+        false if Manifest::read(root.clone())?.has("profile.release") => {}
+        false => report.by_hand(&root, "a profile that makes small files", PROFILE),
     }
     manifest.add("package.metadata.lambda-musl", &template.fill(METADATA), &mut report);
     manifest.write(&mut report)?;
