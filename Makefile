@@ -2,11 +2,11 @@
 # through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-verbs := build docker-build verify invoke reproduce toolchain fetch base-image doctor
-.PHONY: $(verbs) test lint bench soak conformance http crates fuzz workflows newest classic-lock clean help
+verbs := build docker-build verify invoke new init reproduce toolchain fetch base-image doctor
+.PHONY: $(verbs) test lint examples bench soak conformance http crates fuzz workflows newest classic-lock clean help
 
-options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE EVENT EXTENSION FEATURES FIX FRESH HOW IMAGE IMAGE_ONLY INCLUDE LAYOUT MIRROR \
-  NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN SOURCES SUITE VERBOSE YES ZIP
+options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DIR EVENT EXAMPLE EXTENSION FEATURES FIX FRESH HOW HTTP IMAGE IMAGE_ONLY INCLUDE \
+  LAYOUT MIRROR NAME NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN RUNTIME SOURCES STREAM SUITE VERBOSE YES ZIP
 others := BINARY CHECK FOR INVOCATIONS JOB LAMBDA_MUSL_CACHE ONLY STUBS
 CRATE ?= function
 
@@ -23,7 +23,9 @@ export $(options) $(others)
 build: ## dist/function.zip, with zig: no Docker, no root
 docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
 verify: ## what the zip is, or one line for each problem with it; RUN=1 invokes it as well
-invoke: ## run the zip under AWS's emulator: EVENT='{…}' or EVENT=@file
+invoke: ## run the zip under AWS's emulator: EVENT='{…}', EVENT=@file or EXAMPLE=url|sqs|…
+new: ## a new package: NAME=hello, DIR=elsewhere, HTTP=closure|axum, EVENT=sqs|s3|…, STREAM=1
+init: ## what new writes, for the package in CRATE: overwrites nothing
 reproduce: ## build twice under different conditions, and compare every byte: HOW=build|docker-build
 toolchain: ## musl and OpenSSL from source into PREFIX=directory, without Docker
 fetch: ## everything that a later build downloads, for one without a network
@@ -37,6 +39,10 @@ test: ## every test that this machine can run
 
 lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
 	@scripts/lint
+
+examples: ## all that new can write, and all examples: checked, built and invoked, in minutes
+	@PATH="$$(scripts/rust):$$PATH" ALL=1 cargo test --locked --package lambda-musl --target-dir target --test examples -- \
+	  --ignored --test-threads=1
 
 bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails where a target is missed
 	@scripts/measure bench

@@ -35,6 +35,29 @@ fn each_event_becomes_the_request_that_is_recorded() {
 }
 
 #[test]
+fn the_requests_among_the_events_of_invoke_are_requests() {
+    let order = async |request: Request<Body>| {
+        let order: Value = request.body().json()?;
+        let name = request.query("name").unwrap_or_default();
+        let (method, path) = (request.method(), request.uri().path());
+        Ok::<_, Failure>(format!("{method} {path} {name} {}", order["article"]))
+    };
+    for (name, expected) in [
+        ("url", "POST /orders Ada \"tea\""),
+        ("http-api", "POST /orders/7 Ada \"tea\""),
+        ("rest-api", "POST /orders/7 Ada \"tea\""),
+        ("alb", "POST /orders Ada \"tea\""),
+        ("lattice", "POST /orders Ada \"tea\""),
+        ("websocket", "POST /$default  \"tea\""),
+    ] {
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/cli/src/invoke/examples");
+        let event = std::fs::read_to_string(format!("{examples}/{name}.json")).unwrap();
+        let [answer] = testing::run(http::handler(order), [event]).unwrap();
+        assert_eq!(answer.json()["body"], expected, "{name}");
+    }
+}
+
+#[test]
 fn each_response_reaches_its_client_as_it_is_recorded() {
     let cases = Cases::read();
     for reply in &cases.responses {

@@ -1,11 +1,12 @@
 //! `build`: with zig as C compiler and linker, and the OpenSSL that the crate openssl-src packages.
 
 use std::path::{Path, PathBuf};
-use std::{fs, process::Command, thread, time::Instant};
+use std::{fs, process::Command, thread, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::{MetadataCommand, semver::Version};
 
+use crate::again::{self, Sources};
 use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, link_openssl, locked};
 use crate::files::{self, At, identity};
@@ -31,10 +32,12 @@ pub fn run(options: options::Build) -> Result<()> {
     environment::say_what_is_left_out();
     for (function, crates) in &prepared.functions {
         function.configuration.say_what_does_not_count(function.arch);
-        let start = Instant::now();
+        let (start, out) = (SystemTime::now(), out_of(function, &options));
         let built = prepared.compile(function, crates, &cache)?;
-        let line = built.write(&out_of(function, &options), &prepared.rust, &cache)?;
-        println!("{line}, {} s", start.elapsed().as_secs());
+        let sources = Sources::of(&built, &out, [], &cache);
+        let line = built.write(&out, &prepared.rust, &cache)?;
+        again::remember(&out.join(function.form.file()), sources, start, &cache)?;
+        println!("{line}, {} s", start.elapsed().unwrap_or_default().as_secs());
     }
     Ok(())
 }
@@ -116,6 +119,7 @@ impl Prepared {
             })
         })?;
         let crates = crates::as_built(crates, &messages, triple);
+        let sources = again::sources_beside(&binary);
         let binary = fs::read(&binary).at(&binary)?;
         drop(lock);
 
@@ -134,7 +138,7 @@ impl Prepared {
             parts.insert(1, openssl);
         }
         parts.extend(vendored::of_zig(zig, ZIG.version("ziglang"), &binary));
-        Ok(Built { function, crates, parts, binary, work: vec![cache.root.clone()] })
+        Ok(Built { function, crates, parts, binary, sources, work: vec![cache.root.clone()] })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo lambda-musl`: a Rust function for AWS Lambda as one small static file, from a toolchain that anyone can
 //! rebuild to the byte. Each verb is a module; what several need stands beside them.
 
+mod again;
 mod arch;
 mod archives;
 mod base_image;
@@ -21,6 +22,7 @@ mod invoke;
 mod messages;
 mod names;
 mod natives;
+mod new;
 mod options;
 mod package;
 mod pins;
@@ -71,6 +73,8 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::DockerBuild(options) => docker_build::run(options),
         Verb::Verify(options) => verify::verb::run(options),
         Verb::Invoke(options) => invoke::run(options),
+        Verb::New(options) => new::run(options),
+        Verb::Init(options) => new::init::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Toolchain(options) => toolchain::run(options),
         Verb::Fetch(options) => fetch::run(options),

@@ -2,7 +2,7 @@
 //! variable counts as none, so that `make` can pass all of them.
 
 use std::ffi::{OsStr, OsString};
-use std::{env, path::PathBuf};
+use std::{env, path::Path, path::PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
@@ -37,8 +37,20 @@ pub enum Verb {
     #[command(after_help = "Example: cargo lambda-musl verify --zip dist/function.zip --arch arm64")]
     Verify(Verify),
     /// Run the deployment package under AWS's Runtime Interface Emulator and print its answer
-    #[command(after_help = "Example: cargo lambda-musl invoke --event '{\"url\":\"https://example.com\"}'")]
+    #[command(
+        after_help = "Examples: cargo lambda-musl invoke --event '{\"url\":\"https://example.com\"}'\n          \
+        cargo lambda-musl invoke --example sqs"
+    )]
     Invoke(Invoke),
+    /// Write a new package: a function with a test, a SAM template and a workflow
+    #[command(
+        after_help = "Examples: cargo lambda-musl new hello\n          cargo lambda-musl new hello --http\n          \
+        cargo lambda-musl new orders --event sqs --dir services/orders"
+    )]
+    New(New),
+    /// Add to a package what `new` writes, and overwrite nothing
+    #[command(after_help = "Example: cargo lambda-musl init --event sqs")]
+    Init(Init),
     /// Build twice under different conditions and compare every byte
     #[command(after_help = "Example: cargo lambda-musl reproduce --how docker-build")]
     Reproduce(Reproduce),
@@ -124,6 +136,24 @@ pub struct Source {
     pub pass_env: Vec<String>,
 }
 
+impl Source {
+    /// A package, without any option.
+    pub fn of(krate: &Path) -> Self {
+        Self {
+            arch: None,
+            krate: krate.into(),
+            bin: None,
+            features: Vec::new(),
+            no_default_features: false,
+            bins: false,
+            include: Vec::new(),
+            layout: None,
+            extension: false,
+            pass_env: Vec::new(),
+        }
+    }
+}
+
 /// How a function lies in its zip.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Layout {
@@ -189,6 +219,11 @@ pub struct Zip {
 }
 
 impl Zip {
+    /// The directory that it is built into, where no file is named.
+    pub fn built_into(&self) -> Option<&Path> {
+        self.zip.is_none().then_some(&self.out)
+    }
+
     pub fn path(&self) -> PathBuf {
         let [function, extension] = Form::FILES.map(|name| self.out.join(name));
         let default = if extension.exists() && !function.exists() { extension } else { function };
@@ -215,15 +250,85 @@ pub struct Verify {
 pub struct Invoke {
     #[command(flatten)]
     pub zip: Zip,
-    /// The event: JSON, or @ and the path of a file (required)
+    /// The event: JSON, or @ and the path of a file (required, or --example)
     #[arg(long, env, value_name = "JSON|@FILE")]
     pub event: Option<OsString>,
+    /// An event like those of a service; without a name, the names
+    #[arg(long, env, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "event")]
+    pub example: Option<String>,
+    /// The directory of the package that is built where there is no deployment package [default: the current directory]
+    #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub krate: PathBuf,
     /// Run it in this container image, like public.ecr.aws/lambda/provided:al2023, instead of on this machine
     #[arg(long, env, value_name = "IMAGE")]
     pub image: Option<String>,
     /// The architecture of that image [default: x86_64]
     #[arg(long, env)]
     pub arch: Option<Arch>,
+}
+
+/// What a function is for: a JSON event, where nothing is said.
+#[derive(Args)]
+pub struct Purpose {
+    /// Answer HTTP
+    #[arg(long, env, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "closure")]
+    #[arg(conflicts_with_all = ["event", "stream"])]
+    pub http: Option<Http>,
+    /// Take the events of a service
+    #[arg(long, env, value_name = "SERVICE", conflicts_with = "stream")]
+    pub event: Option<Service>,
+    /// Answer HTTP with a stream
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    pub stream: bool,
+    /// The architecture of the function [default: x86_64]
+    #[arg(long, env)]
+    pub arch: Option<Arch>,
+    /// Where the runtime is: a clone, or the URL of a repository with the tag of this version [default: the clone that this
+    /// program was compiled in, or its repository]
+    #[arg(long, env, value_name = "DIR|URL")]
+    pub runtime: Option<String>,
+}
+
+/// A handler of HTTP.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Http {
+    /// A function of a request
+    Closure,
+    /// A router of axum
+    Axum,
+}
+
+/// A service whose events a function takes.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Service {
+    Sqs,
+    S3,
+    Eventbridge,
+    Sns,
+    Dynamodb,
+    /// A schedule of EventBridge
+    Cron,
+}
+
+#[derive(Args)]
+pub struct New {
+    /// The name of the package and of the function
+    #[arg(env)]
+    pub name: String,
+    /// The directory that it goes into [default: one of its name]
+    #[arg(long, env)]
+    pub dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub purpose: Purpose,
+}
+
+#[derive(Args)]
+pub struct Init {
+    /// The directory of the package [default: the current directory]
+    #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub krate: PathBuf,
+    #[command(flatten)]
+    pub purpose: Purpose,
 }
 
 /// A way to build.

@@ -220,6 +220,34 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit
 
 #[test]
 #[ignore = "through make"]
+fn invoke_builds_a_package_of_docker_build_again_with_docker_build() {
+    let build = match whole_build() {
+        Ok(build) => build,
+        Err(why) => return skip("invoke after docker-build", why),
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let krate = krate(directory.path());
+    write_main(&krate, "* 2");
+    let mut update = command("cargo", &krate);
+    run({
+        update.args(["update", "--workspace", "--quiet"]);
+        update
+    })
+    .succeeded();
+    let krate_option = format!("CRATE={}", krate.display());
+    docker_build(&build, &[&krate_option, "OUT=dist/again"]).succeeded();
+    let invoke = || make(&["invoke", "OUT=dist/again", "EVENT=21"]).succeeded();
+    let first = invoke();
+    assert!(!first.stderr.contains("built again"), "{}", first.stderr);
+    write_main(&krate, "* 3");
+    let second = invoke().said(&["it is built again with `docker-build`"]);
+    assert_eq!(second.stdout, "63\n");
+    let record = fs::read_to_string(root().join("dist/again/build.json")).unwrap();
+    assert!(record.contains(&pinned("MUSL_VERSION")), "{record}");
+}
+
+#[test]
+#[ignore = "through make"]
 fn a_crate_with_a_git_dependency_is_verified_as_it_was_built() {
     let build = match whole_build() {
         Ok(build) => build,

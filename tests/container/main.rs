@@ -11,6 +11,7 @@ mod invoke;
 mod native;
 mod project;
 mod push;
+mod sam;
 mod sources;
 
 #[path = "../support/https.rs"]

@@ -4,12 +4,13 @@ mod cross;
 mod proof;
 
 use std::path::{Path, PathBuf};
-use std::{fs, thread, time::Instant};
+use std::{fs, thread, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 
 pub use cross::{Cross, stand_in};
 
+use crate::again::{self, Sources};
 use crate::build::{out_of, rustflags};
 use crate::cache::{Cache, lock_directory};
 use crate::crates::{self, Crate, Locked, link_openssl, locked};
@@ -39,7 +40,8 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let function = functions.first().context("there is no binary target")?;
     environment::say_what_is_left_out();
     check_emulation(function.arch)?;
-    let pins = Pins::named(options.image.pins.pins.as_deref().or(function.defaults.text("pins")))?;
+    let pins_named = options.image.pins.pins.as_deref().or(function.defaults.text("pins"));
+    let pins = Pins::named(pins_named)?;
     let mut image = Image::new(&engine, &pins, function.arch, &options.image, function)?;
     if options.image_only {
         println!("{}", image.build(Stage::Builder, &cache)?);
@@ -59,18 +61,21 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let mut with_openssl = false;
     for (function, crates) in functions.iter().zip(&crates) {
         function.configuration.say_what_does_not_count(function.arch);
-        let start = Instant::now();
+        let (start, out) = (SystemTime::now(), out_of(function, &options.build));
         let builder =
             Builder { engine: &engine, image: &image, name: &name, cross: &cross, rust: &rust, cache: &cache };
         let built = builder.compile(function, crates, &pins, lock.as_deref())?;
         // In a workspace, cargo lists crates with the features that any member asks for; what is compiled, the build alone tells.
         let links_openssl = link_openssl(&built.crates);
-        let mut line = built.write(&out_of(function, &options.build), &rust, &cache)?;
+        let named = pins_named.map(PathBuf::from).filter(|path| path.is_file());
+        let sources = Sources::of(&built, &out, named.into_iter().chain(lock.clone()), &cache);
+        let mut line = built.write(&out, &rust, &cache)?;
+        again::remember(&out.join(function.form.file()), sources, start, &cache)?;
         if links_openssl {
             line += &format!(", OpenSSL {}", pins.openssl.version);
             with_openssl = true;
         }
-        println!("{line}, musl {}, {} s", pins.musl.version, start.elapsed().as_secs());
+        println!("{line}, musl {}, {} s", pins.musl.version, start.elapsed().unwrap_or_default().as_secs());
     }
     if with_openssl && pins.has_openssl_1_0() {
         let version = &pins.openssl.version;
@@ -114,11 +119,15 @@ impl Builder<'_> {
             natives::explain(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
         })?;
         let crates = crates::as_built(crates, &messages.renamed(&mounts), triple);
+        let sources = again::sources_beside(&binary).into_iter();
+        let sources = sources
+            .map(|path| path.strip_prefix("/project").map_or(path.clone(), |rest| function.workspace.join(rest)));
+        let sources = sources.collect();
         let binary = fs::read(&binary).at(&binary)?;
         proof::check(&binary, &release.join("deps"), &pins.openssl.version)?;
         let mut parts = self.image.parts(self.name, link_openssl(&crates), cross::VERSION, self.cache)?;
         parts.extend(vendored::of_gcc(&parts, self.rust, &binary));
-        Ok(Built { function, crates, parts, binary, work: vec![target] })
+        Ok(Built { function, crates, parts, binary, sources, work: vec![target] })
     }
 
     /// The flags of the image, which link its musl.

@@ -1,6 +1,7 @@
 //! `invoke`: runs a deployment package as Lambda would, under AWS's Runtime Interface Emulator, for one event.
 
 mod emulator;
+mod examples;
 mod image;
 
 use std::ffi::{OsStr, OsString};
@@ -16,7 +17,7 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use crate::package::form::EXTENSIONS;
-use crate::{cache::Cache, interrupt, options, verify};
+use crate::{again, cache::Cache, interrupt, options, verify};
 
 /// How long the emulator may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -34,13 +35,30 @@ type Answer = (u16, Vec<u8>);
 
 /// The answer alone is on stdout; the function's log is on stderr.
 pub fn run(options: options::Invoke) -> Result<()> {
-    let event = options.event.with_context(|| {
-        let example = format!("invoke --event '{EXAMPLE}' or --event @file");
-        format!("--event is missing: {example}, in the clone make invoke EVENT='{EXAMPLE}'")
-    })?;
-    let event = read_event(&event)?;
+    let event = match (&options.example, &options.event) {
+        (Some(name), _) if name.is_empty() => {
+            print!("{}", examples::list());
+            return Ok(());
+        }
+        (Some(name), _) => examples::named(name)?,
+        (None, Some(event)) => read_event(event)?,
+        (None, None) => bail!(
+            "--event is missing: invoke --event '{EXAMPLE}', --event @file or --example NAME, in the clone make invoke \
+             EVENT='{EXAMPLE}'"
+        ),
+    };
     let cache = Cache::open()?;
-    let zip = options.zip.path();
+    let zip = match options.zip.built_into() {
+        Some(out) if !options.zip.path().exists() && options.krate.join("Cargo.toml").exists() => {
+            again::build_first(&options.krate, out)?;
+            options.zip.path()
+        }
+        Some(_) => {
+            again::refresh(&options.zip.path(), &cache)?;
+            options.zip.path()
+        }
+        None => options.zip.path(),
+    };
     let (status, answer) = match options.image {
         Some(image) => image::invoke(&zip, &event, &image, options.arch.unwrap_or_default(), &cache)?,
         None => emulator::invoke(&zip, &event, &cache)?,

@@ -67,6 +67,8 @@ pub struct Built<'a> {
     /// What was linked or used beside the crates and Rust itself.
     pub parts: Vec<Part>,
     pub binary: Vec<u8>,
+    /// The files that it was compiled from, as far as they are the user's.
+    pub sources: Vec<PathBuf>,
     /// Directories of the build whose paths may not be in the binary, beside those of the function.
     pub work: Vec<PathBuf>,
 }

@@ -1,6 +1,6 @@
-//! Greets whoever the event names: a handler that is a type, with events and answers of its own.
+//! Greets whoever the event names.
 
-use lambda_musl::{Context, LambdaHandler};
+use lambda_musl::{Context, run};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -14,27 +14,40 @@ struct Greeting {
     request_id: String,
 }
 
-struct App {
-    salutation: &'static str,
-}
-
-impl LambdaHandler<Event> for App {
-    type Response = Greeting;
-    type Error = String;
-
-    async fn handle(&self, event: Event, context: Context) -> Result<Greeting, String> {
-        if event.name.is_empty() {
-            return Err("name is empty: expected whom to greet".into());
-        }
-        Ok(Greeting {
-            message: format!("{}, {}!", self.salutation, event.name),
-            request_id: context.request_id().into(),
-        })
+async fn greet(event: Event, context: Context) -> Result<Greeting, &'static str> {
+    if event.name.is_empty() {
+        return Err("name is empty: expected whom to greet");
     }
+    Ok(Greeting {
+        message: format!("Hello, {}!", event.name),
+        request_id: context.request_id().into(),
+    })
 }
 
 fn main() -> Result<(), lambda_musl::Error> {
-    lambda_musl::run(App {
-        salutation: "Hello",
-    })
+    run(greet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_musl::testing;
+    use serde_json::json;
+
+    #[test]
+    fn whoever_is_named_is_greeted() {
+        let [answer] = testing::run(greet, [json!({"name": "Ada"})]).unwrap();
+        assert_eq!(answer.json()["message"], "Hello, Ada!");
+    }
+
+    #[test]
+    fn an_event_that_names_nobody_is_an_error_that_says_what_was_expected() {
+        let events = [json!({"name": ""}), json!({})];
+        let [empty, missing] = testing::run(greet, events).unwrap();
+        let error = empty.error().unwrap();
+        assert_eq!(error.message, "name is empty: expected whom to greet");
+        let error = missing.error().unwrap();
+        assert_eq!(error.error_type, "Runtime.UnmarshalError");
+        assert!(error.message.contains("missing field `name`"), "{error:?}");
+    }
 }

@@ -1,0 +1,242 @@
+//! Whether a package is what its sources build; where it is not, the command that built it runs again. What that command
+//! was, and what it read, is remembered in the cache.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::{fd::AsFd, unix::fs::MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::cache::{Cache, write_whole};
+use crate::files::identity;
+use crate::interrupt::{self, Running};
+use crate::package::Built;
+use crate::step::say;
+use crate::{environment, options};
+
+/// How far the clock of files may be behind.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Files that decide how a package is built, here and above it.
+const DECIDING: [&str; 6] =
+    [".cargo/config", ".cargo/config.toml", "Cargo.lock", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
+
+/// A command.
+#[derive(Deserialize, Serialize)]
+struct Repeat {
+    directory: PathBuf,
+    arguments: Vec<OsString>,
+    /// Options that were given as variables.
+    variables: BTreeMap<String, OsString>,
+}
+
+/// What a build has read.
+#[derive(Deserialize, Serialize)]
+pub struct Sources {
+    /// The directories of crates, without those of other crates in them.
+    crates: Vec<PathBuf>,
+    /// What else was read; some of it need not be there.
+    others: Vec<PathBuf>,
+    /// What lies in those directories, and is no source.
+    without: Vec<PathBuf>,
+    /// Variables of the shell that the build has seen.
+    variables: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Record {
+    repeat: Repeat,
+    sources: Sources,
+    /// Of the sources, as they were when the build began; nothing, where one has changed since.
+    state: Option<String>,
+    /// Of the package.
+    zip: Option<String>,
+}
+
+impl Sources {
+    /// Those of a function, and `more` files that its build has read.
+    pub fn of(built: &Built, out: &Path, more: impl IntoIterator<Item = PathBuf>, cache: &Cache) -> Self {
+        let function = built.function;
+        let own = built.crates.iter().filter(|krate| krate.is_path());
+        let deciding = function.directory.ancestors().flat_map(|above| DECIDING.map(|name| above.join(name)));
+        let others = deciding.chain(function.include.clone()).chain(built.sources.clone()).chain(more);
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        Self {
+            crates: own.map(|krate| krate.directory.clone()).collect(),
+            others: others.map(absolute).collect(),
+            without: [function.target.clone(), cache.root.clone(), out.into()].map(absolute).into(),
+            variables: environment::passed_by_name().collect(),
+        }
+    }
+
+    /// All files with their times and sizes, and the values of the variables; and the newest time.
+    fn state(&self) -> (String, Option<SystemTime>) {
+        let is_source = |entry: &DirEntry| {
+            let path = entry.path();
+            let is_other =
+                || entry.depth() > 0 && (is_hidden(path) || is_made(path) || path.join("Cargo.toml").exists());
+            !self.without.iter().any(|other| other == path) && !(entry.file_type().is_dir() && is_other())
+        };
+        let crates = self.crates.iter().flat_map(|root| WalkDir::new(root).into_iter().filter_entry(is_source));
+        let others = self.others.iter().flat_map(|root| WalkDir::new(root).follow_links(true));
+        let files = crates.chain(others).flatten().filter(|entry| !entry.file_type().is_dir());
+        let mut newest = None;
+        let file = |entry: DirEntry| {
+            let metadata = entry.metadata().ok()?;
+            newest = newest.max(metadata.modified().ok());
+            Some((entry.path().to_owned(), state_of(&metadata)))
+        };
+        let files: BTreeMap<PathBuf, String> = files.filter_map(file).collect();
+        let files = files.iter().flat_map(|(path, state)| [path.as_os_str().as_encoded_bytes(), state.as_bytes()]);
+        let values: Vec<OsString> = self.variables.iter().map(|name| env::var_os(name).unwrap_or_default()).collect();
+        let state = identity(files.chain(values.iter().map(|value| value.as_encoded_bytes())));
+        (state, newest)
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Whether cargo has made a directory to compile into, or this program to leave a package in.
+fn is_made(path: &Path) -> bool {
+    path.join("CACHEDIR.TAG").exists() || path.join("SHA256SUMS").exists() && path.join("build.json").exists()
+}
+
+fn state_of(metadata: &Metadata) -> String {
+    format!("{} {}.{}", metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+fn state_of_zip(zip: &Path) -> Option<String> {
+    Some(state_of(&fs::metadata(zip).ok()?))
+}
+
+/// The files that a binary was compiled from, as cargo has written them down beside it.
+pub fn sources_beside(binary: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(binary.with_extension("d")).unwrap_or_default();
+    let (_, list) = text.lines().next().and_then(|line| line.split_once(": ")).unwrap_or_default();
+    // A space in a name has a backslash before it.
+    let paths = list.replace("\\ ", "\n");
+    paths.split(' ').filter(|path| !path.is_empty()).map(|path| path.replace('\n', " ").into()).collect()
+}
+
+/// Remembers that this program has built a package from sources, since `start`.
+pub fn remember(zip: &Path, sources: Sources, start: SystemTime, cache: &Cache) -> Result<()> {
+    let zip = std::path::absolute(zip)?;
+    let set = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let variables = set.filter(|(name, value)| options::is_variable(name) && !value.is_empty()).collect();
+    let repeat = Repeat { directory: env::current_dir()?, arguments: env::args_os().skip(1).collect(), variables };
+    let (state, newest) = sources.state();
+    let has_changed = newest.is_some_and(|newest| newest + TICK > start);
+    let record = Record { repeat, sources, state: (!has_changed).then_some(state), zip: state_of_zip(&zip) };
+    forget_what_is_gone(cache)?;
+    write_whole(&path_of(&zip, cache)?, &serde_json::to_vec(&(&zip, record))?)
+}
+
+fn path_of(zip: &Path, cache: &Cache) -> Result<PathBuf> {
+    Ok(cache.directory("builds")?.join(format!("{}.json", identity([zip.as_os_str().as_encoded_bytes()]))))
+}
+
+fn forget_what_is_gone(cache: &Cache) -> Result<()> {
+    let records = fs::read_dir(cache.directory("builds")?)?.flatten().map(|entry| entry.path());
+    let is_gone = |path: &PathBuf| {
+        let record: Option<(PathBuf, Record)> = serde_json::from_slice(&fs::read(path).unwrap_or_default()).ok();
+        record.is_none_or(|(zip, _)| !zip.exists())
+    };
+    records.filter(is_gone).for_each(|path| drop(fs::remove_file(path)));
+    Ok(())
+}
+
+/// Builds a package again where its sources have changed since: with the command that built it. A package that came from
+/// elsewhere, or whose sources are gone, stays as it is.
+pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
+    let record = fs::read(path_of(&std::path::absolute(zip)?, cache)?).unwrap_or_default();
+    let Ok((_, record)) = serde_json::from_slice::<(PathBuf, Record)>(&record) else { return Ok(()) };
+    let is_there = record.sources.crates.iter().all(|krate| krate.join("Cargo.toml").exists());
+    let is_of_build = is_there && record.zip.is_some() && record.zip == state_of_zip(zip);
+    if !is_of_build || record.state == Some(record.sources.state().0) {
+        return Ok(());
+    }
+    let Repeat { directory, arguments, variables } = record.repeat;
+    let shown = arguments.iter().filter(|word| *word != "lambda-musl").map(|word| word.to_string_lossy());
+    let shown = shown.collect::<Vec<_>>().join(" ");
+    say(&format!("{}: its sources have changed; it is built again with `{shown}`", zip.display()));
+    let mut command = Command::new(env::current_exe()?);
+    for (name, _) in env::vars().filter(|(name, _)| options::is_variable(name)) {
+        command.env_remove(name);
+    }
+    build(command.args(arguments).envs(variables).current_dir(directory))
+}
+
+/// Builds the package that is missing.
+pub fn build_first(krate: &Path, out: &Path) -> Result<()> {
+    say(&format!("{}: there is no deployment package yet; it is built", out.display()));
+    let mut command = Command::new(env::current_exe()?);
+    build(command.arg("build").arg("--crate").arg(krate).arg("--out").arg(out))
+}
+
+/// stdout is for an answer alone.
+fn build(command: &mut Command) -> Result<()> {
+    let stderr = io::stderr().as_fd().try_clone_to_owned().context("stderr")?;
+    let status = Running::start(command.stdin(Stdio::null()).stdout(stderr))?.wait()?;
+    interrupt::check()?;
+    ensure!(status.success(), "the build ended with {status}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn what_a_crate_is_compiled_from_is_its_state_and_what_was_made_or_belongs_to_others_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        write(&root.join("krate/src/main.rs"), "");
+        write(&root.join("krate/Cargo.toml"), "");
+        let sources = Sources {
+            crates: vec![root.join("krate")],
+            others: vec![root.join("config"), root.join("Cargo.lock")],
+            without: vec![root.join("krate/out")],
+            variables: Vec::new(),
+        };
+        let mut last = sources.state().0;
+        let mut changes = |name: &str| {
+            write(&root.join(name), name);
+            let state = sources.state().0;
+            std::mem::replace(&mut last, state.clone()) != state
+        };
+        for name in ["krate/src/main.rs", "krate/build.rs", "krate/.env", "config/a/b", "Cargo.lock"] {
+            assert!(changes(name), "{name}");
+        }
+        write(&root.join("krate/other/Cargo.toml"), "");
+        write(&root.join("krate/target/CACHEDIR.TAG"), "");
+        write(&root.join("krate/dist/SHA256SUMS"), "");
+        write(&root.join("krate/dist/build.json"), "");
+        for name in ["krate/out/a", "krate/other/src/a", "krate/target/a", "krate/dist/a", "krate/.git/a"] {
+            assert!(!changes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_binary_was_compiled_from_is_read_with_spaces_in_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let binary = directory.path().join("app");
+        fs::write(binary.with_extension("d"), "/my\\ t/app: /my\\ p/src/main.rs /my\\ p/a.json\n").unwrap();
+        assert_eq!(sources_beside(&binary), [Path::new("/my p/src/main.rs"), Path::new("/my p/a.json")]);
+        assert!(sources_beside(&directory.path().join("none")).is_empty());
+    }
+}

@@ -1,0 +1,186 @@
+//! `new`: a package that builds, tests, runs and deploys as it is.
+
+pub mod init;
+mod kind;
+mod name;
+mod runtime;
+mod workspace;
+
+use std::path::{Path, PathBuf};
+use std::{fs, io::ErrorKind};
+
+use anyhow::{Context, Error, Result, bail};
+
+use crate::command::{find, output, quoted};
+use crate::files::At;
+use crate::options::Purpose;
+use crate::step::{Step, say};
+use crate::{cache::Cache, interrupt, options, rust::Rust};
+use kind::Kind;
+use runtime::{REPOSITORY, Runtime};
+use workspace::Above;
+
+const PROFILE: &str = include_str!("template/profile.toml");
+const METADATA: &str = include_str!("template/metadata.toml");
+const WORKFLOW: &str = ".github/workflows/ci.yml";
+
+pub fn run(options: options::New) -> Result<()> {
+    let options::New { name, dir, purpose } = options;
+    let dir = dir.unwrap_or_else(|| PathBuf::from(&name));
+    let template = Template::of(&name, &purpose)?;
+    let dependencies = template.kind.dependencies(&template.runtime);
+    name::check(&name, &dependencies.iter().map(|(name, _)| *name).collect::<Vec<_>>())?;
+    let directory = std::path::absolute(&dir).at(&dir)?;
+    check_free(&directory)?;
+    let above = workspace::above(&directory)?;
+    let parent = directory.parent().unwrap_or(Path::new("/"));
+    let unwritable = || format!("{}: expected a directory that can be written, for {name}", parent.display());
+    // Aside, so that who is interrupted has nothing that is half made.
+    let work = tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(parent).with_context(unwritable)?;
+    let package = work.path().join(&name);
+    let files = template.package(&above);
+    let repository = repository(&directory);
+    for (path, text) in files.iter().filter(|(path, _)| *path != WORKFLOW || repository.is_none()) {
+        let path = package.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&package)).at(&path)?;
+        fs::write(&path, text).at(&path)?;
+    }
+    let unlocked = match &above {
+        Above::Member(_) => None,
+        _ if template.runtime.is_placeholder() => Some(None),
+        _ => lock(&package).err().map(Some),
+    };
+    interrupt::check()?;
+    fs::rename(&package, &directory).at(&directory)?;
+    println!("{}: a function that {}", dir.display(), template.kind.does);
+    println!("{}", template.steps(&dir));
+    template.notes(&above, repository.as_deref(), unlocked);
+    Ok(())
+}
+
+/// An error where a new directory cannot be.
+fn check_free(directory: &Path) -> Result<()> {
+    let shown = directory.display();
+    match fs::read_dir(directory) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => bail!("{shown} is not empty; expected a new directory, or `init` for a package that is there"),
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => match directory.parent().is_none_or(Path::is_dir) {
+            true => Ok(()),
+            false => bail!("{shown}: the directory that it is to be in does not exist"),
+        },
+        Err(error) => Err(error).with_context(|| format!("{shown}: expected a new directory")),
+    }
+}
+
+/// Writes the lock file.
+fn lock(package: &Path) -> Result<()> {
+    let rust = Rust::of(package, &Cache::open()?)?;
+    let step = Step::begin("choosing the versions of crates");
+    let mut cargo = rust.program("cargo")?;
+    output(cargo.args(["generate-lockfile", "--quiet"]).current_dir(package))?;
+    step.done();
+    Ok(())
+}
+
+/// The repository that a directory is in, and not the root of.
+fn repository(directory: &Path) -> Option<PathBuf> {
+    directory.ancestors().skip(1).find(|above| above.join(".git").exists()).map(Into::into)
+}
+
+/// The files of a function, filled in.
+struct Template {
+    name: String,
+    arch: &'static str,
+    kind: &'static Kind,
+    runtime: Runtime,
+}
+
+impl Template {
+    fn of(name: &str, purpose: &Purpose) -> Result<Self> {
+        let (kind, runtime) = (Kind::of(purpose), Runtime::named(purpose.runtime.as_deref())?);
+        Ok(Self { name: name.into(), arch: purpose.arch.unwrap_or_default().name(), kind, runtime })
+    }
+
+    /// All files of a package.
+    fn package(&self, above: &Above) -> Vec<(&'static str, String)> {
+        let mut manifest = self.kind.manifest(&self.name, &self.runtime);
+        manifest += &format!("\n{}", self.fill(METADATA));
+        match above {
+            // There, the profiles of the workspace count.
+            Above::Member(_) => {}
+            Above::Nothing => manifest += &format!("\n{PROFILE}"),
+            Above::Stranger(_) => {
+                manifest += &format!("\n{PROFILE}\n# Not a member of the workspace that it lies in.\n[workspace]\n");
+            }
+        }
+        let own = [("Cargo.toml", manifest), ("src/main.rs", self.kind.code.into())];
+        own.into_iter().chain(self.company()).collect()
+    }
+
+    /// The files beside a package's own.
+    fn company(&self) -> [(&'static str, String); 7] {
+        [
+            ("rust-toolchain.toml", include_str!("../../../rust-toolchain.toml").into()),
+            (".gitignore", include_str!("template/gitignore").into()),
+            ("template.yaml", self.fill(include_str!("template/template.yaml")) + self.kind.resources),
+            ("Makefile", include_str!("template/Makefile").into()),
+            ("samconfig.toml", include_str!("template/samconfig.toml").into()),
+            (WORKFLOW, self.fill(include_str!("template/ci.yml"))),
+            ("README.md", self.fill(include_str!("template/README.md"))),
+        ]
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let repository = match &self.runtime {
+            Runtime::Git(url) => url,
+            Runtime::Path(_) => REPOSITORY,
+        };
+        [
+            ("{name}", &*self.name),
+            ("{arch}", self.arch),
+            ("{event}", self.kind.event),
+            ("{repository}", repository),
+            ("{version}", env!("CARGO_PKG_VERSION")),
+        ]
+        .into_iter()
+        .fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value))
+    }
+
+    /// What to do next, as one would type it here.
+    fn steps(&self, dir: &Path) -> String {
+        let (dir, event) = (quoted(&dir.to_string_lossy()), self.kind.event);
+        if find("cargo-lambda-musl").is_some() {
+            return format!("  cd {dir}\n  cargo test\n  cargo lambda-musl invoke {event}");
+        }
+        let event = event.trim_start_matches("--").replacen(' ', "=", 1);
+        let (variable, value) = event.split_once('=').unwrap_or_default();
+        format!("  make invoke CRATE={dir} OUT={dir}/dist {}={value}", variable.to_uppercase())
+    }
+
+    /// What is not as one might think.
+    fn notes(&self, above: &Above, repository: Option<&Path>, unlocked: Option<Option<Error>>) {
+        if let Above::Member(root) = above {
+            say(&format!(
+                "note: it is a member of the workspace {}: the profiles there count, and `cargo update --workspace` \
+                 brings it into the lock file",
+                root.display()
+            ));
+        }
+        if let Some(repository) = repository {
+            say(&format!(
+                "note: without {WORKFLOW}, which counts in the root of a repository alone: {}",
+                repository.display()
+            ));
+        }
+        if let Some(fault) = self.runtime.fault() {
+            say(&format!("note: {fault}"));
+        }
+        if let Some(why) = unlocked {
+            // cargo names the cause last.
+            let cause = why.and_then(|error| Some(format!(": {}", format!("{error:#}").lines().last()?.trim())));
+            say(&format!("note: without Cargo.lock, which the first `build` writes{}", cause.unwrap_or_default()));
+        }
+    }
+}

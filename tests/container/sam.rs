@@ -1,0 +1,124 @@
+//! AWS's SAM with what `new` writes for it.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    base, engine_call,
+    machine::{arch, call, cargo_lambda_musl, run, skip},
+};
+
+/// sam for a project in this directory, which keeps what it remembers in `home`.
+fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
+    let wheels = call("scripts/cli", &["wheel", "sam"]).succeeded();
+    // With the program, as on a machine where it is installed.
+    let mut sam = cargo_lambda_musl(project);
+    let path = sam.get_envs().find(|(name, _)| *name == "PATH");
+    let path = path.and_then(|(_, path)| path).unwrap().to_owned();
+    let variables = sam
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    let variables: Vec<_> = variables.collect();
+    sam = Command::new("python3");
+    sam.args(["-m", "samcli"])
+        .args(arguments)
+        .current_dir(project);
+    sam.env_clear().envs(variables).env("PATH", path);
+    sam.env("PYTHONPATH", wheels.last_line())
+        .env("__SAM_CLI_APP_DIR", home);
+    sam.env("SAM_CLI_TELEMETRY", "0")
+        .env("AWS_DEFAULT_REGION", "us-east-1");
+    sam
+}
+
+/// A new package in `parent`, and what SAM keeps beside it.
+fn package(parent: &Path, name: &str, options: &[&str]) {
+    let mut new = cargo_lambda_musl(parent);
+    new.args(["new", name, "--arch", arch()]).args(options);
+    run(new).succeeded();
+}
+
+#[test]
+#[ignore = "through make"]
+fn sam_finds_nothing_wrong_with_the_template_of_any_kind() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = directory.path().join("my functions");
+    fs::create_dir(&parent).unwrap();
+    let kinds = [
+        &[][..],
+        &["--http"],
+        &["--stream"],
+        &["--event", "sqs"],
+        &["--event", "s3"],
+        &["--event", "eventbridge"],
+        &["--event", "sns"],
+        &["--event", "dynamodb"],
+        &["--event", "cron"],
+    ];
+    for (index, options) in kinds.into_iter().enumerate() {
+        let name = format!("kind-{index}");
+        package(&parent, &name, options);
+        let template = format!("{name}/template.yaml");
+        let validated = run(sam(
+            &parent,
+            directory.path(),
+            &["validate", "--lint", "--template", &template],
+        ));
+        assert!(
+            validated.stdout.contains("is a valid SAM Template"),
+            "{options:?} {validated:?}"
+        );
+    }
+}
+
+/// An image that goes with the test.
+struct Image(String);
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        engine_call(&["image", "rm", "--force", &self.0]);
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn sam_builds_what_new_makes_and_invokes_it() {
+    let base = match base() {
+        Ok(base) => base,
+        Err(why) => return skip("sam local invoke", why),
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let parent = directory.path().join("my functions");
+    fs::create_dir(&parent).unwrap();
+    package(&parent, "orders", &["--event", "sqs"]);
+    let project = parent.join("orders");
+    let built = run(sam(&project, directory.path(), &["build"])).succeeded();
+    assert!(built.stdout.contains("Build Succeeded"), "{built:?}");
+    assert!(
+        project.join("target").exists(),
+        "cargo compiles in the project and not in a copy"
+    );
+    // In the place of AWS's image: SAM adds the emulator to any.
+    let name = "lambda-musl-like-aws-for-sam";
+    let images = [format!("{name}:test"), format!("{name}:rapid-{}", arch())].map(Image);
+    engine_call(&["tag", base, &images[0].0]).succeeded();
+    let event = directory.path().join("event.json");
+    fs::copy(
+        crate::machine::root().join("cli/src/invoke/examples/sqs.json"),
+        &event,
+    )
+    .unwrap();
+    let event = event.to_string_lossy();
+    let invoke = [
+        "local",
+        "invoke",
+        "--skip-pull-image",
+        "--invoke-image",
+        &images[0].0,
+        "--event",
+        &event,
+    ];
+    let invoked = run(sam(&project, directory.path(), &invoke)).succeeded();
+    let answer: serde_json::Value = serde_json::from_str(&invoked.stdout).expect(&invoked.stdout);
+    let failed = &answer["batchItemFailures"][0]["itemIdentifier"];
+    assert_eq!(failed, "00000000-0000-4000-8000-000000000002");
+}

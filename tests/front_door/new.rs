@@ -1,0 +1,437 @@
+//! New packages, and packages that become functions.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crate::machine::{
+    Run, cargo_lambda_musl, command, git, kill, make, names, root, run, wait_until, write_crate,
+};
+
+/// An empty directory, whose name has a space.
+fn empty(directory: &Path) -> PathBuf {
+    let empty = directory.join("my functions");
+    fs::create_dir(&empty).unwrap();
+    empty
+}
+
+fn verb(directory: &Path, arguments: &[&str]) -> Run {
+    let mut cargo = cargo_lambda_musl(directory);
+    cargo.args(arguments);
+    run(cargo)
+}
+
+/// What cargo says of a package without building it.
+fn metadata(package: &Path) -> Run {
+    let mut cargo = command(env!("CARGO"), package);
+    cargo.args(["metadata", "--no-deps", "--format-version=1"]);
+    run(cargo)
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_new_package_says_what_to_do_next_and_has_all_that_it_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    let made = verb(&parent, &["new", "hello"]).succeeded();
+    assert!(made.stdout.starts_with("hello: a function that takes"));
+    let next = "cd hello\n  cargo test\n  cargo lambda-musl invoke --event '{\"name\":\"Ada\"}'\n";
+    assert!(made.stdout.ends_with(next), "{}", made.stdout);
+    let expected = [
+        ".github",
+        ".gitignore",
+        "Cargo.lock",
+        "Cargo.toml",
+        "Makefile",
+        "README.md",
+        "rust-toolchain.toml",
+        "samconfig.toml",
+        "src",
+        "template.yaml",
+    ];
+    assert_eq!(names(&parent.join("hello")), expected);
+    assert_eq!(names(&parent), ["hello"], "nothing else is left");
+    let readme = fs::read_to_string(parent.join("hello/README.md")).unwrap();
+    assert!(
+        readme.starts_with("# hello\n") && !readme.contains('{'.to_string().repeat(2).as_str())
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_cannot_be_a_new_package_is_named_and_nothing_is_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    for (arguments, expected) in [
+        (
+            &["caf\u{e9}"][..],
+            ["the name \"caf\u{e9}\"", "ASCII letters, digits, - and _"],
+        ),
+        (&["match"], ["the name \"match\"", "a word of Rust"]),
+        (&["serde"], ["the name \"serde\"", "depends on"]),
+        (&["a/b"], ["the name \"a/b\"", "--dir"]),
+        (
+            &["a", "--event", "sqss"],
+            [
+                "'sqss' for '--event",
+                "sqs, s3, eventbridge, sns, dynamodb, cron",
+            ],
+        ),
+        (
+            &["a", "--http=rocket"],
+            ["'rocket' for '--http", "closure, axum"],
+        ),
+        (
+            &["a", "--http", "--stream"],
+            ["'--http", "cannot be used with '--stream'"],
+        ),
+        (&["a", "--dir", "none/a"], ["none/a: ", "does not exist"]),
+        (
+            &["a", "--dir", "/proc/a"],
+            ["/proc: ", "expected a directory that can be written"],
+        ),
+        (
+            &["a", "--runtime", "none"],
+            ["--runtime none", "expected the directory of a clone"],
+        ),
+        (&[], ["required arguments", "<NAME>"]),
+    ] {
+        verb(&parent, &[&["new"], arguments].concat()).failed_with(&expected);
+        assert_eq!(names(&parent), [""; 0], "{arguments:?}");
+    }
+    fs::create_dir(parent.join("taken")).unwrap();
+    fs::write(parent.join("taken/file"), "").unwrap();
+    verb(&parent, &["new", "taken"]).failed_with(&["taken is not empty", "`init`"]);
+    verb(&parent, &["new", "a", "--dir", "taken/file"]).failed_with(&["expected a new directory"]);
+    assert_eq!(names(&parent.join("taken")), ["file"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_directory_that_is_empty_and_has_another_name_can_be_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    fs::create_dir(parent.join("there")).unwrap();
+    verb(&parent, &["new", "hello", "--dir", "there"]).succeeded();
+    let metadata = metadata(&parent.join("there")).succeeded();
+    assert!(metadata.stdout.contains("\"name\":\"hello\""));
+    assert_eq!(names(&parent), ["there"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn who_is_interrupted_has_nothing_that_is_half_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    // A repository that takes every connection and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/runtime", silent.local_addr().unwrap());
+    let mut new = cargo_lambda_musl(&parent);
+    new.args(["new", "hello", "--runtime", &url]);
+    let mut new = new.stderr(Stdio::null()).spawn().unwrap();
+    let began = wait_until(|| !names(&parent).is_empty(), Duration::from_secs(20));
+    assert!(began, "it never began");
+    let _connection = silent.accept().unwrap();
+    kill("INT", new.id());
+    assert!(!new.wait().unwrap().success());
+    let is_gone = wait_until(|| names(&parent).is_empty(), Duration::from_secs(5));
+    assert!(is_gone, "{:?}", names(&parent));
+}
+
+#[test]
+#[ignore = "through make"]
+fn two_at_once_make_one_package() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    verb(&parent, &["new", "first"]).succeeded();
+    let both = thread::scope(|scope| {
+        let both = [1, 2].map(|_| scope.spawn(|| verb(&parent, &["new", "hello"])));
+        both.map(|one| one.join().unwrap())
+    });
+    assert_eq!(both.iter().filter(|run| run.success).count(), 1, "{both:?}");
+    assert_eq!(names(&parent), ["first", "hello"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn without_a_registry_there_is_a_package_and_a_note_that_it_is_not_locked() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    let mut new = cargo_lambda_musl(&parent);
+    new.args(["new", "hello"]);
+    new.env("CARGO_NET_OFFLINE", "true");
+    new.env("CARGO_HOME", directory.path().join("cargo"));
+    run(new)
+        .succeeded()
+        .said(&["note: without Cargo.lock, which the first `build` writes: "]);
+    assert!(parent.join("hello/src/main.rs").exists());
+}
+
+#[test]
+#[ignore = "through make"]
+fn in_a_workspace_it_is_a_member_where_that_names_it_and_else_a_workspace_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    let workspace = "[workspace]\nmembers = ['crates/*']\nresolver = '3'\n";
+    fs::write(parent.join("Cargo.toml"), workspace).unwrap();
+    fs::create_dir(parent.join("crates")).unwrap();
+    verb(&parent, &["new", "other"]).succeeded();
+    let member = verb(&parent, &["new", "member", "--dir", "crates/member"]).succeeded();
+    member.said(&[
+        "note: it is a member of the workspace",
+        "`cargo update --workspace`",
+    ]);
+    let roots = ["other", "crates/member"].map(|package| {
+        let metadata = metadata(&parent.join(package)).succeeded();
+        assert_eq!(metadata.stderr, "", "cargo has nothing to say of {package}");
+        let metadata: serde_json::Value = serde_json::from_str(&metadata.stdout).unwrap();
+        PathBuf::from(metadata["workspace_root"].as_str().unwrap())
+    });
+    let parent = fs::canonicalize(parent).unwrap();
+    assert_eq!(roots, [parent.join("other"), parent]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn in_a_repository_there_is_no_workflow_that_would_not_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let parent = empty(directory.path());
+    git(&parent, &["init", "--quiet"]).succeeded();
+    let made = verb(&parent, &["new", "hello"]).succeeded();
+    made.said(&["note: without .github/workflows/ci.yml"]);
+    assert!(!parent.join("hello/.github").exists());
+}
+
+#[test]
+#[ignore = "through make"]
+fn the_runtime_of_a_repository_is_its_tag_of_this_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let repository = directory.path().join("runtime");
+    crate::machine::copy_of_the_clone(
+        &[
+            "src",
+            "Cargo.toml",
+            "conformance",
+            "function",
+            "examples/greeting",
+            "examples/router",
+        ],
+        &repository,
+    );
+    git(&repository, &["init", "--quiet"]).succeeded();
+    git(&repository, &["add", "--all"]).succeeded();
+    git(
+        &repository,
+        &["commit", "--quiet", "--message", "a release"],
+    )
+    .succeeded();
+    let tag = format!("v{}", env!("CARGO_PKG_VERSION"));
+    git(&repository, &["tag", &tag]).succeeded();
+    let parent = empty(directory.path());
+    let url = format!("file://{}", repository.display());
+    let made = verb(&parent, &["new", "hello", "--runtime", &url]).succeeded();
+    assert!(!made.stderr.contains("note:"), "{}", made.stderr);
+    let lock = fs::read_to_string(parent.join("hello/Cargo.lock")).unwrap();
+    assert!(lock.contains(&format!("git+{url}?tag={tag}#")), "{lock}");
+    let workflow = fs::read_to_string(parent.join("hello/.github/workflows/ci.yml")).unwrap();
+    assert!(workflow.contains(&format!("--git {url} --tag {tag} cargo-lambda-musl")));
+}
+
+#[test]
+#[ignore = "through make"]
+fn actions_of_a_new_workflow_are_those_that_this_clone_pins() {
+    let own = fs::read_to_string(root().join(".github/workflows/ci.yml")).unwrap();
+    let new = fs::read_to_string(root().join("cli/src/new/template/ci.yml")).unwrap();
+    let uses = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.split("uses: ").nth(1));
+        lines.map(Into::into).collect()
+    };
+    let (own, new) = (uses(&own), uses(&new));
+    assert_eq!(new.len(), 2);
+    assert!(new.iter().all(|action| own.contains(action)), "{new:?}");
+}
+
+#[test]
+#[ignore = "through make"]
+fn make_new_makes_what_its_variables_say() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("my orders");
+    let dir = format!("DIR={}", package.display());
+    make(&["new", "NAME=orders", &dir, "EVENT=sqs", "ARCH=arm64"]).succeeded();
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    for text in [
+        "name = \"orders\"",
+        "features = [\"sqs\"]",
+        "arch = \"arm64\"",
+    ] {
+        assert!(manifest.contains(text), "{manifest}");
+    }
+    let template = fs::read_to_string(package.join("template.yaml")).unwrap();
+    assert!(template.contains("Architectures: [arm64]") && template.contains("Type: SQS"));
+    make(&["new"]).failed_with(&["<NAME>"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("my package");
+    let manifest = "[package]\nname = 'mine'\nedition = '2024'\n\n[dependencies] # few\n\n[profile.release]\nlto = true\n";
+    write_crate(&package, manifest, "fn main() {}\n");
+    fs::write(package.join("Makefile"), "all:\n").unwrap();
+    fs::write(package.join(".gitignore"), "target\n").unwrap();
+    fs::write(package.join("README.md"), "mine").unwrap();
+    let first = verb(&package, &["init", "--event", "sqs"]).succeeded();
+    for line in [
+        "wrote Cargo.toml\n",
+        "wrote template.yaml\n",
+        "wrote samconfig.toml\n",
+        "wrote rust-toolchain.toml\n",
+        "left README.md alone, as it is there already\n",
+        "to add to .gitignore by hand, these lines:\n  /dist/\n  /.aws-sam/\n",
+        "to add to Makefile by hand, these lines:\n  # What `sam build` calls",
+        "to add to src/main.rs by hand, a call of the runtime, like this one:\n  fn main() ->",
+    ] {
+        assert!(
+            first.stdout.contains(line),
+            "{line:?} is not in:\n{}",
+            first.stdout
+        );
+    }
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    let begin = "[package]\nname = 'mine'\nedition = '2024'\n\n[dependencies] # few\n";
+    assert!(manifest.starts_with(begin), "{manifest}");
+    assert_eq!(manifest.matches("[profile.release]").count(), 1);
+    assert!(manifest.contains("[package.metadata.lambda-musl]"));
+    assert_eq!(
+        fs::read_to_string(package.join("README.md")).unwrap(),
+        "mine"
+    );
+    metadata(&package).succeeded();
+    let second = verb(&package, &["init", "--event", "sqs"]).succeeded();
+    assert!(!second.stdout.contains("wrote"), "{}", second.stdout);
+    assert_eq!(
+        fs::read_to_string(package.join("Cargo.toml")).unwrap(),
+        manifest
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn init_needs_a_package_with_a_binary() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = empty(directory.path());
+    verb(&package, &["init"]).failed_with(&["there is no Cargo.toml in this directory"]);
+    assert_eq!(names(&package), [""; 0]);
+    write_crate(&package, "[package]\nname = 'mine'\nedition = '2024'\n", "");
+    fs::rename(package.join("src/main.rs"), package.join("src/lib.rs")).unwrap();
+    verb(&package, &["init"]).failed_with(&["no binary target, like src/main.rs"]);
+    assert_eq!(names(&package), ["Cargo.toml", "src"]);
+}
+
+/// A package with a dependency by path and a file that is included, built by `build`.
+fn built(directory: &Path) -> PathBuf {
+    let package = directory.join("my function");
+    let manifest = format!(
+        "[package]\nname = 'fresh'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}' }}\n\
+         words = {{ path = '../words' }}\n[package.metadata.lambda-musl]\ninclude = ['data.txt']\n",
+        root().display()
+    );
+    let main = "fn main() -> Result<(), lambda_musl::Error> {
+        lambda_musl::run(async |_: (), _: lambda_musl::Context| {
+            let data = std::fs::read_to_string(\"data.txt\").map_err(|error| error.to_string())?;
+            Ok::<_, String>((words::WORD, data, include_str!(\"../../outside.txt\"), cfg!(feature = \"f\")))
+        })
+    }";
+    write_crate(&package, &manifest, main);
+    let words = directory.join("words");
+    write_crate(&words, "[package]\nname = 'words'\nedition = '2024'\n", "");
+    fs::rename(words.join("src/main.rs"), words.join("src/lib.rs")).unwrap();
+    fs::write(words.join("src/lib.rs"), "pub const WORD: &str = \"one\";").unwrap();
+    fs::write(package.join("data.txt"), "one").unwrap();
+    fs::write(directory.join("outside.txt"), "one").unwrap();
+    package
+}
+
+#[test]
+#[ignore = "through make"]
+fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = built(directory.path());
+    let invoke = |more: &[&str]| {
+        let run = verb(&package, &[&["invoke", "--event", "null"], more].concat()).succeeded();
+        (run.stdout.trim_end().to_owned(), run.stderr)
+    };
+    let (answer, said) = invoke(&[]);
+    assert_eq!(answer, r#"["one","one","one",false]"#);
+    assert!(
+        said.contains("there is no deployment package yet"),
+        "{said}"
+    );
+    let (_, said) = invoke(&[]);
+    assert!(!said.contains("built"), "{said}");
+    let again = "its sources have changed; it is built again with `build ";
+    for (file, text, expected) in [
+        (
+            "words/src/lib.rs",
+            "pub const WORD: &str = \"two\";",
+            r#"["two","one","one",false]"#,
+        ),
+        (
+            "my function/data.txt",
+            "two",
+            r#"["two","two","one",false]"#,
+        ),
+        ("outside.txt", "two", r#"["two","two","two",false]"#),
+    ] {
+        fs::write(directory.path().join(file), text).unwrap();
+        let (answer, said) = invoke(&[]);
+        assert_eq!(answer, expected, "{file}");
+        assert!(said.contains(again), "{said}");
+    }
+    // The defaults of the metadata are a source as well.
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    let manifest =
+        manifest.replace("include =", "features = ['f']\ninclude =") + "[features]\nf = []\n";
+    fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    assert_eq!(invoke(&[]).0, r#"["two","two","two",true]"#);
+    fs::write(directory.path().join("outside.txt"), "three").unwrap();
+    let named = invoke(&["--zip", "dist/function.zip"]);
+    assert_eq!(
+        named.0, r#"["two","two","two",true]"#,
+        "a zip that is named stays"
+    );
+    // A zip that this program did not put there is nobody's to build.
+    let zip = package.join("dist/function.zip");
+    fs::write(&zip, fs::read(&zip).unwrap()).unwrap();
+    assert_eq!(invoke(&[]).0, r#"["two","two","two",true]"#);
+}
+
+#[test]
+#[ignore = "through make"]
+fn invoke_builds_again_as_it_was_built() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = built(directory.path());
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    fs::write(
+        package.join("Cargo.toml"),
+        manifest + "[features]\nf = []\n",
+    )
+    .unwrap();
+    let mut build: Command = cargo_lambda_musl(&package);
+    build
+        .arg("build")
+        .env("FEATURES", "f")
+        .env("LAYOUT", "single");
+    run(build).succeeded();
+    fs::write(directory.path().join("outside.txt"), "two").unwrap();
+    let invoked = verb(&package, &["invoke", "--event", "null"]).succeeded();
+    assert_eq!(invoked.stdout, "[\"one\",\"one\",\"two\",true]\n");
+    let record = fs::read_to_string(package.join("dist/build.json")).unwrap();
+    assert!(record.contains("single"), "{record}");
+}
