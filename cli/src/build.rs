@@ -25,6 +25,11 @@ const SOURCE: [(&str, &str); 3] = [
 ];
 
 pub fn run(options: options::Build) -> Result<()> {
+    build(&options, |line| println!("{line}"))
+}
+
+/// Builds each function into its directory, and reports what its package is.
+pub fn build(options: &options::Build, report: impl Fn(String)) -> Result<()> {
     let cache = Cache::open()?;
     check_writable(&options.out)?;
     let prepared = Prepared::of(&options.source, &cache)?;
@@ -33,8 +38,8 @@ pub fn run(options: options::Build) -> Result<()> {
         function.configuration.say_what_does_not_count(function.arch);
         let start = Instant::now();
         let built = prepared.compile(function, crates, &cache)?;
-        let line = built.write(&out_of(function, &options), &prepared.rust, &cache)?;
-        println!("{line}, {} s", start.elapsed().as_secs());
+        let line = built.write(&out_of(function, options), options.oci, &prepared.rust, &cache)?;
+        report(format!("{line}, {} s", start.elapsed().as_secs()));
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
     [("native-tls", "0.2.15"), ("openssl", "0.10.73"), ("openssl-sys", "0.9.109")];
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
-    let options::Build { source, out } = &options.build;
+    let options::Build { source, out, oci } = &options.build;
     // The last step writes there, and may come after minutes.
     if !options.image_only {
         check_writable(out)?;
@@ -65,7 +65,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         let built = builder.compile(function, crates, &pins, lock.as_deref())?;
         // In a workspace, cargo lists crates with the features that any member asks for; what is compiled, the build alone tells.
         let links_openssl = link_openssl(&built.crates);
-        let mut line = built.write(&out_of(function, &options.build), &rust, &cache)?;
+        let mut line = built.write(&out_of(function, &options.build), *oci, &rust, &cache)?;
         if links_openssl {
             line += &format!(", OpenSSL {}", pins.openssl.version);
             with_openssl = true;

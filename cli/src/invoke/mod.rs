@@ -16,7 +16,7 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use crate::package::form::EXTENSIONS;
-use crate::{cache::Cache, interrupt, options, verify};
+use crate::{aws::remote, cache::Cache, interrupt, options, verify};
 
 /// How long the emulator may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -39,6 +39,12 @@ pub fn run(options: options::Invoke) -> Result<()> {
         format!("--event is missing: {example}, in the clone make invoke EVENT='{EXAMPLE}'")
     })?;
     let event = read_event(&event)?;
+    if let Some(name) = &options.remote {
+        let (answer, is_error) = remote::invoke(name, options.qualifier.as_deref(), &event)?;
+        print(&answer).context("printing the answer")?;
+        ensure!(!is_error, "the function reported an error");
+        return Ok(());
+    }
     let cache = Cache::open()?;
     let zip = options.zip.path();
     let (status, answer) = match options.image {
