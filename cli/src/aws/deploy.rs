@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 use super::plan::{self, Package, Step, VERSION};
 use super::settings::{Manifest, Settings};
-use super::{Client, check_name, code, lambda, text};
+use super::{Call, Client, check_name, code, lambda, text};
 use crate::command::quoted;
 use crate::package::Form;
 use crate::step::{self, say};
@@ -21,8 +21,8 @@ use crate::{environment, interrupt, options};
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long IAM may take until Lambda can assume a new role, and how often that is tried.
-const ROLE_ATTEMPTS: u32 = 20;
+/// How long IAM may take until Lambda can assume a new role, and how often that is tried: a role that somebody has named is older.
+const ROLE_ATTEMPTS: [u32; 2] = [20, 4];
 const ROLE_PAUSE: Duration = Duration::from_secs(3);
 
 pub fn run(options: options::Deploy) -> Result<()> {
@@ -155,8 +155,8 @@ impl Deployment<'_> {
                 let mut call = call.clone();
                 call.words.iter_mut().filter(|word| *word == VERSION).for_each(|word| word.clone_from(&version));
                 let answer = match step.sends_zip {
-                    true => self.unchanged().and_then(|()| patient(client, &call)),
-                    false => patient(client, &call),
+                    true => self.unchanged().and_then(|()| self.call(client, &call)),
+                    false => self.call(client, &call),
                 };
                 last = answer.map_err(|error| Stop { step: step.text.clone(), checksum: checksum.clone(), error })?;
                 let said = |key| Some(text(&last, key)).filter(|said| !said.is_empty()).map(str::to_owned);
@@ -180,6 +180,23 @@ impl Deployment<'_> {
             self.settings.alias.as_ref().map(|alias| format!(", alias {alias}: version {version}")).unwrap_or_default();
         let url = if url.is_empty() { url } else { format!(", {url}") };
         Ok(format!("{arn}{alias}{url}, CodeSha256 {of_aws}: that of {}", self.package.path.display()))
+    }
+
+    /// A call; again for a while where Lambda does not know the function's role yet.
+    fn call(&self, client: &Client, call: &Call) -> Result<Value> {
+        for _ in 1..ROLE_ATTEMPTS[usize::from(self.settings.role.is_some())] {
+            match client.call(call) {
+                Err(error)
+                    if code(&error) == "InvalidParameterValueException"
+                        && error.to_string().contains("cannot be assumed") =>
+                {
+                    thread::sleep(ROLE_PAUSE);
+                    interrupt::check()?;
+                }
+                other => return other,
+            }
+        }
+        client.call(call)
     }
 
     /// An error where the zip is not what was verified.
@@ -229,21 +246,4 @@ impl Deployment<'_> {
         }
         Error::msg(line)
     }
-}
-
-/// A call; again for a while where Lambda does not know the function's new role yet.
-fn patient(client: &Client, call: &super::Call) -> Result<Value> {
-    for _ in 1..ROLE_ATTEMPTS {
-        match client.call(call) {
-            Err(error)
-                if code(&error) == "InvalidParameterValueException"
-                    && error.to_string().contains("cannot be assumed") =>
-            {
-                thread::sleep(ROLE_PAUSE);
-                interrupt::check()?;
-            }
-            other => return other,
-        }
-    }
-    client.call(call)
 }

@@ -58,6 +58,13 @@ impl Call {
         shown(Command::new("aws").args(&self.words))
     }
 
+    /// Whether AWS answers more than that it is done.
+    fn is_answered(&self) -> bool {
+        let operation = self.words.get(1).map_or("", String::as_str);
+        let starts = ["add-", "create-", "get-", "invoke", "list-", "publish-", "update-"];
+        starts.iter().any(|start| operation.starts_with(start))
+    }
+
     /// The permission of IAM that it takes: `lambda:GetFunction` for `lambda get-function`.
     fn permission(&self) -> String {
         let [service, operation] = [0, 1].map(|index| self.words.get(index).map_or("", String::as_str));
@@ -155,12 +162,15 @@ impl Client {
             let said = if said.is_empty() { format!("it ended with {}", output.status) } else { said };
             return Err(Refusal { code, text: format!("{name}: {said}{advice}") }.into());
         }
-        if stdout.trim().is_empty() {
+        // The client takes what is not JSON for an answer with nothing in it.
+        let is_missing = stdout.trim().is_empty() && call.is_answered();
+        if stdout.trim().is_empty() && !is_missing {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&stdout).ok().with_context(|| {
+        serde_json::from_str(&stdout).ok().filter(|_| !is_missing).with_context(|| {
             let shown: String = self.without_secrets(&stdout).chars().take(SHOWN).collect();
-            format!("{name}: expected JSON, and the answer is:\n{shown}\nIs something between this machine and AWS, like a proxy?")
+            let shown = if is_missing { "empty".into() } else { format!("\n{shown}") };
+            format!("{name}: expected JSON, and the answer is {shown}\nIs something between this machine and AWS, like a proxy?")
         })
     }
 
@@ -333,7 +343,8 @@ mod tests {
         let page = format!("<html>{}", "x".repeat(1000));
         let error = answer(0, &page, "", &[]).unwrap_err().to_string();
         assert!(error.contains("expected JSON") && error.contains("<html>") && error.len() < 500, "{error}");
-        assert_eq!(answer(0, " \n", "", &[]).unwrap(), Value::Null);
+        let error = answer(0, " \n", "", &[]).unwrap_err().to_string();
+        assert!(error.contains("the answer is empty"), "{error}");
     }
 
     #[test]
