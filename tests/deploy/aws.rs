@@ -11,10 +11,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::machine::{Run, call, command, make, root, run, wait_until, write_program};
+use crate::machine::{Run, call, command, make, python, root, run, wait_until, write_program};
 
 /// The package of all tests.
 pub const ZIP: &str = "dist/greeting/function.zip";
@@ -29,6 +29,26 @@ pub fn wheels() -> &'static Path {
         wheels.last_line().into()
     });
     &WHEELS
+}
+
+/// Python itself: what is found by its name may be a script that finds it.
+fn python3() -> &'static str {
+    static PYTHON: LazyLock<String> = LazyLock::new(|| {
+        python("import sys; print(sys.executable)", &[])
+            .trim()
+            .to_owned()
+    });
+    &PYTHON
+}
+
+/// The program, compiled once.
+fn program() -> &'static str {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        call("scripts/cli", &["--version"]).succeeded();
+        let program = root().join("target/cli/release/cargo-lambda-musl");
+        program.display().to_string()
+    });
+    &PROGRAM
 }
 
 /// Builds the package, once for all tests.
@@ -47,8 +67,8 @@ fn moto() -> u16 {
     let (_, port) = moto.get_or_insert_with(|| {
         let port = free_port();
         let mut shell = command("/bin/sh", root());
-        let server = "python3 -m moto.server -p \"$1\" & cat; kill $!";
-        shell.args(["-c", server, "sh", &port.to_string()]);
+        let server = "\"$1\" -m moto.server -p \"$2\" & cat; kill $!";
+        shell.args(["-c", server, "sh", python3(), &port.to_string()]);
         shell
             .env("PYTHONPATH", wheels())
             .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
@@ -71,8 +91,10 @@ pub fn free_port() -> u16 {
 
 /// An account with a client whose every call is known.
 pub struct Aws {
-    pub directory: TempDir,
+    directory: TempDir,
     port: u16,
+    /// The role that is named where nothing else is said: making one takes time.
+    role: String,
 }
 
 impl Aws {
@@ -85,10 +107,19 @@ impl Aws {
         let aws = Self {
             directory: tempfile::tempdir().unwrap(),
             port,
+            role: role(),
         };
         fs::create_dir(aws.path("bin")).unwrap();
         aws.client("");
         aws
+    }
+
+    /// The same for functions with roles of their own.
+    pub fn without_role() -> Self {
+        Self {
+            role: String::new(),
+            ..Self::new()
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -99,9 +130,10 @@ impl Aws {
     pub fn client(&self, first: &str) {
         let log = self.path("calls");
         let script = format!(
-            "{{ printf '%s\\n' \"$@\"; echo; }} >>'{}'\n{first}\nPYTHONPATH='{}' exec python3 -m awscli \"$@\"",
+            "{{ printf '%s\\n' \"$@\"; echo; }} >>'{}'\n{first}\nPYTHONPATH='{}' exec '{}' -m awscli \"$@\"",
             log.display(),
-            wheels().display()
+            wheels().display(),
+            python3()
         );
         write_program(&self.path("bin/aws"), &script);
     }
@@ -155,6 +187,7 @@ impl Aws {
                 "AWS_ENDPOINT_URL",
                 format!("http://127.0.0.1:{}", self.port),
             )
+            .env("ROLE", &self.role)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "a secret key")
@@ -164,8 +197,9 @@ impl Aws {
 
     /// `cargo-lambda-musl` with this verb and these arguments.
     pub fn program(&self, arguments: &[&str]) -> Command {
-        let mut program = self.command("scripts/cli");
+        let mut program = self.command(program());
         program.args(arguments);
+        program.env("LAMBDA_MUSL_CACHE", root().join("target/cache"));
         program
     }
 
@@ -179,18 +213,78 @@ impl Aws {
         self.run(&[&["deploy", name, "--zip", ZIP], options].concat())
     }
 
-    /// What the client itself answers, without a trace.
-    pub fn ask(&self, arguments: &[&str]) -> Value {
-        let mut client = self.command("python3");
+    /// What the client answers, without a trace in its calls.
+    pub fn client_says(&self, arguments: &[&str]) -> Value {
+        let mut client = self.command(python3());
         client.args(["-m", "awscli", "--region=eu-central-1", "--output=json"]);
         client.args(arguments).env("PYTHONPATH", wheels());
         let answer = run(client).succeeded().stdout;
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
-    pub fn function(&self, name: &str) -> Value {
-        self.ask(&["lambda", "get-function", "--function-name", name])
+    /// What AWS itself answers, in no time and without a trace.
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = send(
+            "lambda",
+            "application/json",
+            method,
+            path,
+            &body.to_string(),
+        );
+        serde_json::from_str(&answer).unwrap()
     }
+
+    pub fn function(&self, name: &str) -> Value {
+        self.ask("GET", &format!("/2015-03-31/functions/{name}"), &json!({}))
+    }
+
+    /// Creates a function by other means.
+    pub fn create(&self, name: &str, zip: &str, with: Value) {
+        let code =
+            "import base64, sys; print(base64.b64encode(open(sys.argv[1], 'rb').read()).decode())";
+        let zip = python(code, &[&root().join(zip)]);
+        let mut function = json!({
+            "FunctionName": name, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": role(),
+            "Architectures": ["x86_64"], "Code": {"ZipFile": zip.trim()}
+        });
+        function
+            .as_object_mut()
+            .unwrap()
+            .extend(with.as_object().unwrap().clone());
+        self.ask("POST", "/2015-03-31/functions", &function);
+    }
+}
+
+/// What moto answers for a service. It looks at no signature.
+fn send(service: &str, kind: &str, method: &str, path: &str, body: &str) -> String {
+    let mut aws = TcpStream::connect((Ipv4Addr::LOCALHOST, moto())).unwrap();
+    let scope =
+        format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/{service}/aws4_request");
+    write!(
+        aws,
+        "{method} {path} HTTP/1.1\r\nHost: {service}.amazonaws.com\r\nAuthorization: {scope}, SignedHeaders=host, Signature=a\r\n\
+         Connection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    aws.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 ") || head.contains(" 201 "), "{answer}");
+    body.to_owned()
+}
+
+/// A role that is there.
+pub fn role() -> String {
+    static CREATED: OnceLock<()> = OnceLock::new();
+    CREATED.get_or_init(|| {
+        let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B\
+            %22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+        let body = format!("Action=CreateRole&Version=2010-05-08&RoleName=shared&Path=/&AssumeRolePolicyDocument={trust}");
+        let answer = send("iam", "application/x-www-form-urlencoded", "POST", "/", &body);
+        assert!(answer.contains(":role/shared"), "{answer}");
+    });
+    format!("arn:aws:iam::{ACCOUNT}:role/shared")
 }
 
 /// A request as far as it decides about the answer.

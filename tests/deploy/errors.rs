@@ -1,9 +1,8 @@
 //! What can go wrong between here and AWS.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
 
 use crate::{
     aws::{Answer, Aws, ZIP, between, build, free_port, refuse},
@@ -156,8 +155,7 @@ fn a_connection_that_is_cut_or_refused_is_an_error_and_the_next_run_completes() 
         false => Answer::Pass,
     });
     let aws = Aws::new();
-    aws.run(&["deploy", "cut-midway", "--zip", other_zip()])
-        .succeeded();
+    aws.create("cut-midway", other_zip(), json!({}));
     let between = Aws::behind(port);
     let mut deploy = between.program(&["deploy", "cut-midway", "--zip", ZIP]);
     deploy.env("AWS_MAX_ATTEMPTS", "1");
@@ -175,7 +173,7 @@ fn a_connection_that_is_cut_or_refused_is_an_error_and_the_next_run_completes() 
 #[ignore = "through make"]
 fn credentials_that_expire_midway_are_named_with_what_aws_had_last() {
     build();
-    Aws::new().deploy("expires", &[]).succeeded();
+    Aws::new().create("expires", ZIP, json!({}));
     let is_expired = AtomicUsize::new(0);
     let port = between(move |request| {
         if request.line.contains("/versions ") {
@@ -239,13 +237,4 @@ fn a_client_that_does_not_know_an_option_is_called_too_old() {
         aws.changes(),
         ["update-function-url-config", "add-permission"]
     );
-}
-
-#[test]
-#[ignore = "through make"]
-fn an_error_comes_soon() {
-    let aws = Aws::behind(free_port());
-    let run = aws.deploy("soon", &["--dry-run"]);
-    assert!(run.took < Duration::from_secs(60), "{run:?}");
-    run.failed_with(&["The connection to AWS failed"]);
 }

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use serde_json::json;
+
 use crate::{
     aws::{Aws, ZIP, build},
     create::checksum,
@@ -35,12 +37,11 @@ fn the_same_bytes_are_said_to_be_the_same_and_other_ones_are_said_with_both_chec
     );
     assert_eq!((code, line), (0, expected));
 
-    aws.run(&["deploy", "compared", "--zip", other_zip()])
-        .succeeded();
-    let (code, line) = status(&aws, &["compared", "--zip", ZIP]);
+    aws.create("compared-other", other_zip(), json!({}));
+    let (code, line) = status(&aws, &["compared-other", "--zip", ZIP]);
     assert_eq!(code, 1, "{line}");
     assert!(
-        line.contains("compared: differs: CodeSha256 is ")
+        line.contains("compared-other: differs: CodeSha256 is ")
             && line.contains(&format!(" in AWS, {} here", checksum())),
         "{line}"
     );
@@ -58,36 +59,8 @@ fn the_same_bytes_are_said_to_be_the_same_and_other_ones_are_said_with_both_chec
 fn each_difference_is_said_with_both_values() {
     build();
     let aws = Aws::new();
-    aws.deploy("for-status", &[]).succeeded();
-    let role = aws.function("for-status")["Configuration"]["Role"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let zip = format!("fileb://{ZIP}");
-    let create = [
-        "lambda",
-        "create-function",
-        "--function-name",
-        "differs",
-        "--runtime",
-        "provided.al2",
-        "--handler",
-        "other",
-    ];
-    aws.ask(
-        &[
-            &create[..],
-            &[
-                "--role",
-                &role,
-                "--architectures",
-                "arm64",
-                "--zip-file",
-                &zip,
-            ],
-        ]
-        .concat(),
-    );
+    let other = json!({"Runtime": "provided.al2", "Handler": "other", "Architectures": ["arm64"]});
+    aws.create("differs", ZIP, other);
     let (code, line) = status(&aws, &["differs", "--zip", ZIP]);
     let expected = "differs: differs: architecture is arm64 in AWS, x86_64 here; runtime is provided.al2 in AWS, provided.al2023 here; \
         handler is other in AWS, bootstrap here; here: greeting 0.1.0\n";

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
+
 use crate::{
     aws::{Aws, ZIP, build},
     create::checksum,
@@ -42,8 +44,8 @@ fn two_deployments_at_once_leave_one_function_with_these_bytes() {
 #[ignore = "through make"]
 fn a_deployment_that_is_stopped_says_what_aws_has_and_the_next_one_completes() {
     let aws = Aws::new();
-    aws.run(&["deploy", "stopped", "--zip", other_zip()])
-        .succeeded();
+    build();
+    aws.create("stopped", other_zip(), json!({}));
     aws.client(r#"[ "$2" != update-function-code ] || { echo now >&2; sleep 60; }"#);
     let mut deploy = aws.program(&["deploy", "stopped", "--zip", ZIP]);
     let mut deploy = deploy

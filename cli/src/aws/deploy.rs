@@ -73,7 +73,8 @@ pub fn run(options: options::Deploy) -> Result<()> {
 
 /// Whether AWS refused because something else has changed the function since it was read, or does so now.
 fn is_of_another(error: &Error) -> bool {
-    ["ResourceConflictException", "EntityAlreadyExists", "ConcurrentModification"].contains(&code(error))
+    ["ResourceConflictException", "ConflictException", "EntityAlreadyExists", "ConcurrentModification"]
+        .contains(&code(error))
 }
 
 /// An error where a source of the package is newer than the zip.

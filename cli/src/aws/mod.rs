@@ -118,9 +118,12 @@ impl Client {
         Ok(Self { secrets: BTreeSet::new() })
     }
 
-    /// Keeps values out of errors.
+    /// Keeps values out of errors, as they are and as JSON has them.
     pub fn hide<'a>(&mut self, values: impl IntoIterator<Item = &'a String>) {
-        self.secrets.extend(values.into_iter().filter(|value| value.len() >= SHORTEST).cloned());
+        for value in values.into_iter().filter(|value| value.len() >= SHORTEST) {
+            let json = Value::from(value.as_str()).to_string();
+            self.secrets.extend([value.clone(), json.trim_matches('"').to_owned()]);
+        }
     }
 
     /// What the client answers: null where it says nothing.
@@ -175,7 +178,10 @@ impl Client {
     }
 
     fn without_secrets(&self, text: &str) -> String {
-        self.secrets.iter().rev().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        // The longest first: one may be a part of another.
+        let mut secrets: Vec<&String> = self.secrets.iter().collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 
@@ -298,9 +304,10 @@ mod tests {
     use super::*;
 
     fn answer(status: i32, stdout: &str, stderr: &str, secrets: &[&str]) -> Result<Value> {
-        let secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        let mut client = Client { secrets: BTreeSet::new() };
+        client.hide(&secrets.iter().map(|secret| (*secret).to_owned()).collect::<Vec<_>>());
         let output = Output { status: ExitStatus::from_raw(status << 8), stdout: stdout.into(), stderr: stderr.into() };
-        Client { secrets }.read(&lambda("get-function", "x", None), &output)
+        client.read(&lambda("get-function", "x", None), &output)
     }
 
     #[test]
@@ -349,9 +356,9 @@ mod tests {
 
     #[test]
     fn values_of_variables_are_in_no_error() {
-        let said = "Value '{KEY=hunter2, hunter22}' at 'environment.variables' failed";
-        let error = answer(254, "", said, &["hunter2", "hunter22"]).unwrap_err().to_string();
-        assert!(!error.contains("hunter") && !error.contains("***2"), "{error}");
+        let said = r#"Value '{KEY=hunter2, hunter22}' at 'environment.variables' failed: {"KEY": "a \"b\""}"#;
+        let error = answer(254, "", said, &["hunter2", "hunter22", "a \"b\""]).unwrap_err().to_string();
+        assert!(!error.contains("hunter") && !error.contains("***2") && !error.contains("a \\"), "{error}");
     }
 
     #[test]
