@@ -2,11 +2,12 @@
 # through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-verbs := build docker-build verify invoke new init reproduce toolchain fetch base-image doctor
+verbs := build docker-build verify invoke new init deploy status reproduce toolchain fetch base-image doctor
 .PHONY: $(verbs) test lint examples bench soak conformance http crates fuzz workflows newest classic-lock clean help
 
-options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DIR EVENT EXAMPLE EXTENSION FEATURES FIX FRESH HOW HTTP IMAGE IMAGE_ONLY INCLUDE \
-  LAYOUT MIRROR NAME NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN RUNTIME SOURCES STREAM SUITE VERBOSE YES ZIP
+options := ALIAS ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DIR DRY_RUN ENV_FILE ENV_VAR EVENT EXAMPLE EXTENSION FEATURES FIX \
+  FRESH HOW HTTP IMAGE IMAGE_ONLY INCLUDE LAYERS LAYOUT MEMORY MIRROR NAME NO_DEFAULT_FEATURES OCI OUT PASS_ENV PINS \
+  PREFIX QUALIFIER REMOTE ROLE RUN RUNTIME S3_BUCKET SOURCES STREAM SUITE TAGS TIMEOUT URL VERBOSE YES ZIP
 others := BINARY CHECK FOR INVOCATIONS JOB LAMBDA_MUSL_CACHE ONLY STUBS
 CRATE ?= function
 
@@ -23,9 +24,11 @@ export $(options) $(others)
 build: ## dist/function.zip, with zig: no Docker, no root
 docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
 verify: ## what the zip is, or one line for each problem with it; RUN=1 invokes it as well
-invoke: ## run the zip under AWS's emulator: EVENT='{…}', EVENT=@file or EXAMPLE=url|sqs|…
+invoke: ## run the zip under AWS's emulator, or REMOTE=NAME in AWS: EVENT='{…}', EVENT=@file or EXAMPLE=url|sqs|…
 new: ## a new package: NAME=hello, DIR=elsewhere, HTTP=closure|axum, EVENT=sqs|s3|…, STREAM=1
 init: ## what new writes, for the package in CRATE: overwrites nothing
+deploy: ## upload the zip to the function NAME, and check that AWS has these bytes; DRY_RUN=1 prints the commands
+status: ## whether the function NAME in AWS is what the sources build
 reproduce: ## build twice under different conditions, and compare every byte: HOW=build|docker-build
 toolchain: ## musl and OpenSSL from source into PREFIX=directory, without Docker
 fetch: ## everything that a later build downloads, for one without a network

@@ -26,18 +26,23 @@ const SOURCE: [(&str, &str); 3] = [
 ];
 
 pub fn run(options: options::Build) -> Result<()> {
+    build(&options, |line| println!("{line}"))
+}
+
+/// Builds each function into its directory, and reports what its package is.
+pub fn build(options: &options::Build, report: impl Fn(String)) -> Result<()> {
     let cache = Cache::open()?;
     check_writable(&options.out)?;
     let prepared = Prepared::of(&options.source, &cache)?;
     environment::say_what_is_left_out();
     for (function, crates) in &prepared.functions {
         function.configuration.say_what_does_not_count(function.arch);
-        let (start, out) = (SystemTime::now(), out_of(function, &options));
+        let (start, out) = (SystemTime::now(), out_of(function, options));
         let built = prepared.compile(function, crates, &cache)?;
         let sources = Sources::of(&built, &out, [], &cache);
-        let line = built.write(&out, &prepared.rust, &cache)?;
+        let line = built.write(&out, options.oci, &prepared.rust, &cache)?;
         again::remember(&out.join(function.form.file()), sources, start, &cache)?;
-        println!("{line}, {} s", start.elapsed().unwrap_or_default().as_secs());
+        report(format!("{line}, {} s", start.elapsed().unwrap_or_default().as_secs()));
     }
     Ok(())
 }

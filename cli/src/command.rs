@@ -30,7 +30,12 @@ pub fn clean_up(command: &mut Command) -> bool {
 
 /// Runs a program to its end, and keeps what it prints.
 pub fn collect(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    collect_given(command, Stdio::null())
+}
+
+/// The same for a program that reads something.
+pub fn collect_given(command: &mut Command, stdin: impl Into<Stdio>) -> Result<Output> {
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = Running::start(command)?;
     let (stdout, stderr) = running.pipes();
     let [stdout, stderr] = [thread::spawn(|| all_of(stdout)), thread::spawn(|| all_of(stderr))];

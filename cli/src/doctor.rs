@@ -50,6 +50,8 @@ const ENGINE: Need =
 pub const DEBOOTSTRAP: Need =
     Need("debootstrap", || has("debootstrap"), ["debootstrap", "debootstrap", "debootstrap", "debootstrap", ""]);
 const LINUX: Need = Need("Linux", || cfg!(target_os = "linux"), NONE);
+pub const AWS: Need =
+    Need("the aws client (aws)", || has("aws"), ["awscli", "awscli", "aws-cli", "aws-cli-v2", "awscli"]);
 pub const CURL: Need = Need("curl or wget", || has("curl") || has("wget"), ["curl"; 5]);
 const GCC: Need = Need("gcc", || has("gcc"), CC.2);
 const STRIP: Need = Need("strip", || has("strip"), ["binutils", "binutils", "binutils", "binutils", ""]);
@@ -58,16 +60,19 @@ const TAR: Need =
 const PATCH: Need = Need("patch", || has("patch"), ["patch", "patch", "patch", "patch", ""]);
 
 /// What each verb needs.
-const VERBS: [(&str, &[Need]); 8] = [
+const VERBS: [(&str, &[Need]); 10] = [
     ("build", &BUILD),
     ("docker-build", &[CC, RUSTUP, CURL, ENGINE]),
     ("verify", &[]),
     ("invoke", &[LINUX, PYTHON, PIP]),
+    ("deploy", &[AWS]),
+    ("status", &STATUS),
     ("reproduce", &BUILD),
     ("toolchain", &TOOLCHAIN),
     ("fetch", &[CC, RUSTUP, PYTHON, PIP, CURL]),
     ("base-image", &[LINUX, DEBOOTSTRAP, SUDO, ENGINE]),
 ];
+const STATUS: [Need; 7] = [AWS, CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 const BUILD: [Need; 6] = [CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 pub const TOOLCHAIN: [Need; 8] = [LINUX, GCC, MAKE, STRIP, TAR, PATCH, PERL, CURL];
 
@@ -98,10 +103,13 @@ pub fn is_root() -> bool {
 /// An error that names what is missing and the commands that install it.
 pub fn require(needs: &[Need]) -> Result<()> {
     let missing = missing(needs);
+    let other_way = match missing.iter().all(|need| need.0 == AWS.0) {
+        true => "",
+        false => "\nThe other way to build: `build` needs no container, `docker-build` needs neither Python nor Perl.",
+    };
     ensure!(
         missing.is_empty(),
-        "this machine lacks:{}\nWhat installs it (`doctor --fix`, or in the clone `make doctor FIX=1`, runs it):{}\n\
-         The other way to build: `build` needs no container, `docker-build` needs neither Python nor Perl.",
+        "this machine lacks:{}\nWhat installs it (`doctor --fix`, or in the clone `make doctor FIX=1`, runs it):{}{other_way}",
         lines(missing.iter().map(|need| need.0)),
         lines(commands(&missing))
     );

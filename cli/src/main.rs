@@ -4,6 +4,7 @@
 mod again;
 mod arch;
 mod archives;
+mod aws;
 mod base_image;
 mod build;
 mod cache;
@@ -57,18 +58,22 @@ fn main() -> ExitCode {
     }));
     let options = options::parse(arguments);
     step::VERBOSE.store(options.verbose, Ordering::Relaxed);
+    // Of `status`, 1 says something else.
+    let failure = if let Verb::Status(_) = options.verb { aws::status::UNKNOWN } else { 1 };
     match interrupt::watch().and_then(|()| run(options.verb)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(_) if interrupt::signal().is_some() => ExitCode::from(128 + interrupt::signal().unwrap_or_default()),
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(failure)
         }
     }
 }
 
-fn run(verb: Verb) -> anyhow::Result<()> {
+fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
+        Verb::Status(options) => return aws::status::run(options),
+        Verb::Deploy(options) => aws::deploy::run(options),
         Verb::Build(options) => build::run(options),
         Verb::DockerBuild(options) => docker_build::run(options),
         Verb::Verify(options) => verify::verb::run(options),
@@ -92,5 +97,6 @@ fn run(verb: Verb) -> anyhow::Result<()> {
             print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

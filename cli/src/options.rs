@@ -7,11 +7,24 @@ use std::{env, path::Path, path::PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 
-use crate::{arch::Arch, package::Form};
+use crate::{arch::Arch, aws::Url, package::Form};
 
 const AFTER_HELP: &str = "Each option can be given in the variable of its name in capitals. Defaults of a project stand in its \
     Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for what is downloaded and compiled \
     once, CONTAINER_ENGINE one of several container engines.";
+
+const DEPLOY_HELP: &str = "Examples:\n  \
+    cargo lambda-musl deploy greeting\n  \
+    cargo lambda-musl deploy greeting --alias live --url iam --memory 256 --env-var TABLE=names\n  \
+    cargo lambda-musl deploy greeting --dry-run\n\n\
+    What no option names is as Cargo.toml has it under [package.metadata.lambda-musl.deploy], else as AWS has it. The aws client \
+    brings credentials, region and endpoint: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL. docs/deploy.md has the rest.";
+
+const STATUS_HELP: &str = "Examples:\n  \
+    cargo lambda-musl status greeting\n  \
+    cargo lambda-musl status greeting --qualifier live --zip dist/function.zip\n\n\
+    Exit status: 0: the same bytes, architecture, runtime and handler; 1: something differs, and the line says what; 2: that could \
+    not be found out.";
 
 /// A Rust function for AWS Lambda as one small static file, from a toolchain that anyone can rebuild to the byte.
 #[derive(Parser)]
@@ -38,19 +51,23 @@ pub enum Verb {
     Verify(Verify),
     /// Run the deployment package under AWS's Runtime Interface Emulator and print its answer
     #[command(
-        after_help = "Examples: cargo lambda-musl invoke --event '{\"url\":\"https://example.com\"}'\n          \
-        cargo lambda-musl invoke --example sqs"
+        after_help = "Examples:\n  cargo lambda-musl invoke --event '{\"url\":\"https://example.com\"}'\n  cargo lambda-musl invoke --example sqs\n  cargo lambda-musl invoke --remote greeting --event @event.json"
     )]
     Invoke(Invoke),
     /// Write a new package: a function with a test, a SAM template and a workflow
     #[command(
-        after_help = "Examples: cargo lambda-musl new hello\n          cargo lambda-musl new hello --http\n          \
-        cargo lambda-musl new orders --event sqs --dir services/orders"
+        after_help = "Examples:\n  cargo lambda-musl new hello\n  cargo lambda-musl new hello --http\n  cargo lambda-musl new orders --event sqs --dir services/orders"
     )]
     New(New),
     /// Add to a package what `new` writes, and overwrite nothing
     #[command(after_help = "Example: cargo lambda-musl init --event sqs")]
     Init(Init),
+    /// Upload the verified deployment package, wait, and check that AWS has these bytes
+    #[command(after_help = DEPLOY_HELP)]
+    Deploy(Deploy),
+    /// Say whether what runs in AWS is what these sources build, or what --zip holds
+    #[command(after_help = STATUS_HELP)]
+    Status(Status),
     /// Build twice under different conditions and compare every byte
     #[command(after_help = "Example: cargo lambda-musl reproduce --how docker-build")]
     Reproduce(Reproduce),
@@ -102,7 +119,7 @@ pub enum Verb {
 }
 
 /// What is built.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Source {
     /// The architecture of the function [default: x86_64]
     #[arg(long, env)]
@@ -194,6 +211,9 @@ pub struct Build {
     /// The directory for the deployment package and what belongs to it
     #[arg(long, env, value_name = "DIR", default_value = "dist")]
     pub out: PathBuf,
+    /// An image of the function as well: function.oci.tar, which skopeo, podman and docker take
+    #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "extension")]
+    pub oci: bool,
 }
 
 #[derive(Args)]
@@ -228,6 +248,10 @@ impl Zip {
         let [function, extension] = Form::FILES.map(|name| self.out.join(name));
         let default = if extension.exists() && !function.exists() { extension } else { function };
         self.zip.clone().unwrap_or(default)
+    }
+
+    pub fn is_named(&self) -> bool {
+        self.zip.is_some()
     }
 }
 
@@ -265,6 +289,72 @@ pub struct Invoke {
     /// The architecture of that image [default: x86_64]
     #[arg(long, env)]
     pub arch: Option<Arch>,
+    /// Send it to the function of this name in AWS instead
+    #[arg(long, env, value_name = "NAME", conflicts_with = "image")]
+    pub remote: Option<String>,
+    /// With --remote: a version or an alias
+    #[arg(long, env, value_name = "VERSION|ALIAS", requires = "remote")]
+    pub qualifier: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Deploy {
+    /// The name of the function, or of the layer of an extension
+    #[arg(env)]
+    pub name: String,
+    #[command(flatten)]
+    pub zip: Zip,
+    /// The directory of the package, whose Cargo.toml may have defaults [default: the current directory]
+    #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub krate: PathBuf,
+    /// The name or the ARN of its execution role [default: lambda-musl-NAME, which is created]
+    #[arg(long, env)]
+    pub role: Option<String>,
+    /// Memory in MB, 128 to 32768
+    #[arg(long, env, value_name = "MB")]
+    pub memory: Option<u32>,
+    /// Seconds that an invocation may take, 1 to 900
+    #[arg(long, env, value_name = "SECONDS")]
+    pub timeout: Option<u32>,
+    /// An environment variable; in the variable ENV_VAR, one a line
+    #[arg(long, env, value_name = "NAME=VALUE", value_delimiter = '\n', hide_env_values = true)]
+    pub env_var: Vec<String>,
+    /// A file with lines NAME=VALUE
+    #[arg(long, env, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// ARNs of versions of layers, separated by commas, or none
+    #[arg(long, env, value_name = "LIST", value_delimiter = ',')]
+    pub layers: Vec<String>,
+    /// Who may call the function URL
+    #[arg(long, env)]
+    pub url: Option<Url>,
+    /// An alias for a new version; the function URL is then that of the alias
+    #[arg(long, env)]
+    pub alias: Option<String>,
+    /// Tags, separated by commas
+    #[arg(long, env, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// A bucket in S3, for a zip of more than 50 MB
+    #[arg(long, env, value_name = "BUCKET")]
+    pub s3_bucket: Option<String>,
+    /// Print the commands that would run; only what reads is run
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    pub dry_run: bool,
+}
+
+#[derive(Args)]
+pub struct Status {
+    /// The name of the function
+    #[arg(env)]
+    pub name: String,
+    #[command(flatten)]
+    pub source: Source,
+    /// A deployment package, instead of building one
+    #[arg(long, env, value_name = "FILE")]
+    pub zip: Option<PathBuf>,
+    /// A version or an alias [default: $LATEST]
+    #[arg(long, env, value_name = "VERSION|ALIAS", visible_alias = "alias")]
+    pub qualifier: Option<String>,
 }
 
 /// What a function is for: a JSON event, where nothing is said.

@@ -43,11 +43,12 @@ pub struct Function {
 #[derive(Clone)]
 pub struct Defaults(Map<String, Value>);
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "arch",
     "base",
     "bin",
     "classic-lock",
+    "deploy",
     "extension",
     "features",
     "include",
@@ -255,6 +256,8 @@ impl Defaults {
                     (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
                 }
                 "no-default-features" | "extension" => (value.is_boolean(), "true or false"),
+                // What is in it, the verb checks.
+                "deploy" => (value.is_object(), "a table"),
                 _ => (value.is_string(), "a string"),
             };
             let describe = format!("[{whose}.metadata.lambda-musl]: the key");

@@ -27,7 +27,7 @@ pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
     [("native-tls", "0.2.15"), ("openssl", "0.10.73"), ("openssl-sys", "0.9.109")];
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
-    let options::Build { source, out } = &options.build;
+    let options::Build { source, out, oci } = &options.build;
     // The last step writes there, and may come after minutes.
     if !options.image_only {
         check_writable(out)?;
@@ -69,7 +69,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         let links_openssl = link_openssl(&built.crates);
         let named = pins_named.map(PathBuf::from).filter(|path| path.is_file());
         let sources = Sources::of(&built, &out, named.into_iter().chain(lock.clone()), &cache);
-        let mut line = built.write(&out, &rust, &cache)?;
+        let mut line = built.write(&out, *oci, &rust, &cache)?;
         again::remember(&out.join(function.form.file()), sources, start, &cache)?;
         if links_openssl {
             line += &format!(", OpenSSL {}", pins.openssl.version);

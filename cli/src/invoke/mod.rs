@@ -17,7 +17,7 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use crate::package::form::EXTENSIONS;
-use crate::{again, cache::Cache, interrupt, options, verify};
+use crate::{again, aws::remote, cache::Cache, interrupt, options, verify};
 
 /// How long the emulator may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -47,6 +47,12 @@ pub fn run(options: options::Invoke) -> Result<()> {
              EVENT='{EXAMPLE}'"
         ),
     };
+    if let Some(name) = &options.remote {
+        let (answer, is_error) = remote::invoke(name, options.qualifier.as_deref(), &event)?;
+        print(&answer).context("printing the answer")?;
+        ensure!(!is_error, "the function reported an error");
+        return Ok(());
+    }
     let cache = Cache::open()?;
     let zip = match options.zip.built_into() {
         Some(out) if !options.zip.path().exists() && options.krate.join("Cargo.toml").exists() => {

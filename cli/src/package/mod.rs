@@ -3,6 +3,7 @@
 
 pub mod form;
 mod licences;
+mod oci;
 mod record;
 mod sbom;
 pub mod vendored;
@@ -74,8 +75,10 @@ pub struct Built<'a> {
 }
 
 impl Built<'_> {
-    /// Writes the package and what belongs to it into `out`, and says its path, size and checksum.
-    pub fn write(mut self, out: &Path, rust: &Rust, cache: &Cache) -> Result<String> {
+    /// Writes the package and what belongs to it into `out`, with an image where that is asked for, and says the package's path,
+    /// size and checksum.
+    pub fn write(mut self, out: &Path, oci: bool, rust: &Rust, cache: &Cache) -> Result<String> {
+        oci::check(oci, self.function)?;
         let std = "https://github.com/rust-lang/rust";
         let (number, licence) = (rust.version.split(' ').next().unwrap_or_default(), "MIT OR Apache-2.0");
         let text = rust.sysroot.join("share/doc/rust/COPYRIGHT-library.html");
@@ -104,14 +107,16 @@ impl Built<'_> {
         verify::check(&function.binary, &binary, function.arch, &roots, function.form, &contents)?;
         contents.extend(entry(function.form, &function.binary, binary));
         form::check_size(&contents, elf::sizes)?;
+        let image = oci.then(|| oci::archive(function, &contents)).transpose()?;
         let zip = zip(contents, cache)?;
-        let files = [
+        let mut files = vec![
             ("build.json", record::build(&self, record)),
             ("function.debug", fs::read(path("function.debug"))?),
             (function.form.file(), zip),
             ("licences.txt", licences::licences(&self)?.into_bytes()),
             ("sbom.cdx.json", record::pretty(&sbom::sbom(&self))),
         ];
+        files.extend(image.map(|image| (oci::FILE, image)));
         let checksums: String = files.iter().map(|(name, bytes)| format!("{}  {name}\n", sha256_hex(bytes))).collect();
         // Of two builds into one directory, the last one leaves all of its files.
         let _lock = lock_directory(out)?;
@@ -119,7 +124,7 @@ impl Built<'_> {
         let all: Vec<_> = all.chain([(out.join("SHA256SUMS"), checksums.as_bytes())]).collect();
         // The checksums go first and come last: where they are, the rest is whole.
         write_all_whole(&all, || {
-            for name in ["SHA256SUMS"].into_iter().chain(Form::FILES) {
+            for name in ["SHA256SUMS", oci::FILE].into_iter().chain(Form::FILES) {
                 let _ = fs::remove_file(out.join(name));
             }
         })?;

@@ -12,7 +12,8 @@ pub mod verb;
 use std::path::{Path, PathBuf};
 use std::{fs, io, io::Read};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::arch::Arch;
@@ -27,13 +28,45 @@ const SHOWN: usize = 40;
 /// How many bytes of a text from a file are shown.
 const LONGEST: usize = 120;
 
-/// The checksums of `zip` and of its files, and what it was built from. Without `arch` it may be for either
-/// architecture; no path below one of `roots`, which are absolute, may be in it.
-pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<String> {
+/// A package without a problem.
+pub struct Verified {
+    pub bytes: Vec<u8>,
+    pub form: Form,
+    pub arch: Arch,
+    /// The name and the version of the function, as its record has them.
+    pub name: String,
+    pub version: String,
+    /// The checksums of the package and of its files, and what it was built from.
+    pub report: String,
+}
+
+/// What `zip` is. Without `arch` it may be for either architecture; no path below one of `roots`, which are absolute, may be
+/// in it.
+pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<Verified> {
     let bytes = read(zip, archive::UNZIPPED)?;
     let (lines, faults) = inspect(&bytes, arch, roots);
     verdict(zip, faults)?;
-    Ok(format!("{}  {}\n{lines}", sha256_hex(&bytes), file_name(zip)))
+    let files = archive::read(&bytes).files;
+    let form = Form::of(&files);
+    let binary = binary_of(form, &files).and_then(|name| files.get(&name)).context("no binary")?;
+    let record = origin::record(&binary.bytes).unwrap_or_default();
+    let said = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Verified {
+        form,
+        arch: elf::architecture(&binary.bytes)?,
+        name: said("name"),
+        version: said("version"),
+        report: format!("{}  {}\n{lines}", sha256_hex(&bytes), file_name(zip)),
+        bytes,
+    })
+}
+
+/// The name of the binary in a package of this form.
+fn binary_of(form: Form, files: &Contents) -> Option<String> {
+    match form {
+        Form::Extension => files.keys().find(|name| is_extension(name)).cloned(),
+        form => Some(form.path_of("")),
+    }
 }
 
 /// An error with a line for each problem of a binary in a package of this form with these included files, if it has any. No
@@ -76,7 +109,10 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
         Form::Single => &["bootstrap"],
         Form::Extension => &[],
     };
-    let binary = if form == Form::Extension { extensions.next().cloned() } else { Some(form.path_of("")) };
+    let binary = binary_of(form, &files);
+    if form == Form::Extension {
+        extensions.next();
+    }
     // What cannot be read has a fault of its own.
     let missing = needed
         .iter()
@@ -232,7 +268,9 @@ mod tests {
             sha256_hex(ENTRY_POINT),
             origin::read(&binary, Form::Script, None).0
         );
-        assert_eq!(verify(file.path(), None, &[]).unwrap(), expected);
+        let verified = verify(file.path(), None, &[]).unwrap();
+        assert_eq!(verified.report, expected);
+        assert_eq!((&*verified.name, &*verified.version), ("greeting", "0.1.0"));
     }
 
     #[test]
@@ -260,7 +298,7 @@ mod tests {
             (large.path(), " the 262144000 bytes that Lambda takes"),
             (Path::new("none.zip"), "(os error 2); `build` makes one"),
         ] {
-            let error = verify(path, None, &[]).unwrap_err().to_string();
+            let error = verify(path, None, &[]).err().unwrap().to_string();
             assert!(error.ends_with(expected), "{error}");
         }
     }

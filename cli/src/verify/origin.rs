@@ -54,20 +54,13 @@ pub fn note(record: &Map<String, Value>) -> Vec<u8> {
     note
 }
 
-type Record = Map<String, Value>;
+pub type Record = Map<String, Value>;
 pub type Sections = [(String, Vec<u8>)];
 
 /// What a binary was built from, on one line, and all in it and in its package that contradicts its record.
 pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<String>) {
     let sections = elf::sections(binary);
-    let records: Vec<_> = named(&sections, SECTION).collect();
-    let record = match records[..] {
-        [] => Err("holds no record of what it was built from"),
-        [note] => parse(note).ok_or("its record of what it was built from is broken"),
-        // Readers could take either of two.
-        _ => Err("holds more than one record of what it was built from"),
-    };
-    match record {
+    match in_sections(&sections) {
         Ok(record) => {
             let (line, mut faults) = compare(&record, binary, &sections);
             let said = |key: &str| record.get(key).and_then(Value::as_str);
@@ -91,6 +84,21 @@ pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<S
             (line, faults)
         }
         Err(fault) => (String::new(), vec![fault.into()]),
+    }
+}
+
+/// The record in a binary.
+pub fn record(binary: &[u8]) -> Option<Record> {
+    in_sections(&elf::sections(binary)).ok()
+}
+
+fn in_sections(sections: &Sections) -> Result<Record, &'static str> {
+    let records: Vec<_> = named(sections, SECTION).collect();
+    match records[..] {
+        [] => Err("holds no record of what it was built from"),
+        [note] => parse(note).ok_or("its record of what it was built from is broken"),
+        // Readers could take either of two.
+        _ => Err("holds more than one record of what it was built from"),
     }
 }
 

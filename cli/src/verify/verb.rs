@@ -8,7 +8,7 @@ use crate::{environment, invoke, options};
 /// Prints what a package is.
 pub fn run(options: options::Verify) -> Result<()> {
     let zip = options.zip.path();
-    println!("{}", verify(&zip, options.arch, &environment::roots()?)?);
+    println!("{}", verify(&zip, options.arch, &environment::roots()?)?.report);
     if options.run {
         println!("{}", invoke::try_out(&zip, options.event)?);
     }

@@ -1,0 +1,250 @@
+//! `deploy`: uploads a verified package, waits, and checks that AWS has these bytes.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+use std::{fs, thread};
+
+use anyhow::{Error, Result, bail, ensure};
+use serde_json::Value;
+use walkdir::WalkDir;
+
+use super::plan::{self, Package, Step, VERSION};
+use super::settings::{Manifest, Settings};
+use super::{Call, Client, check_name, code, lambda, text};
+use crate::command::quoted;
+use crate::package::Form;
+use crate::step::{self, say};
+use crate::verify::{Verified, sha256_hex, verify};
+use crate::{environment, interrupt, options};
+
+/// How often a deployment begins anew because of another one, and how long it waits before.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long IAM may take until Lambda can assume a new role, and how often that is tried: a role that somebody has named is older.
+const ROLE_ATTEMPTS: [u32; 2] = [20, 4];
+const ROLE_PAUSE: Duration = Duration::from_secs(3);
+
+pub fn run(options: options::Deploy) -> Result<()> {
+    check_name(&options.name)?;
+    let path = options.zip.path();
+    let zip = verify(&path, None, &environment::roots()?)?;
+    let manifest = Manifest::of(&options.krate)?;
+    let is_own = manifest.name.as_ref().is_some_and(|name| name.escape_default().to_string() == zip.name);
+    if is_own && !options.zip.is_named() {
+        check_newer(&path, &options.krate)?;
+    }
+    let defaults = match is_own {
+        true => manifest.defaults,
+        false => {
+            if manifest.defaults != Settings::default() {
+                let (path, name) = (path.display(), &zip.name);
+                say(&format!(
+                    "note: {path} is {name}: what Cargo.toml in {} says of deploying does not count",
+                    options.krate.display()
+                ));
+            }
+            Settings::default()
+        }
+    };
+    let settings = Settings::of(&options, defaults)?;
+    let deployment = Deployment { name: &options.name, package: Package::new(&path, &zip), settings };
+    let mut client = Client::find()?;
+    for attempt in 1.. {
+        let steps = deployment.plan(&mut client)?;
+        if options.dry_run {
+            steps.iter().for_each(show);
+            return Ok(());
+        }
+        match deployment.carry_out(&client, &steps) {
+            Ok(line) => {
+                println!("{line}");
+                return Ok(());
+            }
+            Err(stop) if attempt < ATTEMPTS && is_of_another(&stop.error) => {
+                say(&format!("note: another deployment of {} runs; this one goes on after it", options.name));
+                thread::sleep(PAUSE);
+            }
+            Err(stop) => return Err(deployment.describe(&client, stop)),
+        }
+    }
+    Ok(())
+}
+
+/// Whether AWS refused because something else has changed the function since it was read, or does so now.
+fn is_of_another(error: &Error) -> bool {
+    ["ResourceConflictException", "ConflictException", "EntityAlreadyExists", "ConcurrentModification"]
+        .contains(&code(error))
+}
+
+/// An error where a source of the package is newer than the zip.
+fn check_newer(zip: &Path, krate: &Path) -> Result<()> {
+    let modified =
+        |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let built = modified(zip);
+    let is_hidden = |name: &str| name.starts_with('.') && name.len() > 1;
+    let entries = WalkDir::new(krate).sort_by_file_name().into_iter().filter_entry(|entry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !entry.file_type().is_dir() || !is_hidden(&name) && name != "target"
+    });
+    let is_source = |path: &Path| {
+        path.extension().is_some_and(|extension| extension == "rs")
+            || path.file_name().is_some_and(|name| name == "Cargo.toml" || name == "Cargo.lock")
+    };
+    let newer = entries.flatten().find(|entry| is_source(entry.path()) && modified(entry.path()) > built);
+    if let Some(newer) = newer {
+        let (zip, newer) = (zip.display(), newer.path().display());
+        bail!(
+            "{zip} is older than {newer}; `cargo lambda-musl build`, in the clone `make`, builds it anew; --zip {zip} takes it as it is"
+        );
+    }
+    Ok(())
+}
+
+/// Prints what a step would run; what the client would read is not printed, as it may be secrets.
+fn show(step: &Step) {
+    for call in &step.calls {
+        if let Some(input) = &call.input {
+            let input: Value = serde_json::from_str(input).unwrap_or_default();
+            let names: Vec<&String> = input["Variables"].as_object().into_iter().flat_map(|map| map.keys()).collect();
+            let names = names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+            say(&format!("note: {} reads from its standard input the environment variables {names}", call.words[1]));
+        }
+        println!("{}", call.shown());
+    }
+}
+
+struct Deployment<'a> {
+    name: &'a str,
+    package: Package<'a>,
+    settings: Settings,
+}
+
+/// Where a deployment has stopped, and why.
+struct Stop {
+    step: String,
+    /// What AWS said last of the checksum.
+    checksum: Option<String>,
+    error: Error,
+}
+
+impl Deployment<'_> {
+    fn zip(&self) -> &Verified {
+        self.package.zip
+    }
+
+    fn plan(&self, client: &mut Client) -> Result<Vec<Step>> {
+        let name = self.name;
+        let step = step::Step::begin(format!("what AWS has of {name}"));
+        let steps = match self.zip().form {
+            Form::Extension => plan::of_layer(client, name, &self.package, &self.settings),
+            Form::Script | Form::Single => plan::of_function(client, name, &self.package, &self.settings),
+        }?;
+        step.done();
+        Ok(steps)
+    }
+
+    /// Carries the steps out, and says what AWS has then.
+    fn carry_out(&self, client: &Client, steps: &[Step]) -> std::result::Result<String, Stop> {
+        let mut version = String::new();
+        let mut url = String::new();
+        let mut checksum = None;
+        let mut last = Value::Null;
+        for step in steps {
+            let shown = step::Step::begin(&step.text);
+            for call in &step.calls {
+                let mut call = call.clone();
+                call.words.iter_mut().filter(|word| *word == VERSION).for_each(|word| word.clone_from(&version));
+                let answer = match step.sends_zip {
+                    true => self.unchanged().and_then(|()| self.call(client, &call)),
+                    false => self.call(client, &call),
+                };
+                last = answer.map_err(|error| Stop { step: step.text.clone(), checksum: checksum.clone(), error })?;
+                let said = |key| Some(text(&last, key)).filter(|said| !said.is_empty()).map(str::to_owned);
+                version = said("/Version").unwrap_or(version);
+                url = said("/FunctionUrl").unwrap_or(url);
+                checksum = said("/CodeSha256").or_else(|| said("/Content/CodeSha256")).or(checksum);
+            }
+            shown.done();
+        }
+        let of_aws = checksum.clone().unwrap_or_default();
+        let stop = |error| Stop { step: "comparing the checksums".into(), checksum: checksum.clone(), error };
+        if of_aws != self.package.checksum {
+            return Err(stop(Error::msg(format!(
+                "AWS has the CodeSha256 {of_aws}, and the zip that was verified has {}: another deployment came after this one, or the \
+                 zip has changed",
+                self.package.checksum
+            ))));
+        }
+        let arn = ["/FunctionArn", "/LayerVersionArn"].map(|key| text(&last, key)).concat();
+        let alias =
+            self.settings.alias.as_ref().map(|alias| format!(", alias {alias}: version {version}")).unwrap_or_default();
+        let url = if url.is_empty() { url } else { format!(", {url}") };
+        Ok(format!("{arn}{alias}{url}, CodeSha256 {of_aws}: that of {}", self.package.path.display()))
+    }
+
+    /// A call; again for a while where Lambda does not know the function's role yet.
+    fn call(&self, client: &Client, call: &Call) -> Result<Value> {
+        for _ in 1..ROLE_ATTEMPTS[usize::from(self.settings.role.is_some())] {
+            match client.call(call) {
+                Err(error)
+                    if code(&error) == "InvalidParameterValueException"
+                        && error.to_string().contains("cannot be assumed") =>
+                {
+                    thread::sleep(ROLE_PAUSE);
+                    interrupt::check()?;
+                }
+                other => return other,
+            }
+        }
+        client.call(call)
+    }
+
+    /// An error where the zip is not what was verified.
+    fn unchanged(&self) -> Result<()> {
+        let path = self.package.path;
+        let is_same = fs::read(path).is_ok_and(|bytes| sha256_hex(&bytes) == sha256_hex(&self.zip().bytes));
+        ensure!(is_same, "{}: has changed since it was verified", path.display());
+        Ok(())
+    }
+
+    /// Why it has stopped, what AWS has now, and what to do. Where this program was told to stop, nobody else would say it.
+    fn describe(&self, client: &Client, stop: Stop) -> Error {
+        let name = self.name;
+        let has = match self.zip().form {
+            Form::Extension => None,
+            _ => Some(client.last_call(&lambda("get-function-configuration", name, None))),
+        };
+        let compared = |checksum: &str| match checksum == self.package.checksum {
+            true => format!("the code with CodeSha256 {checksum}, that of the zip"),
+            false => format!("the code with CodeSha256 {checksum}, not that of the zip, {}", self.package.checksum),
+        };
+        let state = |answer: &Value| {
+            let reasons =
+                ["StateReason", "LastUpdateStatusReason"].map(|key| text(answer, &format!("/{key}")).to_owned());
+            let reasons = reasons.into_iter().filter(|reason| !reason.is_empty()).map(|reason| format!("; {reason}"));
+            format!("state {}{}", text(answer, "/State"), reasons.collect::<String>())
+        };
+        let now = match (has, &stop.checksum) {
+            (Some(Ok(answer)), _) => {
+                format!("AWS has {name} now with {}, {}.", compared(text(&answer, "/CodeSha256")), state(&answer))
+            }
+            (Some(Err(error)), _) if code(&error) == "ResourceNotFoundException" => {
+                format!("AWS has no function {name} now.")
+            }
+            (_, Some(checksum)) => format!("When AWS last answered, it had {name} with {}.", compared(checksum)),
+            (Some(Err(_)), None) => format!("What AWS has of {name} now could not be found out."),
+            (None, None) => "AWS has no new version of the layer.".to_owned(),
+        };
+        let signal = interrupt::signal().is_some();
+        let why = if signal { String::new() } else { format!(": {:#}", stop.error) };
+        let line = format!(
+            "the deployment of {name} stopped at {}{why}\n{now}\nThe same command again does what is missing.",
+            quoted(&stop.step)
+        );
+        if signal {
+            say(&line);
+        }
+        Error::msg(line)
+    }
+}

@@ -1,0 +1,385 @@
+//! What is in AWS, through the `aws` client, which has the user's own credentials, region and endpoint.
+
+mod commit;
+pub mod deploy;
+mod plan;
+pub mod remote;
+mod settings;
+pub mod status;
+
+pub use settings::Url;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::process::{Command, Output};
+use std::{env, fmt, fs, thread};
+
+use anyhow::{Context, Error, Result, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::command::{self, collect_given, shown};
+use crate::{doctor, environment::path_in};
+
+/// Letters of an answer that is not what was expected, of which the first are shown.
+const SHOWN: usize = 200;
+
+/// Letters of a value of an environment variable that is looked for in an error: shorter ones are parts of other words.
+const SHORTEST: usize = 4;
+
+/// The client, which is another program.
+pub struct Client {
+    /// What no error may show: the values of environment variables.
+    secrets: BTreeSet<String>,
+}
+
+/// One call of the client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub words: Vec<String>,
+    /// What the client reads: secrets would be seen by all users of this machine among its words.
+    pub input: Option<String>,
+}
+
+impl Call {
+    pub fn new<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self { words: words.into_iter().map(Into::into).collect(), input: None }
+    }
+
+    /// With an option and its value.
+    pub fn with(mut self, option: &str, value: impl Into<String>) -> Self {
+        self.words.extend([option.to_owned(), value.into()]);
+        self
+    }
+
+    /// As one would type it.
+    pub fn shown(&self) -> String {
+        shown(Command::new("aws").args(&self.words))
+    }
+
+    /// Whether AWS answers more than that it is done.
+    fn is_answered(&self) -> bool {
+        let operation = self.words.get(1).map_or("", String::as_str);
+        let starts = ["add-", "create-", "get-", "invoke", "list-", "publish-", "update-"];
+        starts.iter().any(|start| operation.starts_with(start))
+    }
+
+    /// The permission of IAM that it takes: `lambda:GetFunction` for `lambda get-function`.
+    fn permission(&self) -> String {
+        let [service, operation] = [0, 1].map(|index| self.words.get(index).map_or("", String::as_str));
+        let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+        let operation: String = operation.split('-').filter(|word| !word.is_empty()).map(capital).collect();
+        format!("{service}:{operation}")
+    }
+}
+
+/// `lambda OPERATION --function-name NAME`, of a version or an alias where one is named.
+pub fn lambda(operation: &str, name: &str, qualifier: Option<&str>) -> Call {
+    let call = Call::new(["lambda", operation]).with("--function-name", name);
+    match qualifier {
+        Some(qualifier) => call.with("--qualifier", qualifier),
+        None => call,
+    }
+}
+
+/// What the client said where it failed.
+#[derive(Debug)]
+pub struct Refusal {
+    /// AWS's name of the error, where it was AWS that refused.
+    pub code: String,
+    text: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The code with which AWS refused.
+pub fn code(error: &Error) -> &str {
+    error.downcast_ref::<Refusal>().map_or("", |refusal| &refusal.code)
+}
+
+/// None where AWS does not have what was asked for.
+pub fn if_there(result: Result<Value>) -> Result<Option<Value>> {
+    match result {
+        Err(error) if ["ResourceNotFoundException", "NoSuchEntity"].contains(&code(&error)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+impl Client {
+    pub fn find() -> Result<Self> {
+        doctor::require(&[doctor::AWS])?;
+        Ok(Self { secrets: BTreeSet::new() })
+    }
+
+    /// Keeps values out of errors, as they are and as JSON has them.
+    pub fn hide<'a>(&mut self, values: impl IntoIterator<Item = &'a String>) {
+        for value in values.into_iter().filter(|value| value.len() >= SHORTEST) {
+            let json = Value::from(value.as_str()).to_string();
+            self.secrets.extend([value.clone(), json.trim_matches('"').to_owned()]);
+        }
+    }
+
+    /// What the client answers: null where it says nothing.
+    pub fn call(&self, call: &Call) -> Result<Value> {
+        self.call_with(call, &[])
+    }
+
+    /// The same, with variables that say how the client is to go about it.
+    pub fn call_with(&self, call: &Call, variables: &[(&str, &str)]) -> Result<Value> {
+        let mut command = command(call);
+        command.envs(variables.iter().copied());
+        let output = match &call.input {
+            None => command::collect(&mut command)?,
+            Some(input) => {
+                let (reader, mut writer) = io::pipe().context("a pipe")?;
+                let input = input.clone();
+                // Apart, as a pipe takes only so much before somebody reads.
+                thread::spawn(move || writer.write_all(input.as_bytes()));
+                collect_given(&mut command, reader)?
+            }
+        };
+        self.read(call, &output)
+    }
+
+    /// The answer to a last call, though this program was told to stop. It does not take long.
+    pub fn last_call(&self, call: &Call) -> Result<Value> {
+        let mut command = command(call);
+        command.args(["--cli-connect-timeout", "5", "--cli-read-timeout", "5"]).env("AWS_MAX_ATTEMPTS", "1");
+        self.read(call, &command.output().context("aws")?)
+    }
+
+    fn read(&self, call: &Call, output: &Output) -> Result<Value> {
+        let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        let name = format!("aws {}", call.words.iter().take(2).cloned().collect::<Vec<_>>().join(" "));
+        if !output.status.success() {
+            let said = self.without_secrets(stderr.trim());
+            let code = code_in(&said).to_owned();
+            let advice = advice(&said, &code, call).map(|advice| format!("\n{advice}")).unwrap_or_default();
+            let said = if said.is_empty() { format!("it ended with {}", output.status) } else { said };
+            return Err(Refusal { code, text: format!("{name}: {said}{advice}") }.into());
+        }
+        // The client takes what is not JSON for an answer with nothing in it.
+        let is_missing = stdout.trim().is_empty() && call.is_answered();
+        if stdout.trim().is_empty() && !is_missing {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&stdout).ok().filter(|_| !is_missing).with_context(|| {
+            let shown: String = self.without_secrets(&stdout).chars().take(SHOWN).collect();
+            let shown = if is_missing { "empty".into() } else { format!("\n{shown}") };
+            format!("{name}: expected JSON, and the answer is {shown}\nIs something between this machine and AWS, like a proxy?")
+        })
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        // The longest first: one may be a part of another.
+        let mut secrets: Vec<&String> = self.secrets.iter().collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+}
+
+/// The client runs in all of the user's environment, which says who the user is and where AWS is.
+fn command(call: &Call) -> Command {
+    let mut command = Command::new("aws");
+    command.args(&call.words);
+    command.envs([("AWS_PAGER", ""), ("AWS_CLI_AUTO_PROMPT", "off"), ("AWS_DEFAULT_OUTPUT", "json")]);
+    // Version 1 reads the second alone.
+    if let (Some(region), None) = (path_in("AWS_REGION"), path_in("AWS_DEFAULT_REGION")) {
+        command.env("AWS_DEFAULT_REGION", region);
+    }
+    if !has_retries_of_its_own() {
+        command.envs([("AWS_RETRY_MODE", "standard"), ("AWS_MAX_ATTEMPTS", "5")]);
+    }
+    command
+}
+
+/// Whether the user has said how often the client is to try.
+fn has_retries_of_its_own() -> bool {
+    let file = path_in("AWS_CONFIG_FILE").or_else(|| Some(path_in("HOME")?.join(".aws/config")));
+    let file = file.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+    let names = ["retry_mode", "max_attempts"];
+    names.iter().any(|name| file.contains(name) || env::var_os(format!("AWS_{}", name.to_uppercase())).is_some())
+}
+
+/// `An error occurred (CODE) when calling …`.
+fn code_in(said: &str) -> &str {
+    said.split_once("An error occurred (").and_then(|(_, rest)| rest.split_once(')')).map_or("", |(code, _)| code)
+}
+
+/// What a user can do about an error.
+fn advice(said: &str, code: &str, call: &Call) -> Option<String> {
+    let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
+    let is = |codes: &[&str]| codes.iter().any(|known| code.starts_with(known));
+    let advice = match () {
+        () if is(&["ExpiredToken", "RequestExpired"])
+            || says(&["Token has expired", "token has expired", "session has expired"]) =>
+        {
+            "The credentials have expired: get new ones, with `aws sso login` for instance, and run this again."
+        }
+        () if says(&["Unable to locate credentials", "NoCredentials"]) => {
+            "There are no credentials: `aws configure` or `aws sso login` sets them up; AWS_PROFILE names a profile that has some."
+        }
+        () if is(&["UnrecognizedClient", "InvalidClientTokenId", "InvalidSignature", "SignatureDoesNotMatch"]) => {
+            "AWS does not know these credentials: `aws sts get-caller-identity` says whether others are right; AWS_PROFILE names a profile."
+        }
+        () if says(&["must specify a region"]) => {
+            "There is no region: AWS_REGION names one, like eu-central-1, or `aws configure set region`."
+        }
+        () if is(&["AccessDenied", "UnauthorizedOperation"]) => {
+            let named =
+                said.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
+            let permission = named.map_or_else(|| call.permission(), Into::into);
+            return Some(format!(
+                "These credentials lack the permission {permission}; docs/deploy.md lists all that it takes."
+            ));
+        }
+        () if is(&["Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"]) || says(&["Rate exceeded"]) => {
+            "AWS takes no more requests for now: run this again later; AWS_MAX_ATTEMPTS says how often it is tried."
+        }
+        () if says(&[
+            "Could not connect",
+            "Connection was closed",
+            "onnect timeout",
+            "Read timeout",
+            "Connection reset",
+            "IncompleteRead",
+            "Connection broken",
+        ]) =>
+        {
+            "The connection to AWS failed: is the network there, and the region right? Run this again."
+        }
+        () if says(&["Unknown options", "nvalid choice"]) => {
+            "The aws client is too old for this: `aws --version` says which one it is; a new one knows it."
+        }
+        () => return None,
+    };
+    Some(advice.into())
+}
+
+/// An error where AWS would not take the name of a function:
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
+pub fn check_name(name: &str) -> Result<()> {
+    check_word("the name of the function", name, 64)
+}
+
+/// An error where AWS would not take the name of a version or an alias.
+pub fn check_qualifier(qualifier: Option<&str>) -> Result<()> {
+    match qualifier {
+        None | Some("$LATEST") => Ok(()),
+        Some(qualifier) => check_word("--qualifier", qualifier, 128),
+    }
+}
+
+fn check_word(what: &str, word: &str, longest: usize) -> Result<()> {
+    let is_known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    ensure!(
+        (1..=longest).contains(&word.len()) && word.chars().all(is_known) && !word.starts_with('-'),
+        "{what} is {word:?}; expected up to {longest} letters of a to z and A to Z, digits, - and _, the first of them no -"
+    );
+    Ok(())
+}
+
+/// The checksum as AWS has it: base64 of SHA-256.
+pub fn sha256_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(Sha256::digest(bytes))
+}
+
+/// A text in an answer, or nothing.
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn answer(status: i32, stdout: &str, stderr: &str, secrets: &[&str]) -> Result<Value> {
+        let mut client = Client { secrets: BTreeSet::new() };
+        client.hide(&secrets.iter().map(|secret| (*secret).to_owned()).collect::<Vec<_>>());
+        let output = Output { status: ExitStatus::from_raw(status << 8), stdout: stdout.into(), stderr: stderr.into() };
+        client.read(&lambda("get-function", "x", None), &output)
+    }
+
+    #[test]
+    fn an_error_says_what_the_client_said_and_what_to_do() {
+        let of_aws = |code: &str, said: &str| {
+            format!("An error occurred ({code}) when calling the GetFunction operation: {said}")
+        };
+        for (said, expected) in [
+            (
+                of_aws("ExpiredTokenException", "The security token included in the request is expired"),
+                "`aws sso login`",
+            ),
+            ("Error when retrieving token from sso: Token has expired and refresh failed".into(), "have expired"),
+            (
+                "Unable to locate credentials. You can configure credentials by running \"aws configure\".".into(),
+                "no credentials",
+            ),
+            (
+                of_aws("UnrecognizedClientException", "The security token is invalid."),
+                "does not know these credentials",
+            ),
+            ("You must specify a region. You can also …".into(), "AWS_REGION"),
+            (of_aws("AccessDeniedException", "no"), "lack the permission lambda:GetFunction;"),
+            (
+                of_aws("AccessDenied", "User: a is not authorized to perform: iam:PassRole on resource: r"),
+                "lack the permission iam:PassRole;",
+            ),
+            (of_aws("TooManyRequestsException", "Rate exceeded"), "AWS_MAX_ATTEMPTS"),
+            ("Could not connect to the endpoint URL: \"http://127.0.0.1:1/\"".into(), "connection to AWS failed"),
+            ("Unknown options: --invoked-via-function-url".into(), "too old"),
+        ] {
+            let error = answer(255, "", &said, &[]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("aws lambda get-function: {said}\n")), "{error}");
+            assert!(error.lines().last().unwrap().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_json_is_shown_up_to_its_first_letters() {
+        let page = format!("<html>{}", "x".repeat(1000));
+        let error = answer(0, &page, "", &[]).unwrap_err().to_string();
+        assert!(error.contains("expected JSON") && error.contains("<html>") && error.len() < 500, "{error}");
+        let error = answer(0, " \n", "", &[]).unwrap_err().to_string();
+        assert!(error.contains("the answer is empty"), "{error}");
+    }
+
+    #[test]
+    fn values_of_variables_are_in_no_error() {
+        let said = r#"Value '{KEY=hunter2, hunter22}' at 'environment.variables' failed: {"KEY": "a \"b\""}"#;
+        let error = answer(254, "", said, &["hunter2", "hunter22", "a \"b\""]).unwrap_err().to_string();
+        assert!(!error.contains("hunter") && !error.contains("***2") && !error.contains("a \\"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_error() {
+        let said = "An error occurred (ResourceNotFoundException) when calling the GetFunction operation: no";
+        assert_eq!(if_there(answer(254, "", said, &[])).unwrap(), None);
+        assert!(if_there(answer(254, "", &said.replace("ResourceNotFound", "Service"), &[])).is_err());
+    }
+
+    #[test]
+    fn names_are_those_of_the_documented_pattern() {
+        let longest = "a".repeat(64);
+        for name in ["a", "My_function-1", &longest] {
+            check_name(name).unwrap();
+        }
+        let too_long = "a".repeat(65);
+        for name in ["", "a b", "a/b", "a.b", "ä", "a:live", "--help", "a\n", &too_long] {
+            let error = check_name(name).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?}; expected up to 64 letters")), "{error}");
+        }
+        check_qualifier(Some("$LATEST")).unwrap();
+        assert!(check_qualifier(Some("$OTHER")).is_err());
+    }
+}

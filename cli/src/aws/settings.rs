@@ -1,0 +1,188 @@
+//! What a deployed function is to have: the options before `[package.metadata.lambda-musl.deploy]` in Cargo.toml. What neither
+//! names stays as AWS has it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::check_word;
+use crate::{files::At, options};
+
+/// Who may call a function URL.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Url {
+    /// There is no function URL
+    None,
+    /// Those whom IAM lets
+    Iam,
+    /// Everybody
+    Public,
+}
+
+/// As the keys of the metadata and the options are called.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Settings {
+    pub role: Option<String>,
+    pub memory: Option<u32>,
+    pub timeout: Option<u32>,
+    pub env_var: BTreeMap<String, String>,
+    pub layers: Option<Vec<String>>,
+    pub url: Option<Url>,
+    pub alias: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub s3_bucket: Option<String>,
+}
+
+impl Settings {
+    /// The options before the defaults, each variable and each tag by itself.
+    pub fn of(options: &options::Deploy, defaults: Self) -> Result<Self> {
+        let mut settings = defaults;
+        let variables = match &options.env_file {
+            Some(file) => variables_in(file)?,
+            None => BTreeMap::new(),
+        };
+        settings.env_var.extend(variables);
+        settings.env_var.extend(pairs("--env-var", &options.env_var)?);
+        settings.tags.extend(pairs("--tags", &options.tags)?);
+        let settings = Self {
+            role: options.role.clone().or(settings.role),
+            memory: options.memory.or(settings.memory),
+            timeout: options.timeout.or(settings.timeout),
+            layers: match &options.layers[..] {
+                [] => settings.layers,
+                [none] if none == "none" => Some(Vec::new()),
+                layers => Some(layers.to_vec()),
+            },
+            url: options.url.or(settings.url),
+            alias: options.alias.clone().or(settings.alias),
+            s3_bucket: options.s3_bucket.clone().or(settings.s3_bucket),
+            ..settings
+        };
+        settings.check().map(|()| settings)
+    }
+
+    /// Errors that are better known before anything is done.
+    fn check(&self) -> Result<()> {
+        let is_between = |value: Option<u32>, least, most| value.is_none_or(|value| (least..=most).contains(&value));
+        ensure!(is_between(self.memory, 128, 32768), "--memory: expected 128 to 32768 MB");
+        ensure!(is_between(self.timeout, 1, 900), "--timeout: expected 1 to 900 seconds");
+        for name in self.env_var.keys() {
+            let mut letters = name.chars();
+            let is_name = letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+                && letters.clone().count() > 0
+                && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
+            ensure!(
+                is_name,
+                "--env-var: the name {name:?}; Lambda takes two or more of a to z, A to Z, 0 to 9 and _, the first of them a letter"
+            );
+        }
+        for layer in self.layers.iter().flatten() {
+            let parts: Vec<&str> = layer.split(':').collect();
+            let is_version =
+                matches!(parts[..], ["arn", _, "lambda", _, _, "layer", _, version] if version.parse::<u64>().is_ok());
+            ensure!(
+                is_version,
+                "--layers: {layer:?}; expected ARNs of layer versions, arn:aws:lambda:…:layer:NAME:1, or none"
+            );
+        }
+        if let Some(role) = &self.role {
+            let is_name = |role: &str| {
+                !role.is_empty() && role.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c))
+            };
+            let is_role = match role.split_once(":iam::") {
+                Some((_, rest)) => role.starts_with("arn:") && rest.contains(":role/"),
+                None => is_name(role) && role.len() <= 64 && !role.starts_with('-'),
+            };
+            ensure!(is_role, "--role: {role:?}; expected the name or the ARN of a role, arn:aws:iam::…:role/NAME");
+        }
+        if let Some(alias) = &self.alias {
+            check_word("--alias", alias, 128)?;
+            ensure!(
+                !alias.chars().all(|c| c.is_ascii_digit()),
+                "--alias: {alias} could be a version; expected a letter in it"
+            );
+        }
+        if let Some(bucket) = &self.s3_bucket {
+            let is_known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+            let is_bucket =
+                (3..=63).contains(&bucket.len()) && bucket.chars().all(is_known) && !bucket.starts_with('-');
+            ensure!(is_bucket, "--s3-bucket: {bucket:?} is not the name of a bucket");
+        }
+        Ok(())
+    }
+}
+
+/// What the Cargo.toml of a package says, and that of its workspace; nothing where there is none: who deploys what others have
+/// built needs no sources.
+#[derive(Debug, Default)]
+pub struct Manifest {
+    /// The name of the package.
+    pub name: Option<String>,
+    pub defaults: Settings,
+}
+
+impl Manifest {
+    pub fn of(krate: &Path) -> Result<Self> {
+        let directory = env::current_dir()?.join(krate);
+        let Some((path, own)) = read(&directory)? else { return Ok(Self::default()) };
+        let name = own.get("package").and_then(|package| package.get("name")).and_then(Value::as_str).map(Into::into);
+        // The nearest one that has a workspace, as for cargo.
+        let mut tables = Vec::new();
+        for directory in directory.ancestors() {
+            if let Some((path, table)) = read(directory)?.filter(|(_, table)| table.contains_key("workspace")) {
+                tables.extend(metadata(&table, "workspace").map(|table| (path, table)));
+                break;
+            }
+        }
+        tables.extend(metadata(&own, "package").map(|table| (path, table)));
+        let mut all = Table::new();
+        for (path, table) in tables {
+            let _: Settings =
+                table.clone().try_into().with_context(|| format!("{}: metadata.lambda-musl.deploy", path.display()))?;
+            all.extend(table);
+        }
+        Ok(Self { name, defaults: all.try_into()? })
+    }
+}
+
+fn read(directory: &Path) -> Result<Option<(PathBuf, Table)>> {
+    let path = directory.join("Cargo.toml");
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let table = text.parse().at(&path)?;
+            Ok(Some((path, table)))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+fn metadata(manifest: &Table, of: &str) -> Option<Table> {
+    let table = manifest.get(of)?.get("metadata")?.get("lambda-musl")?.get("deploy")?;
+    table.as_table().cloned()
+}
+
+fn pairs(option: &str, words: &[String]) -> Result<BTreeMap<String, String>> {
+    let pair = |word: &String| {
+        let (key, value) = word.split_once('=').with_context(|| {
+            // What stands there may be a secret.
+            format!("{option}: expected NAME=VALUE, and one of them has no =")
+        })?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    words.iter().map(pair).collect()
+}
+
+/// The lines `NAME=VALUE` of a file; empty ones and those that begin with # do not count.
+fn variables_in(file: &Path) -> Result<BTreeMap<String, String>> {
+    let text = fs::read_to_string(file).with_context(|| format!("--env-file {}", file.display()))?;
+    let lines: Vec<String> =
+        text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(Into::into).collect();
+    pairs(&format!("--env-file {}", file.display()), &lines)
+}

@@ -1,0 +1,103 @@
+//! `status`: whether what runs in AWS is what these sources build, or what a zip holds.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::plan::{HANDLER, Package, RUNTIME};
+use super::{Client, check_name, check_qualifier, commit, if_there, lambda, text};
+use crate::package::Form;
+use crate::step::{Step, say};
+use crate::verify::{Verified, sha256_hex, verify};
+use crate::{build, cache::Cache, environment, options};
+
+/// The exit status where what is in AWS differs, and where that could not be found out.
+const DIFFERS: u8 = 1;
+pub const UNKNOWN: u8 = 2;
+
+/// Says on one line whether both are the same.
+pub fn run(options: options::Status) -> Result<ExitCode> {
+    check_name(&options.name)?;
+    check_qualifier(options.qualifier.as_deref())?;
+    let client = Client::find()?;
+    // Before minutes of compiling.
+    let of_aws = configuration(&client, &options)?;
+    let ours = Ours::of(&options)?;
+    let name = &options.name;
+    let qualifier = options.qualifier.as_ref().map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
+    let differences = differences(&of_aws, &ours.zip, &ours.checksum);
+    let (sha256, what) = (sha256_hex(&ours.zip.bytes), &ours.what);
+    println!(
+        "{name}{qualifier}: {}",
+        match &differences[..] {
+            [] => format!("the same bytes: CodeSha256 {}, sha256 {sha256}: {what}", ours.checksum),
+            differences => format!("differs: {}; here: {what}", differences.join("; ")),
+        }
+    );
+    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+fn configuration(client: &Client, options: &options::Status) -> Result<Value> {
+    let (name, qualifier) = (&options.name, options.qualifier.as_deref());
+    let step = Step::begin(format!("what AWS has of {name}"));
+    let answer = if_there(client.call(&lambda("get-function-configuration", name, qualifier)))?;
+    step.done();
+    answer.with_context(|| {
+        let version = qualifier.map(|qualifier| format!(" with the version or alias {qualifier}")).unwrap_or_default();
+        format!("AWS has no function {name}{version} in this region and account; `cargo lambda-musl deploy {name}` creates one")
+    })
+}
+
+/// A package, and in words what it is.
+struct Ours {
+    zip: Verified,
+    checksum: String,
+    what: String,
+}
+
+impl Ours {
+    /// The zip that was named, or what the sources build, in a directory of its own.
+    fn of(options: &options::Status) -> Result<Self> {
+        let (zip, path, commit);
+        match &options.zip {
+            Some(named) => {
+                (zip, path) = (verify(named, None, &environment::roots()?)?, named.clone());
+                commit = commit::attested(named, &sha256_hex(&zip.bytes));
+            }
+            None => {
+                commit = commit::of_sources(&options.source.krate);
+                (zip, path) = built(options)?;
+            }
+        };
+        let commit = commit.map(|commit| format!(", {commit}")).unwrap_or_default();
+        let what = format!("{} {}{commit}", zip.name, zip.version);
+        let checksum = Package::new(&path, &zip).checksum;
+        Ok(Self { zip, checksum, what })
+    }
+}
+
+fn built(options: &options::Status) -> Result<(Verified, PathBuf)> {
+    let work = Cache::open()?.temporary("status")?;
+    let build = options::Build { source: options.source.clone(), out: work.path().to_owned(), oci: false };
+    build::build(&build, |line| say(&line))?;
+    let files = Form::FILES.map(|name| work.path().join(name));
+    let path = files.into_iter().find(|path| path.exists()).context("the build has left no zip")?;
+    Ok((verify(&path, None, &environment::roots()?)?, path))
+}
+
+/// Each with both values.
+fn differences(of_aws: &Value, zip: &Verified, checksum: &str) -> Vec<String> {
+    let pairs = [
+        ("CodeSha256", text(of_aws, "/CodeSha256"), checksum),
+        ("architecture", text(of_aws, "/Architectures/0"), zip.arch.name()),
+        ("runtime", text(of_aws, "/Runtime"), RUNTIME),
+        ("handler", text(of_aws, "/Handler"), HANDLER),
+    ];
+    let differ = pairs.into_iter().filter(|(_, of_aws, ours)| of_aws != ours);
+    let differ = differ.map(|(what, of_aws, ours)| {
+        let of_aws = if of_aws.is_empty() { "none" } else { of_aws };
+        format!("{what} is {of_aws} in AWS, {ours} here")
+    });
+    differ.collect()
+}

@@ -1,0 +1,385 @@
+//! What stands for AWS.
+
+use std::{
+    env, fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{LazyLock, Mutex, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::machine::{Run, call, command, make, python, root, run, wait_until, write_program};
+
+/// The package of all tests.
+pub const ZIP: &str = "dist/greeting/function.zip";
+
+/// The account that moto has.
+pub const ACCOUNT: &str = "123456789012";
+
+/// Where Python has the client and moto.
+pub fn wheels() -> &'static Path {
+    static WHEELS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let wheels = call("scripts/cli", &["wheel", "aws"]).succeeded();
+        wheels.last_line().into()
+    });
+    &WHEELS
+}
+
+/// Python itself: what is found by its name may be a script that finds it.
+fn python3() -> &'static str {
+    static PYTHON: LazyLock<String> = LazyLock::new(|| {
+        python("import sys; print(sys.executable)", &[])
+            .trim()
+            .to_owned()
+    });
+    &PYTHON
+}
+
+/// The program, compiled once.
+fn program() -> &'static str {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        call("scripts/cli", &["--version"]).succeeded();
+        let program = root().join("target/cli/release/cargo-lambda-musl");
+        program.display().to_string()
+    });
+    &PROGRAM
+}
+
+/// Builds the package, once for all tests.
+pub fn build() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        make(&["CRATE=examples/greeting", "OUT=dist/greeting"]).succeeded();
+    });
+    root().join(ZIP)
+}
+
+/// The port of moto, which ends with this program: then its shell reads the end of its input.
+fn moto() -> u16 {
+    static MOTO: Mutex<Option<(Child, u16)>> = Mutex::new(None);
+    let mut moto = MOTO.lock().unwrap();
+    let (_, port) = moto.get_or_insert_with(|| {
+        let port = free_port();
+        let mut shell = command("/bin/sh", root());
+        let server = "\"$1\" -m moto.server -p \"$2\" & cat; kill $!";
+        shell.args(["-c", server, "sh", python3(), &port.to_string()]);
+        shell
+            .env("PYTHONPATH", wheels())
+            .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+        shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = shell.spawn().unwrap();
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        assert!(wait_until(listens, Duration::from_secs(60)), "moto");
+        (child, port)
+    });
+    *port
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// An account with a client whose every call is known.
+pub struct Aws {
+    directory: TempDir,
+    port: u16,
+    /// The role that is named where nothing else is said: making one takes time.
+    role: String,
+}
+
+impl Aws {
+    pub fn new() -> Self {
+        Self::behind(moto())
+    }
+
+    /// The same, where what listens at this port stands before AWS.
+    pub fn behind(port: u16) -> Self {
+        let aws = Self {
+            directory: tempfile::tempdir().unwrap(),
+            port,
+            role: role(),
+        };
+        fs::create_dir(aws.path("bin")).unwrap();
+        aws.client("");
+        aws
+    }
+
+    /// The same for functions with roles of their own.
+    pub fn without_role() -> Self {
+        Self {
+            role: String::new(),
+            ..Self::new()
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The client does this first. It finds its words in `$@`.
+    pub fn client(&self, first: &str) {
+        let log = self.path("calls");
+        let script = format!(
+            "{{ printf '%s\\n' \"$@\"; echo; }} >>'{}'\n{first}\nPYTHONPATH='{}' exec '{}' -m awscli \"$@\"",
+            log.display(),
+            wheels().display(),
+            python3()
+        );
+        write_program(&self.path("bin/aws"), &script);
+    }
+
+    /// The calls since the last time, each as its words.
+    pub fn calls(&self) -> Vec<Vec<String>> {
+        let log = fs::read_to_string(self.path("calls")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("calls"));
+        let calls = log.split_terminator("\n\n");
+        calls
+            .map(|call| call.lines().map(Into::into).collect())
+            .collect()
+    }
+
+    /// The operations of these calls that are no questions.
+    pub fn changes(&self) -> Vec<String> {
+        let calls = self.calls();
+        let operations = calls.iter().map(|call| call[1].clone());
+        let is_question = |name: &String| {
+            ["get-", "list-", "wait"]
+                .iter()
+                .any(|start| name.starts_with(start))
+        };
+        operations.filter(|name| !is_question(name)).collect()
+    }
+
+    /// A program in the clone with this account.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = command(program, root());
+        let path = env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", self.path("bin").display()));
+        command
+            .env("HOME", self.directory.path())
+            .envs(
+                ["CARGO_HOME", "RUSTUP_HOME"]
+                    .into_iter()
+                    .filter_map(|name| {
+                        let below = if name == "CARGO_HOME" {
+                            ".cargo"
+                        } else {
+                            ".rustup"
+                        };
+                        let own = env::var_os(name).map(PathBuf::from);
+                        Some((
+                            name,
+                            own.or(Some(Path::new(&env::var_os("HOME")?).join(below)))?,
+                        ))
+                    }),
+            )
+            .env(
+                "AWS_ENDPOINT_URL",
+                format!("http://127.0.0.1:{}", self.port),
+            )
+            .env("ROLE", &self.role)
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "a secret key")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+    }
+
+    /// `cargo-lambda-musl` with this verb and these arguments.
+    pub fn program(&self, arguments: &[&str]) -> Command {
+        let mut program = self.command(program());
+        program.args(arguments);
+        program.env("LAMBDA_MUSL_CACHE", root().join("target/cache"));
+        program
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        run(self.program(arguments))
+    }
+
+    /// Deploys the package under this name.
+    pub fn deploy(&self, name: &str, options: &[&str]) -> Run {
+        build();
+        self.run(&[&["deploy", name, "--zip", ZIP], options].concat())
+    }
+
+    /// What the client answers, without a trace in its calls.
+    pub fn client_says(&self, arguments: &[&str]) -> Value {
+        let mut client = self.command(python3());
+        client.args(["-m", "awscli", "--region=eu-central-1", "--output=json"]);
+        client.args(arguments).env("PYTHONPATH", wheels());
+        let answer = run(client).succeeded().stdout;
+        serde_json::from_str(&answer).unwrap_or_default()
+    }
+
+    /// What AWS itself answers, in no time and without a trace.
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = send(
+            "lambda",
+            "application/json",
+            method,
+            path,
+            &body.to_string(),
+        );
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    pub fn function(&self, name: &str) -> Value {
+        self.ask("GET", &format!("/2015-03-31/functions/{name}"), &json!({}))
+    }
+
+    /// Creates a function by other means.
+    pub fn create(&self, name: &str, zip: &str, with: Value) {
+        let code =
+            "import base64, sys; print(base64.b64encode(open(sys.argv[1], 'rb').read()).decode())";
+        let zip = python(code, &[&root().join(zip)]);
+        let mut function = json!({
+            "FunctionName": name, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": role(),
+            "Architectures": ["x86_64"], "Code": {"ZipFile": zip.trim()}
+        });
+        function
+            .as_object_mut()
+            .unwrap()
+            .extend(with.as_object().unwrap().clone());
+        self.ask("POST", "/2015-03-31/functions", &function);
+    }
+}
+
+/// What moto answers for a service. It looks at no signature.
+fn send(service: &str, kind: &str, method: &str, path: &str, body: &str) -> String {
+    let mut aws = TcpStream::connect((Ipv4Addr::LOCALHOST, moto())).unwrap();
+    let scope =
+        format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/{service}/aws4_request");
+    write!(
+        aws,
+        "{method} {path} HTTP/1.1\r\nHost: {service}.amazonaws.com\r\nAuthorization: {scope}, SignedHeaders=host, Signature=a\r\n\
+         Connection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    aws.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 ") || head.contains(" 201 "), "{answer}");
+    body.to_owned()
+}
+
+/// A role that is there.
+pub fn role() -> String {
+    static CREATED: OnceLock<()> = OnceLock::new();
+    CREATED.get_or_init(|| {
+        let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B\
+            %22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+        let body = format!("Action=CreateRole&Version=2010-05-08&RoleName=shared&Path=/&AssumeRolePolicyDocument={trust}");
+        let answer = send("iam", "application/x-www-form-urlencoded", "POST", "/", &body);
+        assert!(answer.contains(":role/shared"), "{answer}");
+    });
+    format!("arn:aws:iam::{ACCOUNT}:role/shared")
+}
+
+/// A request as far as it decides about the answer.
+pub struct Request {
+    /// The method and the path.
+    pub line: String,
+    pub body: Vec<u8>,
+}
+
+/// What somebody between the client and AWS makes of a request.
+pub enum Answer {
+    /// AWS answers.
+    Pass,
+    /// The connection ends.
+    Cut,
+    /// A status, headers and a body.
+    Instead(u16, &'static [(&'static str, &'static str)], String),
+}
+
+/// An error of AWS's.
+pub fn refuse(status: u16, code: &'static [(&'static str, &'static str)]) -> Answer {
+    Answer::Instead(status, code, r#"{"message":"said so"}"#.into())
+}
+
+/// Stands between the client and AWS, and returns its port.
+pub fn between(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let aws = moto();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let _ = answer(client, aws, &decide);
+        }
+    });
+    port
+}
+
+fn answer(
+    mut client: TcpStream,
+    aws: u16,
+    decide: &impl Fn(&Request) -> Answer,
+) -> std::io::Result<()> {
+    let mut read = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    let (head, request) = loop {
+        let count = client.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        read.extend(&buffer[..count]);
+        let Some(end) = read.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+            continue;
+        };
+        let head = String::from_utf8_lossy(&read[..end]).into_owned();
+        let value = |name: &str| {
+            head.lines().find_map(|line| {
+                let (key, value) = line.split_once(": ")?;
+                key.eq_ignore_ascii_case(name).then(|| value.to_owned())
+            })
+        };
+        if value("expect").is_some() && read.len() == end + 4 {
+            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let length: usize = value("content-length").map_or(0, |length| length.parse().unwrap());
+        if read.len() >= end + 4 + length {
+            let line = head.lines().next().unwrap().to_owned();
+            let body = read[end + 4..].to_vec();
+            break (head, Request { line, body });
+        }
+    };
+    match decide(&request) {
+        Answer::Cut => client.shutdown(Shutdown::Both),
+        Answer::Instead(status, headers, body) => {
+            let headers: String = headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}\r\n"))
+                .collect();
+            write!(
+                client,
+                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
+                body.len()
+            )
+        }
+        Answer::Pass => {
+            let mut aws = TcpStream::connect((Ipv4Addr::LOCALHOST, aws))?;
+            let is_kept = |line: &&str| {
+                let line = line.to_ascii_lowercase();
+                !line.starts_with("connection:") && !line.starts_with("expect:")
+            };
+            let head: Vec<&str> = head.lines().filter(is_kept).collect();
+            write!(aws, "{}\r\nConnection: close\r\n\r\n", head.join("\r\n"))?;
+            aws.write_all(&request.body)?;
+            let mut answer = Vec::new();
+            aws.read_to_end(&mut answer)?;
+            client.write_all(&answer)
+        }
+    }
+}

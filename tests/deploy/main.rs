@@ -1,0 +1,16 @@
+//! `deploy`, `status` and `invoke --remote`, with the real `aws` client and moto, which answers like AWS.
+//!
+//! They take a minute, so `cargo test` leaves them out; `make test` runs them.
+
+mod create;
+mod errors;
+mod layer;
+mod remote;
+mod snippets;
+mod status;
+mod together;
+mod update;
+
+mod aws;
+#[path = "../support/machine.rs"]
+mod machine;

@@ -1,0 +1,80 @@
+//! Two deployments at once, and one that is stopped.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    aws::{Aws, ZIP, build},
+    create::checksum,
+    machine::kill,
+    update::other_zip,
+};
+
+#[test]
+#[ignore = "through make"]
+fn two_deployments_at_once_leave_one_function_with_these_bytes() {
+    build();
+    let both = [1, 2].map(|_| {
+        thread::spawn(|| {
+            let aws = Aws::new();
+            // Both see no function, and both go on to create it.
+            aws.client(r#"[ "$2" != create-role ] && [ "$2" != create-function ] || sleep 1"#);
+            aws.deploy("at-once", &["--alias", "live", "--url", "iam"])
+        })
+    });
+    let runs = both.map(|one| one.join().unwrap().succeeded());
+    let notes = runs.iter().filter(|run| {
+        run.stderr
+            .contains("note: another deployment of at-once runs")
+    });
+    assert!(notes.count() > 0, "{runs:?}");
+    assert_eq!(
+        Aws::new().function("at-once")["Configuration"]["CodeSha256"],
+        checksum()
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_deployment_that_is_stopped_says_what_aws_has_and_the_next_one_completes() {
+    let aws = Aws::new();
+    build();
+    aws.create("stopped", other_zip(), json!({}));
+    aws.client(r#"[ "$2" != update-function-code ] || { echo now >&2; sleep 60; }"#);
+    let mut deploy = aws.program(&["deploy", "stopped", "--zip", ZIP]);
+    let mut deploy = deploy
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(deploy.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(lines.any(|line| line == "code of stopped …"));
+    thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    kill("INT", deploy.id());
+    let said = lines.collect::<Vec<_>>().join("\n");
+    assert_eq!(deploy.wait().unwrap().code(), Some(130), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{said}");
+    for expected in [
+        "stopped at 'code of stopped'",
+        "AWS has stopped now with the code with CodeSha256",
+        "not that of the zip",
+        "The same command again",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+    aws.client("");
+    aws.deploy("stopped", &[]).succeeded();
+    assert_eq!(
+        aws.function("stopped")["Configuration"]["CodeSha256"],
+        checksum()
+    );
+}

@@ -1,0 +1,274 @@
+//! A function that is there.
+
+use std::{fs, path::Path};
+
+use serde_json::json;
+
+use crate::{
+    aws::{Answer, Aws, ZIP, between, build},
+    create::checksum,
+    machine::{make, root},
+};
+
+/// The package with the binary as its entry point, which has other bytes.
+pub fn other_zip() -> &'static str {
+    build();
+    make(&[
+        "CRATE=examples/greeting",
+        "OUT=dist/greeting-single",
+        "LAYOUT=single",
+    ])
+    .succeeded();
+    "dist/greeting-single/function.zip"
+}
+
+#[test]
+#[ignore = "through make"]
+fn other_bytes_are_uploaded_and_the_same_ones_are_not() {
+    let aws = Aws::new();
+    let other = other_zip();
+    aws.run(&["deploy", "bytes", "--zip", other]).succeeded();
+    aws.calls();
+    aws.deploy("bytes", &[]).succeeded();
+    assert_eq!(aws.changes(), ["update-function-code"]);
+    assert_eq!(
+        aws.function("bytes")["Configuration"]["CodeSha256"],
+        checksum()
+    );
+    aws.deploy("bytes", &[]).succeeded();
+    assert_eq!(aws.changes(), [""; 0]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_nobody_names_stays_as_it_is_in_aws() {
+    let aws = Aws::new();
+    let variables = json!({"Variables": {"ONE": "1", "TWO": "2"}});
+    let with =
+        json!({"MemorySize": 512, "Timeout": 30, "Environment": variables, "Tags": {"a": "1"}});
+    build();
+    aws.create("stays", ZIP, with);
+    let options = ["--timeout", "60", "--env-var", "TWO=3", "--tags", "b=2"];
+    aws.deploy("stays", &options).succeeded();
+    assert_eq!(
+        aws.changes(),
+        ["update-function-configuration", "tag-resource"]
+    );
+    let function = aws.function("stays");
+    let configuration = &function["Configuration"];
+    assert_eq!(configuration["MemorySize"], 512);
+    assert_eq!(configuration["Timeout"], 60);
+    let expected = json!({"Variables": {"ONE": "1", "TWO": "3"}});
+    assert_eq!(configuration["Environment"], expected);
+    assert_eq!(function["Tags"], json!({"a": "1", "b": "2"}));
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_function_of_another_runtime_and_architecture_becomes_one_for_the_package() {
+    build();
+    let aws = Aws::new();
+    let other = json!({"Runtime": "python3.13", "Handler": "a.b", "Architectures": ["arm64"]});
+    aws.create("other-kind", ZIP, other);
+    aws.deploy("other-kind", &[]).succeeded();
+    let calls = aws.calls();
+    let words = |operation: &str| {
+        calls
+            .iter()
+            .find(|call| call[1] == operation)
+            .unwrap()
+            .join(" ")
+    };
+    let code = words("update-function-code");
+    assert!(code.contains(" --architectures x86_64 "), "{code}");
+    let configuration = &aws.function("other-kind")["Configuration"];
+    let has = ["Runtime", "Handler"].map(|key| configuration[key].clone());
+    assert_eq!(has, ["provided.al2023", "bootstrap"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn an_alias_points_to_the_new_version_and_a_url_goes_from_public_to_iam_to_none() {
+    let aws = Aws::new();
+    aws.run(&[
+        "deploy",
+        "aliased",
+        "--zip",
+        other_zip(),
+        "--alias",
+        "live",
+        "--url",
+        "public",
+    ])
+    .succeeded();
+    aws.calls();
+    let run = aws
+        .deploy("aliased", &["--alias", "live", "--url", "iam"])
+        .succeeded();
+    assert!(
+        run.last_line().contains("alias live: version 2, https://"),
+        "{}",
+        run.stdout
+    );
+    let expected = [
+        "update-function-code",
+        "publish-version",
+        "update-alias",
+        "update-function-url-config",
+        "remove-permission",
+        "remove-permission",
+    ];
+    assert_eq!(aws.changes(), expected);
+    aws.deploy("aliased", &["--alias", "live", "--url", "none"])
+        .succeeded();
+    assert!(
+        aws.changes()
+            .contains(&"delete-function-url-config".to_owned())
+    );
+    let alias = aws.ask(
+        "GET",
+        "/2015-03-31/functions/aliased/aliases/live",
+        &json!({}),
+    );
+    assert_eq!(alias["FunctionVersion"], "2");
+}
+
+#[test]
+#[ignore = "through make"]
+fn cargo_toml_has_defaults_and_an_option_is_before_them() {
+    build();
+    let aws = Aws::new();
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = directory.path().join("Cargo.toml");
+    let krate = directory.path().to_str().unwrap();
+    let of = |name: &str, table: &str| {
+        let table =
+            format!("[package]\nname = '{name}'\n[package.metadata.lambda-musl.deploy]\n{table}");
+        fs::write(&manifest, table).unwrap();
+    };
+    of(
+        "greeting",
+        "memory = 256\ntimeout = 10\nenv-var = { ONE = '1', TWO = '2' }\ntags = { a = 'b' }\nlayers = []\n",
+    );
+    let deploy =
+        |options: &[&str]| aws.deploy("defaults", &[&["--crate", krate], options].concat());
+    deploy(&["--timeout", "20", "--env-var", "TWO=3"]).succeeded();
+    let function = aws.function("defaults");
+    let configuration = &function["Configuration"];
+    assert_eq!(
+        (&configuration["MemorySize"], &configuration["Timeout"]),
+        (&json!(256), &json!(20))
+    );
+    assert_eq!(
+        configuration["Environment"]["Variables"],
+        json!({"ONE": "1", "TWO": "3"})
+    );
+    assert_eq!(function["Tags"], json!({"a": "b"}));
+
+    of("greeting", "memry = 256\n");
+    deploy(&[]).failed_with(&[
+        "Cargo.toml: metadata.lambda-musl.deploy",
+        "unknown field `memry`",
+        "`memory`",
+    ]);
+    of("another", "memory = 1024\n");
+    deploy(&[])
+        .succeeded()
+        .said(&["is greeting: what Cargo.toml in", "does not count"]);
+    assert_eq!(aws.function("defaults")["Configuration"]["MemorySize"], 256);
+}
+
+#[test]
+#[ignore = "through make"]
+fn environment_variables_are_in_no_command_line_and_in_no_error() {
+    let aws = Aws::new();
+    let file = aws.path("secrets");
+    fs::write(&file, "# of the test\n\nAPI_KEY=hunter2 = \"$x\"\n").unwrap();
+    let options = ["--env-file", file.to_str().unwrap(), "--verbose"];
+    let run = aws.deploy("secret", &options).succeeded();
+    assert!(!format!("{run:?}").contains("hunter2"));
+    assert!(!format!("{:?}", aws.calls()).contains("hunter2"));
+    let variables = &aws.function("secret")["Configuration"]["Environment"]["Variables"];
+    assert_eq!(*variables, json!({"API_KEY": "hunter2 = \"$x\""}));
+    // AWS says what it was sent, where it does not take that.
+    aws.client(r#"[ "$2" != update-function-configuration ] || { cat >&2; exit 254; }"#);
+    let run = aws.deploy("secret", &["--env-var", "OTHER=correct horse"]);
+    let run = run.failed_with(&["API_KEY", "OTHER", "***"]);
+    assert!(
+        !run.stderr.contains("hunter2") && !run.stderr.contains("correct horse"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_function_of_a_container_image_is_an_error() {
+    let function =
+        json!({"Configuration": {"FunctionName": "image", "PackageType": "Image"}}).to_string();
+    let port =
+        between(
+            move |request| match request.line.starts_with("GET /2015-03-31/functions/image") {
+                true => Answer::Instead(200, &[], function.clone()),
+                false => Answer::Pass,
+            },
+        );
+    let aws = Aws::behind(port);
+    aws.deploy("image", &[])
+        .failed_with(&["is of a container image"]);
+    assert_eq!(aws.changes(), [""; 0]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_zip_that_changes_after_it_was_verified_is_not_uploaded() {
+    let zip = build();
+    let aws = Aws::new();
+    let copy = aws.path("function.zip");
+    fs::copy(&zip, &copy).unwrap();
+    let change = format!(r#"[ "$2" != get-function ] || echo >>'{}'"#, copy.display());
+    aws.client(&change);
+    let run = aws.run(&["deploy", "changed", "--zip", copy.to_str().unwrap()]);
+    run.failed_with(&[
+        "function.zip: has changed since it was verified",
+        "AWS has no function changed now",
+    ]);
+    assert!(!aws.changes().contains(&"create-function".to_owned()));
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_large_zip_goes_through_a_bucket_and_without_one_nothing_is_done() {
+    let aws = Aws::new();
+    let directory = tempfile::tempdir().unwrap();
+    let large = large_zip(directory.path());
+    let deploy =
+        |options: &[&str]| aws.run(&[&["deploy", "large", "--zip", &large], options].concat());
+    deploy(&[]).failed_with(&["over 52428800 bytes", "--s3-bucket"]);
+    assert_eq!(aws.changes(), [""; 0]);
+    let bucket = "--create-bucket-configuration=LocationConstraint=eu-central-1";
+    aws.client_says(&["s3api", "create-bucket", "--bucket", "large-zips", bucket]);
+    deploy(&["--s3-bucket", "large-zips"]).succeeded();
+    assert_eq!(aws.changes(), ["cp", "create-function"]);
+    let size = fs::metadata(&large).unwrap().len();
+    assert_eq!(aws.function("large")["Configuration"]["CodeSize"], size);
+}
+
+/// A package with a file that does not become smaller.
+fn large_zip(directory: &Path) -> String {
+    let krate = directory.join("large");
+    crate::machine::write_crate(
+        &krate,
+        "[package]\nname = 'large'\n[workspace]\n",
+        "fn main() {}",
+    );
+    let mut random = fs::File::open("/dev/urandom").unwrap();
+    let mut file = fs::File::create(krate.join("data")).unwrap();
+    std::io::copy(&mut std::io::Read::take(&mut random, 51 << 20), &mut file).unwrap();
+    let out = directory.join("out");
+    let arguments =
+        [("CRATE", &krate), ("OUT", &out)].map(|(name, path)| format!("{name}={}", path.display()));
+    make(&[&arguments[0], &arguments[1], "INCLUDE=data"]).succeeded();
+    assert!(root().join(&out).is_dir());
+    format!("{}/function.zip", out.display())
+}
