@@ -9,6 +9,7 @@ mod cache;
 mod command;
 mod configuration;
 mod crates;
+mod dev;
 mod docker_build;
 mod doctor;
 mod engine;
@@ -71,6 +72,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::DockerBuild(options) => docker_build::run(options),
         Verb::Verify(options) => verify::verb::run(options),
         Verb::Invoke(options) => invoke::run(options),
+        Verb::Dev(options) => dev::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Toolchain(options) => toolchain::run(options),
         Verb::Fetch(options) => fetch::run(options),

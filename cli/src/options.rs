@@ -2,7 +2,7 @@
 //! variable counts as none, so that `make` can pass all of them.
 
 use std::ffi::{OsStr, OsString};
-use std::{env, path::PathBuf};
+use std::{env, ops::Deref, path::PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
@@ -12,6 +12,13 @@ use crate::{arch::Arch, package::Form};
 const AFTER_HELP: &str = "Each option can be given in the variable of its name in capitals. Defaults of a project stand in its \
     Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for what is downloaded and compiled \
     once, CONTAINER_ENGINE one of several container engines.";
+
+const EXAMPLES_OF_DEV: &str = "Examples:
+  cargo lambda-musl dev
+  cargo lambda-musl dev --bins --port 8000 --timeout 0
+  cargo lambda-musl invoke --dev --event '{\"name\":\"Ada\"}'
+  curl -i http://localhost:9000/orders/0
+  aws lambda invoke --endpoint-url http://localhost:9000 --function-name greeting --payload '{}' /dev/stdout";
 
 /// A Rust function for AWS Lambda as one small static file, from a toolchain that anyone can rebuild to the byte.
 #[derive(Parser)]
@@ -39,6 +46,9 @@ pub enum Verb {
     /// Run the deployment package under AWS's Runtime Interface Emulator and print its answer
     #[command(after_help = "Example: cargo lambda-musl invoke --event '{\"url\":\"https://example.com\"}'")]
     Invoke(Invoke),
+    /// Serve functions on this machine, compiled anew when their sources are saved
+    #[command(after_help = EXAMPLES_OF_DEV)]
+    Dev(Dev),
     /// Build twice under different conditions and compare every byte
     #[command(after_help = "Example: cargo lambda-musl reproduce --how docker-build")]
     Reproduce(Reproduce),
@@ -89,12 +99,9 @@ pub enum Verb {
     Wheel { name: String },
 }
 
-/// What is built.
-#[derive(Args)]
-pub struct Source {
-    /// The architecture of the function [default: x86_64]
-    #[arg(long, env)]
-    pub arch: Option<Arch>,
+/// Which functions of which package.
+#[derive(Args, Clone)]
+pub struct Selection {
     /// The directory of the package [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
@@ -110,6 +117,16 @@ pub struct Source {
     /// Every binary target of the package, each into a directory of its name in --out
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "bin")]
     pub bins: bool,
+}
+
+/// What is built.
+#[derive(Args)]
+pub struct Source {
+    /// The architecture of the function [default: x86_64]
+    #[arg(long, env)]
+    pub arch: Option<Arch>,
+    #[command(flatten)]
+    pub selection: Selection,
     /// Files or directories that go into the zip beside the function, under their paths in the package's directory
     #[arg(long, env, value_name = "PATH", value_delimiter = ',')]
     pub include: Vec<PathBuf>,
@@ -122,6 +139,22 @@ pub struct Source {
     /// Variables of this environment that cargo and the compilers get to see
     #[arg(long, env, value_name = "NAME", value_delimiter = ',')]
     pub pass_env: Vec<String>,
+}
+
+impl Source {
+    /// What is compiled for this machine as cargo does it.
+    pub fn of_this_machine(selection: Selection) -> Self {
+        let (include, pass_env) = (Vec::new(), Vec::new());
+        Self { arch: None, selection, include, layout: None, extension: false, pass_env }
+    }
+}
+
+impl Deref for Source {
+    type Target = Selection;
+
+    fn deref(&self) -> &Selection {
+        &self.selection
+    }
 }
 
 /// How a function lies in its zip.
@@ -213,6 +246,15 @@ pub struct Verify {
 
 #[derive(Args)]
 pub struct Invoke {
+    /// Send the event to the server that `dev` runs for this project
+    #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with_all = ["image", "arch"])]
+    pub dev: bool,
+    /// With --dev: the directory of the project [default: the current directory]
+    #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub krate: PathBuf,
+    /// With --dev: which of several functions
+    #[arg(long, env, value_name = "NAME")]
+    pub bin: Option<String>,
     #[command(flatten)]
     pub zip: Zip,
     /// The event: JSON, or @ and the path of a file (required)
@@ -224,6 +266,36 @@ pub struct Invoke {
     /// The architecture of that image [default: x86_64]
     #[arg(long, env)]
     pub arch: Option<Arch>,
+}
+
+/// How what happens is printed.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// A line of JSON for each thing that happens
+    Json,
+}
+
+#[derive(Args)]
+pub struct Dev {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// The port of the server [default: 9000, or the next one that is free]
+    #[arg(long, env)]
+    pub port: Option<u16>,
+    /// Seconds that an invocation may take, 0 for no limit [default: that of deploy in the Cargo.toml, or 3]
+    #[arg(long, env, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// A file with variables for the function [default: .env in the directory of the package, where it is there]
+    #[arg(long, env, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Files with events that are sent when they are saved, as events/*.json are; of several functions, NAME=FILE
+    #[arg(long, env, value_name = "FILE", value_delimiter = ',')]
+    pub watch_event: Vec<String>,
+    /// How what happens is printed [default: text on a terminal, json elsewhere]
+    #[arg(long, env)]
+    pub format: Option<Format>,
 }
 
 /// A way to build.
