@@ -2,11 +2,11 @@
 # through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-verbs := build docker-build verify invoke reproduce toolchain fetch base-image doctor
+verbs := build docker-build verify invoke dev reproduce toolchain fetch base-image doctor
 .PHONY: $(verbs) test lint bench soak conformance http crates fuzz workflows newest classic-lock clean help
 
-options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE EVENT EXTENSION FEATURES FIX FRESH HOW IMAGE IMAGE_ONLY INCLUDE LAYOUT MIRROR \
-  NO_DEFAULT_FEATURES OUT PASS_ENV PINS PREFIX RUN SOURCES SUITE VERBOSE YES ZIP
+options := ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DEV ENV_FILE EVENT EXTENSION FEATURES FIX FORMAT FRESH HOW IMAGE IMAGE_ONLY INCLUDE \
+  LAYOUT MIRROR NO_DEFAULT_FEATURES OUT PASS_ENV PINS PORT PREFIX RUN SOURCES SUITE TIMEOUT VERBOSE WATCH_EVENT YES ZIP
 others := BINARY CHECK FOR INVOCATIONS JOB LAMBDA_MUSL_CACHE ONLY STUBS
 CRATE ?= function
 
@@ -24,6 +24,7 @@ build: ## dist/function.zip, with zig: no Docker, no root
 docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
 verify: ## what the zip is, or one line for each problem with it; RUN=1 invokes it as well
 invoke: ## run the zip under AWS's emulator: EVENT='{…}' or EVENT=@file
+dev: ## serve functions on this machine, compiled anew when they are saved: PORT=9000; DEV=1 has invoke send events there
 reproduce: ## build twice under different conditions, and compare every byte: HOW=build|docker-build
 toolchain: ## musl and OpenSSL from source into PREFIX=directory, without Docker
 fetch: ## everything that a later build downloads, for one without a network

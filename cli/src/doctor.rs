@@ -58,11 +58,12 @@ const TAR: Need =
 const PATCH: Need = Need("patch", || has("patch"), ["patch", "patch", "patch", "patch", ""]);
 
 /// What each verb needs.
-const VERBS: [(&str, &[Need]); 8] = [
+const VERBS: [(&str, &[Need]); 9] = [
     ("build", &BUILD),
     ("docker-build", &[CC, RUSTUP, CURL, ENGINE]),
     ("verify", &[]),
     ("invoke", &[LINUX, PYTHON, PIP]),
+    ("dev", &[CC, RUSTUP]),
     ("reproduce", &BUILD),
     ("toolchain", &TOOLCHAIN),
     ("fetch", &[CC, RUSTUP, PYTHON, PIP, CURL]),

@@ -87,7 +87,10 @@ impl Function {
         let mut names = BTreeSet::new();
         for function in &functions {
             let (name, directory) = (&function.binary, function.directory.display());
-            ensure!(names.insert(name), "two functions are called {name}, one of them in {directory}; expected a name for each");
+            ensure!(
+                names.insert(name),
+                "two functions are called {name}, one of them in {directory}; expected a name for each"
+            );
         }
         ensure!(!names.is_empty(), "--bins: there is no binary target");
         Ok(functions)
@@ -256,7 +259,8 @@ impl Defaults {
     /// A number that the table for `deploy` has.
     pub fn of_deploy(&self, key: &str) -> Result<Option<u64>> {
         let Some(value) = self.0.get("deploy").and_then(|deploy| deploy.get(key)) else { return Ok(None) };
-        let number = value.as_u64().with_context(|| format!("its metadata has deploy.{key} = {value}; expected a number"));
+        let number =
+            value.as_u64().with_context(|| format!("its metadata has deploy.{key} = {value}; expected a number"));
         number.map(Some)
     }
 

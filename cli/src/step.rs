@@ -179,7 +179,9 @@ fn for_users(cargo: &mut Command) -> &mut Command {
 
 /// Runs cargo on crates of others, whose warnings are nobody's here.
 pub fn cargo_install(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
-    run_reading(cache, Step::begin(text), command, Streams::One, |line| status_of_cargo(line).map_or(Line::Kept, Line::At))
+    run_reading(cache, Step::begin(text), command, Streams::One, |line| {
+        status_of_cargo(line).map_or(Line::Kept, Line::At)
+    })
 }
 
 /// Runs a program whose every line decides what becomes of it.

@@ -93,7 +93,8 @@ impl Builder {
         let mut watched = Watched::default();
         for function in &self.functions {
             let mut cargo = self.cargo("metadata", &function.directory)?;
-            let metadata = MetadataCommand::parse(output(cargo.arg("--format-version=1"))?).context("cargo metadata")?;
+            let metadata =
+                MetadataCommand::parse(output(cargo.arg("--format-version=1"))?).context("cargo metadata")?;
             let manifest = function.directory.join("Cargo.toml");
             let local = metadata.packages.iter().filter(|package| package.source.is_none());
             let local: BTreeMap<_, _> = local.map(|package| (&package.id, &package.manifest_path)).collect();

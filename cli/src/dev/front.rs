@@ -16,8 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 
 use super::function::{Answer, Function, Invocation, new_id, new_trace};
+use super::report::Report;
 use super::runtime_api::{Broken, LONGEST, Stream, read};
-use super::{report::Report, url};
+use super::url::{self, Route};
 
 /// The port where nothing else was asked for, and how many after it are tried.
 pub const PORT: u16 = 9000;
@@ -117,16 +118,16 @@ impl Front {
         Ok(reply.unwrap_or_else(|error| text(StatusCode::BAD_REQUEST, error.to_string())))
     }
 
-    /// The only function, or the one that the host names: `NAME.localhost`.
+    /// The only function, or the one that the host names: `NAME.localhost`, or as an event has it, `NAME.lambda-url.localhost`.
     fn of_host(&self, head: &hyper::http::request::Parts) -> Option<&Arc<Function>> {
         if let [function] = &self.functions[..] {
             return Some(function);
         }
         let host = head.uri.host().or_else(|| head.headers.get(HOST)?.to_str().ok()).unwrap_or_default();
         let host = host.rsplit_once(':').map_or(host, |(name, _port)| name).trim_end_matches('.');
-        let (name, parent) = host.rsplit_once('.')?;
-        let is_meant = |function: &&Arc<Function>| function.name.eq_ignore_ascii_case(name);
-        self.functions.iter().find(is_meant).filter(|_| parent.eq_ignore_ascii_case("localhost"))
+        let name = host.strip_suffix(".localhost")?;
+        let name = name.strip_suffix(".lambda-url").unwrap_or(name);
+        self.functions.iter().find(|function| function.name.eq_ignore_ascii_case(name))
     }
 
     /// The function of a name, an ARN, or a name with a version behind it; the emulator calls the only one `function`.
@@ -159,7 +160,8 @@ impl Front {
         let Some(body) = read(body, LONGEST).await? else { return Ok(too_large()) };
         let given = head.headers.get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok());
         let (id, trace) = (new_id(), given.map_or_else(new_trace, Into::into));
-        let event = Bytes::from(url::event(head, &body, client, self.port, &id, &trace).to_string());
+        let route = Route { function: &function.name, client, port: self.port, id: &id, trace: &trace };
+        let event = Bytes::from(url::event(head, &body, &route).to_string());
         if event.len() > LONGEST {
             return Ok(too_large());
         }
@@ -231,9 +233,12 @@ impl Front {
             _ => {
                 let answer = match function.invoke(invocation, "invoke").await {
                     Answer::Whole(body) => Ok(body),
-                    Answer::Stream(stream) => stream.body.collect().await.map(|body| body.to_bytes()).map_err(|error| {
-                        super::function::error("Runtime.TruncatedResponse", &error.to_string())
-                    }),
+                    Answer::Stream(stream) => stream
+                        .body
+                        .collect()
+                        .await
+                        .map(|body| body.to_bytes())
+                        .map_err(|error| super::function::error("Runtime.TruncatedResponse", &error.to_string())),
                     Answer::Error(error) => Err(error),
                     Answer::Nothing(why) => {
                         return refuse(StatusCode::BAD_REQUEST, "InvalidRuntimeException", why);

@@ -284,17 +284,7 @@ impl Function {
         let (is_registered, is_stopped, started) = (false, false, Instant::now());
         state.instances.insert(
             number,
-            Instance {
-                process,
-                server,
-                started,
-                init,
-                init_error,
-                taken,
-                answered,
-                is_registered,
-                is_stopped,
-            },
+            Instance { process, server, started, init, init_error, taken, answered, is_registered, is_stopped },
         );
         state.current = Some(number);
         let function = Arc::clone(self);
@@ -383,7 +373,9 @@ impl Function {
 
     fn time_out_init(self: &Arc<Self>, number: u64) {
         let mut state = self.lock();
-        let Some(instance) = state.instances.get_mut(&number).filter(|instance| instance.init.is_none()) else { return };
+        let Some(instance) = state.instances.get_mut(&number).filter(|instance| instance.init.is_none()) else {
+            return;
+        };
         instance.is_stopped = true;
         instance.process.signal(Signal::KILL);
         let message = format!("it did not ask for an event within {} s; does its main call `run`?", INIT.as_secs());
@@ -413,7 +405,7 @@ impl Function {
             let error = error_of(id, "Runtime.ExitError", &reason);
             self.over(&instance, id, taken, "error", report::value(&error));
         }
-        if !instance.is_stopped && instance.taken.is_empty() {
+        if !instance.is_stopped && instance.taken.is_empty() && interrupt::signal().is_none() {
             self.report.say(&Record::Exit { function: &self.name, reason: &reason });
         }
         for (id, taken) in instance.taken {

@@ -13,10 +13,10 @@ mod url;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, future::Future};
 
 use anyhow::{Context, Result, ensure};
 use hyper::body::Bytes;
@@ -29,7 +29,7 @@ use self::build::{Builder, Built};
 use self::found::{Directory, Server};
 use self::front::Front;
 use self::function::{Function, Invocation, Settings, new_id, new_trace};
-use self::report::{Record, Report};
+use self::report::{Record, Report, Served};
 use self::watch::Watch;
 use crate::{cache::Cache, doctor, interrupt, options, project, rust::Rust};
 
@@ -136,8 +136,9 @@ impl Dev {
     /// Serves until this program is told to stop.
     async fn serve(mut self) -> Result<()> {
         let url = format!("http://localhost:{}/", self.front.port);
-        let functions: Vec<(String, String)> =
-            self.front.functions.iter().map(|function| (function.name.clone(), self.front.url(&function.name))).collect();
+        let served =
+            |function: &Arc<Function>| Served { name: function.name.clone(), url: self.front.url(&function.name) };
+        let functions: Vec<Served> = self.front.functions.iter().map(served).collect();
         self.report.say(&Record::Serving { url: &url, functions: &functions });
         let served = self.watch_and_build().await;
         for function in &self.front.functions {
@@ -231,10 +232,9 @@ impl Dev {
 
     /// Sends an event, or takes over variables.
     fn saved(&self, path: &Path) {
-        if let Some(number) = self.events.of(path) {
-            if let Err(error) = self.send(path, &self.front.functions[number]) {
-                self.report.note(format!("not sent: {error:#}"));
-            }
+        let number = self.events.of(path);
+        if let Some(Err(error)) = number.map(|number| self.send(path, &self.front.functions[number])) {
+            self.report.note(format!("not sent: {error:#}"));
         }
         for (function, (file, _)) in self.front.functions.iter().zip(&self.environments) {
             if file != path {
@@ -289,7 +289,10 @@ fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
         );
         let file = std::path::absolute(file)?;
         let is_there = file.parent().is_some_and(Path::is_dir);
-        ensure!(is_there, "--watch-event {named}: there is no such directory; expected that of a file that is to be saved");
+        ensure!(
+            is_there,
+            "--watch-event {named}: there is no such directory; expected that of a file that is to be saved"
+        );
         events.files.insert(file, number);
     }
     Ok(events)
@@ -310,10 +313,8 @@ async fn finished(building: &mut Option<Building>) -> Result<(Builder, Result<Bu
     }
 }
 
-fn interrupted() -> impl Future<Output = ()> {
-    async {
-        while interrupt::signal().is_none() {
-            sleep(Duration::from_millis(20)).await;
-        }
+async fn interrupted() {
+    while interrupt::signal().is_none() {
+        sleep(Duration::from_millis(20)).await;
     }
 }

@@ -183,7 +183,8 @@ pub fn describe(end: &End) -> String {
             (Some(0), _) => "Runtime exited without providing a reason".to_owned(),
             (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
             (None, signal) => {
-                let name = SIGNALS.iter().find(|(number, _)| Some(*number) == signal).map(|(_, name)| (*name).to_owned());
+                let name =
+                    SIGNALS.iter().find(|(number, _)| Some(*number) == signal).map(|(_, name)| (*name).to_owned());
                 let name = name.unwrap_or_else(|| signal.unwrap_or_default().to_string());
                 format!("Runtime exited with error: signal: {name}")
             }

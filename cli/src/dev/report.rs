@@ -25,12 +25,19 @@ pub struct Report {
     stdout: Mutex<io::Stdout>,
 }
 
+/// A function and where it is.
+#[derive(Serialize)]
+pub struct Served {
+    pub name: String,
+    pub url: String,
+}
+
 /// Something that happened.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Record<'a> {
     /// The front takes requests.
-    Serving { url: &'a str, functions: &'a [(String, String)] },
+    Serving { url: &'a str, functions: &'a [Served] },
     /// Sources were compiled, or do not compile.
     Build { ok: bool, seconds: f64, message: Option<&'a str> },
     /// An event came in.
@@ -87,10 +94,10 @@ impl Report {
         let of = |function: &str| if self.several { format!("{function} ") } else { String::new() };
         match record {
             Record::Serving { url, functions } => {
-                let is_one = functions.len() == 1 && functions[0].1 == *url;
-                let lines = functions.iter().map(|(name, url)| format!("\n  {name}: {url}"));
+                let is_one = functions.len() == 1;
+                let lines = functions.iter().map(|Served { name, url }| format!("\n  {name}: {url}"));
                 match is_one {
-                    true => self.bold(&format!("{} is served at {url}", functions[0].0)),
+                    true => self.bold(&format!("{} is served at {url}", functions[0].name)),
                     false => self.bold(&format!("functions are served at {url}")) + &lines.collect::<String>(),
                 }
             }

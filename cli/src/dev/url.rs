@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use form_urlencoded::parse;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{StatusCode, http::request::Parts, http::response::Builder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -38,8 +38,19 @@ const OF_CONNECTION: [&str; 9] = [
     "content-length",
 ];
 
-/// The event for a request that came from `client`. The trace id is that of the invocation.
-pub fn event(head: &Parts, body: &[u8], client: SocketAddr, port: u16, id: &str, trace: &str) -> Value {
+/// Who asks whom.
+pub struct Route<'a> {
+    pub function: &'a str,
+    pub client: SocketAddr,
+    pub port: u16,
+    /// The ids of the invocation.
+    pub id: &'a str,
+    pub trace: &'a str,
+}
+
+/// The event for a request.
+pub fn event(head: &Parts, body: &[u8], route: &Route) -> Value {
+    let Route { function, client, port, id, trace } = *route;
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let mut headers = BTreeMap::<String, String>::new();
     let mut add = |name: &str, value: String| {
@@ -62,9 +73,7 @@ pub fn event(head: &Parts, body: &[u8], client: SocketAddr, port: u16, id: &str,
     for (name, value) in parse(query.as_bytes()) {
         parameters.entry(name).and_modify(|values| *values = format!("{values},{value}")).or_insert(value.into_owned());
     }
-    let (path, host) = (head.uri.path(), headers.get(HOST.as_str()).cloned().unwrap_or_default());
-    let domain = host.rsplit_once(':').map_or(&*host, |(name, _port)| name);
-    let now = SystemTime::now();
+    let (path, now) = (head.uri.path(), SystemTime::now());
     let mut event = json!({
         "version": "2.0",
         "routeKey": "$default",
@@ -73,9 +82,10 @@ pub fn event(head: &Parts, body: &[u8], client: SocketAddr, port: u16, id: &str,
         "headers": headers,
         "requestContext": {
             "accountId": "anonymous",
-            "apiId": "local",
-            "domainName": domain,
-            "domainPrefix": domain.split('.').next(),
+            "apiId": function,
+            // By which functions see that they have a URL of their own, and may stream.
+            "domainName": format!("{function}.lambda-url.localhost"),
+            "domainPrefix": function,
             "http": {
                 "method": head.method.as_str(),
                 "path": path,
@@ -215,4 +225,133 @@ fn plain(prelude: &[u8]) -> Result<Builder> {
 /// The response of a stream without a prelude.
 pub fn response_of_type(content_type: &str) -> Result<Builder> {
     Head { status_code: 200, headers: None, cookies: None }.response(content_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::Request;
+
+    /// Events of function URLs, each as the crate's own tests know what it reads in it.
+    fn cases() -> Vec<(String, Value)> {
+        let cases: Value = serde_json::from_str(include_str!("../../../tests/http/cases.json")).unwrap();
+        let cases = cases["requests"].as_array().unwrap().iter();
+        let cases = cases.map(|case| (case["name"].as_str().unwrap().to_owned(), case["event"].clone()));
+        cases.filter(|(name, _)| name.starts_with("function URL: ")).collect()
+    }
+
+    fn bytes(event: &Value) -> Vec<u8> {
+        let body = event["body"].as_str().unwrap_or_default();
+        if event["isBase64Encoded"] == true { BASE64_STANDARD.decode(body).unwrap() } else { body.into() }
+    }
+
+    /// The request that AWS has made an event of.
+    fn request(event: &Value) -> Parts {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let query = Some(text(&event["rawQueryString"])).filter(|query| !query.is_empty());
+        let uri = text(&event["rawPath"]) + &query.map(|query| format!("?{query}")).unwrap_or_default();
+        let mut request = Request::builder().uri(uri).method(&*text(&event["requestContext"]["http"]["method"]));
+        for (name, value) in event["headers"].as_object().unwrap() {
+            request = request.header(name, text(value));
+        }
+        if event["headers"]["cookie"].is_null() {
+            for cookie in event["cookies"].as_array().into_iter().flatten() {
+                request = request.header("cookie", text(cookie));
+            }
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_request_becomes_the_event_that_aws_makes_of_it() {
+        let client = "192.0.2.1:50000".parse().unwrap();
+        for (name, expected) in cases() {
+            let route = Route { function: "orders", client, port: 9000, id: "id-1", trace: "Root=1" };
+            let mut head = request(&expected);
+            // It is added.
+            head.headers.remove("x-forwarded-for");
+            let event = event(&head, &bytes(&expected), &route);
+            for key in ["version", "rawPath", "rawQueryString", "cookies", "routeKey"] {
+                assert_eq!(event[key], expected[key], "{name}: {key}");
+            }
+            assert_eq!(bytes(&event), bytes(&expected), "{name}");
+            for (header, value) in expected["headers"].as_object().unwrap().iter().filter(|(name, _)| *name != "cookie")
+            {
+                assert_eq!(event["headers"][header], *value, "{name}: {header}");
+            }
+            if !expected["queryStringParameters"].is_null() {
+                assert_eq!(event["queryStringParameters"], expected["queryStringParameters"], "{name}");
+            }
+            let context = ["http", "requestId", "stage", "routeKey"];
+            for key in context {
+                assert_eq!(event["requestContext"][key], expected["requestContext"][key], "{name}: {key}");
+            }
+            assert_eq!(event["requestContext"]["domainName"], "orders.lambda-url.localhost");
+        }
+    }
+
+    fn response_of(answer: &str) -> (u16, Vec<(String, String)>, Vec<u8>) {
+        let (response, body) = response(answer.as_bytes()).unwrap();
+        let response = response.body(()).unwrap();
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        (response.status().as_u16(), headers, body.to_vec())
+    }
+
+    #[test]
+    fn an_answer_is_a_response_or_the_body_of_one() {
+        let json = ("content-type".to_owned(), "application/json".to_owned());
+        for (answer, body) in [
+            (r#"{"a":1}"#, &br#"{"a":1}"#[..]),
+            (r#""text""#, b"text"),
+            ("[1, 2]", b"[1, 2]"),
+            ("null", b"null"),
+            (r#"{"statusCode":200,"body":{"a":1}}"#, br#"{"a":1}"#),
+            (r#"{"statusCode":200,"body":"AP8=","isBase64Encoded":true}"#, b"\0\xff"),
+        ] {
+            assert_eq!(response_of(answer), (200, vec![json.clone()], body.to_vec()), "{answer}");
+        }
+        let (status, headers, body) = response_of(
+            r#"{"statusCode":404,"headers":{"Content-Type":"text/html","X-Count":7,"Content-Length":"9"},"cookies":["a=b","c=d"]}"#,
+        );
+        let expected = [("content-type", "text/html"), ("x-count", "7"), ("set-cookie", "a=b"), ("set-cookie", "c=d")];
+        assert_eq!((status, body), (404, Vec::new()));
+        assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn an_answer_that_is_no_response_is_an_error_that_says_why() {
+        for (answer, expected) in [
+            ("no JSON", "it is not JSON"),
+            (r#"{"statusCode":199}"#, "expected 200 to 599"),
+            (r#"{"statusCode":"ok"}"#, "invalid type"),
+            (r#"{"statusCode":200,"headers":{"a b":"c"}}"#, "\"a b\": \"c\" is no header"),
+            (r#"{"statusCode":200,"headers":{"a":{}}}"#, "its header a is {}: expected a text"),
+            (r#"{"statusCode":200,"body":"?","isBase64Encoded":true}"#, "its body is not base64"),
+        ] {
+            let error = format!("{:#}", response(answer.as_bytes()).map(drop).unwrap_err());
+            assert!(error.contains(expected), "{answer}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_prelude_may_come_in_any_pieces() {
+        let stream =
+            [br#"{"statusCode":201,"headers":{"a":"b"},"cookies":["c=d"]}"#, &END_OF_PRELUDE[..], b"body"].concat();
+        for length in 1..=stream.len() {
+            let (mut prelude, mut begun, mut body) = (Prelude::default(), None, Vec::new());
+            for piece in stream.chunks(length) {
+                match &begun {
+                    Some(_) => body.extend_from_slice(piece),
+                    None => begun = prelude.add(piece).unwrap(),
+                }
+            }
+            let (response, first) = begun.unwrap();
+            let response = response.body(()).unwrap();
+            assert_eq!((response.status().as_u16(), &response.headers()["set-cookie"]), (201, &"c=d".parse().unwrap()));
+            assert_eq!([&first[..], &body].concat(), b"body", "in pieces of {length}");
+        }
+        assert!(Prelude::default().add(&[b'['; LONGEST_PRELUDE]).is_err());
+        assert!(Prelude::default().add(&[b"no JSON", &END_OF_PRELUDE[..]].concat()).is_err());
+    }
 }

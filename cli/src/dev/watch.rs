@@ -50,8 +50,12 @@ impl Watch {
 
     /// Watches these from now on.
     pub fn set(&mut self, watched: Watched) -> Result<()> {
-        let mut directories: BTreeSet<PathBuf> =
-            watched.files.iter().filter_map(|file| Some(file.parent()?.to_owned())).filter(|path| path.is_dir()).collect();
+        let mut directories: BTreeSet<PathBuf> = watched
+            .files
+            .iter()
+            .filter_map(|file| Some(file.parent()?.to_owned()))
+            .filter(|path| path.is_dir())
+            .collect();
         for package in &watched.packages {
             directories.extend(below(package, &watched.targets));
         }
@@ -109,7 +113,10 @@ impl Watch {
     /// A directory that is new, with all that has come into it meanwhile.
     fn add_directory(&mut self, path: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<()> {
         let Some(package) = self.package_of(path).map(Path::to_owned) else { return Ok(()) };
-        if self.directories.contains(path) || is_left_out(path, &self.watched.targets) || !ignored(&package, [path]).is_empty() {
+        if self.directories.contains(path)
+            || is_left_out(path, &self.watched.targets)
+            || !ignored(&package, [path]).is_empty()
+        {
             return Ok(());
         }
         for directory in below(path, &self.watched.targets) {
@@ -180,7 +187,8 @@ fn below(root: &Path, targets: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
         all.extend(level.iter().cloned());
         let entries = level.iter().flat_map(|path| fs::read_dir(path).into_iter().flatten().flatten());
         let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let next: Vec<PathBuf> = directories.map(|entry| entry.path()).filter(|path| !is_left_out(path, targets)).collect();
+        let next: Vec<PathBuf> =
+            directories.map(|entry| entry.path()).filter(|path| !is_left_out(path, targets)).collect();
         let ignored = ignored(root, next.iter().map(PathBuf::as_path));
         level = next.into_iter().filter(|path| !ignored.contains(path)).collect();
     }

@@ -1,8 +1,8 @@
 //! `invoke`: runs a deployment package as Lambda would, under AWS's Runtime Interface Emulator, for one event.
 
 mod emulator;
-mod served;
 mod image;
+mod served;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Cursor, Read, Write};

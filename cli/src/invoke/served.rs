@@ -19,7 +19,9 @@ pub fn invoke(krate: &Path, bin: Option<&str>, event: &[u8], cache: &Cache) -> R
     names.dedup();
     let name = match (bin, &names[..]) {
         (_, []) => {
-            bail!("no server runs for this project; `cargo lambda-musl dev` in its directory, in another terminal, starts one")
+            bail!(
+                "no server runs for this project; `cargo lambda-musl dev` in its directory, in another terminal, starts one"
+            )
         }
         (None, [name]) => name,
         (None, _) => bail!("there are several functions; expected one of them with --bin: {}", names.join(", ")),
@@ -30,8 +32,8 @@ pub fn invoke(krate: &Path, bin: Option<&str>, event: &[u8], cache: &Cache) -> R
     let (name, event) = (name.to_owned(), event.to_vec());
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     // Apart, so that a signal is not kept waiting for the answer.
-    let (status, answer) = interrupt::compute(move || post_to(address, &name, &event))?
-        .context("the server did not answer")?;
+    let (status, answer) =
+        interrupt::compute(move || post_to(address, &name, &event))?.context("the server did not answer")?;
     if status != 200 {
         let refusal: Value = serde_json::from_slice(&answer).unwrap_or_default();
         bail!("{}", refusal["Message"].as_str().unwrap_or("the server has refused the event"));
