@@ -27,7 +27,8 @@ mod tests {
     fn a_line_is_a_variable_and_what_is_none_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".env");
-        fs::write(&path, "# a comment\nA=1\nexport B='two words' # more\nC=\"$A ${B}\"\nD='$A'\nE=\nF=\"a\\nb\"\n\n").unwrap();
+        fs::write(&path, "# a comment\nA=1\nexport B='two words' # more\nC=\"$A ${B}\"\nD='$A'\nE=\nF=\"a\\nb\"\n\n")
+            .unwrap();
         let expected = [("A", "1"), ("B", "two words"), ("C", "1 two words"), ("D", "$A"), ("E", ""), ("F", "a\nb")];
         assert_eq!(read(&path).unwrap(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         fs::write(&path, "A=1\nB: 2\n").unwrap();

@@ -172,6 +172,7 @@ impl Function {
         {
             let mut state = self.lock();
             if state.program.is_none() {
+                self.not_taken(&invocation.id, "it does not compile".into());
                 return Answer::Nothing(format!("{} does not compile:\n{}", self.name, state.error));
             }
             state.queue.push_back((invocation, sender));
@@ -247,7 +248,8 @@ impl Function {
         state.count += 1;
         let number = state.count;
         if let Err(error) = self.start(state, number) {
-            self.fail_queued(state, "Runtime.InvalidEntrypoint", &format!("{error:#}"));
+            let message = format!("{error:#}");
+            self.fail_queued(state, |id| error_of(id, "Runtime.InvalidEntrypoint", &message));
         }
     }
 
@@ -381,7 +383,7 @@ impl Function {
         let message = format!("it did not ask for an event within {} s; does its main call `run`?", INIT.as_secs());
         self.report.say(&Record::Exit { function: &self.name, reason: &message });
         let message = format!("Task timed out after {:.2} seconds", INIT.as_secs_f64());
-        self.fail_queued(&mut state, "Sandbox.Timedout", &message);
+        self.fail_queued(&mut state, |id| error_of(id, "Sandbox.Timedout", &message));
         self.forget(&mut state, number);
     }
 
@@ -415,22 +417,35 @@ impl Function {
         }
         // Another process would end as this one did.
         if instance.init.is_none() && state.current == Some(number) {
-            match instance.init_error {
-                Some(error) => {
-                    for (_, answer) in state.queue.drain(..) {
-                        let _ = answer.send(Answer::Error(error.clone()));
-                    }
-                }
-                None => self.fail_queued(&mut state, "Runtime.ExitError", &reason),
-            }
+            self.fail_queued(&mut state, |id| match &instance.init_error {
+                Some(error) => error.clone(),
+                None => error_of(id, "Runtime.ExitError", &reason),
+            });
         }
         self.forget(&mut state, number);
     }
 
-    fn fail_queued(&self, state: &mut State, kind: &str, message: &str) {
+    fn fail_queued(&self, state: &mut State, error: impl Fn(&str) -> Bytes) {
         for (invocation, answer) in state.queue.drain(..) {
-            let _ = answer.send(Answer::Error(error_of(&invocation.id, kind, message)));
+            let error = error(&invocation.id);
+            self.not_taken(&invocation.id, report::value(&error));
+            let _ = answer.send(Answer::Error(error));
         }
+    }
+
+    /// Reports that no process has taken an invocation.
+    fn not_taken(&self, request_id: &str, answer: Value) {
+        let (function, duration_ms) = (&*self.name, 0.0);
+        let (init_ms, max_memory_bytes, status) = (None, None, "error");
+        self.report.say(&Record::Answer {
+            function,
+            request_id,
+            status,
+            duration_ms,
+            init_ms,
+            max_memory_bytes,
+            answer,
+        });
     }
 
     /// Reports that an invocation is over.

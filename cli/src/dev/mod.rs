@@ -315,6 +315,6 @@ async fn finished(building: &mut Option<Building>) -> Result<(Builder, Result<Bu
 
 async fn interrupted() {
     while interrupt::signal().is_none() {
-        sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(50)).await;
     }
 }

@@ -105,14 +105,12 @@ impl Report {
             // The compiler's own message is on stderr.
             Record::Build { ok: false, seconds, .. } => self.red(&format!("does not compile ({seconds:.1} s)")),
             Record::Event { function, source, event, .. } => {
-                let shown = self.several || *source != "http";
                 let head = self.bold(&format!("{}← ", of(function)));
                 match (event.pointer("/requestContext/http/method"), event.get("rawPath")) {
                     (Some(Value::String(method)), Some(Value::String(path))) if *source == "http" => {
                         let query = event["rawQueryString"].as_str().filter(|query| !query.is_empty());
                         format!("{head}{method} {path}{}", query.map(|query| format!("?{query}")).unwrap_or_default())
                     }
-                    _ if shown => format!("{head}{}", short(event)),
                     _ => head + &short(event),
                 }
             }
@@ -122,7 +120,7 @@ impl Report {
                 let memory = max_memory_bytes.map(|bytes| format!(", {}", HumanBytes(bytes))).unwrap_or_default();
                 let cost = self.dim(&format!("({duration_ms} ms{init}{memory})"));
                 match *status {
-                    "ok" => format!("{} {cost}", self.green(&format!("{}→ {}", of(function), short(answer)))),
+                    "ok" => format!("{} {cost}", self.green(&format!("{}→ {}", of(function), of_answer(answer)))),
                     _ => format!("{} {cost}", self.red(&format!("{}✗ {}", of(function), of_error(answer)))),
                 }
             }
@@ -173,6 +171,16 @@ pub fn value(bytes: &[u8]) -> Value {
         Ok(text) => text.into(),
         Err(_) => json!({"bytes": bytes.len()}),
     })
+}
+
+/// A response of HTTP by its status and its type, other answers as they are.
+fn of_answer(answer: &Value) -> String {
+    let Some(status) = answer.get("statusCode") else { return short(answer) };
+    let headers = answer.get("headers").and_then(Value::as_object).into_iter().flatten();
+    let kind =
+        headers.filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).find_map(|(_, kind)| kind.as_str());
+    let body = answer.get("body").filter(|body| *body != "").map(|body| format!(" {}", short(body)));
+    format!("{status} {}{}", kind.unwrap_or_default(), body.unwrap_or_default())
 }
 
 /// One line of limited length, whose signs are all visible.
