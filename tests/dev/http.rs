@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     machine::{command, find_program, run, skip, write_crate},
-    server::{Dev, SUBJECT, cargo, project},
+    server::{Dev, SUBJECT, cargo, new_directory, project},
 };
 
 /// Answers with the event, a page, bytes, or a stream.
@@ -74,7 +74,7 @@ fn raw(dev: &Dev, request: &[u8]) -> String {
 #[test]
 #[ignore = "through make"]
 fn a_request_is_the_event_of_a_function_url_and_an_answer_its_response() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let dev = web(directory.path(), "web");
     let request = Request::get(dev.url("a%20b/c?tag=a&tag=b%20c&q"))
         .header("Cookie", "s=1; t=two")
@@ -145,7 +145,7 @@ fn a_request_is_the_event_of_a_function_url_and_an_answer_its_response() {
 #[test]
 #[ignore = "through make"]
 fn requests_may_come_in_any_form_of_http() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let dev = web(directory.path(), "forms");
     let body_of = |answer: &str| -> Value {
         let (head, body) = answer
@@ -220,7 +220,7 @@ fn requests_may_come_in_any_form_of_http() {
 #[test]
 #[ignore = "through make"]
 fn an_answer_that_is_no_response_is_502_as_with_lambda() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let dev = Dev::start(
         &project(directory.path(), "answers", SUBJECT),
         &["--timeout", "1"],
@@ -264,7 +264,7 @@ fn an_answer_that_is_no_response_is_502_as_with_lambda() {
 #[test]
 #[ignore = "through make"]
 fn a_stream_arrives_as_it_is_written_and_one_that_breaks_has_no_end() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "streams", WEB);
     fs::write(project.join(".env"), "STREAM=1\n").unwrap();
     let dev = Dev::start(&project, &[]);
@@ -328,7 +328,7 @@ fn a_stream_arrives_as_it_is_written_and_one_that_breaks_has_no_end() {
 #[test]
 #[ignore = "through make"]
 fn functions_of_a_workspace_are_served_side_by_side() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let workspace = directory.path().join("shop");
     fs::create_dir(&workspace).unwrap();
     fs::write(
@@ -399,7 +399,7 @@ fn functions_of_a_workspace_are_served_side_by_side() {
 #[test]
 #[ignore = "through make"]
 fn the_aws_client_invokes_a_function() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let dev = Dev::start(&project(directory.path(), "invoked", SUBJECT), &[]);
     let invocations = |name: &str| dev.url(&format!("2015-03-31/functions/{name}/invocations"));
     let invoke = |name: &str| Request::new(Method::POST, invocations(name)).body("{}");
@@ -466,7 +466,7 @@ fn a_browser_shows_the_page_of_a_function_by_its_name() {
             "chromium is not installed (Debian: apt-get install chromium)",
         );
     };
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let dev = web(directory.path(), "browsed");
     let mut browser = command(chromium, directory.path());
     let profile = format!(

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     machine::{kill, processes, run, wait_until},
-    server::{Dev, SUBJECT, cargo, marked, project},
+    server::{Dev, SUBJECT, cargo, marked, new_directory, project},
 };
 
 fn process(answer: &Value) -> u64 {
@@ -25,7 +25,7 @@ fn process(answer: &Value) -> u64 {
 #[test]
 #[ignore = "through make"]
 fn what_ends_a_process_is_lambdas_error_and_the_next_event_has_a_new_one() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "ends", SUBJECT);
     let dev = Dev::start(&project, &["--timeout", "1"]);
     let mut last = process(&dev.invoke("ends", &json!({})));
@@ -76,7 +76,7 @@ fn what_ends_a_process_is_lambdas_error_and_the_next_event_has_a_new_one() {
 #[test]
 #[ignore = "through make"]
 fn a_panic_an_error_and_a_log_are_shown_and_the_process_goes_on() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "fails", SUBJECT);
     let dev = Dev::start(&project, &[]);
     let before = process(&dev.invoke("fails", &json!({"do": "print"})));
@@ -117,7 +117,7 @@ fn a_panic_an_error_and_a_log_are_shown_and_the_process_goes_on() {
 #[test]
 #[ignore = "through make"]
 fn a_program_that_asks_for_no_event_is_started_once_for_each() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let main = "fn main() { println!(\"started\"); std::process::exit(3) }";
     let project = project(directory.path(), "refuses", main);
     let dev = Dev::start(&project, &[]);
@@ -143,7 +143,7 @@ fn a_program_that_asks_for_no_event_is_started_once_for_each() {
 #[test]
 #[ignore = "through make"]
 fn an_error_of_the_init_phase_is_the_answer() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
         lambda_musl::init(|| Err::<(), _>(\"no database\"))?;
         Ok(())
@@ -160,7 +160,7 @@ fn an_error_of_the_init_phase_is_the_answer() {
 #[test]
 #[ignore = "through make"]
 fn several_workers_take_events_at_once() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
         lambda_musl::run_concurrent(async |ms: u64, _: lambda_musl::Context| {
             std::thread::sleep(std::time::Duration::from_millis(ms));
@@ -192,7 +192,7 @@ fn several_workers_take_events_at_once() {
 #[test]
 #[ignore = "through make"]
 fn a_signal_ends_the_server_and_all_that_functions_have_started() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "stops", SUBJECT);
     for (signal, status) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let mark = format!("dev-{signal}");
@@ -224,7 +224,7 @@ fn a_signal_ends_the_server_and_all_that_functions_have_started() {
 #[test]
 #[ignore = "through make"]
 fn a_reader_that_closes_its_pipe_ends_the_server() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "piped", SUBJECT);
     let mut command = marked(cargo(&project, &["dev", "--port", "0"]), "dev-pipe");
     let mut child = command
@@ -244,7 +244,7 @@ fn a_reader_that_closes_its_pipe_ends_the_server() {
 #[test]
 #[ignore = "through make"]
 fn a_process_that_was_replaced_answers_what_it_has_taken() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "replaced", SUBJECT);
     let dev = Dev::start(&project, &["--timeout", "20"]);
     let old = process(&dev.invoke("replaced", &json!({})));
@@ -264,7 +264,7 @@ fn a_process_that_was_replaced_answers_what_it_has_taken() {
 #[test]
 #[ignore = "through make"]
 fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "twice", SUBJECT);
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -298,7 +298,7 @@ fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
 #[test]
 #[ignore = "through make"]
 fn a_server_that_was_killed_is_not_in_the_way_of_the_next() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "killed", SUBJECT);
     let dev = Dev::start(&project, &[]);
     let port = dev.port.to_string();

@@ -15,6 +15,7 @@ use lambda_musl::{
     http_req::request::Method,
 };
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::machine::{MARK, cargo_lambda_musl, kill, root, write_crate};
 
@@ -49,6 +50,14 @@ fn main() -> Result<(), lambda_musl::Error> {
     })
 }
 "#;
+
+/// A directory with a space in its name.
+pub fn new_directory() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("my functions ")
+        .tempdir()
+        .unwrap()
+}
 
 /// A package beside others, with this `main.rs`. Packages share what cargo compiles, so that each needs a name of its own.
 pub fn project(directory: &Path, name: &str, main: &str) -> PathBuf {

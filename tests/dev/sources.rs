@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     machine::{names, root, run, write_crate},
-    server::{Dev, SUBJECT, cargo, edit, example, project},
+    server::{Dev, SUBJECT, cargo, edit, example, new_directory, project},
 };
 
 /// A function that answers with a text.
@@ -24,7 +24,7 @@ fn answering(text: &str) -> String {
 #[test]
 #[ignore = "through make"]
 fn a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let greeting = example(directory.path(), "greeting");
     let dev = Dev::start(&greeting, &[]);
     let event = json!({"name": "Ada"});
@@ -67,7 +67,7 @@ fn a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s() {
 #[test]
 #[ignore = "through make"]
 fn what_does_not_compile_is_shown_and_the_last_that_did_answers_until_the_next_one_does() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "broken", &answering("one"));
     let dev = Dev::start(&project, &[]);
     assert_eq!(dev.invoke("broken", &json!({})), "one");
@@ -110,7 +110,7 @@ fn what_does_not_compile_is_shown_and_the_last_that_did_answers_until_the_next_o
 #[test]
 #[ignore = "through make"]
 fn a_function_that_never_compiled_is_an_error_with_the_compilers_message() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "never", "fn main() { nothing }");
     // Without a lock file, cargo makes one.
     fs::remove_file(project.join("Cargo.lock")).unwrap();
@@ -131,7 +131,7 @@ fn a_function_that_never_compiled_is_an_error_with_the_compilers_message() {
 #[test]
 #[ignore = "through make"]
 fn dependencies_by_path_and_new_ones_are_watched_and_what_is_no_source_compiles_nothing() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "depends", &answering("one"));
     let text = "pub const TEXT: &str = \"two\";";
     write_crate(
@@ -170,7 +170,7 @@ fn dependencies_by_path_and_new_ones_are_watched_and_what_is_no_source_compiles_
 #[test]
 #[ignore = "through make"]
 fn a_build_that_writes_a_source_comes_to_an_end() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "generates", &answering("one"));
     fs::write(
         project.join("build.rs"),
@@ -188,7 +188,7 @@ fn a_build_that_writes_a_source_comes_to_an_end() {
 #[test]
 #[ignore = "through make"]
 fn a_file_with_an_event_is_sent_when_it_is_saved_and_may_vanish() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "files", SUBJECT);
     let named = directory.path().join("my event.json");
     fs::create_dir(project.join("events")).unwrap();
@@ -225,7 +225,7 @@ fn a_file_with_an_event_is_sent_when_it_is_saved_and_may_vanish() {
 #[test]
 #[ignore = "through make"]
 fn a_function_has_lambdas_variables_those_of_the_shell_and_those_of_its_env_file() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "variables", SUBJECT);
     let metadata = "[package.metadata.lambda-musl.deploy]\ntimeout = 7\nmemory = 512\n";
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap() + metadata;
@@ -298,7 +298,7 @@ fn a_function_has_lambdas_variables_those_of_the_shell_and_those_of_its_env_file
 #[test]
 #[ignore = "through make"]
 fn a_server_leaves_nothing_in_the_project_but_its_target_and_lock_file() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = new_directory();
     let project = project(directory.path(), "tidy", &answering("one"));
     let mut dev = Dev::start(&project, &[]);
     assert_eq!(dev.invoke("tidy", &json!({})), "one");

@@ -4,10 +4,10 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::files::At;
+use crate::{cache::lock_directory, files::At};
 
 /// What a server says of itself.
 #[derive(Deserialize, Serialize)]
@@ -34,6 +34,11 @@ impl Directory {
     pub fn create(target: &Path, server: &Server) -> Result<Self> {
         let path = directory(target).join(server.port.to_string());
         let is_new = !target.exists();
+        let _lock_of_all = lock_directory(&directory(target))?;
+        // Those that were killed have left theirs.
+        for left in entries(target).filter(|(_, is_running)| !is_running).map(|(path, _)| path) {
+            fs::remove_dir_all(&left).at(&left)?;
+        }
         fs::create_dir_all(&path).at(&path)?;
         if is_new {
             // As cargo does where it makes the directory itself: backups leave it out.
@@ -42,9 +47,7 @@ impl Directory {
         }
         let file = path.join(FILE);
         let lock = File::options().create(true).write(true).truncate(false).open(&file).at(&file)?;
-        // Whoever had this port before was killed.
-        let locked = lock.try_lock();
-        ensure!(locked.is_ok(), "{}: another server holds it; remove it and start again", file.display());
+        lock.try_lock().with_context(|| format!("{}: another program holds it", file.display()))?;
         fs::write(&file, serde_json::to_vec(server)?).at(&file)?;
         Ok(Self { path, _lock: lock })
     }
@@ -56,15 +59,17 @@ impl Drop for Directory {
     }
 }
 
+/// The directories of servers, and whether they run.
+fn entries(target: &Path) -> impl Iterator<Item = (PathBuf, bool)> {
+    let is_held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let entries = fs::read_dir(directory(target)).into_iter().flatten().flatten();
+    entries.map(move |entry| (entry.path(), File::open(entry.path().join(FILE)).is_ok_and(is_held)))
+}
+
 /// The servers that run for a project.
 pub fn servers(target: &Path) -> Vec<Server> {
-    let entries = fs::read_dir(directory(target)).into_iter().flatten().flatten();
-    let server = |entry: fs::DirEntry| {
-        let path = entry.path().join(FILE);
-        let runs = matches!(File::open(&path).ok()?.try_lock_shared(), Err(TryLockError::WouldBlock));
-        serde_json::from_slice(&fs::read(&path).ok()?).ok().filter(|_| runs)
-    };
-    entries.filter_map(server).collect()
+    let running = entries(target).filter(|(_, is_running)| *is_running);
+    running.filter_map(|(path, _)| serde_json::from_slice(&fs::read(path.join(FILE)).ok()?).ok()).collect()
 }
 
 #[cfg(test)]
@@ -81,7 +86,9 @@ mod tests {
         let found = servers(target.path());
         assert_eq!(found.iter().map(|server| server.port).collect::<Vec<_>>(), [9000]);
         assert!(Directory::create(target.path(), &server(9000)).is_err());
-        assert!(Directory::create(target.path(), &server(9001)).is_ok(), "its port is free again");
+        let left = killed.path.clone();
+        let _another = Directory::create(target.path(), &server(9002)).unwrap();
+        assert!(!left.exists(), "it goes with the next one that starts");
         let path = running.path.clone();
         drop(running);
         assert!(!path.exists());

@@ -25,6 +25,9 @@ use crate::{interrupt, options};
 /// How long a function may take to ask for its first event, as in Lambda.
 const INIT: Duration = Duration::from_secs(10);
 
+/// How long the system takes to say that a file was saved.
+const NOTICE: Duration = Duration::from_millis(2);
+
 /// How long an event waits for a compiler.
 const HOLD: Duration = Duration::from_secs(15 * 60);
 
@@ -165,7 +168,8 @@ impl Function {
     pub async fn invoke(self: &Arc<Self>, invocation: Invocation, source: &str) -> Answer {
         let (request_id, event) = (&*invocation.id, report::value(&invocation.event));
         self.report.say(&Record::Event { function: &self.name, request_id, source, event });
-        // Who has saved a file wants the answer of the new one.
+        // Who has saved a file wants the answer of the new one, and may have saved it just now.
+        sleep(NOTICE).await;
         let mut ready = self.ready.clone();
         let _ = tokio::time::timeout(HOLD, ready.wait_for(|ready| *ready)).await;
         let (sender, answer) = oneshot::channel();

@@ -162,6 +162,8 @@ impl Dev {
             let due = sources.filter(|_| building.is_none()).map(|saved| saved + QUIET);
             let other = others.values().min().map(|saved| *saved + QUIET);
             tokio::select! {
+                // What was saved before a build has ended is not in it.
+                biased;
                 () = interrupted() => {
                     if let Some(building) = building {
                         // It stops what it runs as well.

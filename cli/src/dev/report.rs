@@ -94,11 +94,11 @@ impl Report {
         let of = |function: &str| if self.several { format!("{function} ") } else { String::new() };
         match record {
             Record::Serving { url, functions } => {
-                let is_one = functions.len() == 1;
+                let hint = self.dim("\n  cargo lambda-musl invoke --dev --event JSON sends an event, Ctrl-C ends this");
                 let lines = functions.iter().map(|Served { name, url }| format!("\n  {name}: {url}"));
-                match is_one {
-                    true => self.bold(&format!("{} is served at {url}", functions[0].name)),
-                    false => self.bold(&format!("functions are served at {url}")) + &lines.collect::<String>(),
+                match &functions[..] {
+                    [one] => self.bold(&format!("{} is served at {url}", one.name)) + &hint,
+                    _ => self.bold(&format!("functions are served at {url}")) + &lines.collect::<String>() + &hint,
                 }
             }
             Record::Build { ok: true, seconds, .. } => self.dim(&format!("compiled in {seconds:.1} s")),
