@@ -8,6 +8,7 @@ use std::{fs, process::Command};
 use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
 
+use super::saved::sources;
 use super::watch::Watched;
 use crate::command::output;
 use crate::files::At;
@@ -23,6 +24,8 @@ pub struct Builder {
     pub directory: PathBuf,
     /// The programs that cargo has compiled last, with their times and sizes.
     last: BTreeMap<String, (PathBuf, SystemTime, u64)>,
+    /// What was compiled.
+    pub sources: BTreeSet<PathBuf>,
 }
 
 /// What a build has made.
@@ -37,7 +40,7 @@ pub struct Built {
 
 impl Builder {
     pub fn new(rust: Rust, cache: Cache, functions: Vec<Function>, directory: PathBuf) -> Self {
-        Self { rust, cache, functions, directory, last: BTreeMap::new() }
+        Self { rust, cache, functions, directory, last: BTreeMap::new(), sources: BTreeSet::new() }
     }
 
     /// Compiles what has changed.
@@ -74,6 +77,7 @@ impl Builder {
                     for function in functions {
                         let name = &function.binary;
                         let program = messages.executable(name).with_context(|| format!("cargo has made no {name}"))?;
+                        self.sources.extend(sources(&program));
                         let metadata = program.metadata().at(&program)?;
                         let made = (program, metadata.modified()?, metadata.len());
                         if self.last.get(name) != Some(&made) {

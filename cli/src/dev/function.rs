@@ -13,23 +13,18 @@ use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::process::{End, Process, describe};
 use super::report::{self, Record, Report};
+use super::saved::Saved;
 use super::{clock, runtime_api, runtime_api::Stream};
 use crate::{interrupt, options};
 
 /// How long a function may take to ask for its first event, as in Lambda.
 const INIT: Duration = Duration::from_secs(10);
-
-/// How long the system takes to say that a file was saved.
-const NOTICE: Duration = Duration::from_millis(2);
-
-/// How long an event waits for a compiler.
-const HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// What Lambda leaves to a function that has registered for it between SIGTERM and SIGKILL.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -51,8 +46,7 @@ pub struct Function {
     pub name: String,
     settings: Settings,
     report: Arc<Report>,
-    /// Whether all that was saved is compiled.
-    ready: watch::Receiver<bool>,
+    saved: Arc<Saved>,
     state: Mutex<State>,
     /// There may be an event for who asks.
     changed: Notify,
@@ -149,9 +143,9 @@ pub fn new_trace() -> String {
 }
 
 impl Function {
-    pub fn new(name: String, settings: Settings, report: Arc<Report>, ready: watch::Receiver<bool>) -> Arc<Self> {
+    pub fn new(name: String, settings: Settings, report: Arc<Report>, saved: Arc<Saved>) -> Arc<Self> {
         let (state, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { name, settings, report, ready, state, changed })
+        Arc::new(Self { name, settings, report, saved, state, changed })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -168,10 +162,8 @@ impl Function {
     pub async fn invoke(self: &Arc<Self>, invocation: Invocation, source: &str) -> Answer {
         let (request_id, event) = (&*invocation.id, report::value(&invocation.event));
         self.report.say(&Record::Event { function: &self.name, request_id, source, event });
-        // Who has saved a file wants the answer of the new one, and may have saved it just now.
-        sleep(NOTICE).await;
-        let mut ready = self.ready.clone();
-        let _ = tokio::time::timeout(HOLD, ready.wait_for(|ready| *ready)).await;
+        // Who has saved a file wants the answer of the new one.
+        self.saved.compiled().await;
         let (sender, answer) = oneshot::channel();
         {
             let mut state = self.lock();

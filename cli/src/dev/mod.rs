@@ -9,6 +9,7 @@ mod function;
 mod process;
 mod report;
 mod runtime_api;
+mod saved;
 mod url;
 mod watch;
 
@@ -21,7 +22,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use hyper::body::Bytes;
 use serde::de::IgnoredAny;
-use tokio::sync::watch as channel;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -30,6 +30,7 @@ use self::found::{Directory, Server};
 use self::front::Front;
 use self::function::{Function, Invocation, Settings, new_id, new_trace};
 use self::report::{Record, Report, Served};
+use self::saved::Saved;
 use self::watch::Watch;
 use crate::{cache::Cache, doctor, interrupt, options, project, rust::Rust};
 
@@ -63,7 +64,7 @@ struct Dev {
     watch: Watch,
     /// It is away while it builds.
     builder: Option<Builder>,
-    ready: channel::Sender<bool>,
+    saved: Arc<Saved>,
     /// The `.env` file of each function, and whether it has to be there.
     environments: Vec<(PathBuf, bool)>,
     events: Events,
@@ -97,7 +98,7 @@ impl Dev {
         });
         let environments = environments.collect::<Result<Vec<_>>>()?;
         let report = Arc::new(Report::new(options.format, functions.len() > 1));
-        let (ready, is_ready) = channel::channel(false);
+        let saved = Arc::new(Saved::new());
         let mut served = Vec::new();
         for (function, (environment, is_required)) in functions.iter().zip(&environments) {
             let (timeout, memory) = (function.defaults.of_deploy("timeout")?, function.defaults.of_deploy("memory")?);
@@ -107,7 +108,7 @@ impl Dev {
                 timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
                 memory: memory.unwrap_or(MEMORY),
             };
-            let served_one = Function::new(function.binary.clone(), settings, Arc::clone(&report), is_ready.clone());
+            let served_one = Function::new(function.binary.clone(), settings, Arc::clone(&report), Arc::clone(&saved));
             if *is_required || environment.exists() {
                 served_one.set_environment(env_file::read(environment)?);
             }
@@ -118,7 +119,7 @@ impl Dev {
         let builder = Some(Builder::new(rust, cache, functions, _directory.path.clone()));
         let front = Arc::new(Front { functions: served, port, report: Arc::clone(&report) });
         front.serve(listeners)?;
-        let mut dev = Self { front, report, watch: Watch::new()?, builder, ready, environments, events, _directory };
+        let mut dev = Self { front, report, watch: Watch::new()?, builder, saved, environments, events, _directory };
         dev.look_at_sources()?;
         Ok(dev)
     }
@@ -176,7 +177,7 @@ impl Dev {
                         others.insert(path, Instant::now());
                     } else {
                         // Whoever comes from now on wants the answer of what was saved.
-                        self.ready.send_replace(false);
+                        self.saved.begin();
                         is_manifest |= path.file_name().is_some_and(|name| name == "Cargo.toml" || name == "Cargo.lock");
                         sources = Some(Instant::now());
                     }
@@ -193,6 +194,7 @@ impl Dev {
                 finished = finished(&mut building) => {
                     building = None;
                     let (builder, built) = finished?;
+                    let compiled = builder.sources.clone();
                     self.builder = Some(builder);
                     self.take(built?);
                     if std::mem::take(&mut is_manifest)
@@ -200,7 +202,7 @@ impl Dev {
                     {
                         self.report.note(format!("{error:#}"));
                     }
-                    self.ready.send_replace(sources.is_none());
+                    self.saved.end(compiled, sources.is_none());
                 }
             }
         }
