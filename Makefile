@@ -2,12 +2,13 @@
 # through the environment, to the letter.
 
 .DEFAULT_GOAL := build
-verbs := build docker-build verify invoke new init deploy status reproduce toolchain fetch base-image doctor
+verbs := build docker-build verify invoke new init dev deploy status reproduce toolchain fetch base-image doctor
 .PHONY: $(verbs) test lint examples bench soak conformance http crates fuzz workflows newest classic-lock clean help
 
-options := ALIAS ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DIR DRY_RUN ENV_FILE ENV_VAR EVENT EXAMPLE EXTENSION FEATURES FIX \
-  FRESH HOW HTTP IMAGE IMAGE_ONLY INCLUDE LAYERS LAYOUT MEMORY MIRROR NAME NO_DEFAULT_FEATURES OCI OUT PASS_ENV PINS \
-  PREFIX QUALIFIER REMOTE ROLE RUN RUNTIME S3_BUCKET SOURCES STREAM SUITE TAGS TIMEOUT URL VERBOSE YES ZIP
+options := ALIAS ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DEV DIR DRY_RUN ENV_FILE ENV_VAR EVENT EXAMPLE EXTENSION FEATURES \
+  FIX FORMAT FRESH HOW HTTP IMAGE IMAGE_ONLY INCLUDE LAYERS LAYOUT MEMORY MIRROR NAME NO_DEFAULT_FEATURES OCI OUT \
+  PASS_ENV PINS PORT PREFIX QUALIFIER REMOTE ROLE RUN RUNTIME S3_BUCKET SOURCES STREAM SUITE TAGS TIMEOUT URL VERBOSE \
+  WATCH_EVENT YES ZIP
 others := BINARY CHECK FOR INVOCATIONS JOB LAMBDA_MUSL_CACHE ONLY STUBS
 CRATE ?= function
 
@@ -27,6 +28,7 @@ verify: ## what the zip is, or one line for each problem with it; RUN=1 invokes 
 invoke: ## run the zip under AWS's emulator, or REMOTE=NAME in AWS: EVENT='{…}', EVENT=@file or EXAMPLE=url|sqs|…
 new: ## a new package: NAME=hello, DIR=elsewhere, HTTP=closure|axum, EVENT=sqs|s3|…, STREAM=1
 init: ## what new writes, for the package in CRATE: overwrites nothing
+dev: ## serve functions on this machine, compiled anew when they are saved: PORT=9000; DEV=1 has invoke send events there
 deploy: ## upload the zip to the function NAME, and check that AWS has these bytes; DRY_RUN=1 prints the commands
 status: ## whether the function NAME in AWS is what the sources build
 reproduce: ## build twice under different conditions, and compare every byte: HOW=build|docker-build
@@ -35,7 +37,7 @@ fetch: ## everything that a later build downloads, for one without a network
 base-image: ## a base for docker-build from Debian's packages, where no registry can be reached
 doctor: ## what this machine lacks for each verb; FIX=1 installs it
 $(verbs):
-	@scripts/cli $@
+	@scripts/cli $@ $(if $(filter NAME,$(given)),"$$NAME")
 
 test: ## every test that this machine can run
 	@scripts/test

@@ -119,9 +119,12 @@ impl Prepared {
         let _ = fs::remove_file(&binary);
         let messages = run_with_zig(&mut cargo, cache, |cargo, zig_cache| {
             tools.stand_before(cargo, function.arch, zig_cache);
-            step::compile(cache, &format!("crates and link for {}", function.arch.name()), cargo, |messages, said| {
-                natives::explain(&crates::as_built(crates, messages, triple), said, triple)
-            })
+            step::compile(
+                cache,
+                step::Step::begin(format!("crates and link for {}", function.arch.name())),
+                cargo,
+                |messages, said| natives::explain(&crates::as_built(crates, messages, triple), said, triple),
+            )
         })?;
         let crates = crates::as_built(crates, &messages, triple);
         let sources = again::sources_beside(&binary);

@@ -60,11 +60,12 @@ const TAR: Need =
 const PATCH: Need = Need("patch", || has("patch"), ["patch", "patch", "patch", "patch", ""]);
 
 /// What each verb needs.
-const VERBS: [(&str, &[Need]); 10] = [
+const VERBS: [(&str, &[Need]); 11] = [
     ("build", &BUILD),
     ("docker-build", &[CC, RUSTUP, CURL, ENGINE]),
     ("verify", &[]),
     ("invoke", &[LINUX, PYTHON, PIP]),
+    ("dev", &[CC, RUSTUP]),
     ("deploy", &[AWS]),
     ("status", &STATUS),
     ("reproduce", &BUILD),

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
 
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
@@ -38,6 +38,12 @@ pub fn watch() -> Result<()> {
 /// The signal that this program was sent.
 pub fn signal() -> Option<u8> {
     Some(SIGNAL.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+}
+
+/// Stops this program, as nobody reads what it prints.
+pub fn stop() {
+    let signal = u8::try_from(SIGPIPE).unwrap_or_default();
+    let _ = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
 }
 
 /// An error where this program was told to stop.
@@ -95,6 +101,24 @@ impl Running {
             check()?;
             thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// The id of the program, and of the group of all that it starts.
+    pub fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits until the program ends, and ends what it has started and left. From `forget` on, its id may be another's.
+    pub fn wait_for_group(mut self, forget: impl FnOnce()) -> io::Result<ExitStatus> {
+        // Its id stays its own as long as its end is not taken note of.
+        let end = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let waited = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(self.id()), end));
+        forget();
+        let _ = kill_process_group(self.id(), Signal::KILL);
+        waited?;
+        let status = self.child.wait()?;
+        self.forget();
+        Ok(status)
     }
 
     /// Whether the program has ended, and how.

@@ -11,6 +11,7 @@ mod cache;
 mod command;
 mod configuration;
 mod crates;
+mod dev;
 mod docker_build;
 mod doctor;
 mod engine;
@@ -80,6 +81,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Invoke(options) => invoke::run(options),
         Verb::New(options) => new::run(options),
         Verb::Init(options) => new::init::run(options),
+        Verb::Dev(options) => dev::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Toolchain(options) => toolchain::run(options),
         Verb::Fetch(options) => fetch::run(options),

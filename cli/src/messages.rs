@@ -32,6 +32,12 @@ pub struct Script {
 }
 
 impl Messages {
+    /// The program that a binary target was compiled to.
+    pub fn executable(&self, name: &str) -> Option<PathBuf> {
+        let is_meant = |artifact: &&Artifact| artifact.target.name == name && artifact.executable.is_some();
+        Some(self.artifacts.iter().find(is_meant)?.executable.clone()?.into())
+    }
+
     /// Keeps a line that is a message, and says whether it is one.
     pub fn keep(&mut self, line: &str) -> bool {
         if !line.starts_with('{') {

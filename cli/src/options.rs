@@ -2,7 +2,7 @@
 //! variable counts as none, so that `make` can pass all of them.
 
 use std::ffi::{OsStr, OsString};
-use std::{env, path::Path, path::PathBuf};
+use std::{env, ops::Deref, path::Path, path::PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
@@ -25,6 +25,12 @@ const STATUS_HELP: &str = "Examples:\n  \
     cargo lambda-musl status greeting --qualifier live --zip dist/function.zip\n\n\
     Exit status: 0: the same bytes, architecture, runtime and handler; 1: something differs, and the line says what; 2: that could \
     not be found out.";
+const EXAMPLES_OF_DEV: &str = "Examples:
+  cargo lambda-musl dev
+  cargo lambda-musl dev --bins --port 8000 --timeout 0
+  cargo lambda-musl invoke --dev --event '{\"name\":\"Ada\"}'
+  curl -i http://localhost:9000/orders/0
+  aws lambda invoke --endpoint-url http://localhost:9000 --function-name greeting --payload '{}' /dev/stdout";
 
 /// A Rust function for AWS Lambda as one small static file, from a toolchain that anyone can rebuild to the byte.
 #[derive(Parser)]
@@ -62,6 +68,9 @@ pub enum Verb {
     /// Add to a package what `new` writes, and overwrite nothing
     #[command(after_help = "Example: cargo lambda-musl init --event sqs")]
     Init(Init),
+    /// Serve functions on this machine, compiled anew when their sources are saved
+    #[command(after_help = EXAMPLES_OF_DEV)]
+    Dev(Dev),
     /// Upload the verified deployment package, wait, and check that AWS has these bytes
     #[command(after_help = DEPLOY_HELP)]
     Deploy(Deploy),
@@ -118,12 +127,9 @@ pub enum Verb {
     Wheel { name: String },
 }
 
-/// What is built.
+/// Which functions of which package.
 #[derive(Args, Clone)]
-pub struct Source {
-    /// The architecture of the function [default: x86_64]
-    #[arg(long, env)]
-    pub arch: Option<Arch>,
+pub struct Selection {
     /// The directory of the package [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
@@ -139,6 +145,16 @@ pub struct Source {
     /// Every binary target of the package, each into a directory of its name in --out
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "bin")]
     pub bins: bool,
+}
+
+/// What is built.
+#[derive(Args, Clone)]
+pub struct Source {
+    /// The architecture of the function [default: x86_64]
+    #[arg(long, env)]
+    pub arch: Option<Arch>,
+    #[command(flatten)]
+    pub selection: Selection,
     /// Files or directories that go into the zip beside the function, under their paths in the package's directory
     #[arg(long, env, value_name = "PATH", value_delimiter = ',')]
     pub include: Vec<PathBuf>,
@@ -156,18 +172,23 @@ pub struct Source {
 impl Source {
     /// A package, without any option.
     pub fn of(krate: &Path) -> Self {
-        Self {
-            arch: None,
-            krate: krate.into(),
-            bin: None,
-            features: Vec::new(),
-            no_default_features: false,
-            bins: false,
-            include: Vec::new(),
-            layout: None,
-            extension: false,
-            pass_env: Vec::new(),
-        }
+        let krate = krate.into();
+        let selection = Selection { krate, bin: None, features: Vec::new(), no_default_features: false, bins: false };
+        Self::of_this_machine(selection)
+    }
+
+    /// What is compiled for this machine as cargo does it.
+    pub fn of_this_machine(selection: Selection) -> Self {
+        let (include, pass_env) = (Vec::new(), Vec::new());
+        Self { arch: None, selection, include, layout: None, extension: false, pass_env }
+    }
+}
+
+impl Deref for Source {
+    type Target = Selection;
+
+    fn deref(&self) -> &Selection {
+        &self.selection
     }
 }
 
@@ -272,6 +293,12 @@ pub struct Verify {
 
 #[derive(Args)]
 pub struct Invoke {
+    /// Send the event to the server that `dev` runs for this project
+    #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with_all = ["image", "arch", "remote"])]
+    pub dev: bool,
+    /// With --dev: which of several functions
+    #[arg(long, env, value_name = "NAME")]
+    pub bin: Option<String>,
     #[command(flatten)]
     pub zip: Zip,
     /// The event: JSON, or @ and the path of a file (required, or --example)
@@ -280,7 +307,7 @@ pub struct Invoke {
     /// An event like those of a service; without a name, the names
     #[arg(long, env, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "event")]
     pub example: Option<String>,
-    /// The directory of the package that is built where there is no deployment package [default: the current directory]
+    /// The directory of the package, which is built where there is no deployment package [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
     /// Run it in this container image, like public.ecr.aws/lambda/provided:al2023, instead of on this machine
@@ -300,7 +327,6 @@ pub struct Invoke {
 #[derive(Args)]
 pub struct Deploy {
     /// The name of the function, or of the layer of an extension
-    #[arg(env)]
     pub name: String,
     #[command(flatten)]
     pub zip: Zip,
@@ -345,7 +371,6 @@ pub struct Deploy {
 #[derive(Args)]
 pub struct Status {
     /// The name of the function
-    #[arg(env)]
     pub name: String,
     #[command(flatten)]
     pub source: Source,
@@ -403,7 +428,6 @@ pub enum Service {
 #[derive(Args)]
 pub struct New {
     /// The name of the package and of the function
-    #[arg(env)]
     pub name: String,
     /// The directory that it goes into [default: one of its name]
     #[arg(long, env)]
@@ -419,6 +443,36 @@ pub struct Init {
     pub krate: PathBuf,
     #[command(flatten)]
     pub purpose: Purpose,
+}
+
+/// How what happens is printed.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// A line of JSON for each thing that happens
+    Json,
+}
+
+#[derive(Args)]
+pub struct Dev {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// The port of the server [default: 9000, or the next one that is free]
+    #[arg(long, env)]
+    pub port: Option<u16>,
+    /// Seconds that an invocation may take, 0 for no limit [default: that of deploy in the Cargo.toml, or 3]
+    #[arg(long, env, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// A file with variables for the function [default: .env in the directory of the package, where it is there]
+    #[arg(long, env, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Files with events that are sent when they are saved, as events/*.json are; of several functions, NAME=FILE
+    #[arg(long, env, value_name = "FILE", value_delimiter = ',')]
+    pub watch_event: Vec<String>,
+    /// How what happens is printed [default: text on a terminal, json elsewhere]
+    #[arg(long, env)]
+    pub format: Option<Format>,
 }
 
 /// A way to build.

@@ -1,7 +1,7 @@
 //! What a package builds: which binary, with which features, and the defaults that its Cargo.toml states.
 
 use std::path::{Path, PathBuf};
-use std::{fs, process::Command};
+use std::{collections::BTreeSet, fs, process::Command};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
@@ -13,7 +13,7 @@ use crate::command::{output, succeeds};
 use crate::configuration::Configuration;
 use crate::crates::Crate;
 use crate::files::At;
-use crate::options::{Layout, Source};
+use crate::options::{Layout, Selection, Source};
 use crate::step::{self, say};
 use crate::{arch::Arch, cache::Cache, environment, names, package::Form, rust::Rust};
 
@@ -73,21 +73,51 @@ impl Function {
 
     /// The function that the options name, or with --bins all of the package.
     pub fn all(source: &Source, rust: &Rust) -> Result<Vec<Self>> {
+        Self::select(source, rust, |metadata, manifest| Ok(vec![package(metadata, manifest)?]))
+    }
+
+    /// The functions that run on this machine: with --bins all of the package or, in the directory of a workspace, of its default
+    /// members.
+    pub fn served(selection: &Selection, rust: &Rust) -> Result<Vec<Self>> {
+        let source = Source::of_this_machine(selection.clone());
+        let functions = Self::select(&source, rust, |metadata, manifest| match own_package(metadata, manifest) {
+            None if selection.bins && is_of_workspace(metadata, manifest) => Ok(default_members(metadata).collect()),
+            _ => Ok(vec![package(metadata, manifest)?]),
+        })?;
+        let mut names = BTreeSet::new();
+        for function in &functions {
+            let (name, directory) = (&function.binary, function.directory.display());
+            ensure!(
+                names.insert(name),
+                "two functions are called {name}, one of them in {directory}; expected a name for each"
+            );
+        }
+        ensure!(!names.is_empty(), "--bins: there is no binary target");
+        Ok(functions)
+    }
+
+    fn select(
+        source: &Source, rust: &Rust, packages: impl for<'a> Fn(&'a Metadata, &Path) -> Result<Vec<&'a Package>>,
+    ) -> Result<Vec<Self>> {
         let of_manifest = || {
             let manifest = manifest(source)?;
             let mut cargo = rust.program("cargo")?;
             cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(&manifest);
             cargo.current_dir(manifest.parent().unwrap_or(Path::new("/")));
             let metadata = MetadataCommand::parse(output(&mut cargo)?).context("cargo metadata")?;
-            let package = package(&metadata, &manifest)?;
-            let defaults = Defaults::of(package, &metadata)?;
-            environment::pass(&[&*source.pass_env, &defaults.list("pass-env")].concat())?;
-            let binaries = match source.bins {
-                true => binaries(package).collect(),
-                false => vec![binary(package, source.bin.as_deref().or(defaults.text("bin")))?],
-            };
-            let function = |binary| Self::in_metadata(source, &metadata, package, &defaults, binary);
-            binaries.into_iter().map(function).collect::<Result<Vec<Self>>>()
+            let mut functions = Vec::new();
+            for package in packages(&metadata, &manifest)? {
+                let defaults = Defaults::of(package, &metadata)?;
+                environment::pass(&[&*source.pass_env, &defaults.list("pass-env")].concat())?;
+                let binaries = match source.bins {
+                    true => binaries(package).collect(),
+                    false => vec![binary(package, source.bin.as_deref().or(defaults.text("bin")))?],
+                };
+                for binary in binaries {
+                    functions.push(Self::in_metadata(source, &metadata, package, &defaults, binary)?);
+                }
+            }
+            Ok::<_, Error>(functions)
         };
         of_manifest().with_context(|| format!("--crate {}", source.krate.display()))
     }
@@ -226,6 +256,14 @@ impl Defaults {
         self.0.get(key).and_then(Value::as_str)
     }
 
+    /// A number that the table for `deploy` has.
+    pub fn of_deploy(&self, key: &str) -> Result<Option<u64>> {
+        let Some(value) = self.0.get("deploy").and_then(|deploy| deploy.get(key)) else { return Ok(None) };
+        let number =
+            value.as_u64().with_context(|| format!("its metadata has deploy.{key} = {value}; expected a number"));
+        number.map(Some)
+    }
+
     fn list(&self, key: &str) -> Vec<String> {
         let list = self.0.get(key).and_then(Value::as_array).into_iter().flatten();
         list.filter_map(Value::as_str).map(Into::into).collect()
@@ -287,26 +325,53 @@ pub fn manifest(source: &Source) -> Result<PathBuf> {
     fs::canonicalize(source.krate.join("Cargo.toml")).ok().with_context(missing)
 }
 
+/// Where cargo compiles a project to.
+pub fn target_directory(krate: &Path, rust: &Rust) -> Result<PathBuf> {
+    let mut cargo = rust.own_program("cargo")?;
+    cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(krate.join("Cargo.toml"));
+    Ok(MetadataCommand::parse(output(&mut cargo)?).context("cargo metadata")?.target_directory.into())
+}
+
 /// The package of a manifest; where that builds no binary, the one among the workspace's default members that does.
 fn package<'a>(metadata: &'a Metadata, manifest: &Path) -> Result<&'a Package> {
-    let functions = || metadata.packages.iter().filter(|package| binaries(package).next().is_some());
-    let is_here = |package: &&Package| fs::canonicalize(&package.manifest_path).is_ok_and(|path| path == manifest);
-    if let Some(package) = functions().find(is_here) {
+    if let Some(package) = own_package(metadata, manifest) {
         return Ok(package);
     }
-    let is_root = manifest.parent() == Some(metadata.workspace_root.as_std_path());
-    let is_default = |package: &&Package| is_root && metadata.workspace_default_members.contains(&package.id);
-    if let [package] = functions().filter(is_default).collect::<Vec<_>>()[..] {
+    let defaults = default_members(metadata).filter(|_| is_of_workspace(metadata, manifest));
+    if let [package] = defaults.collect::<Vec<_>>()[..] {
         return Ok(package);
     }
+    let is_here = |package: &&Package| is_of(package, manifest);
     let reason = match metadata.packages.iter().any(|package| is_here(&package)) {
         true => "this package has no binary target, like src/main.rs",
         false => "this is a workspace, and none of its packages is named",
     };
-    let directories = functions().filter_map(|package| Some(package.manifest_path.parent()?.as_str()));
+    let directories = functions(metadata).filter_map(|package| Some(package.manifest_path.parent()?.as_str()));
     let directories = directories.collect::<Vec<_>>().join(" ");
     ensure!(!directories.is_empty(), "{reason}; expected the directory of a package with a binary target");
     bail!("{reason}; expected the directory of a package with a binary target, like one of: {directories}")
+}
+
+fn is_of(package: &Package, manifest: &Path) -> bool {
+    fs::canonicalize(&package.manifest_path).is_ok_and(|path| path == manifest)
+}
+
+fn functions(metadata: &Metadata) -> impl Iterator<Item = &Package> {
+    metadata.packages.iter().filter(|package| binaries(package).next().is_some())
+}
+
+/// The package of a manifest, where that builds a binary.
+fn own_package<'a>(metadata: &'a Metadata, manifest: &Path) -> Option<&'a Package> {
+    functions(metadata).find(|package| is_of(package, manifest))
+}
+
+fn is_of_workspace(metadata: &Metadata, manifest: &Path) -> bool {
+    manifest.parent() == Some(metadata.workspace_root.as_std_path())
+}
+
+/// The default members of the workspace that build a binary.
+fn default_members(metadata: &Metadata) -> impl Iterator<Item = &Package> {
+    functions(metadata).filter(|package| metadata.workspace_default_members.contains(&package.id))
 }
 
 fn binaries(package: &Package) -> impl Iterator<Item = &Target> {

@@ -26,7 +26,7 @@ pub struct Rust {
     /// The version of LLVM, whose library for panics comes with it.
     pub llvm: String,
     /// The triple of this machine.
-    host: String,
+    pub host: String,
 }
 
 impl Rust {
@@ -67,6 +67,14 @@ impl Rust {
         // Build scripts may call rustup's own stand-ins.
         command.env("PATH", environment::path_with([&*self.bin])?).env("RUSTUP_TOOLCHAIN", &self.channel);
         command.env("CARGO_HOME", &self.cargo_home);
+        Ok(command)
+    }
+
+    /// A program of the toolchain, in the user's own environment.
+    pub fn own_program(&self, name: &str) -> Result<Command> {
+        let mut command = Command::new(self.bin.join(name));
+        command.env("PATH", environment::path_with([&*self.bin])?).env("RUSTUP_TOOLCHAIN", &self.channel);
+        command.env_remove("CARGO_BUILD_TARGET");
         Ok(command)
     }
 

@@ -38,7 +38,12 @@ fn is_verbose() -> bool {
 
 /// Prints a line on stderr, above the steps that run.
 pub fn say(line: &str) {
-    DISPLAY.suspend(|| eprintln!("{line}"));
+    above(|| eprintln!("{line}"));
+}
+
+/// Prints something above the steps that run.
+pub fn above(print: impl FnOnce()) {
+    DISPLAY.suspend(print);
 }
 
 /// A step that runs. It is done when `done` is called; otherwise it has failed.
@@ -46,23 +51,33 @@ pub struct Step {
     text: String,
     start: Instant,
     spinner: ProgressBar,
+    /// Only a terminal sees it, and only while it runs.
+    is_silent: bool,
 }
 
 impl Step {
     pub fn begin(text: impl Into<String>) -> Self {
+        Self::new(text, false)
+    }
+
+    pub fn silent(text: impl Into<String>) -> Self {
+        Self::new(text, true)
+    }
+
+    fn new(text: impl Into<String>, is_silent: bool) -> Self {
         let text = text.into();
         let spinner = match io::stderr().is_terminal() && !is_verbose() {
             true => DISPLAY.add(ProgressBar::new_spinner().with_prefix(text.clone())),
             false => ProgressBar::hidden(),
         };
-        if spinner.is_hidden() {
+        if spinner.is_hidden() && !is_silent {
             say(&format!("{text} …"));
         }
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg:.dim}") {
             spinner.set_style(style);
         }
         spinner.enable_steady_tick(PULSE * 2);
-        Self { text, start: Instant::now(), spinner }
+        Self { text, start: Instant::now(), spinner, is_silent }
     }
 
     /// Shows what the step is at, on a terminal.
@@ -72,7 +87,9 @@ impl Step {
 
     pub fn done(self) {
         self.spinner.finish_and_clear();
-        say(&format!("{}: {} s", self.text, self.start.elapsed().as_secs()));
+        if !self.is_silent {
+            say(&format!("{}: {} s", self.text, self.start.elapsed().as_secs()));
+        }
     }
 }
 
@@ -103,12 +120,12 @@ enum Streams {
 
 /// Runs a program as a step.
 pub fn run(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
-    run_reading(cache, text, command, Streams::One, |_| Line::Kept)
+    run_reading(cache, Step::begin(text), command, Streams::One, |_| Line::Kept)
 }
 
 /// Runs cargo on crates of the user's, as a step that is at one after the other. Its warnings and errors are shown.
 pub fn cargo(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
-    run_reading(cache, text, for_users(command), Streams::One, |line| {
+    run_reading(cache, Step::begin(text), for_users(command), Streams::One, |line| {
         status_of_cargo(line).map_or(Line::Shown, Line::At)
     })
 }
@@ -116,13 +133,13 @@ pub fn cargo(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
 /// Runs cargo that compiles crates of the user's likewise, and returns what it says of each. Where it fails, `explain`
 /// says why from that and its errors; without an explanation, what a linker has said is shown.
 pub fn compile(
-    cache: &Cache, text: &str, command: &mut Command, explain: impl FnOnce(&Messages, &str) -> Option<String>,
+    cache: &Cache, step: Step, command: &mut Command, explain: impl FnOnce(&Messages, &str) -> Option<String>,
 ) -> Result<Messages> {
     let (mut messages, mut said) = (Messages::default(), String::new());
     let (mut of_linker, mut is_of_linker) = (Vec::new(), false);
     // Errors and warnings are still texts.
     command.arg("--message-format=json-render-diagnostics");
-    let result = run_reading(cache, text, for_users(command), Streams::Two, |line| {
+    let result = run_reading(cache, step, for_users(command), Streams::Two, |line| {
         if messages.keep(line) {
             return Line::Message;
         }
@@ -162,14 +179,16 @@ fn for_users(cargo: &mut Command) -> &mut Command {
 
 /// Runs cargo on crates of others, whose warnings are nobody's here.
 pub fn cargo_install(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
-    run_reading(cache, text, command, Streams::One, |line| status_of_cargo(line).map_or(Line::Kept, Line::At))
+    run_reading(cache, Step::begin(text), command, Streams::One, |line| {
+        status_of_cargo(line).map_or(Line::Kept, Line::At)
+    })
 }
 
 /// Runs a program whose every line decides what becomes of it.
 fn run_reading(
-    cache: &Cache, text: &str, command: &mut Command, streams: Streams, mut read: impl FnMut(&str) -> Line,
+    cache: &Cache, step: Step, command: &mut Command, streams: Streams, mut read: impl FnMut(&str) -> Line,
 ) -> Result<()> {
-    let step = Step::begin(text);
+    let text = step.text.clone();
     let name = text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     let path = cache.directory("logs")?.join(format!("{name}.{}.log", std::process::id()));
     let mut log = File::create(&path).at(&path)?;

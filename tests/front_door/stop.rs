@@ -15,21 +15,9 @@ use serde_json::json;
 use crate::{
     GREETING, build, build_greeting,
     cache::other_cache,
-    machine::{call, command, kill, make, names, root, sha256, wait_until},
+    machine::{MARK, command, kill, make, names, processes, root, sha256, wait_until},
     touch_greeting,
 };
-
-/// The name of a variable that what a test starts inherits from it.
-const MARK: &str = "LAMBDA_MUSL_TEST";
-
-/// What runs of all that was started with a mark.
-fn processes(mark: &str) -> String {
-    let find = "for process in /proc/[0-9]*; do
-        ! grep -qsz \"^$1$\" $process/environ || { tr '\\0' ' ' <$process/cmdline && echo; }
-    done";
-    let mark = format!("{MARK}={mark}");
-    call("/bin/sh", &["-c", find, "sh", &mark]).stdout
-}
 
 #[test]
 #[ignore = "through make"]

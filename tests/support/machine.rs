@@ -166,6 +166,18 @@ pub fn kill(signal: &str, process: impl Display) {
     call("/bin/sh", &["-c", &format!("kill -{signal} {process}")]).succeeded();
 }
 
+/// The name of a variable that what a test starts inherits from it.
+pub const MARK: &str = "LAMBDA_MUSL_TEST";
+
+/// What runs of all that was started with a mark.
+pub fn processes(mark: &str) -> String {
+    let find = "for process in /proc/[0-9]*; do
+        ! grep -qsz \"^$1$\" $process/environ || { tr '\\0' ' ' <$process/cmdline && echo; }
+    done";
+    let mark = format!("{MARK}={mark}");
+    call("/bin/sh", &["-c", find, "sh", &mark]).stdout
+}
+
 /// Waits until something is so, or as long as that may take, and says whether it is.
 pub fn wait_until(is_so: impl Fn() -> bool, at_most: Duration) -> bool {
     let start = Instant::now();

@@ -19,7 +19,7 @@ use crate::files::At;
 use crate::image::{Image, Stage, tag};
 use crate::names::{self, Locations};
 use crate::package::{Built, check_writable, vendored};
-use crate::step::{self, say};
+use crate::step::{self, Step, say};
 use crate::{doctor, environment, natives, options, pins::Pins, programs, project::Function, rust::Rust};
 
 /// The last versions of crates that take OpenSSL 1.0.
@@ -115,7 +115,7 @@ impl Builder<'_> {
         let triple = function.arch.triple();
         // As cross mounts them.
         let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &self.rust.cargo_home)];
-        let messages = step::compile(self.cache, "crates and link", &mut command, |messages, said| {
+        let messages = step::compile(self.cache, Step::begin("crates and link"), &mut command, |messages, said| {
             natives::explain(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
         })?;
         let crates = crates::as_built(crates, &messages.renamed(&mounts), triple);

@@ -3,6 +3,7 @@
 mod emulator;
 mod examples;
 mod image;
+mod served;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Cursor, Read, Write};
@@ -66,6 +67,7 @@ pub fn run(options: options::Invoke) -> Result<()> {
         None => options.zip.path(),
     };
     let (status, answer) = match options.image {
+        _ if options.dev => served::invoke(&options.krate, options.bin.as_deref(), &event, &cache)?,
         Some(image) => image::invoke(&zip, &event, &image, options.arch.unwrap_or_default(), &cache)?,
         None => emulator::invoke(&zip, &event, &cache)?,
     };
@@ -161,7 +163,12 @@ fn unpack(zip: &Path, directory: &Path) -> Result<PathBuf> {
 
 /// Sends an event to an emulator that listens.
 fn post(address: SocketAddr, event: &[u8]) -> Result<Answer> {
-    let url = format!("http://{address}/2015-03-31/functions/function/invocations");
+    post_to(address, "function", event).context("the emulator did not answer")
+}
+
+/// Sends an event to a function of this name.
+fn post_to(address: SocketAddr, name: &str, event: &[u8]) -> Result<Answer> {
+    let url = format!("http://{address}/2015-03-31/functions/{name}/invocations");
     let uri = Uri::try_from(url.as_str()).map_err(|error| anyhow!("{url}: {error}"))?;
     let mut answer = Vec::new();
     let response = Request::new(&uri)
@@ -170,7 +177,7 @@ fn post(address: SocketAddr, event: &[u8]) -> Result<Answer> {
         .timeout(INVOCATION)
         .body(event)
         .send(&mut answer)
-        .map_err(|error| anyhow!("the emulator did not answer: {error}"))?;
+        .map_err(|error| anyhow!("{error}"))?;
     Ok((u16::from(response.status_code()), answer))
 }
 

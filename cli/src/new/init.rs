@@ -20,11 +20,12 @@ const CALLED: [&str; 4] = ["aws_lambda_events", "axum", "lambda-musl", "tokio"];
 
 pub fn run(options: options::Init) -> Result<()> {
     let options::Init { krate, purpose } = options;
-    let source = Source::of(&krate);
+    let mut source = Source::of(&krate);
+    source.selection.bins = true;
     crate::project::manifest(&source)?;
     let rust = Rust::of(&krate, &Cache::open()?)?;
     // Fails where it has no binary.
-    let functions = Function::all(&Source { bins: true, ..source }, &rust)?;
+    let functions = Function::all(&source, &rust)?;
     let function = functions.first().context("no binary target")?;
     let template = Template::of(&function.name, &purpose)?;
     let mut report = Report::default();

@@ -1,0 +1,145 @@
+//! Compiles functions for this machine as plain `cargo build` does, and says what they are made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result};
+use cargo_metadata::MetadataCommand;
+
+use super::saved::sources;
+use super::watch::Watched;
+use crate::command::output;
+use crate::files::At;
+use crate::step::{self, Step};
+use crate::{cache::Cache, project::Function, rust::Rust};
+
+/// What compiles the functions.
+pub struct Builder {
+    pub rust: Rust,
+    pub cache: Cache,
+    pub functions: Vec<Function>,
+    /// Where the programs are put that run, as cargo may compile meanwhile.
+    pub directory: PathBuf,
+    /// The programs that cargo has compiled last, with their times and sizes.
+    last: BTreeMap<String, (PathBuf, SystemTime, u64)>,
+    /// What was compiled.
+    pub sources: BTreeSet<PathBuf>,
+}
+
+/// What a build has made.
+#[derive(Default)]
+pub struct Built {
+    /// The functions that are new, and their programs.
+    pub programs: Vec<(String, PathBuf)>,
+    /// The functions that do not compile, and what the compiler said.
+    pub errors: Vec<(String, String)>,
+    pub seconds: f64,
+}
+
+impl Builder {
+    pub fn new(rust: Rust, cache: Cache, functions: Vec<Function>, directory: PathBuf) -> Self {
+        Self { rust, cache, functions, directory, last: BTreeMap::new(), sources: BTreeSet::new() }
+    }
+
+    /// Compiles what has changed.
+    pub fn build(&mut self) -> Result<Built> {
+        let (start, mut built) = (Instant::now(), Built::default());
+        let packages: BTreeSet<&Path> = self.functions.iter().map(|function| &*function.directory).collect();
+        for package in packages {
+            let functions: Vec<&Function> =
+                self.functions.iter().filter(|function| function.directory == package).collect();
+            let mut cargo = self.cargo("build", package)?;
+            let features: BTreeSet<String> = functions.iter().flat_map(|function| function.features()).collect();
+            cargo.args(features).args(functions.iter().flat_map(|function| ["--bin", &function.binary]));
+            // What a function is compiled for is nothing that this machine has to be.
+            if functions[0].configuration.target()?.is_some() {
+                cargo.args(["--target", &self.rust.host]);
+            }
+            let mut said = String::new();
+            let compiled = step::compile(&self.cache, Step::silent("compiling"), &mut cargo, |_, text| {
+                said = text.to_owned();
+                lacks_openssl(text).then(|| OPENSSL.to_owned())
+            });
+            match compiled {
+                Err(error) => {
+                    crate::interrupt::check()?;
+                    if said.is_empty() {
+                        said = format!("{error:#}");
+                        step::say(&format!("error: {said}"));
+                    } else if lacks_openssl(&said) {
+                        step::say(OPENSSL);
+                    }
+                    built.errors.extend(functions.iter().map(|function| (function.binary.clone(), said.clone())));
+                }
+                Ok(messages) => {
+                    for function in functions {
+                        let name = &function.binary;
+                        let program = messages.executable(name).with_context(|| format!("cargo has made no {name}"))?;
+                        self.sources.extend(sources(&program));
+                        let metadata = program.metadata().at(&program)?;
+                        let made = (program, metadata.modified()?, metadata.len());
+                        if self.last.get(name) != Some(&made) {
+                            built.programs.push((name.clone(), set_aside(&made.0, &self.directory, name)?));
+                            self.last.insert(name.clone(), made);
+                        }
+                    }
+                }
+            }
+        }
+        built.seconds = start.elapsed().as_secs_f64();
+        Ok(built)
+    }
+
+    /// The packages that the functions are made of, and the files around them that decide how.
+    pub fn watched(&self) -> Result<Watched> {
+        let mut watched = Watched::default();
+        for function in &self.functions {
+            let mut cargo = self.cargo("metadata", &function.directory)?;
+            let metadata =
+                MetadataCommand::parse(output(cargo.arg("--format-version=1"))?).context("cargo metadata")?;
+            let manifest = function.directory.join("Cargo.toml");
+            let local = metadata.packages.iter().filter(|package| package.source.is_none());
+            let local: BTreeMap<_, _> = local.map(|package| (&package.id, &package.manifest_path)).collect();
+            let own = local.iter().find(|(_, path)| path.as_std_path() == manifest).map(|(id, _)| *id);
+            let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+            let nodes: BTreeMap<_, _> = nodes.map(|node| (&node.id, &node.dependencies)).collect();
+            let (mut seen, mut open) = (BTreeSet::new(), Vec::from_iter(own));
+            while let Some(id) = open.pop() {
+                if let Some(manifest) = local.get(id).filter(|_| seen.insert(id)) {
+                    watched.packages.extend(manifest.parent().map(|path| path.as_std_path().to_owned()));
+                    open.extend(nodes.get(id).into_iter().flat_map(|list| list.iter()));
+                }
+            }
+            watched.packages.insert(function.directory.clone());
+            watched.targets.insert(function.target.clone());
+            let around = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "rust-toolchain.toml", "rust-toolchain"];
+            watched.files.extend(around.map(|name| function.workspace.join(name)));
+            watched.files.insert(function.directory.join(".cargo/config.toml"));
+        }
+        Ok(watched)
+    }
+
+    fn cargo(&self, verb: &str, package: &Path) -> Result<Command> {
+        let mut cargo = self.rust.own_program("cargo")?;
+        cargo.arg(verb).arg("--manifest-path").arg(package.join("Cargo.toml")).current_dir(package);
+        Ok(cargo)
+    }
+}
+
+/// Copies a program to where cargo does not replace it while it runs.
+fn set_aside(program: &Path, directory: &Path, name: &str) -> Result<PathBuf> {
+    let (path, new) = (directory.join(name), directory.join(format!(".{name}.new")));
+    fs::copy(program, &new).at(program)?;
+    fs::rename(&new, &path).at(&path)?;
+    Ok(path)
+}
+
+const OPENSSL: &str = "note: on this machine, the function is linked with the OpenSSL of this machine, which is missing; what installs \
+    it is, on Debian and Ubuntu: apt-get install libssl-dev pkg-config, on Fedora: dnf install openssl-devel, on Alpine: apk add \
+    openssl-dev pkgconf";
+
+fn lacks_openssl(said: &str) -> bool {
+    said.contains("openssl-sys") && said.contains("Could not find")
+}

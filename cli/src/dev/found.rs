@@ -1,0 +1,96 @@
+//! How `invoke --dev` finds a server: by a file in the project's target directory, which the server keeps locked as long as it
+//! runs.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::{cache::lock_directory, files::At};
+
+/// What a server says of itself.
+#[derive(Deserialize, Serialize)]
+pub struct Server {
+    pub port: u16,
+    /// The names of its functions.
+    pub functions: Vec<String>,
+}
+
+/// A directory of a running server, which goes with this.
+pub struct Directory {
+    pub path: PathBuf,
+    _lock: File,
+}
+
+fn directory(target: &Path) -> PathBuf {
+    target.join("lambda-musl-dev")
+}
+
+const FILE: &str = "server.json";
+
+impl Directory {
+    /// Makes the directory of the server on a port.
+    pub fn create(target: &Path, server: &Server) -> Result<Self> {
+        let path = directory(target).join(server.port.to_string());
+        let is_new = !target.exists();
+        let _lock_of_all = lock_directory(&directory(target))?;
+        // Those that were killed have left theirs.
+        for left in entries(target).filter(|(_, is_running)| !is_running).map(|(path, _)| path) {
+            fs::remove_dir_all(&left).at(&left)?;
+        }
+        fs::create_dir_all(&path).at(&path)?;
+        if is_new {
+            // As cargo does where it makes the directory itself: backups leave it out.
+            let tag = target.join("CACHEDIR.TAG");
+            fs::write(&tag, "Signature: 8a477f597d28d172789f06886806bc55\n").at(&tag)?;
+        }
+        let file = path.join(FILE);
+        let lock = File::options().create(true).write(true).truncate(false).open(&file).at(&file)?;
+        lock.try_lock().with_context(|| format!("{}: another program holds it", file.display()))?;
+        fs::write(&file, serde_json::to_vec(server)?).at(&file)?;
+        Ok(Self { path, _lock: lock })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The directories of servers, and whether they run.
+fn entries(target: &Path) -> impl Iterator<Item = (PathBuf, bool)> {
+    let is_held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let entries = fs::read_dir(directory(target)).into_iter().flatten().flatten();
+    entries.map(move |entry| (entry.path(), File::open(entry.path().join(FILE)).is_ok_and(is_held)))
+}
+
+/// The servers that run for a project.
+pub fn servers(target: &Path) -> Vec<Server> {
+    let running = entries(target).filter(|(_, is_running)| *is_running);
+    running.filter_map(|(path, _)| serde_json::from_slice(&fs::read(path.join(FILE)).ok()?).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_found_while_it_runs_and_leaves_nothing() {
+        let target = tempfile::tempdir().unwrap();
+        let server = |port| Server { port, functions: vec!["greeting".into()] };
+        let running = Directory::create(target.path(), &server(9000)).unwrap();
+        let killed = Directory::create(target.path(), &server(9001)).unwrap();
+        killed._lock.unlock().unwrap();
+        let found = servers(target.path());
+        assert_eq!(found.iter().map(|server| server.port).collect::<Vec<_>>(), [9000]);
+        assert!(Directory::create(target.path(), &server(9000)).is_err());
+        let left = killed.path.clone();
+        let _another = Directory::create(target.path(), &server(9002)).unwrap();
+        assert!(!left.exists(), "it goes with the next one that starts");
+        let path = running.path.clone();
+        drop(running);
+        assert!(!path.exists());
+    }
+}

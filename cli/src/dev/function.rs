@@ -1,0 +1,510 @@
+//! A function that is served: its events wait in a queue, and a process of its takes them one after the other.
+
+use std::collections::{BTreeMap, VecDeque, hash_map::RandomState};
+use std::hash::BuildHasher;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, path::PathBuf, pin::pin};
+
+use anyhow::Result;
+use hyper::body::Bytes;
+use hyper::header::HeaderValue;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::process::{End, Process, describe};
+use super::report::{self, Record, Report};
+use super::saved::Saved;
+use super::{clock, runtime_api, runtime_api::Stream};
+use crate::{interrupt, options};
+
+/// How long a function may take to ask for its first event, as in Lambda.
+const INIT: Duration = Duration::from_secs(10);
+
+/// What Lambda leaves to a function that has registered for it between SIGTERM and SIGKILL.
+const SHUTDOWN: Duration = Duration::from_millis(500);
+
+/// The longest timeout that Lambda has.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// What a function runs with.
+pub struct Settings {
+    /// The directory of its package, in the place of that of its zip.
+    pub directory: PathBuf,
+    /// None is for ever.
+    pub timeout: Option<Duration>,
+    /// Megabytes that it is told to have.
+    pub memory: u64,
+}
+
+pub struct Function {
+    pub name: String,
+    settings: Settings,
+    report: Arc<Report>,
+    saved: Arc<Saved>,
+    state: Mutex<State>,
+    /// There may be an event for who asks.
+    changed: Notify,
+}
+
+const REGION: &str = "us-east-1";
+
+#[derive(Default)]
+struct State {
+    /// The last one that compiled.
+    program: Option<PathBuf>,
+    /// The compiler's message, where the last one did not.
+    error: String,
+    /// Of its `.env` file.
+    environment: Vec<(String, String)>,
+    queue: VecDeque<(Invocation, oneshot::Sender<Answer>)>,
+    /// The processes that run. All but the current one end once they have answered.
+    instances: BTreeMap<u64, Instance>,
+    current: Option<u64>,
+    /// How many were started.
+    count: u64,
+}
+
+/// An event on its way to the function.
+pub struct Invocation {
+    pub id: String,
+    pub event: Bytes,
+    pub trace: String,
+    /// As the caller of Invoke gave it, in JSON.
+    pub client_context: Option<HeaderValue>,
+}
+
+/// A process and what it has to answer.
+struct Instance {
+    process: Process,
+    /// What takes its connections.
+    server: AbortHandle,
+    started: Instant,
+    /// How long it took to ask for its first event.
+    init: Option<Duration>,
+    /// The error that it has reported of its init phase.
+    init_error: Option<Bytes>,
+    taken: BTreeMap<String, Taken>,
+    /// The last invocation that was answered.
+    answered: String,
+    /// It has asked to be told of its end.
+    is_registered: bool,
+    is_stopped: bool,
+}
+
+/// An invocation that a process has taken.
+struct Taken {
+    start: Instant,
+    init: Option<Duration>,
+    /// None once a stream has begun.
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// What becomes of an invocation.
+pub enum Answer {
+    Whole(Bytes),
+    Stream(Stream),
+    /// In the form that Lambda gives to errors.
+    Error(Bytes),
+    /// There is nothing that runs, and why.
+    Nothing(String),
+}
+
+/// Why an answer is not taken.
+pub enum Refused {
+    /// There is no such invocation.
+    Unknown,
+    /// It was answered already.
+    Answered,
+}
+
+/// An error in the form of Lambda's.
+pub fn error(kind: &str, message: &str) -> Bytes {
+    json!({"errorType": kind, "errorMessage": message}).to_string().into()
+}
+
+/// A random id in the form of a UUID.
+pub fn new_id() -> String {
+    let [a, b] = [(); 2].map(|()| RandomState::new().hash_one(SystemTime::now()));
+    let (c, d, e) = (a & 0xffff, (a >> 16) & 0xfff, (b & 0x3fff) | 0x8000);
+    format!("{:08x}-{c:04x}-4{d:03x}-{e:04x}-{:012x}", a >> 32, b >> 16)
+}
+
+/// A trace id that nobody samples.
+pub fn new_trace() -> String {
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let id = new_id().replace('-', "");
+    format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &id[..24], &id[16..])
+}
+
+impl Function {
+    pub fn new(name: String, settings: Settings, report: Arc<Report>, saved: Arc<Saved>) -> Arc<Self> {
+        let (state, changed) = (Mutex::default(), Notify::new());
+        Arc::new(Self { name, settings, report, saved, state, changed })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name that Lambda gives to a function of this name.
+    pub fn arn(&self) -> String {
+        let region = env::var("AWS_REGION").ok().filter(|region| !region.is_empty());
+        format!("arn:aws:lambda:{}:000000000000:function:{}", region.as_deref().unwrap_or(REGION), self.name)
+    }
+
+    /// Sends an event, and waits for the answer.
+    pub async fn invoke(self: &Arc<Self>, invocation: Invocation, source: &str) -> Answer {
+        let (request_id, event) = (&*invocation.id, report::value(&invocation.event));
+        self.report.say(&Record::Event { function: &self.name, request_id, source, event });
+        // Who has saved a file wants the answer of the new one.
+        self.saved.compiled().await;
+        let (sender, answer) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            if state.program.is_none() {
+                self.not_taken(&invocation.id, "it does not compile".into());
+                return Answer::Nothing(format!("{} does not compile:\n{}", self.name, state.error));
+            }
+            state.queue.push_back((invocation, sender));
+            self.ensure_started(&mut state);
+        }
+        self.changed.notify_waiters();
+        answer.await.unwrap_or_else(|_| Answer::Nothing("the server is stopping".to_owned()))
+    }
+
+    /// Puts a new program in the place of the one that runs, which answers what it has taken.
+    pub fn replace(self: &Arc<Self>, program: PathBuf) {
+        let mut state = self.lock();
+        state.program = Some(program);
+        self.restart(&mut state);
+    }
+
+    /// Remembers why there is no new program.
+    pub fn does_not_compile(&self, message: &str) {
+        self.lock().error = message.to_owned();
+    }
+
+    /// Sets the variables of the `.env` file, and starts a process that has them.
+    pub fn set_environment(self: &Arc<Self>, environment: Vec<(String, String)>) {
+        let mut state = self.lock();
+        if state.environment != environment {
+            state.environment = environment;
+            self.restart(&mut state);
+        }
+    }
+
+    fn restart(self: &Arc<Self>, state: &mut State) {
+        let Some(number) = state.current.take() else { return };
+        if let Some(instance) = state.instances.get_mut(&number)
+            && instance.taken.is_empty()
+        {
+            self.stop(number, instance);
+        }
+        self.ensure_started(state);
+    }
+
+    /// Ends all processes.
+    pub fn stop_all(&self) {
+        for instance in self.lock().instances.values_mut() {
+            instance.is_stopped = true;
+            instance.process.signal(Signal::KILL);
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.lock().instances.is_empty()
+    }
+
+    fn stop(self: &Arc<Self>, number: u64, instance: &mut Instance) {
+        instance.is_stopped = true;
+        if !instance.is_registered {
+            return instance.process.signal(Signal::KILL);
+        }
+        instance.process.signal(Signal::TERM);
+        let function = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(SHUTDOWN).await;
+            if let Some(instance) = function.lock().instances.get(&number) {
+                instance.process.signal(Signal::KILL);
+            }
+        });
+    }
+
+    /// Starts a process where none runs that takes events.
+    fn ensure_started(self: &Arc<Self>, state: &mut State) {
+        if state.current.is_some() || interrupt::signal().is_some() {
+            return;
+        }
+        state.count += 1;
+        let number = state.count;
+        if let Err(error) = self.start(state, number) {
+            let message = format!("{error:#}");
+            self.fail_queued(state, |id| error_of(id, "Runtime.InvalidEntrypoint", &message));
+        }
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State, number: u64) -> Result<()> {
+        let Some(program) = &state.program else { return Ok(()) };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let mut command = Command::new(program);
+        command.current_dir(&self.settings.directory).envs(state.environment.iter().cloned());
+        // What make passes without a value is nothing that the user has set.
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let is_of_make = |name: &String| ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"].contains(&&**name);
+        for name in names.filter(|name| is_of_make(name) || options::is_variable(name) && !is_set(name)) {
+            if !state.environment.iter().any(|(own, _)| *own == name) {
+                command.env_remove(name);
+            }
+        }
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            if !is_set(name) && !state.environment.iter().any(|(own, _)| own == name) {
+                command.env(name, REGION);
+            }
+        }
+        // Those that Lambda reserves.
+        command.env("AWS_LAMBDA_RUNTIME_API", address.to_string()).env("LAMBDA_TASK_ROOT", &self.settings.directory);
+        command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.settings.memory.to_string());
+        command.env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name));
+        command.env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/{number}"));
+        command.envs([("AWS_LAMBDA_FUNCTION_NAME", &*self.name), ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")]);
+        command.envs([("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"), ("_HANDLER", "bootstrap")]);
+        let (process, end) = Process::start(&mut command, &self.name, &self.report)?;
+        let server = runtime_api::serve(Arc::clone(self), number, listener)?;
+        let (init, init_error, taken, answered) = (None, None, BTreeMap::new(), String::new());
+        let (is_registered, is_stopped, started) = (false, false, Instant::now());
+        state.instances.insert(
+            number,
+            Instance { process, server, started, init, init_error, taken, answered, is_registered, is_stopped },
+        );
+        state.current = Some(number);
+        let function = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Ok(end) = end.await {
+                function.ended(number, &end);
+            }
+        });
+        let function = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(INIT).await;
+            function.wait_for_debugger(number, |instance| instance.init.is_none()).await;
+            function.time_out_init(number);
+        });
+        Ok(())
+    }
+
+    /// The next event for a process, and until when it is to be answered. A process that was replaced gets none.
+    pub async fn next(self: &Arc<Self>, number: u64) -> (Invocation, SystemTime) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(taken) = self.take(number) {
+                return taken;
+            }
+            changed.await;
+        }
+    }
+
+    fn take(self: &Arc<Self>, number: u64) -> Option<(Invocation, SystemTime)> {
+        let mut state = self.lock();
+        let is_current = state.current == Some(number);
+        let State { instances, queue, .. } = &mut *state;
+        let instance = instances.get_mut(&number)?;
+        let init = *instance.init.get_or_insert(instance.started.elapsed());
+        if !is_current {
+            return None;
+        }
+        // Who has gone away needs no answer.
+        while queue.front().is_some_and(|(_, answer)| answer.is_closed()) {
+            queue.pop_front();
+        }
+        let (invocation, answer) = queue.pop_front()?;
+        let is_first = instance.answered.is_empty() && instance.taken.is_empty();
+        let taken = Taken { start: Instant::now(), init: is_first.then_some(init), answer: Some(answer) };
+        instance.taken.insert(invocation.id.clone(), taken);
+        drop(state);
+        if let Some(timeout) = self.settings.timeout {
+            let (function, id) = (Arc::clone(self), invocation.id.clone());
+            tokio::spawn(async move {
+                sleep(timeout).await;
+                function.wait_for_debugger(number, |instance| instance.taken.contains_key(&id)).await;
+                function.time_out(number, &id, timeout);
+            });
+        }
+        let deadline = SystemTime::now() + self.settings.timeout.unwrap_or(LONGEST);
+        Some((invocation, deadline))
+    }
+
+    /// Waits while what `is_late` is under a debugger.
+    async fn wait_for_debugger(&self, number: u64, is_late: impl Fn(&Instance) -> bool) {
+        let is_traced = || {
+            let state = self.lock();
+            let instance = state.instances.get(&number);
+            instance.is_some_and(|instance| is_late(instance) && instance.process.is_traced())
+        };
+        while is_traced() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn time_out(self: &Arc<Self>, number: u64, id: &str, timeout: Duration) {
+        let mut state = self.lock();
+        let Some(instance) = state.instances.get_mut(&number) else { return };
+        let Some(taken) = instance.taken.remove(id) else { return };
+        let message = format!("Task timed out after {:.2} seconds", timeout.as_secs_f64());
+        let error = error_of(id, "Sandbox.Timedout", &message);
+        self.over(instance, id, &taken, "timeout", report::value(&error));
+        if let Some(answer) = taken.answer {
+            let _ = answer.send(Answer::Error(error));
+        }
+        instance.is_stopped = true;
+        instance.process.signal(Signal::KILL);
+        self.forget(&mut state, number);
+    }
+
+    fn time_out_init(self: &Arc<Self>, number: u64) {
+        let mut state = self.lock();
+        let Some(instance) = state.instances.get_mut(&number).filter(|instance| instance.init.is_none()) else {
+            return;
+        };
+        instance.is_stopped = true;
+        instance.process.signal(Signal::KILL);
+        let message = format!("it did not ask for an event within {} s; does its main call `run`?", INIT.as_secs());
+        self.report.say(&Record::Exit { function: &self.name, reason: &message });
+        let message = format!("Task timed out after {:.2} seconds", INIT.as_secs_f64());
+        self.fail_queued(&mut state, |id| error_of(id, "Sandbox.Timedout", &message));
+        self.forget(&mut state, number);
+    }
+
+    /// The next event is for another process.
+    fn forget(self: &Arc<Self>, state: &mut State, number: u64) {
+        if state.current == Some(number) {
+            state.current = None;
+        }
+        if !state.queue.is_empty() {
+            self.ensure_started(state);
+        }
+    }
+
+    fn ended(self: &Arc<Self>, number: u64, end: &End) {
+        let mut state = self.lock();
+        let Some(instance) = state.instances.remove(&number) else { return };
+        instance.server.abort();
+        instance.process.finish();
+        let reason = describe(end);
+        for (id, taken) in &instance.taken {
+            let error = error_of(id, "Runtime.ExitError", &reason);
+            self.over(&instance, id, taken, "error", report::value(&error));
+        }
+        if !instance.is_stopped && instance.taken.is_empty() && interrupt::signal().is_none() {
+            self.report.say(&Record::Exit { function: &self.name, reason: &reason });
+        }
+        for (id, taken) in instance.taken {
+            if let Some(answer) = taken.answer {
+                let _ = answer.send(Answer::Error(error_of(&id, "Runtime.ExitError", &reason)));
+            }
+        }
+        // Another process would end as this one did.
+        if instance.init.is_none() && state.current == Some(number) {
+            self.fail_queued(&mut state, |id| match &instance.init_error {
+                Some(error) => error.clone(),
+                None => error_of(id, "Runtime.ExitError", &reason),
+            });
+        }
+        self.forget(&mut state, number);
+    }
+
+    fn fail_queued(&self, state: &mut State, error: impl Fn(&str) -> Bytes) {
+        for (invocation, answer) in state.queue.drain(..) {
+            let error = error(&invocation.id);
+            self.not_taken(&invocation.id, report::value(&error));
+            let _ = answer.send(Answer::Error(error));
+        }
+    }
+
+    /// Reports that no process has taken an invocation.
+    fn not_taken(&self, request_id: &str, answer: Value) {
+        let (function, duration_ms) = (&*self.name, 0.0);
+        let (init_ms, max_memory_bytes, status) = (None, None, "error");
+        self.report.say(&Record::Answer {
+            function,
+            request_id,
+            status,
+            duration_ms,
+            init_ms,
+            max_memory_bytes,
+            answer,
+        });
+    }
+
+    /// Reports that an invocation is over.
+    fn over(&self, instance: &Instance, id: &str, taken: &Taken, status: &'static str, answer: Value) {
+        instance.process.drain();
+        let init = taken.init.map(clock::milliseconds);
+        self.report.say(&Record::Answer {
+            function: &self.name,
+            request_id: id,
+            status,
+            duration_ms: clock::milliseconds(taken.start.elapsed()),
+            init_ms: init,
+            max_memory_bytes: instance.process.memory(),
+            answer,
+        });
+    }
+
+    /// Who waits for the answer to an invocation; a stream goes on after that.
+    pub fn begin_answer(&self, number: u64, id: &str) -> Result<oneshot::Sender<Answer>, Refused> {
+        let mut state = self.lock();
+        let instance = state.instances.get_mut(&number).ok_or(Refused::Unknown)?;
+        match instance.taken.get_mut(id) {
+            Some(taken) => taken.answer.take().ok_or(Refused::Answered),
+            None if instance.answered == id => Err(Refused::Answered),
+            None => Err(Refused::Unknown),
+        }
+    }
+
+    /// Notes that all of an answer has come, or an error in its place.
+    pub fn end_answer(self: &Arc<Self>, number: u64, id: &str, is_error: bool, answer: Value) {
+        let mut state = self.lock();
+        let is_current = state.current == Some(number);
+        let Some(instance) = state.instances.get_mut(&number) else { return };
+        let Some(taken) = instance.taken.remove(id) else { return };
+        instance.answered = id.to_owned();
+        self.over(instance, id, &taken, if is_error { "error" } else { "ok" }, answer);
+        if !is_current && instance.taken.is_empty() {
+            self.stop(number, instance);
+        }
+    }
+
+    /// Keeps the error of an init phase, unless that is over.
+    pub fn fail_init(&self, number: u64, error: &Bytes) -> bool {
+        let mut state = self.lock();
+        let instance = state.instances.get_mut(&number).filter(|instance| instance.init.is_none());
+        let Some(instance) = instance else { return false };
+        instance.process.drain();
+        let reason = report::of_error(&report::value(error));
+        self.report.say(&Record::Exit { function: &self.name, reason: &reason });
+        instance.init_error = Some(error.clone());
+        instance.is_stopped = true;
+        true
+    }
+
+    /// Notes that a process wants to be told of its end.
+    pub fn register(&self, number: u64) {
+        if let Some(instance) = self.lock().instances.get_mut(&number) {
+            instance.is_registered = true;
+        }
+    }
+}
+
+/// An error that Lambda reports in the place of the function.
+fn error_of(id: &str, kind: &str, message: &str) -> Bytes {
+    error(kind, &format!("RequestId: {id} Error: {message}"))
+}

@@ -1,0 +1,324 @@
+//! `dev`: compiles functions for this machine, serves them, and compiles them anew when their sources are saved.
+
+mod build;
+mod clock;
+mod env_file;
+pub mod found;
+mod front;
+mod function;
+mod process;
+mod report;
+mod runtime_api;
+mod saved;
+mod url;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hyper::body::Bytes;
+use serde::de::IgnoredAny;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use self::build::{Builder, Built};
+use self::found::{Directory, Server};
+use self::front::Front;
+use self::function::{Function, Invocation, Settings, new_id, new_trace};
+use self::report::{Record, Report, Served};
+use self::saved::Saved;
+use self::watch::Watch;
+use crate::{cache::Cache, doctor, interrupt, options, project, rust::Rust};
+
+/// How long nothing may be saved before what was is compiled, as editors write several files at once.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Seconds that Lambda gives to a function where nothing was said.
+const TIMEOUT: u64 = 3;
+
+/// Megabytes likewise.
+const MEMORY: u64 = 128;
+
+pub fn run(options: options::Dev) -> Result<()> {
+    doctor::require(&[doctor::CC, doctor::RUSTUP])?;
+    let cache = Cache::open()?;
+    let rust = Rust::of(&options.selection.krate, &cache)?;
+    let functions = project::Function::served(&options.selection, &rust)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(async { Dev::start(options, functions, rust, cache)?.serve().await });
+    runtime.shutdown_background();
+    served
+}
+
+/// A build that runs.
+type Building = JoinHandle<(Builder, Result<Built>)>;
+
+/// A server with all that it looks after.
+struct Dev {
+    front: Arc<Front>,
+    report: Arc<Report>,
+    watch: Watch,
+    /// It is away while it builds.
+    builder: Option<Builder>,
+    saved: Arc<Saved>,
+    /// The `.env` file of each function, and whether it has to be there.
+    environments: Vec<(PathBuf, bool)>,
+    events: Events,
+    /// Goes at the end.
+    _directory: Directory,
+}
+
+/// Files that are sent when they are saved.
+struct Events {
+    /// Each with the number of its function.
+    files: BTreeMap<PathBuf, usize>,
+    /// Directories of which each `.json` file is.
+    directories: BTreeMap<PathBuf, usize>,
+}
+
+impl Events {
+    fn of(&self, path: &Path) -> Option<usize> {
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let of_directory = || path.parent().and_then(|directory| self.directories.get(directory)).filter(|_| is_json);
+        self.files.get(path).or_else(of_directory).copied()
+    }
+}
+
+impl Dev {
+    fn start(options: options::Dev, functions: Vec<project::Function>, rust: Rust, cache: Cache) -> Result<Self> {
+        let names: Vec<String> = functions.iter().map(|function| function.binary.clone()).collect();
+        let events = events(&options.watch_event, &functions)?;
+        let environments = functions.iter().map(|function| match &options.env_file {
+            Some(file) => Ok((std::path::absolute(file)?, true)),
+            None => Ok((function.directory.join(".env"), false)),
+        });
+        let environments = environments.collect::<Result<Vec<_>>>()?;
+        let report = Arc::new(Report::new(options.format, functions.len() > 1));
+        let saved = Arc::new(Saved::new());
+        let mut served = Vec::new();
+        for (function, (environment, is_required)) in functions.iter().zip(&environments) {
+            let (timeout, memory) = (function.defaults.of_deploy("timeout")?, function.defaults.of_deploy("memory")?);
+            let seconds = options.timeout.or(timeout).unwrap_or(TIMEOUT);
+            let settings = Settings {
+                directory: function.directory.clone(),
+                timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
+                memory: memory.unwrap_or(MEMORY),
+            };
+            let served_one = Function::new(function.binary.clone(), settings, Arc::clone(&report), Arc::clone(&saved));
+            if *is_required || environment.exists() {
+                served_one.set_environment(env_file::read(environment)?);
+            }
+            served.push(served_one);
+        }
+        let (listeners, port) = front::bind(options.port)?;
+        let _directory = Directory::create(&functions[0].target, &Server { port, functions: names })?;
+        let builder = Some(Builder::new(rust, cache, functions, _directory.path.clone()));
+        let front = Arc::new(Front { functions: served, port, report: Arc::clone(&report) });
+        front.serve(listeners)?;
+        let mut dev = Self { front, report, watch: Watch::new()?, builder, saved, environments, events, _directory };
+        dev.look_at_sources()?;
+        Ok(dev)
+    }
+
+    /// Watches what the functions are made of now.
+    fn look_at_sources(&mut self) -> Result<()> {
+        let Some(builder) = &self.builder else { return Ok(()) };
+        let mut watched = builder.watched()?;
+        watched.files.extend(self.environments.iter().map(|(path, _)| path.clone()));
+        watched.files.extend(self.events.files.keys().cloned());
+        watched.packages.extend(self.events.directories.keys().filter(|path| path.is_dir()).cloned());
+        self.watch.set(watched)
+    }
+
+    /// Serves until this program is told to stop.
+    async fn serve(mut self) -> Result<()> {
+        let url = format!("http://localhost:{}/", self.front.port);
+        let served =
+            |function: &Arc<Function>| Served { name: function.name.clone(), url: self.front.url(&function.name) };
+        let functions: Vec<Served> = self.front.functions.iter().map(served).collect();
+        self.report.say(&Record::Serving { url: &url, functions: &functions });
+        let served = self.watch_and_build().await;
+        for function in &self.front.functions {
+            function.stop_all();
+        }
+        let are_stopped = async {
+            while !self.front.functions.iter().all(|function| function.is_stopped()) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = timeout(Duration::from_secs(2), are_stopped).await;
+        served
+    }
+
+    async fn watch_and_build(&mut self) -> Result<()> {
+        let mut building = self.build();
+        // When sources, a manifest among them, and other files were saved last.
+        let (mut sources, mut is_manifest) = (None::<Instant>, false);
+        let mut others = BTreeMap::<PathBuf, Instant>::new();
+        loop {
+            let due = sources.filter(|_| building.is_none()).map(|saved| saved + QUIET);
+            let other = others.values().min().map(|saved| *saved + QUIET);
+            tokio::select! {
+                // What was saved before a build has ended is not in it.
+                biased;
+                () = interrupted() => {
+                    if let Some(building) = building {
+                        // It stops what it runs as well.
+                        let _ = timeout(Duration::from_secs(2), building).await;
+                    }
+                    return interrupt::check();
+                }
+                changed = self.watch.next() => for path in changed? {
+                    if self.events.of(&path).is_some() || self.environments.iter().any(|(file, _)| *file == path) {
+                        others.insert(path, Instant::now());
+                    } else {
+                        // Whoever comes from now on wants the answer of what was saved.
+                        self.saved.begin();
+                        is_manifest |= path.file_name().is_some_and(|name| name == "Cargo.toml" || name == "Cargo.lock");
+                        sources = Some(Instant::now());
+                    }
+                },
+                () = until(due) => {
+                    sources = None;
+                    building = self.build();
+                }
+                () = until(other) => {
+                    let is_due = |saved: &Instant| saved.elapsed() >= QUIET;
+                    let paths: Vec<PathBuf> = others.extract_if(.., |_, saved| is_due(saved)).map(|(path, _)| path).collect();
+                    paths.iter().for_each(|path| self.saved(path));
+                }
+                finished = finished(&mut building) => {
+                    building = None;
+                    let (builder, built) = finished?;
+                    let compiled = builder.sources.clone();
+                    self.builder = Some(builder);
+                    self.take(built?);
+                    if std::mem::take(&mut is_manifest)
+                        && let Err(error) = self.look_at_sources()
+                    {
+                        self.report.note(format!("{error:#}"));
+                    }
+                    self.saved.end(compiled, sources.is_none());
+                }
+            }
+        }
+    }
+
+    fn build(&mut self) -> Option<Building> {
+        let mut builder = self.builder.take()?;
+        Some(spawn_blocking(move || {
+            let built = builder.build();
+            (builder, built)
+        }))
+    }
+
+    fn take(&self, built: Built) {
+        let find = |name: &str| self.front.functions.iter().find(|function| function.name == name);
+        let (seconds, is_new) = (built.seconds, !built.programs.is_empty());
+        for (name, message) in &built.errors {
+            find(name).inspect(|function| function.does_not_compile(message));
+        }
+        for (name, program) in built.programs {
+            find(&name).inspect(|function| function.replace(program));
+        }
+        let messages: BTreeSet<&str> = built.errors.iter().map(|(_, message)| &**message).collect();
+        if messages.is_empty() && is_new {
+            self.report.say(&Record::Build { ok: true, seconds, message: None });
+        }
+        for message in messages {
+            self.report.say(&Record::Build { ok: false, seconds, message: Some(message) });
+        }
+    }
+
+    /// Sends an event, or takes over variables.
+    fn saved(&self, path: &Path) {
+        let number = self.events.of(path);
+        if let Some(Err(error)) = number.map(|number| self.send(path, &self.front.functions[number])) {
+            self.report.note(format!("not sent: {error:#}"));
+        }
+        for (function, (file, _)) in self.front.functions.iter().zip(&self.environments) {
+            if file != path {
+                continue;
+            }
+            match if path.exists() { env_file::read(path) } else { Ok(Vec::new()) } {
+                Ok(variables) => function.set_environment(variables),
+                Err(error) => self.report.note(format!("the variables stay as they were: {error:#}")),
+            }
+        }
+    }
+
+    fn send(&self, path: &Path, function: &Arc<Function>) -> Result<()> {
+        let bytes = match fs::read(path) {
+            // It was removed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            result => result.with_context(|| path.display().to_string())?,
+        };
+        ensure!(bytes.len() <= runtime_api::LONGEST, "{}: longer than the events that Lambda takes", path.display());
+        serde_json::from_slice::<IgnoredAny>(&bytes).with_context(|| format!("{}: no JSON", path.display()))?;
+        let (function, source) = (Arc::clone(function), path.display().to_string());
+        let (id, trace) = (new_id(), new_trace());
+        let invocation = Invocation { id, event: Bytes::from(bytes), trace, client_context: None };
+        tokio::spawn(async move { function.invoke(invocation, &source).await });
+        Ok(())
+    }
+}
+
+/// Which files are sent when they are saved: those that were named, and `events/*.json` of each package. Where a package has
+/// several functions, `events/NAME/*.json`.
+fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
+    let mut events = Events { files: BTreeMap::new(), directories: BTreeMap::new() };
+    for (number, function) in functions.iter().enumerate() {
+        let directory = function.directory.join("events");
+        events.directories.insert(directory.join(&function.binary), number);
+        let of_package = functions.iter().filter(|other| other.directory == function.directory).count();
+        if of_package == 1 {
+            events.directories.insert(directory, number);
+        }
+    }
+    let names: Vec<&str> = functions.iter().map(|function| &*function.binary).collect();
+    for named in named {
+        let find = |(name, _): &(&str, &str)| names.iter().any(|known| known == name);
+        let (number, file) = match named.split_once('=').filter(find) {
+            Some((name, file)) => (names.iter().position(|known| *known == name).unwrap_or_default(), file),
+            None => (0, &**named),
+        };
+        ensure!(
+            functions.len() == 1 || file != named,
+            "--watch-event {named}: it names no function; expected NAME=FILE, NAME one of: {}",
+            names.join(", ")
+        );
+        let file = std::path::absolute(file)?;
+        let is_there = file.parent().is_some_and(Path::is_dir);
+        ensure!(
+            is_there,
+            "--watch-event {named}: there is no such directory; expected that of a file that is to be saved"
+        );
+        events.files.insert(file, number);
+    }
+    Ok(events)
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The builder and what it has built, once it has.
+async fn finished(building: &mut Option<Building>) -> Result<(Builder, Result<Built>)> {
+    match building {
+        Some(building) => building.await.context("compiling"),
+        None => std::future::pending().await,
+    }
+}
+
+async fn interrupted() {
+    while interrupt::signal().is_none() {
+        sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! Whether all that was saved is compiled, for who asks right after it was saved: the system takes its time to tell who watches.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use std::{fs, iter};
+
+use tokio::{sync::watch, time::timeout};
+
+/// How long the system may take to say that a file was saved.
+const NOTICE: Duration = Duration::from_millis(500);
+
+/// How long an event waits for a compiler.
+const HOLD: Duration = Duration::from_secs(15 * 60);
+
+pub struct Saved {
+    /// Whether nothing is known that is to be compiled.
+    ready: watch::Sender<bool>,
+    /// What was compiled last, and when each file was saved.
+    sources: Mutex<Vec<(PathBuf, Option<SystemTime>)>>,
+}
+
+impl Saved {
+    pub fn new() -> Self {
+        Self { ready: watch::channel(false).0, sources: Mutex::default() }
+    }
+
+    /// Something was saved.
+    pub fn begin(&self) {
+        self.ready.send_replace(false);
+    }
+
+    /// These were compiled; `is_ready` where nothing was saved meanwhile.
+    pub fn end(&self, sources: impl IntoIterator<Item = PathBuf>, is_ready: bool) {
+        let sources = sources.into_iter().map(|path| (time(&path), path)).map(|(time, path)| (path, time));
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources.collect();
+        self.ready.send_replace(is_ready);
+    }
+
+    /// Waits until all that is saved now is compiled.
+    pub async fn compiled(&self) {
+        let mut ready = self.ready.subscribe();
+        if self.is_newer() {
+            // Where it has the same content as before, nothing is compiled.
+            let _ = timeout(NOTICE, ready.wait_for(|ready| !ready)).await;
+        }
+        let _ = timeout(HOLD, ready.wait_for(|ready| *ready)).await;
+    }
+
+    /// Whether a file was saved since this was asked last.
+    fn is_newer(&self) -> bool {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_newer = false;
+        for (path, known) in sources.iter_mut() {
+            let time = time(path);
+            is_newer |= time != *known;
+            *known = time;
+        }
+        is_newer
+    }
+}
+
+fn time(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
+/// The files that a program was compiled from, as cargo writes them beside it.
+pub fn sources(program: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    words(line.split_once(": ").map_or("", |(_, files)| files)).map(PathBuf::from).collect()
+}
+
+/// Words between spaces; one in a word has a backslash before it.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let mut letters = text.chars();
+    iter::from_fn(move || {
+        let mut word = String::new();
+        loop {
+            match letters.next() {
+                Some('\\') => word.extend(letters.next()),
+                Some(' ') | None if !word.is_empty() => return Some(word),
+                Some(' ') => {}
+                Some(letter) => word.push(letter),
+                None => return None,
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sources_of_a_program_are_those_that_cargo_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("my function");
+        fs::write(program.with_extension("d"), "/a\\ b/my\\ function: /a\\ b/src/main.rs  /a\\ b/src/c.rs\n").unwrap();
+        assert_eq!(sources(&program), ["/a b/src/main.rs", "/a b/src/c.rs"].map(PathBuf::from));
+        assert_eq!(sources(&directory.path().join("none")), [""; 0].map(PathBuf::from));
+    }
+
+    #[tokio::test]
+    async fn an_event_waits_for_a_file_of_which_nobody_knows_yet_that_it_was_saved() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("main.rs");
+        fs::write(&source, "one").unwrap();
+        let saved = Saved::new();
+        saved.end([source.clone()], true);
+        let is_compiled = async || timeout(Duration::from_millis(50), saved.compiled()).await.is_ok();
+        assert!(is_compiled().await);
+        let later = SystemTime::now() + Duration::from_secs(1);
+        fs::File::options().write(true).open(&source).unwrap().set_modified(later).unwrap();
+        assert!(!is_compiled().await);
+        saved.begin();
+        assert!(!is_compiled().await);
+        saved.end([source], true);
+        assert!(is_compiled().await);
+    }
+}

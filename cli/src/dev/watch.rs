@@ -1,0 +1,236 @@
+//! Which files were saved.
+
+use std::collections::{BTreeSet, HashMap, hash_map::DefaultHasher};
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, io};
+
+use anyhow::{Context, Result};
+use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Bytes of the longest file that is read to see whether it is another one.
+const LONGEST: u64 = 1 << 20;
+
+/// What is watched.
+#[derive(Default)]
+pub struct Watched {
+    /// Directories of packages, with all below them but for other packages.
+    pub packages: BTreeSet<PathBuf>,
+    /// Single files, which need not be there.
+    pub files: BTreeSet<PathBuf>,
+    /// Directories that are left out: those that cargo compiles into.
+    pub targets: BTreeSet<PathBuf>,
+}
+
+pub struct Watch {
+    watcher: RecommendedWatcher,
+    events: UnboundedReceiver<notify::Result<notify::Event>>,
+    watched: Watched,
+    directories: BTreeSet<PathBuf>,
+    /// What git ignores, as far as that was asked.
+    ignored: HashMap<PathBuf, bool>,
+    /// What was in files that have changed.
+    contents: HashMap<PathBuf, Option<u64>>,
+}
+
+impl Watch {
+    pub fn new() -> Result<Self> {
+        let (sender, events) = unbounded_channel();
+        let watcher = notify::recommended_watcher(move |event| {
+            // Nobody listens any more at the end.
+            let _ = sender.send(event);
+        });
+        let watcher = watcher.map_err(explain)?;
+        let (watched, directories) = (Watched::default(), BTreeSet::new());
+        Ok(Self { watcher, events, watched, directories, ignored: HashMap::new(), contents: HashMap::new() })
+    }
+
+    /// Watches these from now on.
+    pub fn set(&mut self, watched: Watched) -> Result<()> {
+        let mut directories: BTreeSet<PathBuf> = watched
+            .files
+            .iter()
+            .filter_map(|file| Some(file.parent()?.to_owned()))
+            .filter(|path| path.is_dir())
+            .collect();
+        for package in &watched.packages {
+            directories.extend(below(package, &watched.targets));
+        }
+        for old in self.directories.difference(&directories) {
+            // It may be gone.
+            let _ = self.watcher.unwatch(old);
+        }
+        for new in directories.difference(&self.directories) {
+            self.watcher.watch(new, RecursiveMode::NonRecursive).map_err(explain)?;
+        }
+        self.ignored.clear();
+        (self.watched, self.directories) = (watched, directories);
+        Ok(())
+    }
+
+    /// Waits for files that have another content than before, or are new or gone.
+    pub async fn next(&mut self) -> Result<BTreeSet<PathBuf>> {
+        loop {
+            let event = self.events.recv().await.context("nothing watches files any more")?;
+            let mut changed = BTreeSet::new();
+            self.add(event, &mut changed)?;
+            while let Ok(event) = self.events.try_recv() {
+                self.add(event, &mut changed)?;
+            }
+            if !changed.is_empty() {
+                return Ok(changed);
+            }
+        }
+    }
+
+    fn add(&mut self, event: notify::Result<notify::Event>, changed: &mut BTreeSet<PathBuf>) -> Result<()> {
+        let event = match event {
+            Ok(event) => event,
+            // It was removed while it was looked at.
+            Err(error) if matches!(error.kind, ErrorKind::PathNotFound | ErrorKind::Io(_)) => return Ok(()),
+            Err(error) => return Err(explain(error)),
+        };
+        if event.need_rescan() {
+            // Some events are lost.
+            changed.extend(self.watched.packages.iter().cloned());
+        }
+        if matches!(event.kind, EventKind::Access(_)) {
+            return Ok(());
+        }
+        for path in event.paths {
+            if path.is_dir() {
+                self.add_directory(&path, changed)?;
+            } else if self.is_watched(&path) && self.is_another(&path) {
+                changed.insert(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory that is new, with all that has come into it meanwhile.
+    fn add_directory(&mut self, path: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<()> {
+        let Some(package) = self.package_of(path).map(Path::to_owned) else { return Ok(()) };
+        if self.directories.contains(path)
+            || is_left_out(path, &self.watched.targets)
+            || !ignored(&package, [path]).is_empty()
+        {
+            return Ok(());
+        }
+        for directory in below(path, &self.watched.targets) {
+            // Another one may have removed it.
+            if self.watcher.watch(&directory, RecursiveMode::NonRecursive).is_err() {
+                continue;
+            }
+            let files = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
+            for file in files.filter(|path| path.is_file()) {
+                if self.is_watched(&file) && self.is_another(&file) {
+                    changed.insert(file);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn package_of(&self, path: &Path) -> Option<&Path> {
+        // Packages may lie in each other.
+        let around = self.watched.packages.iter().filter(|package| path.starts_with(package));
+        around.max_by_key(|package| package.components().count()).map(PathBuf::as_path)
+    }
+
+    fn is_watched(&mut self, path: &Path) -> bool {
+        if self.watched.files.contains(path) {
+            return true;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == ".gitignore" {
+            self.ignored.clear();
+        }
+        // Editors write such files beside the one that is edited.
+        if name.starts_with(['.', '#']) || name.ends_with(['~', '#']) || name.parse::<u32>().is_ok() {
+            return false;
+        }
+        let Some(package) = self.package_of(path).map(Path::to_owned) else { return false };
+        let is_ignored = self.ignored.entry(path.to_owned());
+        !*is_ignored.or_insert_with(|| !ignored(&package, [path]).is_empty())
+    }
+
+    /// Whether there is something else in a file than when it changed last.
+    fn is_another(&mut self, path: &Path) -> bool {
+        let content = match path.metadata() {
+            Ok(metadata) if metadata.len() > LONGEST => return true,
+            _ => fs::read(path).ok().map(|bytes| {
+                let mut hasher = DefaultHasher::new();
+                bytes.hash(&mut hasher);
+                hasher.finish()
+            }),
+        };
+        self.contents.insert(path.to_owned(), content) != Some(content)
+    }
+}
+
+fn is_left_out(path: &Path, targets: &BTreeSet<PathBuf>) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    // cargo marks what it compiles into for others as well; a package of its own is watched where it is one of those.
+    [".git", ".hg", ".jj", ".svn"].iter().any(|other| name == *other)
+        || targets.contains(path)
+        || path.join("CACHEDIR.TAG").exists()
+        || path.join("Cargo.toml").exists()
+}
+
+/// A directory and those below it, but for what git ignores, what cargo compiles into, and other packages.
+fn below(root: &Path, targets: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let (mut all, mut level) = (Vec::new(), vec![root.to_owned()]);
+    while !level.is_empty() {
+        all.extend(level.iter().cloned());
+        let entries = level.iter().flat_map(|path| fs::read_dir(path).into_iter().flatten().flatten());
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let next: Vec<PathBuf> =
+            directories.map(|entry| entry.path()).filter(|path| !is_left_out(path, targets)).collect();
+        let ignored = ignored(root, next.iter().map(PathBuf::as_path));
+        level = next.into_iter().filter(|path| !ignored.contains(path)).collect();
+    }
+    all
+}
+
+/// Those of the paths that git ignores; where there is no git, it ignores none.
+fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut input = Vec::new();
+    for path in paths {
+        input.extend_from_slice(path.as_os_str().as_bytes());
+        input.push(0);
+    }
+    if input.is_empty() {
+        return BTreeSet::new();
+    }
+    let ask = || -> io::Result<Vec<u8>> {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(directory).args(["check-ignore", "-z", "--stdin"]);
+        let mut git = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut stdin = git.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        // Apart, as git answers while it is asked.
+        let asking = std::thread::spawn(move || stdin.write_all(&input));
+        let output = git.wait_with_output()?.stdout;
+        let _ = asking.join();
+        Ok(output)
+    };
+    let paths = ask().unwrap_or_default();
+    let paths = paths.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    paths.map(|path| std::ffi::OsString::from_vec(path.to_vec()).into()).collect()
+}
+
+/// What to do where the system watches no more files.
+fn explain(error: notify::Error) -> anyhow::Error {
+    let is_full = matches!(error.kind, ErrorKind::MaxFilesWatch);
+    let limit = "this user watches as many files as the system allows; expected room for those of this project: \
+        `sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024` makes it";
+    let full = |error: &io::Error| error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error());
+    match &error.kind {
+        ErrorKind::Io(inner) if full(inner) => anyhow::Error::from(error).context(limit),
+        _ if is_full => anyhow::Error::from(error).context(limit),
+        _ => anyhow::Error::from(error).context("watching files"),
+    }
+}

@@ -1,0 +1,42 @@
+//! The server that `dev` runs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::{Answer, post_to};
+use crate::{cache::Cache, dev::found, interrupt, project, rust::Rust};
+
+/// Sends the event to a function that is served for the project in this directory.
+pub fn invoke(krate: &Path, bin: Option<&str>, event: &[u8], cache: &Cache) -> Result<Answer> {
+    let rust = Rust::of(krate, cache)?;
+    let servers = found::servers(&project::target_directory(krate, &rust)?);
+    let all = || servers.iter().flat_map(|server| server.functions.iter().map(|name| (server.port, name)));
+    let mut names: Vec<&str> = all().map(|(_, name)| &**name).collect();
+    names.sort();
+    names.dedup();
+    let name = match (bin, &names[..]) {
+        (_, []) => {
+            bail!(
+                "no server runs for this project; `cargo lambda-musl dev` in its directory, in another terminal, starts one"
+            )
+        }
+        (None, [name]) => name,
+        (None, _) => bail!("there are several functions; expected one of them with --bin: {}", names.join(", ")),
+        (Some(bin), _) if names.contains(&bin) => bin,
+        (Some(bin), _) => bail!("the function {}", project::unknown(bin, &names)),
+    };
+    let port = all().find(|(_, served)| *served == name).map(|(port, _)| port).context("no port")?;
+    let (name, event) = (name.to_owned(), event.to_vec());
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    // Apart, so that a signal is not kept waiting for the answer.
+    let (status, answer) =
+        interrupt::compute(move || post_to(address, &name, &event))?.context("the server did not answer")?;
+    if status != 200 {
+        let refusal: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        bail!("{}", refusal["Message"].as_str().unwrap_or("the server has refused the event"));
+    }
+    Ok((status, answer))
+}

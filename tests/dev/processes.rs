@@ -1,0 +1,312 @@
+//! Processes of functions, and the server's own.
+
+use std::{
+    fs,
+    io::Write,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    machine::{kill, processes, run, wait_until},
+    server::{Dev, SUBJECT, cargo, marked, new_directory, project},
+};
+
+fn process(answer: &Value) -> u64 {
+    answer["process"]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{answer}"))
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_ends_a_process_is_lambdas_error_and_the_next_event_has_a_new_one() {
+    let directory = new_directory();
+    let project = project(directory.path(), "ends", SUBJECT);
+    let dev = Dev::start(&project, &["--timeout", "1"]);
+    let mut last = process(&dev.invoke("ends", &json!({})));
+    assert_eq!(
+        process(&dev.invoke("ends", &json!({}))),
+        last,
+        "a process takes many events"
+    );
+    for (what, kind, message) in [
+        (
+            "loop",
+            "Sandbox.Timedout",
+            "Task timed out after 1.00 seconds",
+        ),
+        (
+            "exit",
+            "Runtime.ExitError",
+            "Runtime exited with error: exit status 7",
+        ),
+        (
+            "abort",
+            "Runtime.ExitError",
+            "Runtime exited with error: signal: aborted",
+        ),
+    ] {
+        let answer = dev.invocation("ends", &json!({"do": what}));
+        assert_eq!(
+            (answer.status(), answer.header("x-amz-function-error")),
+            (200, Some("Unhandled"))
+        );
+        let error: Value = answer.json().unwrap();
+        let id = answer.header("x-amzn-requestid").unwrap();
+        assert_eq!(error["errorType"], kind, "{error}");
+        assert_eq!(
+            error["errorMessage"],
+            format!("RequestId: {id} Error: {message}")
+        );
+        dev.wait_for("answer", |record| {
+            record["requestId"] == id && record["answer"] == error
+        });
+        let next = process(&dev.invoke("ends", &json!({})));
+        assert_ne!(next, last);
+        assert!(!fs::exists(format!("/proc/{last}")).unwrap(), "{what}");
+        last = next;
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_panic_an_error_and_a_log_are_shown_and_the_process_goes_on() {
+    let directory = new_directory();
+    let project = project(directory.path(), "fails", SUBJECT);
+    let dev = Dev::start(&project, &[]);
+    let before = process(&dev.invoke("fails", &json!({"do": "print"})));
+    for (what, kind, message) in [
+        ("panic", "Function.Panic", "oh no"),
+        ("fail", "Function.Error", "it cannot"),
+    ] {
+        let error = dev.invoke("fails", &json!({"do": what}));
+        assert_eq!(error["errorType"], kind, "{error}");
+        assert!(
+            error["errorMessage"].as_str().unwrap().contains(message),
+            "{error}"
+        );
+        dev.wait_for("answer", |record| {
+            record["status"] == "error" && record["answer"]["errorType"] == kind
+        });
+    }
+    assert_eq!(process(&dev.invoke("fails", &json!({}))), before);
+    // What is printed before an answer stands before it.
+    let records = dev.records();
+    let position = |kind: &str, key: &str, value: Value| {
+        let is_meant = |record: &Value| record["type"] == kind && record[key] == value;
+        records
+            .iter()
+            .position(is_meant)
+            .unwrap_or_else(|| panic!("{records:?}"))
+    };
+    let log = position("log", "line", "a line of the handler".into());
+    assert!(position("event", "event", json!({"do": "print"})) < log);
+    assert!(log < position("answer", "status", "ok".into()));
+    let answer = &records[position("answer", "status", "ok".into())];
+    assert!(
+        answer["durationMs"].as_f64().unwrap() > 0.0
+            && answer["maxMemoryBytes"].as_u64().unwrap() > 100_000
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_program_that_asks_for_no_event_is_started_once_for_each() {
+    let directory = new_directory();
+    let main = "fn main() { println!(\"started\"); std::process::exit(3) }";
+    let project = project(directory.path(), "refuses", main);
+    let dev = Dev::start(&project, &[]);
+    for _ in 0..2 {
+        let error = dev.invoke("refuses", &json!({}));
+        assert!(
+            error["errorMessage"]
+                .as_str()
+                .unwrap()
+                .ends_with("exit status 3"),
+            "{error}"
+        );
+    }
+    thread::sleep(Duration::from_millis(500));
+    let started = dev
+        .of_type("log")
+        .iter()
+        .filter(|record| record["line"] == "started")
+        .count();
+    assert_eq!(started, 2);
+}
+
+#[test]
+#[ignore = "through make"]
+fn an_error_of_the_init_phase_is_the_answer() {
+    let directory = new_directory();
+    let main = "fn main() -> Result<(), lambda_musl::Error> {
+        lambda_musl::init(|| Err::<(), _>(\"no database\"))?;
+        Ok(())
+    }";
+    let project = project(directory.path(), "inits", main);
+    let dev = Dev::start(&project, &[]);
+    let error = dev.invoke("inits", &json!({}));
+    assert_eq!(error["errorMessage"], "no database", "{error}");
+    dev.wait_for("exit", |record| {
+        record["reason"].as_str().unwrap().contains("no database")
+    });
+}
+
+#[test]
+#[ignore = "through make"]
+fn several_workers_take_events_at_once() {
+    let directory = new_directory();
+    let main = "fn main() -> Result<(), lambda_musl::Error> {
+        lambda_musl::run_concurrent(async |ms: u64, _: lambda_musl::Context| {
+            std::thread::sleep(std::time::Duration::from_millis(ms));
+            Ok::<_, String>(std::process::id())
+        })
+    }";
+    let project = project(directory.path(), "workers", main);
+    fs::write(project.join(".env"), "AWS_LAMBDA_MAX_CONCURRENCY=4\n").unwrap();
+    let dev = Dev::start(&project, &[]);
+    dev.invoke("workers", &json!(0));
+    let start = Instant::now();
+    let answers = thread::scope(|scope| {
+        let four = [(); 4].map(|()| scope.spawn(|| dev.invoke("workers", &json!(1000))));
+        four.map(|one| one.join().unwrap())
+    });
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.is_u64() && *answer == answers[0]),
+        "{answers:?}"
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_signal_ends_the_server_and_all_that_functions_have_started() {
+    let directory = new_directory();
+    let project = project(directory.path(), "stops", SUBJECT);
+    for (signal, status) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let mark = format!("dev-{signal}");
+        let mut dev = Dev::run(marked(
+            cargo(&project, &["dev", "--port", "0", "--timeout", "0"]),
+            &mark,
+        ));
+        dev.invoke("stops", &json!({"do": "child"}));
+        // In the middle of an invocation that has no end.
+        let event = json!({"do": "loop"}).to_string();
+        let mut caller = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
+        let head = format!(
+            "POST /2015-03-31/functions/stops/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            event.len()
+        );
+        caller.write_all((head + &event).as_bytes()).unwrap();
+        dev.wait_for("event", |record| record["event"]["do"] == "loop");
+        assert!(
+            processes(&mark).contains("sleep 1000"),
+            "{}",
+            processes(&mark)
+        );
+        assert_eq!(dev.end(signal), Some(status));
+        let ended = wait_until(|| processes(&mark).is_empty(), Duration::from_secs(3));
+        assert!(ended, "these go on: {}", processes(&mark));
+    }
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_reader_that_closes_its_pipe_ends_the_server() {
+    let directory = new_directory();
+    let project = project(directory.path(), "piped", SUBJECT);
+    let mut command = marked(cargo(&project, &["dev", "--port", "0"]), "dev-pipe");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it goes on");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(processes("dev-pipe"), "");
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_process_that_was_replaced_answers_what_it_has_taken() {
+    let directory = new_directory();
+    let project = project(directory.path(), "replaced", SUBJECT);
+    let dev = Dev::start(&project, &["--timeout", "20"]);
+    let old = process(&dev.invoke("replaced", &json!({})));
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| dev.invoke("replaced", &json!({"do": "sleep", "ms": 4000})));
+        dev.wait_for("event", |record| record["event"]["do"] == "sleep");
+        crate::server::edit(&project, "oh no", "oh yes");
+        let new = process(&dev.invoke("replaced", &json!({})));
+        assert_ne!(new, old);
+        assert!(!slow.is_finished(), "it has to be slower than the compiler");
+        assert_eq!(process(&slow.join().unwrap()), old);
+    });
+    let is_gone = || !fs::exists(format!("/proc/{old}")).unwrap();
+    assert!(wait_until(is_gone, Duration::from_secs(3)));
+}
+
+#[test]
+#[ignore = "through make"]
+fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
+    let directory = new_directory();
+    let project = project(directory.path(), "twice", SUBJECT);
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    run(cargo(&project, &["dev", "--port", &port])).failed_with(&[
+        &format!("--port {port}: another program has this port"),
+        "expected a free one",
+    ]);
+    // Where nothing was asked for, the second takes another port.
+    let both = [(); 2].map(|()| Dev::run(cargo(&project, &["dev"])));
+    assert_ne!(both[0].port, both[1].port);
+    let answers = both
+        .each_ref()
+        .map(|dev| process(&dev.invoke("twice", &json!({}))));
+    assert_ne!(answers[0], answers[1]);
+    crate::server::edit(&project, "oh no", "oh yes");
+    let answers = both
+        .each_ref()
+        .map(|dev| process(&dev.invoke("twice", &json!({}))));
+    assert_ne!(answers[0], answers[1]);
+    let invoked = run(cargo(
+        &project,
+        &["invoke", "--dev", "--event", "{\"do\":\"fail\"}"],
+    ));
+    assert!(invoked.stdout.contains("it cannot"), "{invoked:?}");
+    invoked.failed_with(&["the function reported an error"]);
+    drop(both);
+    run(cargo(&project, &["invoke", "--dev", "--event", "1"]))
+        .failed_with(&["no server runs for this project"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_server_that_was_killed_is_not_in_the_way_of_the_next() {
+    let directory = new_directory();
+    let project = project(directory.path(), "killed", SUBJECT);
+    let dev = Dev::start(&project, &[]);
+    let port = dev.port.to_string();
+    dev.invoke("killed", &json!({}));
+    kill("KILL", dev.id());
+    drop(dev);
+    run(cargo(&project, &["invoke", "--dev", "--event", "1"]))
+        .failed_with(&["no server runs for this project"]);
+    let dev = Dev::run(cargo(&project, &["dev", "--port", &port]));
+    process(&dev.invoke("killed", &json!({})));
+}

@@ -1,0 +1,308 @@
+//! Files that are saved: sources, events and variables.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    machine::{names, root, run, write_crate},
+    server::{Dev, SUBJECT, cargo, edit, example, new_directory, project},
+};
+
+/// A function that answers with a text.
+fn answering(text: &str) -> String {
+    format!(
+        "fn main() -> Result<(), lambda_musl::Error> {{
+            lambda_musl::run(async |_: serde_json::Value, _: lambda_musl::Context| Ok::<_, String>({text:?}))
+        }}"
+    )
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s() {
+    let directory = new_directory();
+    let greeting = example(directory.path(), "greeting");
+    let dev = Dev::start(&greeting, &[]);
+    let event = json!({"name": "Ada"});
+    assert_eq!(dev.invoke("greeting", &event)["message"], "Hello, Ada!");
+    for salutation in ["Good morning", "Good evening"] {
+        let before = fs::read_to_string(greeting.join("src/main.rs")).unwrap();
+        let before = before
+            .split("salutation: \"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        edit(&greeting, before, salutation);
+        let saved = Instant::now();
+        assert_eq!(
+            dev.invoke("greeting", &event)["message"],
+            format!("{salutation}, Ada!")
+        );
+        eprintln!(
+            "greeting: {:.2} s from saved to answered",
+            saved.elapsed().as_secs_f64()
+        );
+        assert!(saved.elapsed() < Duration::from_secs(5));
+    }
+    drop(dev);
+    let router = example(directory.path(), "router");
+    let dev = Dev::start(&router, &[]);
+    assert_eq!(dev.get("orders/7").status(), 404);
+    edit(&router, "StatusCode::NOT_FOUND", "StatusCode::GONE");
+    let saved = Instant::now();
+    assert_eq!(dev.get("orders/7").status(), 410);
+    eprintln!(
+        "router: {:.2} s from saved to answered",
+        saved.elapsed().as_secs_f64()
+    );
+    assert!(saved.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+#[ignore = "through make"]
+fn what_does_not_compile_is_shown_and_the_last_that_did_answers_until_the_next_one_does() {
+    let directory = new_directory();
+    let project = project(directory.path(), "broken", &answering("one"));
+    let dev = Dev::start(&project, &[]);
+    assert_eq!(dev.invoke("broken", &json!({})), "one");
+    edit(&project, "\"one\"", "two");
+    assert_eq!(dev.invoke("broken", &json!({})), "one");
+    let build = dev.wait_for("build", |build| build["ok"] == false);
+    assert!(
+        build["message"].as_str().unwrap().contains("error[E0425]"),
+        "{build}"
+    );
+    assert!(
+        dev.stderr()
+            .contains("error[E0425]: cannot find value `two`"),
+        "{}",
+        dev.stderr()
+    );
+    // A module that is missing has no file yet that could be saved.
+    edit(&project, "two", "text::TEXT");
+    fs::write(
+        project.join("src/main.rs"),
+        format!(
+            "mod text;\n{}",
+            fs::read_to_string(project.join("src/main.rs")).unwrap()
+        ),
+    )
+    .unwrap();
+    assert_eq!(dev.invoke("broken", &json!({})), "one");
+    fs::create_dir(project.join("src/text")).unwrap();
+    fs::write(
+        project.join("src/text/mod.rs"),
+        "pub const TEXT: &str = \"two\";",
+    )
+    .unwrap();
+    dev.wait_for("build", |build| {
+        build["ok"] == true && dev.of_type("build").len() > 2
+    });
+    assert_eq!(dev.invoke("broken", &json!({})), "two");
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_function_that_never_compiled_is_an_error_with_the_compilers_message() {
+    let directory = new_directory();
+    let project = project(directory.path(), "never", "fn main() { nothing }");
+    // Without a lock file, cargo makes one.
+    fs::remove_file(project.join("Cargo.lock")).unwrap();
+    let dev = Dev::start(&project, &[]);
+    let answer = dev.get("");
+    let body = answer.text().unwrap();
+    assert!(
+        answer.status() == 503 && body.contains("error[E0425]: cannot find value `nothing`"),
+        "{body}"
+    );
+    let error = run(cargo(&project, &["invoke", "--dev", "--event", "1"]));
+    error.failed_with(&["never does not compile", "cannot find value `nothing`"]);
+    fs::write(project.join("src/main.rs"), answering("one")).unwrap();
+    let invoked = run(cargo(&project, &["invoke", "--dev", "--event", "1"])).succeeded();
+    assert_eq!(invoked.stdout, "\"one\"\n");
+}
+
+#[test]
+#[ignore = "through make"]
+fn dependencies_by_path_and_new_ones_are_watched_and_what_is_no_source_compiles_nothing() {
+    let directory = new_directory();
+    let project = project(directory.path(), "depends", &answering("one"));
+    let text = "pub const TEXT: &str = \"two\";";
+    write_crate(
+        &directory.path().join("words"),
+        "[package]\nname = 'words'\nedition = '2024'\n",
+        "",
+    );
+    fs::write(directory.path().join("words/src/lib.rs"), text).unwrap();
+    let dev = Dev::start(&project, &[]);
+    assert_eq!(dev.invoke("depends", &json!({})), "one");
+    edit(&project, "\"one\"", "words::TEXT");
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace(
+        "[dependencies]",
+        "[dependencies]\nwords = { path = '../words' }",
+    );
+    fs::write(project.join("Cargo.toml"), manifest).unwrap();
+    dev.wait_for("build", |build| {
+        build["ok"] == true && dev.of_type("build").len() > 1
+    });
+    assert_eq!(dev.invoke("depends", &json!({})), "two");
+    // As editors save: aside, then moved.
+    let aside = directory.path().join("words/src/.lib.rs.swp");
+    fs::write(&aside, text.replace("two", "three")).unwrap();
+    fs::rename(aside, directory.path().join("words/src/lib.rs")).unwrap();
+    assert_eq!(dev.invoke("depends", &json!({})), "three");
+    let builds = dev.of_type("build").len();
+    for name in ["README.md", "src/.main.rs.swp", "src/main.rs~"] {
+        fs::write(project.join(name), name).unwrap();
+    }
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(dev.invoke("depends", &json!({})), "three");
+    assert_eq!(dev.of_type("build").len(), builds);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_build_that_writes_a_source_comes_to_an_end() {
+    let directory = new_directory();
+    let project = project(directory.path(), "generates", &answering("one"));
+    fs::write(
+        project.join("build.rs"),
+        "fn main() { std::fs::write(\"src/words.txt\", \"one\").unwrap() }",
+    )
+    .unwrap();
+    let dev = Dev::start(&project, &[]);
+    assert_eq!(dev.invoke("generates", &json!({})), "one");
+    edit(&project, "\"one\"", "\"two\"");
+    assert_eq!(dev.invoke("generates", &json!({})), "two");
+    thread::sleep(Duration::from_secs(2));
+    assert!(dev.of_type("build").len() < 5, "{:?}", dev.of_type("build"));
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_file_with_an_event_is_sent_when_it_is_saved_and_may_vanish() {
+    let directory = new_directory();
+    let project = project(directory.path(), "files", SUBJECT);
+    let named = directory.path().join("my event.json");
+    fs::create_dir(project.join("events")).unwrap();
+    fs::write(project.join("events/old.json"), "{}").unwrap();
+    let dev = Dev::start(&project, &["--watch-event", named.to_str().unwrap()]);
+    dev.wait_for("build", |_| true);
+    for (file, text) in [
+        (project.join("events/new.json"), "a directory"),
+        (named, "an option"),
+    ] {
+        let sent = || dev.wait_for("answer", |answer| answer["answer"]["event"]["text"] == text);
+        fs::write(&file, json!({"text": text}).to_string()).unwrap();
+        sent();
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "{").unwrap();
+        let note = dev.wait_for("note", |note| {
+            note["message"]
+                .as_str()
+                .unwrap()
+                .contains(file.to_str().unwrap())
+        });
+        assert!(
+            note["message"].as_str().unwrap().contains("no JSON"),
+            "{note}"
+        );
+    }
+    assert_eq!(
+        dev.of_type("event").len(),
+        2,
+        "what was not saved is not sent"
+    );
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_function_has_lambdas_variables_those_of_the_shell_and_those_of_its_env_file() {
+    let directory = new_directory();
+    let project = project(directory.path(), "variables", SUBJECT);
+    let metadata = "[package.metadata.lambda-musl.deploy]\ntimeout = 7\nmemory = 512\n";
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap() + metadata;
+    fs::write(project.join("Cargo.toml"), manifest).unwrap();
+    let file = project.join(".env");
+    fs::write(
+        &file,
+        "# comment\nTABLE='my table'\nAWS_REGION=eu-central-1\nAWS_LAMBDA_FUNCTION_NAME=no\n",
+    )
+    .unwrap();
+    let mut command = cargo(&project, &["dev", "--port", "0"]);
+    command
+        .env("AWS_ACCESS_KEY_ID", "AKIA")
+        .env("BASE", "")
+        .env("MAKEFLAGS", "w");
+    let dev = Dev::run(command);
+    let variables = |dev: &Dev| dev.invoke("variables", &json!({}))["env"].clone();
+    let seen = variables(&dev);
+    for (name, value) in [
+        ("TABLE", "my table"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "variables"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/variables"),
+        ("LAMBDA_TASK_ROOT", project.to_str().unwrap()),
+    ] {
+        assert_eq!(seen[name], value, "{name}: {seen}");
+    }
+    assert!(
+        seen["AWS_LAMBDA_RUNTIME_API"]
+            .as_str()
+            .unwrap()
+            .starts_with("127.0.0.1:")
+    );
+    assert_eq!(
+        (&seen["BASE"], &seen["MAKEFLAGS"]),
+        (&Value::Null, &Value::Null)
+    );
+    let timeout = dev.invoke("variables", &json!({"do": "sleep", "ms": 100_000}));
+    assert!(
+        timeout["errorMessage"]
+            .as_str()
+            .unwrap()
+            .ends_with("Task timed out after 7.00 seconds"),
+        "{timeout}"
+    );
+    fs::write(&file, "TABLE = another").unwrap();
+    crate::machine::wait_until(
+        || variables(&dev)["TABLE"] == "another",
+        Duration::from_secs(5),
+    );
+    assert_eq!(variables(&dev)["TABLE"], "another");
+    fs::write(&file, "TABLE").unwrap();
+    dev.wait_for("note", |note| {
+        note["message"]
+            .as_str()
+            .unwrap()
+            .contains("expected lines like NAME=value")
+    });
+    assert_eq!(variables(&dev)["TABLE"], "another");
+    drop(dev);
+    let missing = run(cargo(&project, &["dev", "--env-file", "nowhere"]));
+    missing.failed_with(&["nowhere"]);
+}
+
+#[test]
+#[ignore = "through make"]
+fn a_server_leaves_nothing_in_the_project_but_its_target_and_lock_file() {
+    let directory = new_directory();
+    let project = project(directory.path(), "tidy", &answering("one"));
+    let mut dev = Dev::start(&project, &[]);
+    assert_eq!(dev.invoke("tidy", &json!({})), "one");
+    dev.end("INT");
+    assert_eq!(names(&project), ["Cargo.lock", "Cargo.toml", "src"]);
+    assert_eq!(names(&root().join("target/dev/lambda-musl-dev")), [""; 0]);
+}
