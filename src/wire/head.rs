@@ -140,6 +140,7 @@ impl Head {
 
 /// The status of a status line: three digits (RFC 9112, section 4).
 fn status(line: &[u8]) -> io::Result<u16> {
+    // By pattern, as `strip_prefix` costs what `same` does.
     let status = match line {
         [
             b'H',
@@ -151,11 +152,12 @@ fn status(line: &[u8]) -> io::Result<u16> {
             b'.',
             b'0'..=b'9',
             b' ',
-            digits @ ..,
-        ] => match digits {
-            [a, b, c, b' ' | b'\r' | b'\n', ..] => number(&[*a, *b, *c], 10),
-            _ => None,
-        },
+            a,
+            b,
+            c,
+            b' ' | b'\r' | b'\n',
+            ..,
+        ] => number(&[*a, *b, *c], 10),
         _ => None,
     };
     status
