@@ -19,11 +19,12 @@ pub const ZIG: Wheels = Wheels { name: "zig", pins: include_str!("../wheels/zig.
 /// AWS's Runtime Interface Emulator.
 const EMULATOR: Wheels = Wheels { name: "emulator", pins: include_str!("../wheels/emulator.txt") };
 /// All, with those for the tests and linters of the clone.
-const ALL: [Wheels; 6] = [
+const ALL: [Wheels; 7] = [
     ZIG,
     EMULATOR,
     Wheels { name: "sbom", pins: include_str!("../wheels/sbom.txt") },
     Wheels { name: "aws", pins: include_str!("../wheels/aws.txt") },
+    Wheels { name: "cdk", pins: include_str!("../wheels/cdk.txt") },
     Wheels { name: "templates", pins: include_str!("../wheels/templates.txt") },
     Wheels { name: "workflows", pins: include_str!("../wheels/workflows.txt") },
 ];
