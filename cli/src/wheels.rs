@@ -25,6 +25,7 @@ const ALL: [Wheels; 7] = [
     Wheels { name: "sam", pins: include_str!("../wheels/sam.txt") },
     Wheels { name: "sbom", pins: include_str!("../wheels/sbom.txt") },
     Wheels { name: "aws", pins: include_str!("../wheels/aws.txt") },
+    Wheels { name: "cdk", pins: include_str!("../wheels/cdk.txt") },
     Wheels { name: "templates", pins: include_str!("../wheels/templates.txt") },
     Wheels { name: "workflows", pins: include_str!("../wheels/workflows.txt") },
 ];

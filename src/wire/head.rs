@@ -140,24 +140,14 @@ impl Head {
 
 /// The status of a status line: three digits (RFC 9112, section 4).
 fn status(line: &[u8]) -> io::Result<u16> {
-    // By pattern, as `strip_prefix` costs what `same` does.
-    let status = match line {
-        [
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            b'0'..=b'9',
-            b' ',
-            a,
-            b,
-            c,
-            b' ' | b'\r' | b'\n',
-            ..,
-        ] => number(&[*a, *b, *c], 10),
+    const VERSION: &[u8] = b"HTTP/1.";
+    // Not by `strip_prefix`, which costs what std's comparison in `same` does.
+    let rest = match line.starts_with(VERSION) {
+        true => &line[VERSION.len()..],
+        false => &[],
+    };
+    let status = match rest {
+        [b'0'..=b'9', b' ', a, b, c, b' ' | b'\r' | b'\n', ..] => number(&[*a, *b, *c], 10),
         _ => None,
     };
     status

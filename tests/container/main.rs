@@ -9,6 +9,7 @@ mod crates;
 mod engine;
 mod invoke;
 mod native;
+mod oci;
 mod project;
 mod push;
 mod sam;

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// A registry on this machine, as long as the test takes.
-struct Registry(Child);
+pub struct Registry(Child);
 
 impl Registry {
-    fn start(address: &str, directory: &Path) -> Self {
+    pub fn start(address: &str, directory: &Path) -> Self {
         let config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
             directory.join("registry").display()

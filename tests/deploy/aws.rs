@@ -4,9 +4,10 @@ use std::{
     env, fs,
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{LazyLock, Mutex, OnceLock},
+    sync::{LazyLock, OnceLock},
     thread,
     time::Duration,
 };
@@ -60,15 +61,24 @@ pub fn build() -> PathBuf {
     root().join(ZIP)
 }
 
-/// The port of moto, which ends with this program: then its shell reads the end of its input.
-fn moto() -> u16 {
-    static MOTO: Mutex<Option<(Child, u16)>> = Mutex::new(None);
-    let mut moto = MOTO.lock().unwrap();
-    let (_, port) = moto.get_or_insert_with(|| {
-        let port = free_port();
+/// What runs as long as the tests do.
+struct Servers {
+    /// Its shell reads the end of its input with this program, and ends both.
+    _shell: Child,
+    /// The port of moto.
+    moto: u16,
+    directory: TempDir,
+}
+
+fn servers() -> &'static Servers {
+    static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let (moto, socket) = (free_port(), directory.path().join("client"));
         let mut shell = command("/bin/sh", root());
-        let server = "\"$1\" -m moto.server -p \"$2\" & cat; kill $!";
-        shell.args(["-c", server, "sh", python3(), &port.to_string()]);
+        let servers = "\"$1\" -m moto.server -p \"$2\" & moto=$!; \"$1\" tests/deploy/client.py serve \"$3\" & cat; kill $moto $!";
+        shell
+            .args(["-c", servers, "sh", python3(), &moto.to_string()])
+            .arg(&socket);
         shell
             .env("PYTHONPATH", wheels())
             .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
@@ -76,12 +86,40 @@ fn moto() -> u16 {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let child = shell.spawn().unwrap();
-        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        assert!(wait_until(listens, Duration::from_secs(60)), "moto");
-        (child, port)
+        let shell = shell.spawn().unwrap();
+        let listens = || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, moto)).is_ok()
+                && UnixStream::connect(&socket).is_ok()
+        };
+        assert!(
+            wait_until(listens, Duration::from_secs(60)),
+            "moto or the client"
+        );
+        Servers {
+            _shell: shell,
+            moto,
+            directory,
+        }
     });
-    *port
+    &SERVERS
+}
+
+fn moto() -> u16 {
+    servers().moto
+}
+
+/// The words that call the client.
+fn client() -> String {
+    let [script, socket] = [
+        root().join("tests/deploy/client.py"),
+        servers().directory.path().join("client"),
+    ];
+    format!(
+        "'{}' -I -S '{}' call '{}'",
+        python3(),
+        script.display(),
+        socket.display()
+    )
 }
 
 pub fn free_port() -> u16 {
@@ -130,10 +168,9 @@ impl Aws {
     pub fn client(&self, first: &str) {
         let log = self.path("calls");
         let script = format!(
-            "{{ printf '%s\\n' \"$@\"; echo; }} >>'{}'\n{first}\nPYTHONPATH='{}' exec '{}' -m awscli \"$@\"",
+            "{{ printf '%s\\n' \"$@\"; echo; }} >>'{}'\n{first}\nexec {} \"$@\"",
             log.display(),
-            wheels().display(),
-            python3()
+            client()
         );
         write_program(&self.path("bin/aws"), &script);
     }
@@ -215,10 +252,13 @@ impl Aws {
 
     /// What the client answers, without a trace in its calls.
     pub fn client_says(&self, arguments: &[&str]) -> Value {
-        let mut client = self.command(python3());
-        client.args(["-m", "awscli", "--region=eu-central-1", "--output=json"]);
-        client.args(arguments).env("PYTHONPATH", wheels());
-        let answer = run(client).succeeded().stdout;
+        let mut shell = self.command("/bin/sh");
+        let words = format!(
+            "exec {} \"$@\" --region=eu-central-1 --output=json",
+            client()
+        );
+        shell.args(["-c", &words, "aws"]).args(arguments);
+        let answer = run(shell).succeeded().stdout;
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
