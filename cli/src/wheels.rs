@@ -19,7 +19,7 @@ pub const ZIG: Wheels = Wheels { name: "zig", pins: include_str!("../wheels/zig.
 /// AWS's Runtime Interface Emulator.
 const EMULATOR: Wheels = Wheels { name: "emulator", pins: include_str!("../wheels/emulator.txt") };
 /// All, with those for the tests and linters of the clone.
-const ALL: [Wheels; 7] = [
+const ALL: [Wheels; 8] = [
     ZIG,
     EMULATOR,
     Wheels { name: "sam", pins: include_str!("../wheels/sam.txt") },
