@@ -148,7 +148,7 @@ fn a_key_of_the_metadata_that_is_unknown_is_named_with_those_that_are_known_and_
         .failed_with(&[
             "[package.metadata.lambda-musl]: the key binary is unknown (did you mean bin?)",
         ])
-        .said(&["arch, base, bin, classic-lock, extension, features, include, layout"]);
+        .said(&["arch, base, bin, classic-lock, deploy, extension, features, include, layout"]);
 }
 
 #[test]

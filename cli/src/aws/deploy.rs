@@ -77,6 +77,17 @@ fn is_of_another(error: &Error) -> bool {
         .contains(&code(error))
 }
 
+/// Whether AWS refused because what it knows of a role is not everywhere yet.
+fn is_of_new_role(error: &Error) -> bool {
+    let texts = [
+        "cannot be assumed by Lambda",
+        "execution role does not have permissions",
+        "KMS key is invalid for CreateGrant",
+    ];
+    let said = error.to_string();
+    code(error) == "InvalidParameterValueException" && texts.iter().any(|text| said.contains(text))
+}
+
 /// An error where a source of the package is newer than the zip.
 fn check_newer(zip: &Path, krate: &Path) -> Result<()> {
     let modified =
@@ -187,10 +198,7 @@ impl Deployment<'_> {
     fn call(&self, client: &Client, call: &Call) -> Result<Value> {
         for _ in 1..ROLE_ATTEMPTS[usize::from(self.settings.role.is_some())] {
             match client.call(call) {
-                Err(error)
-                    if code(&error) == "InvalidParameterValueException"
-                        && error.to_string().contains("cannot be assumed") =>
-                {
+                Err(error) if is_of_new_role(&error) => {
                     thread::sleep(ROLE_PAUSE);
                     interrupt::check()?;
                 }

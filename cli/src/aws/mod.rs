@@ -22,8 +22,9 @@ use sha2::{Digest, Sha256};
 use crate::command::{self, collect_given, shown};
 use crate::{doctor, environment::path_in};
 
-/// Letters of an answer that is not what was expected, of which the first are shown.
+/// Letters that are shown of an answer that is not what was expected, and of an error, which can be a page for a browser.
 const SHOWN: usize = 200;
+const LONGEST: usize = 2000;
 
 /// Letters of a value of an environment variable that is looked for in an error: shorter ones are parts of other words.
 const SHORTEST: usize = 4;
@@ -159,7 +160,7 @@ impl Client {
         let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
         let name = format!("aws {}", call.words.iter().take(2).cloned().collect::<Vec<_>>().join(" "));
         if !output.status.success() {
-            let said = self.without_secrets(stderr.trim());
+            let said: String = self.without_secrets(stderr.trim()).chars().take(LONGEST).collect();
             let code = code_in(&said).to_owned();
             let advice = advice(&said, &code, call).map(|advice| format!("\n{advice}")).unwrap_or_default();
             let said = if said.is_empty() { format!("it ended with {}", output.status) } else { said };

@@ -371,3 +371,17 @@ fn with_variables(call: Call, variables: &Value) -> Call {
     let call = call.with("--environment", "file:///dev/stdin");
     Call { input: Some(json!({ "Variables": variables }).to_string()), ..call }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_has_the_name_of_its_function_in_the_64_letters_that_iam_takes() {
+        assert_eq!(role_of("greeting"), "lambda-musl-greeting");
+        let longest = "a".repeat(64);
+        let roles = [&longest, &format!("{}b", &longest[1..])].map(|name| role_of(name));
+        assert!(roles.iter().all(|role| role.len() == 64 && role.starts_with("lambda-musl-aaa")), "{roles:?}");
+        assert_ne!(roles[0], roles[1]);
+    }
+}

@@ -186,3 +186,43 @@ fn variables_in(file: &Path) -> Result<BTreeMap<String, String>> {
         text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(Into::into).collect();
     pairs(&format!("--env-file {}", file.display()), &lines)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_its_own_defaults_before_those_of_its_workspace() {
+        let workspace = tempfile::tempdir().unwrap();
+        let package = workspace.path().join("greeting");
+        fs::create_dir(&package).unwrap();
+        let write = |directory: &Path, text: &str| fs::write(directory.join("Cargo.toml"), text).unwrap();
+        write(workspace.path(), "[workspace]\n[workspace.metadata.lambda-musl.deploy]\nmemory = 256\ntimeout = 5\n");
+        write(&package, "[package]\nname = 'greeting'\n[package.metadata.lambda-musl.deploy]\nmemory = 512\n");
+        let manifest = Manifest::of(&package).unwrap();
+        assert_eq!(manifest.name.as_deref(), Some("greeting"));
+        assert_eq!(manifest.defaults, Settings { memory: Some(512), timeout: Some(5), ..Settings::default() });
+        assert_eq!(Manifest::of(&workspace.path().join("none")).unwrap().defaults, Settings::default());
+    }
+
+    #[test]
+    fn a_default_of_another_kind_is_named_with_its_file() {
+        let package = tempfile::tempdir().unwrap();
+        let text = "[package]\nname = 'a'\n[package.metadata.lambda-musl.deploy]\nmemory = 'much'\n";
+        fs::write(package.path().join("Cargo.toml"), text).unwrap();
+        let error = format!("{:#}", Manifest::of(package.path()).unwrap_err());
+        assert!(error.contains("Cargo.toml: metadata.lambda-musl.deploy: ") && error.contains("u32"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_variables_has_one_a_line_to_the_letter() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "# a comment\n\nONE=a=b # c\nTWO= \"d\" \n").unwrap();
+        let expected =
+            [("ONE", "a=b # c"), ("TWO", " \"d\" ")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(variables_in(file.path()).unwrap(), expected.into());
+        fs::write(file.path(), "hunter2").unwrap();
+        let error = variables_in(file.path()).unwrap_err().to_string();
+        assert!(error.contains("expected NAME=VALUE") && !error.contains("hunter2"), "{error}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::plan::{HANDLER, Package, RUNTIME};
@@ -70,6 +70,11 @@ impl Ours {
                 (zip, path) = built(options)?;
             }
         };
+        ensure!(
+            zip.form != Form::Extension,
+            "{}: is an extension; status is of functions, and `deploy --dry-run` says whether the newest version of a layer is the same",
+            path.display()
+        );
         let commit = commit.map(|commit| format!(", {commit}")).unwrap_or_default();
         let what = format!("{} {}{commit}", zip.name, zip.version);
         let checksum = Package::new(&path, &zip).checksum;
@@ -78,6 +83,7 @@ impl Ours {
 }
 
 fn built(options: &options::Status) -> Result<(Verified, PathBuf)> {
+    ensure!(!options.source.bins, "--bins: status is of one function; --bin names its binary target");
     let work = Cache::open()?.temporary("status")?;
     let build = options::Build { source: options.source.clone(), out: work.path().to_owned(), oci: false };
     build::build(&build, |line| say(&line))?;
