@@ -79,14 +79,17 @@ impl Sources {
 
     /// All files with their times and sizes, and the values of the variables; and the newest time.
     fn state(&self) -> (String, Option<SystemTime>) {
-        let is_source = |entry: &DirEntry| {
-            let path = entry.path();
-            let is_other =
-                || entry.depth() > 0 && (is_hidden(path) || is_made(path) || path.join("Cargo.toml").exists());
-            !self.without.iter().any(|other| other == path) && !(entry.file_type().is_dir() && is_other())
+        let is_in = |entry: &DirEntry| {
+            !self.without.iter().any(|other| other == entry.path())
+                && !(entry.file_type().is_dir() && is_made(entry.path()))
         };
-        let crates = self.crates.iter().flat_map(|root| WalkDir::new(root).into_iter().filter_entry(is_source));
-        let others = self.others.iter().flat_map(|root| WalkDir::new(root).follow_links(true));
+        let is_of_crate = |entry: &DirEntry| {
+            let (path, is_below) = (entry.path(), entry.file_type().is_dir() && entry.depth() > 0);
+            is_in(entry) && !(is_below && (is_hidden(path) || path.join("Cargo.toml").exists()))
+        };
+        let crates = self.crates.iter().flat_map(|root| WalkDir::new(root).into_iter().filter_entry(is_of_crate));
+        let others = self.others.iter();
+        let others = others.flat_map(|root| WalkDir::new(root).follow_links(true).into_iter().filter_entry(is_in));
         let files = crates.chain(others).flatten().filter(|entry| !entry.file_type().is_dir());
         let mut newest = None;
         let file = |entry: DirEntry| {

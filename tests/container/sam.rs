@@ -1,29 +1,30 @@
 //! AWS's SAM with what `new` writes for it.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, sync::OnceLock};
 
 use crate::{
     base, engine_call,
-    machine::{arch, call, cargo_lambda_musl, run, skip},
+    machine::{arch, call, cargo_lambda_musl, command, root, run, skip},
 };
+
+/// The directory of the wheels, which have too many files to look at each time.
+fn wheels() -> &'static str {
+    static WHEELS: OnceLock<String> = OnceLock::new();
+    WHEELS.get_or_init(|| {
+        let wheels = call("scripts/cli", &["wheel", "sam"]).succeeded();
+        wheels.last_line().to_owned()
+    })
+}
 
 /// sam for a project in this directory, which keeps what it remembers in `home`.
 fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
-    let wheels = call("scripts/cli", &["wheel", "sam"]).succeeded();
-    // With the program, as on a machine where it is installed.
-    let mut sam = cargo_lambda_musl(project);
-    let path = sam.get_envs().find(|(name, _)| *name == "PATH");
-    let path = path.and_then(|(_, path)| path).unwrap().to_owned();
-    let variables = sam
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    let variables: Vec<_> = variables.collect();
-    sam = Command::new("python3");
-    sam.args(["-m", "samcli"])
-        .args(arguments)
-        .current_dir(project);
-    sam.env_clear().envs(variables).env("PATH", path);
-    sam.env("PYTHONPATH", wheels.last_line())
+    // The program is installed.
+    let cargo = cargo_lambda_musl(project);
+    let mut sam = command("python3", project);
+    let variables = cargo.get_envs();
+    sam.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    sam.args(["-m", "samcli"]).args(arguments);
+    sam.env("PYTHONPATH", wheels())
         .env("__SAM_CLI_APP_DIR", home);
     sam.env("SAM_CLI_TELEMETRY", "0")
         .env("AWS_DEFAULT_REGION", "us-east-1");
@@ -102,11 +103,7 @@ fn sam_builds_what_new_makes_and_invokes_it() {
     let images = [format!("{name}:test"), format!("{name}:rapid-{}", arch())].map(Image);
     engine_call(&["tag", base, &images[0].0]).succeeded();
     let event = directory.path().join("event.json");
-    fs::copy(
-        crate::machine::root().join("cli/src/invoke/examples/sqs.json"),
-        &event,
-    )
-    .unwrap();
+    fs::copy(root().join("cli/src/invoke/examples/sqs.json"), &event).unwrap();
     let event = event.to_string_lossy();
     let invoke = [
         "local",
