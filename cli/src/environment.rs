@@ -81,7 +81,7 @@ const PASSED_STARTS: [&str; 15] = [
 const KEPT_OUT: [&str; 2] = ["RUSTUP_TOOLCHAIN", "DOCKER_OPTS"];
 
 /// What make sets itself.
-const OF_MAKE: [&str; 2] = ["MAKEFLAGS", "MFLAGS"];
+pub const OF_MAKE: [&str; 3] = ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"];
 
 /// Parts of the names of variables that compilers, cargo and build scripts are known to read.
 const READ_BY_BUILDS: [&str; 26] = [

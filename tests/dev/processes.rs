@@ -223,6 +223,24 @@ fn a_signal_ends_the_server_and_all_that_functions_have_started() {
 
 #[test]
 #[ignore = "through make"]
+fn a_function_with_a_hook_for_its_end_runs_it_when_it_is_replaced_and_when_the_server_ends() {
+    let directory = new_directory();
+    let main = "fn main() -> Result<(), lambda_musl::Error> {
+        lambda_musl::on_shutdown(|| println!(\"one ends\"))?;
+        lambda_musl::run(async |_: serde_json::Value, _: lambda_musl::Context| Ok::<_, String>(()))
+    }";
+    let project = project(directory.path(), "hooks", main);
+    let mut dev = Dev::start(&project, &[]);
+    dev.invoke("hooks", &json!({}));
+    crate::server::edit(&project, "one ends", "two ends");
+    dev.invoke("hooks", &json!({}));
+    dev.wait_for("log", |record| record["line"] == "one ends");
+    dev.end("INT");
+    dev.wait_for("log", |record| record["line"] == "two ends");
+}
+
+#[test]
+#[ignore = "through make"]
 fn a_reader_that_closes_its_pipe_ends_the_server() {
     let directory = new_directory();
     let project = project(directory.path(), "piped", SUBJECT);

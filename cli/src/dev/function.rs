@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque, hash_map::RandomState};
 use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use std::{env, path::PathBuf, pin::pin};
+use std::{env, mem, pin::pin};
 
 use anyhow::Result;
 use hyper::body::Bytes;
@@ -21,7 +22,7 @@ use super::process::{End, Process, describe};
 use super::report::{self, Record, Report};
 use super::saved::Saved;
 use super::{clock, runtime_api, runtime_api::Stream};
-use crate::{interrupt, options};
+use crate::{environment::OF_MAKE, interrupt, options};
 
 /// How long a function may take to ask for its first event, as in Lambda.
 const INIT: Duration = Duration::from_secs(10);
@@ -31,6 +32,9 @@ const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// The longest timeout that Lambda has.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// Where nothing says else.
+const REGION: &str = "us-east-1";
 
 /// What a function runs with.
 pub struct Settings {
@@ -51,8 +55,6 @@ pub struct Function {
     /// There may be an event for who asks.
     changed: Notify,
 }
-
-const REGION: &str = "us-east-1";
 
 #[derive(Default)]
 struct State {
@@ -95,6 +97,22 @@ struct Instance {
     /// It has asked to be told of its end.
     is_registered: bool,
     is_stopped: bool,
+}
+
+impl Instance {
+    fn new(process: Process, server: AbortHandle) -> Self {
+        Self {
+            process,
+            server,
+            started: Instant::now(),
+            init: None,
+            init_error: None,
+            taken: BTreeMap::new(),
+            answered: String::new(),
+            is_registered: false,
+            is_stopped: false,
+        }
+    }
 }
 
 /// An invocation that a process has taken.
@@ -210,10 +228,9 @@ impl Function {
     }
 
     /// Ends all processes.
-    pub fn stop_all(&self) {
-        for instance in self.lock().instances.values_mut() {
-            instance.is_stopped = true;
-            instance.process.signal(Signal::KILL);
+    pub fn stop_all(self: &Arc<Self>) {
+        for (number, instance) in &mut self.lock().instances {
+            self.stop(*number, instance);
         }
     }
 
@@ -252,38 +269,12 @@ impl Function {
     fn start(self: &Arc<Self>, state: &mut State, number: u64) -> Result<()> {
         let Some(program) = &state.program else { return Ok(()) };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let mut command = Command::new(program);
-        command.current_dir(&self.settings.directory).envs(state.environment.iter().cloned());
-        // What make passes without a value is nothing that the user has set.
-        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let is_of_make = |name: &String| ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"].contains(&&**name);
-        for name in names.filter(|name| is_of_make(name) || options::is_variable(name) && !is_set(name)) {
-            if !state.environment.iter().any(|(own, _)| *own == name) {
-                command.env_remove(name);
-            }
-        }
-        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-            if !is_set(name) && !state.environment.iter().any(|(own, _)| own == name) {
-                command.env(name, REGION);
-            }
-        }
-        // Those that Lambda reserves.
-        command.env("AWS_LAMBDA_RUNTIME_API", address.to_string()).env("LAMBDA_TASK_ROOT", &self.settings.directory);
-        command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.settings.memory.to_string());
-        command.env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name));
+        let mut command = self.command(program, &state.environment);
+        command.env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string());
         command.env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/{number}"));
-        command.envs([("AWS_LAMBDA_FUNCTION_NAME", &*self.name), ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")]);
-        command.envs([("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"), ("_HANDLER", "bootstrap")]);
         let (process, end) = Process::start(&mut command, &self.name, &self.report)?;
         let server = runtime_api::serve(Arc::clone(self), number, listener)?;
-        let (init, init_error, taken, answered) = (None, None, BTreeMap::new(), String::new());
-        let (is_registered, is_stopped, started) = (false, false, Instant::now());
-        state.instances.insert(
-            number,
-            Instance { process, server, started, init, init_error, taken, answered, is_registered, is_stopped },
-        );
+        state.instances.insert(number, Instance::new(process, server));
         state.current = Some(number);
         let function = Arc::clone(self);
         tokio::spawn(async move {
@@ -298,6 +289,29 @@ impl Function {
             function.time_out_init(number);
         });
         Ok(())
+    }
+
+    /// A program in the environment of the shell, with the variables of the `.env` file and those of Lambda.
+    fn command(&self, program: &Path, environment: &[(String, String)]) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.settings.directory);
+        // What make passes without a value is nothing that the user has set.
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_of_make = |name: &str| OF_MAKE.contains(&name) || options::is_variable(name) && !is_set(name);
+        let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for name in names.filter(|name| is_of_make(name)) {
+            command.env_remove(name);
+        }
+        let regions = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().filter(|name| !is_set(name));
+        command.envs(regions.map(|name| (name, REGION)));
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        // Those that Lambda reserves.
+        command.env("AWS_LAMBDA_FUNCTION_NAME", &self.name).env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+        command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.settings.memory.to_string());
+        command.env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name));
+        command.env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand").env("_HANDLER", "bootstrap");
+        command.env("LAMBDA_TASK_ROOT", &self.settings.directory);
+        command
     }
 
     /// The next event for a process, and until when it is to be answered. A process that was replaced gets none.
@@ -395,20 +409,18 @@ impl Function {
 
     fn ended(self: &Arc<Self>, number: u64, end: &End) {
         let mut state = self.lock();
-        let Some(instance) = state.instances.remove(&number) else { return };
+        let Some(mut instance) = state.instances.remove(&number) else { return };
         instance.server.abort();
         instance.process.finish();
         let reason = describe(end);
-        for (id, taken) in &instance.taken {
-            let error = error_of(id, "Runtime.ExitError", &reason);
-            self.over(&instance, id, taken, "error", report::value(&error));
-        }
         if !instance.is_stopped && instance.taken.is_empty() && interrupt::signal().is_none() {
             self.report.say(&Record::Exit { function: &self.name, reason: &reason });
         }
-        for (id, taken) in instance.taken {
+        for (id, taken) in mem::take(&mut instance.taken) {
+            let error = error_of(&id, "Runtime.ExitError", &reason);
+            self.over(&instance, &id, &taken, "error", report::value(&error));
             if let Some(answer) = taken.answer {
-                let _ = answer.send(Answer::Error(error_of(&id, "Runtime.ExitError", &reason)));
+                let _ = answer.send(Answer::Error(error));
             }
         }
         // Another process would end as this one did.

@@ -130,7 +130,7 @@ impl Dev {
         let mut watched = builder.watched()?;
         watched.files.extend(self.environments.iter().map(|(path, _)| path.clone()));
         watched.files.extend(self.events.files.keys().cloned());
-        watched.packages.extend(self.events.directories.keys().filter(|path| path.is_dir()).cloned());
+        watched.directories.extend(self.events.directories.keys().cloned());
         self.watch.set(watched)
     }
 
@@ -175,7 +175,7 @@ impl Dev {
                 changed = self.watch.next() => for path in changed? {
                     if self.events.of(&path).is_some() || self.environments.iter().any(|(file, _)| *file == path) {
                         others.insert(path, Instant::now());
-                    } else {
+                    } else if self.watch.is_another(&path) {
                         // Whoever comes from now on wants the answer of what was saved.
                         self.saved.begin();
                         is_manifest |= path.file_name().is_some_and(|name| name == "Cargo.toml" || name == "Cargo.lock");
@@ -196,7 +196,10 @@ impl Dev {
                     let (builder, built) = finished?;
                     let compiled = builder.sources.clone();
                     self.builder = Some(builder);
-                    self.take(built?);
+                    match built {
+                        Ok(built) => self.take(built),
+                        Err(error) => self.report.note(format!("{error:#}")),
+                    }
                     if std::mem::take(&mut is_manifest)
                         && let Err(error) = self.look_at_sources()
                     {

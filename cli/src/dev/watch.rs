@@ -21,6 +21,8 @@ pub struct Watched {
     pub packages: BTreeSet<PathBuf>,
     /// Single files, which need not be there.
     pub files: BTreeSet<PathBuf>,
+    /// Directories of which each file counts.
+    pub directories: BTreeSet<PathBuf>,
     /// Directories that are left out: those that cargo compiles into.
     pub targets: BTreeSet<PathBuf>,
 }
@@ -50,12 +52,9 @@ impl Watch {
 
     /// Watches these from now on.
     pub fn set(&mut self, watched: Watched) -> Result<()> {
-        let mut directories: BTreeSet<PathBuf> = watched
-            .files
-            .iter()
-            .filter_map(|file| Some(file.parent()?.to_owned()))
-            .filter(|path| path.is_dir())
-            .collect();
+        let around = watched.files.iter().filter_map(|file| file.parent());
+        let alone = around.chain(watched.directories.iter().map(PathBuf::as_path)).filter(|path| path.is_dir());
+        let mut directories: BTreeSet<PathBuf> = alone.map(Path::to_owned).collect();
         for package in &watched.packages {
             directories.extend(below(package, &watched.targets));
         }
@@ -71,7 +70,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for files that have another content than before, or are new or gone.
+    /// Waits for files that were saved, or are new or gone.
     pub async fn next(&mut self) -> Result<BTreeSet<PathBuf>> {
         loop {
             let event = self.events.recv().await.context("nothing watches files any more")?;
@@ -103,7 +102,7 @@ impl Watch {
         for path in event.paths {
             if path.is_dir() {
                 self.add_directory(&path, changed)?;
-            } else if self.is_watched(&path) && self.is_another(&path) {
+            } else if self.is_watched(&path) {
                 changed.insert(path);
             }
         }
@@ -126,7 +125,7 @@ impl Watch {
             }
             let files = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
             for file in files.filter(|path| path.is_file()) {
-                if self.is_watched(&file) && self.is_another(&file) {
+                if self.is_watched(&file) {
                     changed.insert(file);
                 }
             }
@@ -141,7 +140,8 @@ impl Watch {
     }
 
     fn is_watched(&mut self, path: &Path) -> bool {
-        if self.watched.files.contains(path) {
+        let directory = path.parent().unwrap_or(path);
+        if self.watched.files.contains(path) || self.watched.directories.contains(directory) {
             return true;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -158,9 +158,9 @@ impl Watch {
     }
 
     /// Whether there is something else in a file than when it changed last.
-    fn is_another(&mut self, path: &Path) -> bool {
+    pub fn is_another(&mut self, path: &Path) -> bool {
         let content = match path.metadata() {
-            Ok(metadata) if metadata.len() > LONGEST => return true,
+            Ok(metadata) if metadata.len() > LONGEST || metadata.is_dir() => return true,
             _ => fs::read(path).ok().map(|bytes| {
                 let mut hasher = DefaultHasher::new();
                 bytes.hash(&mut hasher);
@@ -232,5 +232,84 @@ fn explain(error: notify::Error) -> anyhow::Error {
         ErrorKind::Io(inner) if full(inner) => anyhow::Error::from(error).context(limit),
         _ if is_full => anyhow::Error::from(error).context(limit),
         _ => anyhow::Error::from(error).context("watching files"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    /// A package with directories that are watched, and others that are not.
+    fn package() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        for path in ["src/deep", "data", "other/src", "target/debug", "elsewhere/debug", ".git"] {
+            fs::create_dir_all(root.join(path)).unwrap();
+        }
+        for path in ["Cargo.toml", "other/Cargo.toml", "elsewhere/CACHEDIR.TAG"] {
+            fs::write(root.join(path), "").unwrap();
+        }
+        fs::remove_dir(root.join(".git")).unwrap();
+        let is_made =
+            Command::new("git").args(["init", "--quiet"]).arg(root).status().is_ok_and(|status| status.success());
+        assert!(is_made, "these tests need git");
+        fs::write(root.join(".gitignore"), "data\n*.log\n").unwrap();
+        directory
+    }
+
+    fn watched(root: &Path) -> Watched {
+        Watched {
+            packages: [root.to_owned()].into(),
+            files: [root.join("data/.env")].into(),
+            directories: [root.join("events")].into(),
+            targets: [root.join("target")].into(),
+        }
+    }
+
+    #[test]
+    fn a_package_is_watched_but_for_others_and_for_what_cargo_and_git_leave_out() {
+        let directory = package();
+        let root = directory.path();
+        let expected = ["", "src", "src/deep"].map(|path| root.join(path).components().collect::<PathBuf>());
+        assert_eq!(below(root, &watched(root).targets), expected);
+        let paths = ["src/a.log", "src/a.rs"].map(|path| root.join(path));
+        assert_eq!(ignored(root, paths.iter().map(PathBuf::as_path)), [paths[0].clone()].into());
+        assert!(ignored(Path::new("/nowhere"), [Path::new("/nowhere/a")]).is_empty());
+    }
+
+    #[tokio::test]
+    async fn files_are_seen_when_they_are_saved_moved_removed_or_in_a_new_directory() {
+        let directory = package();
+        let root = directory.path();
+        let mut watch = Watch::new().unwrap();
+        watch.set(watched(root)).unwrap();
+        let seen = async |watch: &mut Watch, expected: &str| {
+            let mut seen = BTreeSet::new();
+            while let Ok(changed) = timeout(Duration::from_millis(200), watch.next()).await {
+                seen.extend(changed.unwrap().into_iter().map(|path| path.strip_prefix(root).unwrap().to_owned()));
+            }
+            let expected: BTreeSet<PathBuf> = expected.split_whitespace().map(Into::into).collect();
+            assert_eq!(seen, expected);
+        };
+        for path in
+            ["src/a.rs", "src/a.log", "src/.a.rs.swp", "src/4913", "other/src/b.rs", "target/c", "data/d", "data/.env"]
+        {
+            fs::write(root.join(path), "1").unwrap();
+        }
+        seen(&mut watch, "src/a.rs data/.env").await;
+        assert!(watch.is_another(&root.join("src/a.rs")));
+        assert!(!watch.is_another(&root.join("src/a.rs")), "its content is the same");
+        fs::rename(root.join("src/.a.rs.swp"), root.join("src/a.rs")).unwrap();
+        seen(&mut watch, "src/a.rs").await;
+        fs::create_dir_all(root.join("src/new/deep")).unwrap();
+        fs::write(root.join("src/new/deep/e.rs"), "1").unwrap();
+        fs::create_dir(root.join("events")).unwrap();
+        fs::write(root.join("events/f.log"), "1").unwrap();
+        seen(&mut watch, "src/new/deep/e.rs events/f.log").await;
+        fs::remove_file(root.join("src/new/deep/e.rs")).unwrap();
+        seen(&mut watch, "src/new/deep/e.rs").await;
+        assert!(watch.is_another(&root.join("src/new/deep/e.rs")));
     }
 }
