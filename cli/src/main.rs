@@ -23,6 +23,8 @@ mod names;
 mod natives;
 mod options;
 mod package;
+#[cfg(test)]
+mod pages;
 mod pins;
 mod programs;
 mod project;
