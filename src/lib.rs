@@ -58,3 +58,13 @@ pub use stream::Stream;
 /// costs 2 µs for each request, a third of an invocation's time together, and 5 kB in every zip where it is used just once; nor
 /// `Stream`, as Lambda's address is an IP address and its connection plain, nor the readers, for the reasons above.
 pub use http_req;
+
+/// Pages of the repository, whose code runs with the tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/function.md")]
+    mod function {}
+
+    #[doc = include_str!("../docs/http.md")]
+    mod http {}
+}

@@ -10,6 +10,7 @@ mod doctor;
 mod input;
 mod invoke;
 mod mac;
+mod pages;
 mod project;
 mod stop;
 mod zip;
