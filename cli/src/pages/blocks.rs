@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 
 use super::{Page, assert_none, root};
@@ -75,6 +75,11 @@ fn words(command: &str) -> Vec<String> {
     words.split_off(variables)
 }
 
+/// The options alone: what this process has in its environment is not the page's.
+fn without_variables(command: Command) -> Command {
+    command.mut_args(|argument| argument.env(None::<&str>)).mut_subcommands(without_variables)
+}
+
 /// What is wrong with a command, as far as that is known without running it.
 fn problem(command: &str, makefile: &str) -> Option<String> {
     let words = words(command);
@@ -98,7 +103,7 @@ fn problem(command: &str, makefile: &str) -> Option<String> {
         }
         _ => return None,
     };
-    let error = Options::command().try_get_matches_from(verb).err()?;
+    let error = without_variables(Options::command()).try_get_matches_from(verb).err()?;
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     (!matches!(error.kind(), DisplayHelp | DisplayVersion)).then(|| error.to_string())
 }
@@ -207,7 +212,7 @@ fn a_block_that_no_test_reads_or_that_is_wrong_is_named() {
         ("```rust,ignore\nfn nobody_has_this() {}\n```", "nothing compiles"),
         ("```toml\na =\n```", "TOML parse error"),
         ("```json\n{\"a\":}\n```", "expected value"),
-        ("```yaml\na: [\n```", "flow"),
+        ("```yaml\na: [\n```", "expected node content"),
         ("```sh\ncargo lambda-musl build --nothing\n```", "unexpected argument '--nothing'"),
         ("```sh\ncargo lambda-musl nothing\n```", "unrecognized subcommand"),
         ("```sh\nOUT=a make nothing\n```", "make does not know nothing"),

@@ -4,6 +4,7 @@
 mod blocks;
 mod links;
 mod reference;
+mod troubleshoot;
 
 use std::fs;
 use std::ops::Range;
