@@ -270,7 +270,10 @@ fn a_binary_is_packaged_and_directories_are_compared() {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let second = path("other/function.zip");
     fs::create_dir(path("other")).unwrap();
-    call("python3", &["-m", "zipfile", "-e", &first.to_string_lossy(), &path("")])
+    call(
+        "python3",
+        &["-m", "zipfile", "-e", &first.to_string_lossy(), &path("")],
+    )
     .succeeded();
     call("scripts/cli", &["package", &path("binary"), &second]).succeeded();
     assert_eq!(fs::read(&second).unwrap(), fs::read(&first).unwrap());
