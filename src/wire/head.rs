@@ -151,11 +151,12 @@ fn status(line: &[u8]) -> io::Result<u16> {
             b'.',
             b'0'..=b'9',
             b' ',
-            digits @ ..,
-        ] => match digits {
-            [a, b, c, b' ' | b'\r' | b'\n', ..] => number(&[*a, *b, *c], 10),
-            _ => None,
-        },
+            a,
+            b,
+            c,
+            b' ' | b'\r' | b'\n',
+            ..,
+        ] => number(&[*a, *b, *c], 10),
         _ => None,
     };
     status
