@@ -49,10 +49,10 @@ fn resolved(page: &Path, path: &str) -> PathBuf {
 fn problem(page: &Page, link: &str) -> Option<String> {
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let target = match path.strip_prefix(REPOSITORY) {
-        Some(rest) => match ["/blob/main/", "/tree/main/"].iter().find_map(|start| rest.strip_prefix(start)) {
-            Some(path) => PathBuf::from(path),
-            None => return None,
-        },
+        Some(rest) => {
+            let path = ["/blob/main/", "/tree/main/"].iter().find_map(|start| rest.strip_prefix(start))?;
+            PathBuf::from(path)
+        }
         None if path.contains("://") || path.starts_with("mailto:") => return None,
         None if path.is_empty() => page.path.clone(),
         None => resolved(&page.path, path),
