@@ -67,4 +67,7 @@ mod pages {
 
     #[doc = include_str!("../docs/http.md")]
     mod http {}
+
+    #[doc = include_str!("../docs/requests.md")]
+    mod requests {}
 }
