@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := build
 verbs := build docker-build verify invoke new init dev deploy status reproduce toolchain fetch base-image doctor
-.PHONY: $(verbs) test lint examples bench soak conformance http crates fuzz workflows newest classic-lock clean help
+.PHONY: $(verbs) test lint check docs reference msrv examples bench soak conformance http crates fuzz workflows newest classic-lock clean help
 
 options := ALIAS ARCH BASE BIN BINS CONTAINER_ENGINE CRATE DEV DIR DRY_RUN ENV_FILE ENV_VAR EVENT EXAMPLE EXTENSION FEATURES \
   FIX FORMAT FRESH HOW HTTP IMAGE IMAGE_ONLY INCLUDE LAYERS LAYOUT MEMORY MIRROR NAME NO_DEFAULT_FEATURES OCI OUT \
@@ -48,6 +48,27 @@ lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
 examples: ## all that new can write, and all examples: checked, built and invoked, in minutes
 	@PATH="$$(scripts/rust):$$PATH" ALL=1 cargo test --locked --package lambda-musl --target-dir target --test examples -- \
 	  --ignored --test-threads=1
+check: ## rustfmt, clippy and the unit tests of what changed: seconds, where make test has run before
+	@PATH="$$(scripts/rust):$$PATH"; export PATH; for manifest in Cargo.toml cli/Cargo.toml; do \
+	  cargo fmt --all --check --manifest-path "$$manifest" || exit 1; \
+	done; \
+	cargo clippy --quiet --locked --workspace --exclude probe --all-targets --target-dir target -- --deny warnings && \
+	cargo clippy --quiet --locked --all-targets --manifest-path cli/Cargo.toml --target-dir target/cli -- --deny warnings && \
+	cargo test --quiet --locked --package lambda-musl --lib --target-dir target && \
+	cargo test --quiet --locked --manifest-path cli/Cargo.toml --target-dir target/cli
+
+docs: ## the book, into target/book; and whether the links and the code of all pages are right
+	@scripts/docs
+
+reference: ## docs/reference.md anew, from the options of the program
+	@PATH="$$(scripts/rust):$$PATH" WRITE_REFERENCE=1 cargo test --quiet --release --locked --manifest-path cli/Cargo.toml \
+	  --target-dir target/cli pages::reference
+
+msrv: ## whether the crate and the program compile with the oldest Rust that their Cargo.toml names
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) && \
+	rustup toolchain install "$$version" --profile minimal --no-self-update && \
+	rustup run "$$version" cargo check --locked --package lambda-musl --features anyhow,dns,http,log,shutdown,tower --target-dir target/msrv && \
+	rustup run "$$version" cargo check --locked --manifest-path cli/Cargo.toml --target-dir target/msrv
 
 bench: ## this runtime beside lambda_runtime and a bare loop; CHECK=1 fails where a target is missed
 	@scripts/measure bench

@@ -62,8 +62,14 @@ pub use http_req;
 /// Pages of the repository, whose code runs with the tests.
 #[cfg(doctest)]
 mod pages {
+    #[doc = include_str!("../docs/function.md")]
+    mod function {}
+
     #[doc = include_str!("../docs/http.md")]
     mod http {}
+
+    #[doc = include_str!("../docs/requests.md")]
+    mod requests {}
 
     #[doc = include_str!("../docs/test.md")]
     mod test {}

@@ -17,12 +17,14 @@ const WAYS: [&str; 2] = ["build", "docker-build"];
 const HEAD: &str = "\
 # Crates of the registry
 
-Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or programs of their
-own. It was built, verified and invoked, and its answer was the expected one, unless a reason stands in the place of the zip's
-size. The seconds are the most that a build of these versions took, on two cores that had other work, with what functions before
-it have in common compiled already. The last column has what the container's pins brought: those of `PINS`, or `current`. `make
-crates` writes this page: `ONLY='ring zstd'` tries these alone, `HOW=build` or `HOW=docker-build` one way alone, and what is not
-tried stays as it is. A way that was never tried has empty cells.
+Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or programs of their own. Unless
+the row has a reason, the function was built, verified and invoked, and gave the expected answer.
+
+The seconds are the most that a build of these versions took, on two cores that had other work, after the crates that it has in common with
+earlier rows were compiled. The last column shows which pins the container had. Empty cells mean that this way was never tried.
+
+`make crates` writes this page. `ONLY='ring zstd'` tries these alone, and `HOW=build` or `HOW=docker-build` tries one way; what is not tried
+stays as it is.
 
 | crates | version | `build`: zip, bytes | s | `docker-build`: zip, bytes | s | with |
 | --- | --- | --: | --: | --: | --: | --- |

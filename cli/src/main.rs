@@ -27,6 +27,8 @@ mod natives;
 mod new;
 mod options;
 mod package;
+#[cfg(test)]
+mod pages;
 mod pins;
 mod programs;
 mod project;

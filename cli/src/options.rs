@@ -118,7 +118,10 @@ pub enum Verb {
     },
     /// Print a completion script for a shell
     #[command(after_help = "Example: cargo lambda-musl completions bash >>~/.bashrc")]
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Download everything that build needs
     #[command(hide = true)]
     Prepare(Source),

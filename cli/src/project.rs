@@ -43,7 +43,7 @@ pub struct Function {
 #[derive(Clone)]
 pub struct Defaults(Map<String, Value>);
 
-const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 12] = [
     "arch",
     "base",
     "bin",

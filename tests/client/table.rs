@@ -487,11 +487,11 @@ fn every_case_ends_in_time_and_nothing_that_is_cut_is_taken_for_whole() {
 /// What both did, in Markdown.
 fn table(cases: &[Case], seen: &[String]) -> String {
     let mut text = "# The client and http_req, case by case\n\n\
-        What a server does, and what comes of it: the status and the body, or the error; of `lambda_musl::client`, and of\n\
-        `http_req::request::Request` 0.14.6. Both had 400 ms; the client had limits of 16 KiB for a head and 64 KiB for a body, of\n\
-        which http_req has none. It hangs where there is no end after a second, and spins where it used a processor meanwhile or\n\
-        still does afterwards. ✗ marks what is wrong: a body that is cut, malformed or endless and taken for whole, a whole answer\n\
-        that is refused, and no end. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
+        Each row is something that a server may do, with the outcome for `lambda_musl::client` and for `http_req::request::Request` 0.14.6: the\n\
+        status and the body, or the error. Both had 400 ms. The client was limited to a head of 16 KiB and a body of 64 KiB; http_req has no such\n\
+        limits. \"Hangs\" means that there was no outcome after a second, \"spins\" that a processor was busy meanwhile or afterwards.\n\n\
+        ✗ marks a wrong outcome: a body that was cut off, malformed or endless and was taken for whole; a whole answer that was refused; or no\n\
+        end. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
         | the server | client | http_req |\n| --- | --- | --- |\n"
         .to_owned();
     let (mut faults, mut rows) = (0, 0);

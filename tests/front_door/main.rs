@@ -11,6 +11,7 @@ mod input;
 mod invoke;
 mod mac;
 mod new;
+mod pages;
 mod project;
 mod stop;
 mod zip;

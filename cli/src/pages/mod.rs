@@ -1,0 +1,63 @@
+//! The pages of the repository: README, book, the crate's page. Their links, their code and the reference are held to what they are
+//! about; nothing of this is in the program.
+
+mod blocks;
+mod links;
+mod reference;
+mod troubleshoot;
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use pulldown_cmark::{Event, Options, Parser};
+
+/// Pages beside those of the book.
+const BESIDE: [&str; 5] = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A page in Markdown.
+struct Page {
+    /// Its path in the repository.
+    path: PathBuf,
+    text: String,
+}
+
+impl Page {
+    fn read(path: PathBuf) -> Self {
+        let text = fs::read_to_string(root().join(&path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { path, text }
+    }
+
+    /// All of them.
+    fn all() -> Vec<Self> {
+        let beside = BESIDE.iter().map(PathBuf::from).chain(["src/README.md".into()]);
+        let mut book: Vec<PathBuf> = fs::read_dir(root().join("docs"))
+            .unwrap()
+            .map(|entry| Path::new("docs").join(entry.unwrap().file_name()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+            .collect();
+        book.sort();
+        beside.chain(book).map(Self::read).collect()
+    }
+
+    fn events(&self) -> impl Iterator<Item = (Event<'_>, Range<usize>)> {
+        Parser::new_ext(&self.text, Options::ENABLE_TABLES).into_offset_iter()
+    }
+
+    /// `path:line` of a position in the text.
+    fn position(&self, offset: usize) -> String {
+        let line = self.text[..offset].matches('\n').count() + 1;
+        format!("{}:{line}", self.path.display())
+    }
+}
+
+/// Fails with a line for each problem.
+#[track_caller]
+fn assert_none(problems: impl IntoIterator<Item = String>) {
+    let problems: Vec<String> = problems.into_iter().collect();
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
