@@ -29,6 +29,8 @@ const TICK: Duration = Duration::from_millis(20);
 const DECIDING: [&str; 6] =
     [".cargo/config", ".cargo/config.toml", "Cargo.lock", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
 
+const BUILD_SCRIPT: &str = "build.rs";
+
 /// A command.
 #[derive(Deserialize, Serialize)]
 struct Repeat {
@@ -41,7 +43,9 @@ struct Repeat {
 /// What a build has read.
 #[derive(Deserialize, Serialize)]
 pub struct Sources {
-    /// The directories of crates, without those of other crates in them.
+    /// The directory of the function.
+    package: PathBuf,
+    /// The directories of crates whose build scripts may read anything there, without other crates in them.
     crates: Vec<PathBuf>,
     /// What else was read; some of it need not be there.
     others: Vec<PathBuf>,
@@ -66,11 +70,15 @@ impl Sources {
     pub fn of(built: &Built, out: &Path, more: impl IntoIterator<Item = PathBuf>, cache: &Cache) -> Self {
         let function = built.function;
         let own = built.crates.iter().filter(|krate| krate.is_path());
+        let of_own = own.clone().flat_map(|krate| ["Cargo.toml", BUILD_SCRIPT].map(|name| krate.directory.join(name)));
         let deciding = function.directory.ancestors().flat_map(|above| DECIDING.map(|name| above.join(name)));
-        let others = deciding.chain(function.include.clone()).chain(built.sources.clone()).chain(more);
+        let others = deciding.chain(of_own).chain(function.include.clone()).chain(built.sources.clone()).chain(more);
+        // What else is compiled, cargo has told.
+        let scripted = own.filter(|krate| krate.script.is_some() || krate.directory.join(BUILD_SCRIPT).exists());
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Self {
-            crates: own.map(|krate| krate.directory.clone()).collect(),
+            package: function.directory.clone(),
+            crates: scripted.map(|krate| krate.directory.clone()).collect(),
             others: others.map(absolute).collect(),
             without: [function.target.clone(), cache.root.clone(), out.into()].map(absolute).into(),
             variables: environment::passed_by_name().collect(),
@@ -85,7 +93,8 @@ impl Sources {
         };
         let is_of_crate = |entry: &DirEntry| {
             let (path, is_below) = (entry.path(), entry.file_type().is_dir() && entry.depth() > 0);
-            is_in(entry) && !(is_below && (is_hidden(path) || path.join("Cargo.toml").exists()))
+            let is_target = entry.depth() == 1 && entry.file_name() == "target";
+            is_in(entry) && !(is_below && (is_target || is_hidden(path) || path.join("Cargo.toml").exists()))
         };
         let crates = self.crates.iter().flat_map(|root| WalkDir::new(root).into_iter().filter_entry(is_of_crate));
         let others = self.others.iter();
@@ -163,7 +172,7 @@ fn forget_what_is_gone(cache: &Cache) -> Result<()> {
 pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let record = fs::read(path_of(&std::path::absolute(zip)?, cache)?).unwrap_or_default();
     let Ok((_, record)) = serde_json::from_slice::<(PathBuf, Record)>(&record) else { return Ok(()) };
-    let is_there = record.sources.crates.iter().all(|krate| krate.join("Cargo.toml").exists());
+    let is_there = record.sources.package.join("Cargo.toml").exists();
     let is_of_build = is_there && record.zip.is_some() && record.zip == state_of_zip(zip);
     if !is_of_build || record.state == Some(record.sources.state().0) {
         return Ok(());
@@ -211,6 +220,7 @@ mod tests {
         write(&root.join("krate/src/main.rs"), "");
         write(&root.join("krate/Cargo.toml"), "");
         let sources = Sources {
+            package: root.into(),
             crates: vec![root.join("krate")],
             others: vec![root.join("config"), root.join("Cargo.lock")],
             without: vec![root.join("krate/out")],
@@ -222,14 +232,21 @@ mod tests {
             let state = sources.state().0;
             std::mem::replace(&mut last, state.clone()) != state
         };
-        for name in ["krate/src/main.rs", "krate/build.rs", "krate/.env", "config/a/b", "Cargo.lock"] {
+        for name in ["krate/src/main.rs", "krate/src/target/a.rs", "krate/.env", "config/a/b", "Cargo.lock"] {
             assert!(changes(name), "{name}");
         }
         write(&root.join("krate/other/Cargo.toml"), "");
-        write(&root.join("krate/target/CACHEDIR.TAG"), "");
+        write(&root.join("krate/other-target/CACHEDIR.TAG"), "");
         write(&root.join("krate/dist/SHA256SUMS"), "");
         write(&root.join("krate/dist/build.json"), "");
-        for name in ["krate/out/a", "krate/other/src/a", "krate/target/a", "krate/dist/a", "krate/.git/a"] {
+        for name in [
+            "krate/out/a",
+            "krate/other/src/a",
+            "krate/target/a",
+            "krate/other-target/a",
+            "krate/dist/a",
+            "krate/.git/a",
+        ] {
             assert!(!changes(name), "{name}");
         }
     }

@@ -394,6 +394,10 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
         assert_eq!(answer, expected, "{file}");
         assert!(said.contains(again), "{said}");
     }
+    // What is no source is none.
+    fs::write(package.join("README.md"), "mine").unwrap();
+    let (_, said) = invoke(&[]);
+    assert!(!said.contains("built"), "{said}");
     // The defaults of the metadata are a source as well.
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let manifest =
