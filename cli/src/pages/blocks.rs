@@ -11,7 +11,7 @@ use crate::options::Options;
 
 /// Languages of one page that a test program of its own reads.
 const ELSEWHERE: [(&str, &[&str], &str); 1] =
-    [("docs/deploy.md", &["hcl", "ts", "typescript", "python", "yaml", "json"], "tests/deploy/snippets.rs")];
+    [("docs/deploy.md", &["hcl", "json", "python", "text", "yaml"], "tests/deploy/snippets.rs")];
 
 /// Who compiles the Rust of pages.
 const DOCTESTS: [&str; 2] = ["src/lib.rs", "conformance/src/lib.rs"];

@@ -126,7 +126,16 @@ fn the_reference_is_what_the_program_has() {
 }
 
 #[test]
-fn every_verb_option_value_and_key_has_a_description() {
+fn every_verb_that_only_the_clone_has_is_in_the_reference() {
+    let page = fs::read_to_string(root().join(PAGE)).unwrap();
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let verbs = makefile.lines().find_map(|line| line.strip_prefix(".PHONY: $(verbs) ")).unwrap();
+    let missing = verbs.split(' ').filter(|verb| *verb != "help" && !page.contains(&format!("`{verb}`")));
+    assert_none(missing.map(|verb| format!("{PAGE}: make {verb} is not in it")));
+}
+
+#[test]
+fn every_verb_option_and_key_has_a_description() {
     let command = Options::command();
     let mut problems = Vec::new();
     for verb in verbs(&command) {
