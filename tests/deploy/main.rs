@@ -4,6 +4,7 @@
 
 mod create;
 mod errors;
+mod journey;
 mod layer;
 mod remote;
 mod snippets;
@@ -14,3 +15,6 @@ mod update;
 mod aws;
 #[path = "../support/machine.rs"]
 mod machine;
+#[allow(dead_code, reason = "the tests of dev use all of it")]
+#[path = "../dev/server.rs"]
+mod server;
