@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use walkdir::{DirEntry, WalkDir};
 
@@ -51,7 +51,7 @@ pub struct Sources {
     others: Vec<PathBuf>,
     /// What lies in those directories, and is no source.
     without: Vec<PathBuf>,
-    /// Variables of the shell that the build has seen.
+    /// Variables of the shell that the build has seen. Their values are nobody's here.
     variables: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Sources {
         }
     }
 
-    /// All files with their times and sizes, and the values of the variables; and the newest time.
+    /// All files with their times and sizes, and the newest time.
     fn state(&self) -> (String, Option<SystemTime>) {
         let is_in = |entry: &DirEntry| {
             !self.without.iter().any(|other| other == entry.path())
@@ -108,9 +108,7 @@ impl Sources {
         };
         let files: BTreeMap<PathBuf, String> = files.filter_map(file).collect();
         let files = files.iter().flat_map(|(path, state)| [path.as_os_str().as_encoded_bytes(), state.as_bytes()]);
-        let values: Vec<OsString> = self.variables.iter().map(|name| env::var_os(name).unwrap_or_default()).collect();
-        let state = identity(files.chain(values.iter().map(|value| value.as_encoded_bytes())));
-        (state, newest)
+        (identity(files), newest)
     }
 }
 
@@ -176,6 +174,13 @@ pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let is_of_build = is_there && record.zip.is_some() && record.zip == state_of_zip(zip);
     if !is_of_build || record.state == Some(record.sources.state().0) {
         return Ok(());
+    }
+    if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {
+        bail!(
+            "{}: its sources have changed, and {name} is not set, which its build has seen; expected {name} as it was then, or \
+             --zip {0} for the package as it is",
+            zip.display()
+        );
     }
     let Repeat { directory, arguments, variables } = record.repeat;
     let shown = arguments.iter().filter(|word| *word != "lambda-musl").map(|word| word.to_string_lossy());

@@ -55,21 +55,14 @@ pub fn run(options: options::Invoke) -> Result<()> {
         return Ok(());
     }
     let cache = Cache::open()?;
-    let zip = match options.zip.built_into() {
-        Some(out) if !options.zip.path().exists() && options.krate.join("Cargo.toml").exists() => {
-            again::build_first(&options.krate, out)?;
-            options.zip.path()
+    let (status, answer) = if options.dev {
+        served::invoke(&options.krate, options.bin.as_deref(), &event, &cache)?
+    } else {
+        let zip = up_to_date(&options, &cache)?;
+        match options.image {
+            Some(image) => image::invoke(&zip, &event, &image, options.arch.unwrap_or_default(), &cache)?,
+            None => emulator::invoke(&zip, &event, &cache)?,
         }
-        Some(_) => {
-            again::refresh(&options.zip.path(), &cache)?;
-            options.zip.path()
-        }
-        None => options.zip.path(),
-    };
-    let (status, answer) = match options.image {
-        _ if options.dev => served::invoke(&options.krate, options.bin.as_deref(), &event, &cache)?,
-        Some(image) => image::invoke(&zip, &event, &image, options.arch.unwrap_or_default(), &cache)?,
-        None => emulator::invoke(&zip, &event, &cache)?,
     };
     print(&answer).context("printing the answer")?;
     if status == 200 && kind_of_error(&answer).is_none() {
@@ -78,6 +71,20 @@ pub fn run(options: options::Invoke) -> Result<()> {
     // A program that ends, for whatever reason, says nothing.
     ensure!(!answer.is_empty(), "the program ended before it answered; does its main call `run`?");
     bail!("the function reported an error")
+}
+
+/// The package, built where it is missing or older than its sources. One that is named is taken as it is.
+fn up_to_date(options: &options::Invoke, cache: &Cache) -> Result<PathBuf> {
+    let zip = options.zip.path();
+    match options.zip.built_into() {
+        Some(out) if !zip.exists() && options.krate.join("Cargo.toml").exists() => {
+            again::build_first(&options.krate, out)?;
+            // What there is now may be an extension.
+            Ok(options.zip.path())
+        }
+        Some(_) => again::refresh(&zip, cache).map(|()| zip),
+        None => Ok(zip),
+    }
 }
 
 /// Invokes a package for `verify`, and says how that went. Whatever a function makes of an event that it does not know,
