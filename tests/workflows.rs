@@ -6,6 +6,7 @@
 mod machine;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -309,11 +310,18 @@ impl Upstreams {
             upstreams.tag(&repository, &format!("{prefix}99.0.1"));
             upstreams.tag(&repository, &format!("{prefix}{version}9-beta1"));
         }
+        // Two lists may have a wheel in two versions.
+        let mut wheels = BTreeMap::<String, Vec<String>>::new();
         for file in fs::read_dir(root().join("cli/wheels")).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
             for (name, version) in text.lines().filter_map(|line| line.split_once("==")) {
-                upstreams.index(name, &[version.trim_end_matches(" \\")]);
+                let version = version.trim_end_matches(" \\").to_owned();
+                wheels.entry(name.to_owned()).or_default().push(version);
             }
+        }
+        for (name, versions) in &wheels {
+            let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
+            upstreams.index(name, &versions);
         }
         upstreams
     }
