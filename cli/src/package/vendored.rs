@@ -208,7 +208,11 @@ fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
 
 /// The files below a directory, in order, but for what cargo and git keep there.
 fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    let is_source = |entry: &DirEntry| entry.file_name() != ".git" && !entry.path().join("CACHEDIR.TAG").exists();
+    let is_kept_there = |entry: &DirEntry| {
+        let is_target = entry.depth() == 1 && entry.file_name() == "target";
+        is_target || entry.file_name() == ".git" || entry.path().join("CACHEDIR.TAG").exists()
+    };
+    let is_source = move |entry: &DirEntry| !(entry.file_type().is_dir() && is_kept_there(entry));
     let entries = WalkDir::new(directory).sort_by_file_name().into_iter().filter_entry(is_source).flatten();
     entries.filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path)
 }
