@@ -48,6 +48,7 @@ lint: ## rustfmt, clippy, shellcheck, shfmt, actionlint, zizmor, cargo-deny
 examples: ## all that new can write, and all examples: checked, built and invoked, in minutes
 	@PATH="$$(scripts/rust):$$PATH" ALL=1 cargo test --locked --package lambda-musl --target-dir target --test examples -- \
 	  --ignored --test-threads=1
+
 check: ## rustfmt, clippy and the unit tests of what changed: seconds, where make test has run before
 	@PATH="$$(scripts/rust):$$PATH"; export PATH; for manifest in Cargo.toml cli/Cargo.toml; do \
 	  cargo fmt --all --check --manifest-path "$$manifest" || exit 1; \

@@ -52,6 +52,7 @@ pub(crate) fn watch(address: &Address, phase: impl FnOnce() -> Phase) -> Option<
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        // There is none then, and the optimizer leaves out the rest.
         if !cfg!(panic = "abort") {
             return;
         }

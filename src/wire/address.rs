@@ -51,7 +51,9 @@ impl Host {
             #[cfg(feature = "dns")]
             Err(_) => Ok(Host::Name(host.trim_matches(['[', ']']).to_owned())),
             #[cfg(not(feature = "dns"))]
-            Err(_) => Err("the host is no IPv4 address, and takes the feature dns of lambda-musl"),
+            Err(_) => {
+                Err("the host is not an IPv4 address; others need the feature dns of lambda-musl")
+            }
         }
     }
 }

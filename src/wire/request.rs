@@ -85,6 +85,7 @@ pub(crate) struct Head(Vec<u8>);
 impl Head {
     pub fn new(call: &Call) -> Self {
         let mut head = Vec::with_capacity(512);
+        // Not by `split_at`, for the reason that `status` of an answer's head has.
         let Base { head: all, end, .. } = &*call.base;
         for part in [&all[..*end], call.path.as_bytes(), &all[*end..]] {
             head.extend_from_slice(part);

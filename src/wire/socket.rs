@@ -45,19 +45,14 @@ impl<S: Read + Write> Socket<S> {
 
     /// Writes head and body without joining them first: the body may be long.
     pub fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let (mut head, mut body) = (head, body);
-        while !head.is_empty() || !body.is_empty() {
-            let written = match (head, body) {
-                (head, []) => self.stream.write(head),
-                ([], body) => self.stream.write(body),
-                _ => self.stream.write_vectored(&[head, body].map(IoSlice::new)),
-            };
-            match written {
+        if body.is_empty() {
+            return self.stream.write_all(head);
+        }
+        let mut parts = &mut [IoSlice::new(head), IoSlice::new(body)][..];
+        while !parts.is_empty() {
+            match self.stream.write_vectored(parts) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    let of_head = written.min(head.len());
-                    (head, body) = (&head[of_head..], &body[written - of_head..]);
-                }
+                Ok(written) => IoSlice::advance_slices(&mut parts, written),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
