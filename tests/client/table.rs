@@ -77,19 +77,19 @@ fn cases() -> Vec<Case> {
         chunked("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"),
         "200 abc",
     );
-    whole("no chunk but the last", chunked("0\r\n\r\n"), "200");
+    whole("only the last chunk", chunked("0\r\n\r\n"), "200");
     whole(
         "a chunk with an extension",
         chunked("3;a=\"b\"\r\nabc\r\n0;c\r\n\r\n"),
         "200 abc",
     );
     whole(
-        "a chunk with spaces behind its size",
+        "a chunk with spaces after its size",
         chunked("3  \r\nabc\r\n0\r\n\r\n"),
         "200 abc",
     );
     whole(
-        "a chunk with a size of many zeros and a capital",
+        "a chunk size with leading zeros and a capital letter",
         chunked("00000000000000000A\r\n0123456789\r\n0\r\n\r\n"),
         "200 0123456789",
     );
@@ -99,12 +99,12 @@ fn cases() -> Vec<Case> {
         "200 abc",
     );
     whole(
-        "chunks, in capitals",
+        "chunks, with a capital letter in the header",
         head("Transfer-Encoding: Chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n",
         "200 abc",
     );
     whole(
-        "chunks, on a line that goes on in the next",
+        "chunks, with the header folded onto a second line",
         head("Transfer-Encoding:\r\n chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n",
         "200 abc",
     );
@@ -114,12 +114,12 @@ fn cases() -> Vec<Case> {
         "200 abc",
     );
     whole(
-        "a status without a reason",
+        "a status without a reason phrase",
         "HTTP/1.1 200\r\nContent-Length: 3\r\n\r\nabc".into(),
         "200 abc",
     );
     whole(
-        "lines that end in LF",
+        "lines that end with LF",
         "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc".into(),
         "200 abc",
     );
@@ -144,12 +144,12 @@ fn cases() -> Vec<Case> {
         "304",
     );
     whole(
-        "an interim answer",
+        "an interim response",
         "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_owned() + &length("3", "abc"),
         "200 abc",
     );
     whole(
-        "three interim answers",
+        "three interim responses",
         "HTTP/1.1 100 Continue\r\nServer: x\r\n\r\n".repeat(3) + &length("3", "abc"),
         "200 abc",
     );
@@ -167,12 +167,12 @@ fn cases() -> Vec<Case> {
         "200 abc",
     ));
     cases.push(case(
-        "a body up to the end of the connection",
+        "a body that ends with the connection",
         vec![send(head("") + "abc")],
         "200 abc",
     ));
     cases.push(case(
-        "the same of HTTP/1.0",
+        "the same with HTTP/1.0",
         vec![send("HTTP/1.0 200 OK\r\nServer: x\r\n\r\nabc")],
         "200 abc",
     ));
@@ -195,7 +195,7 @@ fn cases() -> Vec<Case> {
     cases.push(Case {
         head: true,
         ..case(
-            "an answer to HEAD, with chunks",
+            "a response to HEAD, with chunks",
             vec![send(chunked("")), Keep],
             "200",
         )
@@ -223,23 +223,23 @@ fn cases() -> Vec<Case> {
         "Cut",
     );
     cut(
-        "after an interim answer",
+        "after an interim response",
         "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".into(),
         "Cut",
     );
     cut("before a body with a length", length("3", ""), "Cut");
     cut("in a body with a length", length("3", "ab"), "Cut");
     cut(
-        "in a body with a length of all memory",
+        "in a body with the largest 64-bit length",
         length("18446744073709551615", "ab"),
         "BodyTooLong",
     );
     cut("before the first chunk", chunked(""), "Cut");
-    cut("in the size of a chunk", chunked("3"), "Cut");
-    cut("after the size of a chunk", chunked("3\r\n"), "Cut");
+    cut("in a chunk size", chunked("3"), "Cut");
+    cut("after a chunk size", chunked("3\r\n"), "Cut");
     cut("in a chunk", chunked("3\r\nab"), "Cut");
-    cut("after the bytes of a chunk", chunked("3\r\nabc"), "Cut");
-    cut("in the line end of a chunk", chunked("3\r\nabc\r"), "Cut");
+    cut("after a chunk's data", chunked("3\r\nabc"), "Cut");
+    cut("in a chunk's line ending", chunked("3\r\nabc\r"), "Cut");
     cut("between two chunks", chunked("3\r\nabc\r\n"), "Cut");
     cut("in the last chunk", chunked("3\r\nabc\r\n0"), "Cut");
     cut("after the last chunk", chunked("3\r\nabc\r\n0\r\n"), "Cut");
@@ -256,7 +256,7 @@ fn cases() -> Vec<Case> {
         ("in a chunk", chunked("3\r\nab"), "Cut"),
         ("between two chunks", chunked("3\r\nabc\r\n"), "Cut"),
         (
-            "in a body up to the end of the connection",
+            "in a body that ends with the connection",
             head("") + "abc",
             "Cut",
         ),
@@ -296,7 +296,7 @@ fn cases() -> Vec<Case> {
         );
     }
     malformed(
-        "a chunk longer than it says",
+        "a chunk longer than its size",
         chunked("3\r\nabcd\r\n0\r\n\r\n"),
     );
     for text in ["+20", "-20", "20", "2000", "020", "abc", ""] {
@@ -311,11 +311,11 @@ fn cases() -> Vec<Case> {
     );
     malformed("another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n".into());
     malformed(
-        "a coding that nobody asked for",
+        "a transfer coding that was not requested",
         head("Transfer-Encoding: gzip, chunked\r\n") + "0\r\n\r\n",
     );
     malformed(
-        "chunks inside of chunks",
+        "chunks inside chunks",
         head("Transfer-Encoding: chunked, chunked\r\n") + "0\r\n\r\n",
     );
     malformed(
@@ -352,7 +352,7 @@ fn cases() -> Vec<Case> {
     );
     endless("empty lines", String::new(), "\r\n", "HeadTooLong");
     endless(
-        "interim answers",
+        "interim responses",
         String::new(),
         "HTTP/1.1 103 X\r\nA: b\r\n\r\n",
         "HeadTooLong",
@@ -364,20 +364,15 @@ fn cases() -> Vec<Case> {
         "10\r\n0123456789abcdef\r\n",
         "BodyTooLong",
     );
-    endless(
-        "extension of a chunk",
-        chunked("3;"),
-        "xxxxxxxxxx",
-        "Malformed",
-    );
+    endless("chunk extension", chunked("3;"), "xxxxxxxxxx", "Malformed");
     endless("trailers", chunked("0\r\n"), "xxxxxxxxxx", "Malformed");
     cases.push(case(
-        "a length beyond the limit",
+        "a length over the limit",
         vec![send(length("65537", "")), Hold],
         "BodyTooLong",
     ));
     cases.push(case(
-        "a chunk beyond the limit",
+        "a chunk over the limit",
         vec![send(chunked("10001\r\n")), Hold],
         "BodyTooLong",
     ));
@@ -391,7 +386,7 @@ fn cases() -> Vec<Case> {
         vec![send("HTTP/1.1 200 OK\r\n"), Hold],
     );
     late(
-        "silence after an interim answer",
+        "silence after an interim response",
         vec![send("HTTP/1.1 103 X\r\nLink: x\r\n\r\n"), Hold],
     );
     late("silence before a body", vec![send(length("3", "")), Hold]);
@@ -411,19 +406,19 @@ fn cases() -> Vec<Case> {
         vec![send("HTTP/1.1 503 X\r\nServer: x\r\n\r\n"), Hold],
     );
     late(
-        "a head that drips",
+        "a slow head",
         vec![send("HTTP/1.1 200 OK\r\n"), Repeat(b"X".into(), drip)],
     );
     late(
-        "a body that drips",
+        "a slow body",
         vec![send(length("999", "")), Repeat(b"x".into(), drip)],
     );
     late(
-        "chunks that drip",
+        "slow chunks",
         vec![send(chunked("")), Repeat(b"1\r\nx\r\n".into(), drip)],
     );
     late(
-        "a body without a length that drips",
+        "a slow body without a length",
         vec![send(head("")), Repeat(b"x".into(), drip)],
     );
     cases
@@ -487,12 +482,13 @@ fn every_case_ends_in_time_and_nothing_that_is_cut_is_taken_for_whole() {
 /// What both did, in Markdown.
 fn table(cases: &[Case], seen: &[String]) -> String {
     let mut text = "# The client and http_req, case by case\n\n\
-        Each row is something that a server may do, with the outcome for `lambda_musl::client` and for `http_req::request::Request` 0.14.6: the\n\
-        status and the body, or the error. Both had 400 ms. The client was limited to a head of 16 KiB and a body of 64 KiB; http_req has no such\n\
-        limits. \"Hangs\" means that there was no outcome after a second, \"spins\" that a processor was busy meanwhile or afterwards.\n\n\
-        ✗ marks a wrong outcome: a body that was cut off, malformed or endless and was taken for whole; a whole answer that was refused; or no\n\
-        end. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
-        | the server | client | http_req |\n| --- | --- | --- |\n"
+        Each row is something that a server may send, with the outcome for `lambda_musl::client` and for `http_req::request::Request` 0.14.6: the\n\
+        status and the body, or the error. Both had a timeout of 400 ms. The client was limited to a head of 16 KiB and a body of 64 KiB; http_req\n\
+        has no such limits. A length is in the header `Content-Length`; chunks follow `Transfer-Encoding: chunked`. \"Hangs\" means that there was no\n\
+        outcome after a second; \"spins\" means that the process kept using the CPU while it waited or afterwards.\n\n\
+        ✗ marks a wrong outcome: a truncated, malformed or endless body that was accepted as complete; a complete response that was rejected; or no\n\
+        outcome. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
+        | the server sends | client | http_req |\n| --- | --- | --- |\n"
         .to_owned();
     let (mut faults, mut rows) = (0, 0);
     for (case, seen) in cases.iter().zip(seen) {
