@@ -294,7 +294,7 @@ fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
         "wrote rust-toolchain.toml\n",
         "left README.md alone, as it is there already\n",
         "to add to .gitignore by hand, these lines:\n  /dist/\n  /.aws-sam/\n",
-        "to add to Makefile by hand, these lines:\n  # What `sam build` calls",
+        "to add to Makefile by hand, these lines:\n  # `sam build` runs this target",
         "to add to src/main.rs by hand, a call of the runtime, like this one:\n  fn main() ->",
     ] {
         assert!(
