@@ -639,7 +639,7 @@ fn odd_text(u: &mut Unstructured<'_>) -> Result<String> {
     }
 }
 
-/// A value of any type. Lists and objects are mostly of strings.
+/// A value of any type. Lists and objects contain mostly strings.
 fn odd_value(u: &mut Unstructured<'_>, depth: u32) -> Result<Value> {
     Ok(match u.int_in_range(0..=if depth == 0 { 4 } else { 9 })? {
         0 => Value::Null,

@@ -1,4 +1,4 @@
-//! The table's ratios as a picture: a bar for each figure, lambda_runtime's being the whole width.
+//! The ratios of the table as a bar chart, in which lambda_runtime has the full width.
 
 use std::fmt::Write;
 
@@ -57,7 +57,7 @@ pub fn draw(report: &Report) -> String {
     svg
 }
 
-/// A ratio has no unit, which is what stands behind a label's last comma.
+/// Removes the unit, which follows the last comma of a label. A ratio has none.
 fn without_unit(label: &str) -> &str {
     label.rsplit_once(", ").map_or(label, |(rest, _)| rest)
 }
