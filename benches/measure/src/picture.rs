@@ -20,7 +20,7 @@ pub fn draw(report: &Report) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#57606a\">\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"6\" fill=\"#ffffff\"/>\n\
-         <text x=\"{LABELS}\" y=\"22\">this runtime, lambda_runtime being 1; less is better</text>\n\
+         <text x=\"{LABELS}\" y=\"22\">this runtime relative to lambda_runtime; lower is better</text>\n\
          <line x1=\"{end}\" x2=\"{end}\" y1=\"32\" y2=\"{}\" stroke=\"#8c959f\"/>\n",
         height - 24
     );
