@@ -274,7 +274,7 @@ fn parse(mut bytes: &[u8]) -> std::result::Result<Parsed<'_>, httparse::Error> {
 }
 
 /// Whether a head contains what our reader accepts and httparse refuses: control characters, a version from 1.2 on, or a CR
-/// without a LF.
+/// without an LF.
 fn is_known_to_differ(bytes: &[u8]) -> bool {
     let text = bytes
         .iter()
@@ -327,7 +327,7 @@ fn our_reader_and_httparse_agree_on_heads() {
     );
 }
 
-/// The body that httparse reads from chunks. Excludes two faults of httparse: it reads a missing size as 0, and a LF without a CR
+/// The body that httparse reads from chunks. Excludes two faults of httparse: it reads a missing size as 0, and an LF without a CR
 /// as part of an extension.
 fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();

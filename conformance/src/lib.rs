@@ -109,7 +109,12 @@ impl RuntimeApi {
         let script: Vec<Reply> = script.into_iter().collect();
         let expected = script.len();
         let script = Mutex::new(script.into_iter());
-        let next = move |_: &Request| script.lock().expect("no thread panics with it").next();
+        let next = move |_: &Request| {
+            script
+                .lock()
+                .expect("no thread panics while it holds the lock")
+                .next()
+        };
         RuntimeApi {
             expected,
             ..RuntimeApi::replying(next)

@@ -9,7 +9,7 @@ use crate::server::{Server, Step, send};
 
 pub const ANSWER: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
 
-/// The bytes that a server receives of a request to its URL.
+/// The text of a request that `make` creates for a server's URL, as the server receives it.
 fn sent(make: impl FnOnce(&str) -> Request) -> String {
     let server = Server::start(vec![vec![send(ANSWER)]]);
     make(&server.url("")).send().unwrap();
@@ -61,7 +61,7 @@ fn headers_are_sent_in_order_and_may_repeat_a_name() {
 }
 
 #[test]
-fn a_body_is_sent_with_its_length_and_a_missing_one_with_0_if_the_method_expects_one() {
+fn content_length_is_sent_with_a_body_and_for_methods_that_usually_have_one() {
     let post = sent(|url| Request::new(Method::POST, url).body("abc"));
     assert!(post.ends_with("Content-Length: 3\r\n\r\nabc"), "{post}");
     let json = sent(|url| {

@@ -16,7 +16,7 @@ const ENDLESS: Duration = Duration::from_secs(2);
 pub enum Step {
     Send(Vec<u8>),
     Pause(Duration),
-    /// Sends this repeatedly, with a pause after each time.
+    /// Sends this repeatedly, and pauses after each time.
     Repeat(Vec<u8>, Duration),
     /// Keeps the connection open and sends nothing.
     Hold,

@@ -1,5 +1,5 @@
-//! Turns the events of `cases.json` into requests and responses into what a client receives, for the tests and for the comparison with
-//! lambda_http.
+//! Converts the events of `cases.json` into requests, and responses into what a client receives, for the tests and for the comparison
+//! with lambda_http.
 
 use std::collections::BTreeMap;
 

@@ -51,7 +51,7 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
     let lines: BTreeSet<String> = answers.iter().map(|post| post.line.clone()).collect();
     let expected = (0..EVENTS).map(|n| path(&format!("id-{n}"), "response"));
     assert_eq!(lines, expected.collect(), "every invocation has a response");
-    assert_eq!(answers.len(), EVENTS, "only one response each");
+    assert_eq!(answers.len(), EVENTS, "one response per invocation");
     let connections: BTreeSet<usize> = log.iter().map(|request| request.connection).collect();
     assert_eq!(connections.len(), WORKERS, "one connection per worker");
     for post in answers {
@@ -64,7 +64,7 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
 
 /// A function whose invocations wait until every worker has one.
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn meet() {
     let barrier = Barrier::new(WORKERS);
     child::main(lambda_musl::run_concurrent(

@@ -58,7 +58,7 @@ fn an_invalid_address_in_the_environment_is_reported_with_its_variable() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn starts() {
     child::main(lambda_musl::run(echo));
 }

@@ -84,7 +84,7 @@ fn a_function_that_does_not_start_exits_with_1_and_logs_the_reason() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn fails() {
     let start = lambda_musl::init(|| Err::<(), _>("no table"));
     child::main(start.and_then(|()| lambda_musl::run(echo)));

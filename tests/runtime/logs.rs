@@ -116,7 +116,7 @@ fn with_json_logs_each_message_is_one_line_of_json() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn uses_the_logger() {
     lambda_musl::init_logger();
     lambda_musl::init_logger();
@@ -130,7 +130,7 @@ fn uses_the_logger() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn fails() {
     child::main(lambda_musl::run(async |_: u32, _: Context| {
         Err::<(), _>(Failure::new("Function.Odd", "two\nlines"))

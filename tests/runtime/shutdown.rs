@@ -81,7 +81,7 @@ fn the_function_works_even_if_no_extension_can_be_registered() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn hooked() {
     let hook = lambda_musl::on_shutdown(|| {
         eprintln!("hook: closing");

@@ -106,7 +106,7 @@ fn without_snapstart_no_hook_runs() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn hooked() {
     let hook = |name: &'static str| {
         move || {
@@ -122,7 +122,7 @@ fn hooked() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn plain() {
     child::main(lambda_musl::run(echo));
 }

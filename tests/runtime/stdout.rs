@@ -63,7 +63,7 @@ fn the_output_of_a_handler_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         print!("{TEXT}");
@@ -77,7 +77,7 @@ fn the_output_of_a_handler_under_an_executor_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_under_an_executor() {
     let process = lambda_musl::process(async |_: String, _: Context| {
         print!("{TEXT}");
@@ -94,7 +94,7 @@ fn the_output_of_a_worker_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_in_a_worker() {
     child::main(lambda_musl::run_concurrent(
         async |_: String, _: Context| {
@@ -110,7 +110,7 @@ fn the_output_of_a_failing_handler_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_fails() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         print!("{TEXT}");
@@ -124,7 +124,7 @@ fn the_output_of_a_panicking_handler_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_panics() {
     child::main(lambda_musl::run(
         async |_: String, _: Context| -> Result<(), String> {
@@ -140,7 +140,7 @@ fn the_output_of_a_stream_body_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_streams() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         let body = async |out: &mut (dyn Write + Send)| {
@@ -158,7 +158,7 @@ fn output_before_the_first_invocation_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_at_the_start() {
     print!("{TEXT}");
     child::main(lambda_musl::run(async |_: String, _: Context| {
@@ -172,7 +172,7 @@ fn the_output_of_a_failing_initializer_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_does_not_start() {
     let start = lambda_musl::init(|| {
         print!("{TEXT}");
@@ -187,7 +187,7 @@ fn the_output_of_a_thread_after_the_response_is_flushed() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_after_the_response() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         thread::spawn(|| {
@@ -214,7 +214,7 @@ fn output_is_flushed_before_a_snapshot() {
 }
 
 #[test]
-fn a_log_line_starts_on_a_line_of_its_own_after_output_without_a_line_end() {
+fn a_log_line_does_not_continue_output_without_a_line_end() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let api = RuntimeApi::start([event("a", "\"\""), accepted()]);
     let log = File::options().append(true).open(file.path()).unwrap();
@@ -240,7 +240,7 @@ fn a_function_that_holds_the_lock_on_stdout_still_responds() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn holds_stdout() {
     let mut stdout = std::io::stdout().lock();
     write!(stdout, "{TEXT}").unwrap();

@@ -44,7 +44,7 @@ fn assert_line(text: &str, line: &str) {
 
 /// The function. The event selects what it does.
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn function() {
     child::main(lambda_musl::run(
         async |what: String, _: Context| match what.as_str() {
@@ -209,7 +209,7 @@ fn a_failing_initializer_is_reported_before_the_first_next() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn no_start() {
     let start = || Err::<Value, _>(Failure::new("Function.NoTable", "TABLE is not set"));
     child::main(lambda_musl::init(start).map(drop));

@@ -48,7 +48,7 @@ fn on_managed_instances_the_environment_does_not_change() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn returns_the_trace_id() {
     child::main(lambda_musl::run(async |(): (), _: Context| {
         Ok::<_, Infallible>(std::env::var("_X_AMZN_TRACE_ID").ok())

@@ -126,7 +126,7 @@ fn unsolicited_bytes_are_not_read_as_a_reply() {
     assert_eq!(received[1].line, path("a", "response"));
     assert_eq!(
         received[1].connection, 1,
-        "the first one is in an unknown state"
+        "the first connection is in an unknown state"
     );
 }
 
@@ -252,7 +252,7 @@ fn an_endless_reply_to_a_post_costs_a_second_and_the_loop_continues() {
             );
             assert_eq!(
                 received[2].connection, 1,
-                "the first one is in an unknown state"
+                "the first connection is in an unknown state"
             );
             assert!(start.elapsed() < BOUNDED);
         }

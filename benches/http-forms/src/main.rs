@@ -28,7 +28,7 @@ const MARK: &str = "<!-- `make http` writes everything below. -->\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    // A panic is a result here.
+    // A panic is one of the results, so it is not printed.
     std::panic::set_hook(Box::new(|_| {}));
     let root = std::env::args()
         .nth(1)

@@ -27,7 +27,7 @@ use crate::{
 /// How long a function may take for one measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long the workers may take to ask for one more invocation than there is.
+/// How long to wait for every worker to ask for another invocation.
 const LINGER: Duration = Duration::from_millis(300);
 
 /// A request id. Its last digits are the number of the invocation.

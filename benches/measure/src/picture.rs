@@ -57,7 +57,7 @@ pub fn draw(report: &Report) -> String {
     svg
 }
 
-/// Removes the unit, which follows the last comma of a label. A ratio has none.
+/// Removes the unit, which follows the last comma of a label. A ratio has no unit.
 fn without_unit(label: &str) -> &str {
     label.rsplit_once(", ").map_or(label, |(rest, _)| rest)
 }
