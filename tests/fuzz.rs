@@ -1,7 +1,7 @@
-//! What reads from the wire and what writes chunks, with input that nobody has thought of.
+//! Property tests of the readers and writers of HTTP, with random input.
 //!
-//! Each property gets a second, or as many as `FUZZ_SECONDS` says; `make fuzz FOR=60` says it. A failure prints a seed; put
-//! into the property as `.seed(…)`, it fails again.
+//! Each property runs for one second, or for `FUZZ_SECONDS`, which `make fuzz FOR=60` sets. A failure prints a seed; add it to
+//! the property as `.seed(…)` to reproduce the failure.
 
 use std::{
     env,
@@ -28,7 +28,7 @@ use lambda_musl::{
 };
 use serde_json::Value;
 
-// The runtime's own readers and writers, which are no part of its public API.
+// The runtime's readers and writers, which are not part of its public API.
 #[allow(dead_code)]
 #[path = "../src/context.rs"]
 mod context;
@@ -48,7 +48,7 @@ mod client {
 
     use error::Error;
 
-    /// A URL as it is asked for, and where a `Location` leads from it.
+    /// A URL as the client requests it, and the URL that a `Location` in its response leads to.
     pub fn parse(url: &str, location: &str) -> Result<(String, Result<String, Error>), Error> {
         let url = url::Url::parse(url)?;
         let joined = url.join(location);
@@ -66,10 +66,10 @@ use wire::{
     head::{Head, MAX_HEAD},
 };
 
-/// Bytes of a body that are reserved before they come: what a few bytes can make the reader allocate.
+/// How much the reader may allocate for a body before it arrives, which a few bytes can trigger.
 const RESERVE: usize = 6 * 1024 * 1024 + 100;
 
-/// Longer than anything here takes.
+/// A limit that only a hang exceeds.
 const STUCK: Duration = Duration::from_secs(10);
 
 fn check<P: FnMut(&mut Unstructured<'_>) -> Result<()>>(property: P) -> ArbTest<P> {
@@ -83,7 +83,7 @@ fn check<P: FnMut(&mut Unstructured<'_>) -> Result<()>>(property: P) -> ArbTest<
         .budget_ms(1000 * seconds.unwrap_or(1))
 }
 
-/// A whole answer of the Runtime API that follows RFC 9112, and its body.
+/// A complete response of the Runtime API according to RFC 9112, and its body.
 fn message(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
     let body: Vec<u8> = u.arbitrary()?;
     let line_end: &[u8] = if u.ratio(1, 8)? { b"\n" } else { b"\r\n" };
@@ -119,7 +119,7 @@ fn message(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
     Ok((bytes, body))
 }
 
-/// One of Lambda's headers with a value of any bytes but a line end.
+/// One of Lambda's headers. Its value may have any bytes except line feeds.
 fn header(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     const NAMES: [&str; 8] = [
         "Lambda-Runtime-Aws-Request-Id",
@@ -170,8 +170,8 @@ fn in_chunks(u: &mut Unstructured<'_>, mut body: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Some bytes removed, doubled or changed.
-fn spoil(u: &mut Unstructured<'_>, bytes: &mut Vec<u8>) -> Result<()> {
+/// Removes, repeats, changes or inserts some bytes.
+fn corrupt(u: &mut Unstructured<'_>, bytes: &mut Vec<u8>) -> Result<()> {
     for _ in 0..u.int_in_range(1..=4)? {
         let at = u.choose_index(bytes.len().max(1))?;
         let end = bytes.len().min(at + u.int_in_range(0..=16)?);
@@ -197,7 +197,7 @@ fn spoil(u: &mut Unstructured<'_>, bytes: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Reads an answer as the runtime does: its head, its body, and what is left.
+/// Reads a response as the runtime does. Returns its head, its body and the bytes after it.
 fn read(mut bytes: &[u8]) -> io::Result<(Head, Vec<u8>, &[u8])> {
     let head = Head::read(&mut bytes, MAX_HEAD)?;
     let body = Framing::of(&head)?.read(&mut bytes, u64::MAX)?;
@@ -205,17 +205,17 @@ fn read(mut bytes: &[u8]) -> io::Result<(Head, Vec<u8>, &[u8])> {
 }
 
 #[test]
-fn what_follows_the_rules_comes_back_whole() {
+fn a_valid_response_is_read_completely() {
     check(|u| {
         let (bytes, body) = message(u)?;
-        let (_, read, rest) = read(&bytes).expect("an answer that follows the rules");
+        let (_, read, rest) = read(&bytes).expect("a valid response");
         assert_eq!((read, rest), (body, &b""[..]));
         Ok(())
     });
 }
 
 #[test]
-fn what_is_cut_is_never_taken_for_whole() {
+fn a_truncated_response_is_an_error() {
     check(|u| {
         let (mut bytes, _) = message(u)?;
         bytes.truncate(u.choose_index(bytes.len())?);
@@ -229,21 +229,21 @@ fn what_is_cut_is_never_taken_for_whole() {
 }
 
 #[test]
-fn what_is_spoilt_is_read_or_refused_and_takes_no_more_memory_than_it_has_bytes() {
+fn a_corrupt_response_is_read_or_refused_without_a_huge_allocation() {
     check(|u| {
         let (mut bytes, _) = message(u)?;
-        spoil(u, &mut bytes)?;
+        corrupt(u, &mut bytes)?;
         if let Ok((head, body, rest)) = read(&bytes) {
             assert!(body.len() + rest.len() <= bytes.len());
             assert!(body.capacity() <= RESERVE + 2 * bytes.len());
-            ask_everything(&Context::new(head));
+            read_everything(&Context::new(head));
         }
         Ok(())
     });
 }
 
-/// What httparse makes of the head of an answer, past those of interim answers: the status, the headers and what is left;
-/// `None` where there is more to come.
+/// The head of a response according to httparse, after any interim responses: the status, the headers and the remaining bytes.
+/// `None` means that the head is incomplete.
 type Parsed<'a> = Option<(u16, Vec<(String, String)>, &'a [u8])>;
 
 fn parse(mut bytes: &[u8]) -> std::result::Result<Parsed<'_>, httparse::Error> {
@@ -266,14 +266,15 @@ fn parse(mut bytes: &[u8]) -> std::result::Result<Parsed<'_>, httparse::Error> {
         }
         let headers = response.headers.iter().map(|header| {
             let value = String::from_utf8_lossy(header.value);
-            // A line that goes on in the next.
+            // A header may be folded over several lines.
             (header.name.to_owned(), value.replace(['\r', '\n'], " "))
         });
         return Ok(Some((status, headers.collect(), bytes)));
     }
 }
 
-/// What our reader takes and httparse does not: bytes that no line may hold, versions from 1.2 on, and a CR alone.
+/// Whether a head contains what our reader accepts and httparse refuses: control characters, a version from 1.2 on, or a CR
+/// without an LF.
 fn is_known_to_differ(bytes: &[u8]) -> bool {
     let text = bytes
         .iter()
@@ -288,12 +289,12 @@ fn is_known_to_differ(bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn a_head_is_to_our_reader_what_it_is_to_httparse() {
+fn our_reader_and_httparse_agree_on_heads() {
     let (mut both, mut neither) = (0, 0);
     check(|u| {
         let (mut bytes, _) = message(u)?;
         if u.arbitrary()? {
-            spoil(u, &mut bytes)?;
+            corrupt(u, &mut bytes)?;
         }
         let mut rest = &bytes[..];
         let ours = Head::read(&mut rest, MAX_HEAD);
@@ -316,17 +317,18 @@ fn a_head_is_to_our_reader_what_it_is_to_httparse() {
                 both += 1;
             }
             (Ok(None) | Err(_), Err(_)) => neither += 1,
-            (theirs, ours) => panic!("{text:?}: {ours:?}, but httparse has {theirs:?}"),
+            (theirs, ours) => panic!("{text:?}: {ours:?}, but httparse returns {theirs:?}"),
         }
         Ok(())
     });
     assert!(
         both > 0 && neither > 0,
-        "{both} heads, and {neither} that are none"
+        "{both} valid heads, {neither} invalid ones"
     );
 }
 
-/// The body that httparse finds in chunks. It takes no size for 0, and a LF alone for a part of an extension.
+/// The body that httparse reads from chunks. Excludes two faults of httparse: it reads a missing size as 0, and an LF without a CR
+/// as part of an extension.
 fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -351,12 +353,12 @@ fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn chunks_are_to_our_reader_what_they_are_to_httparse() {
+fn our_reader_accepts_the_chunks_that_httparse_accepts() {
     check(|u| {
         let body: Vec<u8> = u.arbitrary()?;
         let mut bytes = in_chunks(u, &body)?;
         if u.arbitrary()? {
-            spoil(u, &mut bytes)?;
+            corrupt(u, &mut bytes)?;
         }
         let ours = Framing::Chunks.read(&mut &bytes[..], u64::MAX);
         if let Some(theirs) = unchunk(&bytes) {
@@ -367,12 +369,12 @@ fn chunks_are_to_our_reader_what_they_are_to_httparse() {
 }
 
 #[test]
-fn a_url_is_refused_or_parses_to_itself_and_every_location_from_it_as_well() {
+fn a_url_or_a_location_is_refused_or_parses_to_itself() {
     const PARTS: [&str; 24] = [
         "http://", "https://", "HTTP:", "//", "/", "?", "#", ":", "@", "[::1]", "a", "b.c", "..",
         ".", "%41", " ", "\r\n", "ä", "€", "80", "+80", "99999", "\\", "",
     ];
-    let (mut taken, mut refused) = (0, 0);
+    let (mut accepted, mut refused) = (0, 0);
     check(|u| {
         let mut text = |start: &str| {
             let mut text = start.to_owned();
@@ -384,7 +386,7 @@ fn a_url_is_refused_or_parses_to_itself_and_every_location_from_it_as_well() {
         let (url, location) = (text("http://h")?, text("")?);
         match client::parse(&url, &location) {
             Ok((url, joined)) => {
-                taken += 1;
+                accepted += 1;
                 for url in [Some(url), joined.ok()].into_iter().flatten() {
                     let is_odd = |c: char| !c.is_ascii_graphic() || c == '#';
                     assert!(!url.contains(is_odd), "{url:?}");
@@ -404,11 +406,11 @@ fn a_url_is_refused_or_parses_to_itself_and_every_location_from_it_as_well() {
         }
         Ok(())
     });
-    assert!(taken > 0 && refused > 0);
+    assert!(accepted > 0 && refused > 0);
 }
 
-/// Sends these bytes to whoever asks first, and closes the connection.
-fn answer_once(bytes: Vec<u8>) -> String {
+/// Sends these bytes in reply to the first request, and closes the connection. Returns the URL of the server.
+fn reply_once(bytes: Vec<u8>) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     thread::spawn(move || {
@@ -420,7 +422,7 @@ fn answer_once(bytes: Vec<u8>) -> String {
     url
 }
 
-fn ask(
+fn get(
     url: String,
 ) -> std::result::Result<lambda_musl::client::Response, lambda_musl::client::Error> {
     let start = Instant::now();
@@ -432,7 +434,7 @@ fn ask(
 }
 
 #[test]
-fn the_client_reads_what_follows_the_rules_and_refuses_what_is_cut() {
+fn the_client_reads_a_valid_response_and_refuses_a_truncated_one() {
     check(|u| {
         let (mut bytes, body) = message(u)?;
         let foreign = bytes.windows(4).any(|text| text == b"gzip");
@@ -441,7 +443,7 @@ fn the_client_reads_what_follows_the_rules_and_refuses_what_is_cut() {
             bytes.truncate(u.choose_index(bytes.len())?);
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        match ask(answer_once(bytes)) {
+        match get(reply_once(bytes)) {
             Ok(answer) => assert!(!cut && answer.body() == body, "{text:?}"),
             Err(error) => assert!(cut || foreign, "{text:?}: {error}"),
         }
@@ -450,11 +452,11 @@ fn the_client_reads_what_follows_the_rules_and_refuses_what_is_cut() {
 }
 
 #[test]
-fn the_client_takes_what_is_spoilt_or_says_what_is_wrong_with_it() {
+fn the_client_reads_a_corrupt_response_or_returns_an_error() {
     check(|u| {
         let (mut bytes, _) = message(u)?;
-        spoil(u, &mut bytes)?;
-        match ask(answer_once(bytes)) {
+        corrupt(u, &mut bytes)?;
+        match get(reply_once(bytes)) {
             Ok(answer) => {
                 let _ = (answer.text().is_ok(), answer.headers().count());
             }
@@ -465,18 +467,18 @@ fn the_client_takes_what_is_spoilt_or_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_context_of_any_bytes_can_be_asked_for_everything() {
+fn a_context_of_any_bytes_can_be_read_without_a_panic() {
     check(|u| {
         let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
         bytes.extend(header(u)?);
         bytes.extend(b"\r\n\r\n");
         let head = Head::read(&mut &bytes[..], MAX_HEAD);
-        ask_everything(&Context::new(head.expect("a head")));
+        read_everything(&Context::new(head.expect("a head")));
         Ok(())
     });
 }
 
-fn ask_everything(context: &Context) {
+fn read_everything(context: &Context) {
     context.request_id();
     context.trace_id();
     context.function_arn();
@@ -489,12 +491,12 @@ fn ask_everything(context: &Context) {
 }
 
 #[test]
-fn what_is_written_in_chunks_is_read_by_another_reader() {
+fn chunks_that_the_runtime_writes_are_read_back_unchanged() {
     check(|u| {
         let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         let (mut wire, mut whole) = (Vec::new(), Vec::new());
         let mut chunks = Chunks::new(head.into(), |bytes: &mut Vec<u8>| {
-            assert!(!bytes.is_empty(), "nothing is sent for nothing");
+            assert!(!bytes.is_empty(), "an empty write");
             wire.append(bytes);
             Ok(())
         });
@@ -503,10 +505,12 @@ fn what_is_written_in_chunks_is_read_by_another_reader() {
                 true => vec![u.arbitrary()?; u.int_in_range(65_000..=140_000)?],
                 false => u.arbitrary()?,
             };
-            chunks.write_all(&part).expect("it takes all");
+            chunks
+                .write_all(&part)
+                .expect("the writer accepts everything");
             whole.extend(part);
             if u.arbitrary()? {
-                chunks.flush().expect("it takes all");
+                chunks.flush().expect("the writer accepts everything");
             }
         }
         let trailers: Headers = match u.arbitrary()? {
@@ -519,9 +523,11 @@ fn what_is_written_in_chunks_is_read_by_another_reader() {
             .iter()
             .map(|(name, value)| format!("{name}: {value}\r\n"))
             .collect();
-        chunks.end(lines.as_bytes()).expect("it takes all");
+        chunks
+            .end(lines.as_bytes())
+            .expect("the writer accepts everything");
         let mut wire = &wire[..];
-        let request = read_request(&mut wire).expect("a request that follows the rules");
+        let request = read_request(&mut wire).expect("a valid request");
         let request = request.expect("a request");
         assert!(request.body == whole && wire.is_empty());
         assert_eq!(request.trailers, trailers);
@@ -529,11 +535,11 @@ fn what_is_written_in_chunks_is_read_by_another_reader() {
     });
 }
 
-/// A Runtime API that sends `answer` for the first `next`, `accepted` for what is posted, and then goes away. All that was
-/// posted.
+/// A Runtime API that replies `answer` to the first request, `accepted` to the second, and then closes the connection. Returns the
+/// lines of all POST requests.
 fn posts(listener: TcpListener, answer: &[u8], accepted: &[u8]) -> io::Result<Vec<String>> {
     let (stream, _) = listener.accept()?;
-    // A function that waits for more of an answer gets no more.
+    // Stops if the function still waits for more of a reply.
     stream.set_read_timeout(Some(Duration::from_millis(30)))?;
     let mut reader = io::BufReader::new(stream);
     let mut posts = Vec::new();
@@ -552,9 +558,9 @@ fn posts(listener: TcpListener, answer: &[u8], accepted: &[u8]) -> io::Result<Ve
     Ok(posts)
 }
 
-/// In a process of its own, whose log nobody wants to see unless it fails.
+/// Runs in a separate process, whose log is shown only if it fails.
 #[test]
-fn a_runtime_api_that_says_anything_gets_one_answer_or_none_and_the_loop_ends_with_a_reason() {
+fn a_runtime_api_that_sends_any_bytes_gets_at_most_one_post_and_the_loop_ends_with_an_error() {
     let mut child = Command::new(env::current_exe().expect("this test"));
     let output = child
         .args(["--exact", "any_runtime_api", "--ignored"])
@@ -565,14 +571,14 @@ fn a_runtime_api_that_says_anything_gets_one_answer_or_none_and_the_loop_ends_wi
 }
 
 #[test]
-#[ignore = "the process that the other starts"]
+#[ignore = "a process that another test starts"]
 fn any_runtime_api() {
     check(|u| {
         let (mut answer, _) = message(u)?;
         let mut accepted = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}".to_vec();
         match u.arbitrary()? {
-            true => spoil(u, &mut answer)?,
-            false => spoil(u, &mut accepted)?,
+            true => corrupt(u, &mut answer)?,
+            false => corrupt(u, &mut accepted)?,
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -583,9 +589,9 @@ fn any_runtime_api() {
         };
         let start = Instant::now();
         let end = Runtime::at(&address).expect("an address").run(echo);
-        assert!(!end.expect_err("a reason").to_string().is_empty());
+        assert!(!end.expect_err("an error").to_string().is_empty());
         assert!(start.elapsed() < STUCK);
-        if let Ok(posts) = server.join().expect("requests that follow the rules") {
+        if let Ok(posts) = server.join().expect("valid requests") {
             assert!(posts.len() <= 1);
             for post in posts {
                 assert!(
@@ -599,7 +605,7 @@ fn any_runtime_api() {
     });
 }
 
-/// Texts that an event may have anywhere.
+/// A string that may be anywhere in an event.
 fn odd_text(u: &mut Unstructured<'_>) -> Result<String> {
     const TEXTS: [&str; 24] = [
         "",
@@ -633,7 +639,7 @@ fn odd_text(u: &mut Unstructured<'_>) -> Result<String> {
     }
 }
 
-/// A value of any kind; lists and objects hold texts above all.
+/// A value of any type. Lists and objects contain mostly strings.
 fn odd_value(u: &mut Unstructured<'_>, depth: u32) -> Result<Value> {
     Ok(match u.int_in_range(0..=if depth == 0 { 4 } else { 9 })? {
         0 => Value::Null,
@@ -694,7 +700,7 @@ fn odd_object(u: &mut Unstructured<'_>, depth: u32) -> Result<Value> {
     Ok(object.into())
 }
 
-/// An event of a form that AWS has, with odd texts in it, and odd members.
+/// An event in one of AWS's formats, with odd strings and members.
 fn odd_event(u: &mut Unstructured<'_>) -> Result<Value> {
     let mut event = serde_json::json!({});
     let (path, method) = match u.int_in_range(0..=4)? {
@@ -722,7 +728,7 @@ fn odd_event(u: &mut Unstructured<'_>) -> Result<Value> {
     Ok(event)
 }
 
-/// Gives an event to a handler of requests, which has asked each for everything when this returns.
+/// Passes an event to an HTTP handler that reads every part of the request. Returns the handler's error.
 fn handle(event: Vec<u8>, look: impl Fn(&http::Request<Body>)) -> Option<Failure> {
     let handler = http::handler(async |request: http::Request<Body>| {
         look(&request);
@@ -754,12 +760,12 @@ fn handle(event: Vec<u8>, look: impl Fn(&http::Request<Body>)) -> Option<Failure
 }
 
 #[test]
-fn an_event_of_any_kind_is_a_request_or_an_error_that_says_why() {
+fn any_event_is_a_request_or_an_error_with_a_reason() {
     check(|u| {
         let event = odd_event(u)?.to_string().into_bytes();
-        let mut spoilt = event.clone();
-        spoil(u, &mut spoilt)?;
-        for event in [event, spoilt] {
+        let mut corrupted = event.clone();
+        corrupt(u, &mut corrupted)?;
+        for event in [event, corrupted] {
             if let Some(failure) = handle(event, |_| ()) {
                 let message = failure.to_string();
                 assert!(
@@ -772,7 +778,7 @@ fn an_event_of_any_kind_is_a_request_or_an_error_that_says_why() {
     });
 }
 
-/// A text of what a URI may hold.
+/// A string of characters that a URI may contain.
 fn uri_text(u: &mut Unstructured<'_>, more: &[&'static str]) -> Result<String> {
     let parts = [
         &[
@@ -788,7 +794,7 @@ fn uri_text(u: &mut Unstructured<'_>, more: &[&'static str]) -> Result<String> {
 }
 
 #[test]
-fn a_path_a_query_and_headers_come_through_to_the_byte() {
+fn a_path_a_query_and_headers_reach_the_handler_unchanged() {
     check(|u| {
         let path = format!("/{}", uri_text(u, &["/", "//", "&", "="])?);
         let query = uri_text(u, &["&", "=", "/", "?"])?;

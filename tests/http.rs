@@ -1,4 +1,4 @@
-//! The HTTP requests and responses of every form that AWS has.
+//! HTTP requests and responses in every event format of AWS.
 
 #[path = "http/forms.rs"]
 mod forms;
@@ -16,14 +16,14 @@ use lambda_musl::{
 };
 use serde_json::{Value, json};
 
-/// What `make http` has recorded of an event or a response.
+/// The result that `make http` recorded for an event or a response.
 fn recorded(kind: &str, name: &str) -> Value {
     let recorded: Value = serde_json::from_str(include_str!("http/recorded.json")).unwrap();
     recorded[kind][name]["ours"].clone()
 }
 
 #[test]
-fn each_event_becomes_the_request_that_is_recorded() {
+fn each_event_becomes_the_recorded_request() {
     for case in Cases::read().requests {
         assert_eq!(
             forms::request(&case.event),
@@ -35,7 +35,7 @@ fn each_event_becomes_the_request_that_is_recorded() {
 }
 
 #[test]
-fn the_requests_among_the_events_of_invoke_are_requests() {
+fn the_http_examples_of_invoke_are_requests() {
     let order = async |request: Request<Body>| {
         let order: Value = request.body().json()?;
         let name = request.query("name").unwrap_or_default();
@@ -58,7 +58,7 @@ fn the_requests_among_the_events_of_invoke_are_requests() {
 }
 
 #[test]
-fn each_response_reaches_its_client_as_it_is_recorded() {
+fn each_response_reaches_its_client_as_recorded() {
     let cases = Cases::read();
     for reply in &cases.responses {
         let name = format!("{} to {}", reply.name, reply.to);
@@ -67,17 +67,17 @@ fn each_response_reaches_its_client_as_it_is_recorded() {
     }
 }
 
-/// A request of a function URL.
+/// A request to a function URL.
 fn url() -> Value {
     Cases::read().event("function URL: GET").clone()
 }
 
-/// A request of something that takes no streams.
+/// A request to an HTTP API, which does not support streams.
 fn api() -> Value {
     Cases::read().event("HTTP API: GET").clone()
 }
 
-/// What the handler answers to one event.
+/// The handler's answer to one event.
 fn answer<R: Respond>(event: Value, handler: impl AsyncFn(Request<Body>) -> R) -> Answer {
     let [answer] = testing::run(http::handler(handler), [event]).unwrap();
     answer
@@ -104,7 +104,7 @@ fn stream(answer: &Answer) -> (Value, String) {
 const INTERNAL: &str = r#"{"message":"Internal Server Error"}"#;
 
 #[test]
-fn an_error_is_500_and_says_nothing() {
+fn an_error_is_a_500_and_reveals_nothing() {
     let answer = answer(url(), async |_| {
         Err::<&str, _>("the password is wrong: hunter2")
     })
@@ -114,7 +114,7 @@ fn an_error_is_500_and_says_nothing() {
 }
 
 #[test]
-fn a_failure_chooses_its_answer_from_inside_of_a_box() {
+fn a_failure_inside_a_boxed_error_sets_the_response() {
     #[derive(Debug)]
     struct Outer(Failure);
     impl fmt::Display for Outer {
@@ -138,7 +138,7 @@ fn a_failure_chooses_its_answer_from_inside_of_a_box() {
 }
 
 #[test]
-fn a_type_of_the_functions_own_chooses_its_answer() {
+fn an_error_type_that_the_function_defines_sets_the_response() {
     struct Busy;
     impl IntoFailure for Busy {
         fn into_failure(self) -> Failure {
@@ -153,7 +153,7 @@ fn a_type_of_the_functions_own_chooses_its_answer() {
 }
 
 #[test]
-fn a_failure_with_a_status_that_cannot_be_sent_is_500() {
+fn a_failure_with_an_unsendable_status_is_a_500() {
     let odd = async |_| {
         Err::<&str, _>(Failure::new("Function.Odd", "x").answer(StatusCode::CONTINUE, "x"))
     };
@@ -161,7 +161,7 @@ fn a_failure_with_a_status_that_cannot_be_sent_is_500() {
 }
 
 #[test]
-fn a_body_that_is_not_the_json_expected_is_400_and_says_where() {
+fn a_body_with_invalid_json_is_a_400_that_names_the_position() {
     let mut event = url();
     event["body"] = "[1, 2".into();
     let numbers = async |request: Request<Body>| -> Result<_, Failure> {
@@ -177,7 +177,7 @@ fn a_body_that_is_not_the_json_expected_is_400_and_says_where() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_500_and_the_next_event_is_served() {
+fn a_response_that_cannot_be_sent_is_a_500_and_the_next_event_is_handled() {
     let handler = async |request: Request<Body>| {
         let mut response = Response::new(Body::default());
         match &*request.query("what").unwrap_or_default() {
@@ -213,13 +213,13 @@ fn what_cannot_be_sent_is_500_and_the_next_event_is_served() {
 }
 
 #[test]
-fn a_value_that_does_not_serialize_is_500() {
+fn a_value_that_does_not_serialize_is_a_500() {
     let odd = async |_| Json(std::collections::HashMap::from([(vec![1], 1)]));
     assert_eq!(answer(url(), odd).json()["statusCode"], 500);
 }
 
 #[test]
-fn an_event_of_no_form_is_reported_and_the_next_is_served() {
+fn an_event_in_no_known_format_is_reported_and_the_next_is_handled() {
     let hello = http::handler(async |_| "hello");
     let [odd, good] =
         testing::run(hello, [json!({"version": "2.0", "rawPath": "/"}), url()]).unwrap();
@@ -236,7 +236,7 @@ fn an_event_of_no_form_is_reported_and_the_next_is_served() {
 }
 
 #[test]
-fn a_panic_is_reported_and_the_next_event_is_served() {
+fn a_panic_is_reported_and_the_next_event_is_handled() {
     let handler = async |request: Request<Body>| match request.query("panic") {
         Some(_) => panic!("oh"),
         None => "well",
@@ -249,7 +249,7 @@ fn a_panic_is_reported_and_the_next_event_is_served() {
 }
 
 #[test]
-fn each_kind_of_value_is_a_response() {
+fn values_of_each_supported_type_are_responses() {
     fn parts(response: impl IntoResponse) -> (u16, Option<String>, Vec<u8>) {
         let response = response.into_response().unwrap();
         let content_type = response.headers().get("content-type");
@@ -278,7 +278,7 @@ fn each_kind_of_value_is_a_response() {
 }
 
 #[test]
-fn the_extensions_have_the_event_and_the_invocations_context() {
+fn the_extensions_contain_the_event_and_the_context() {
     let handler = async |request: Request<Body>| {
         let event: Value = request.extensions().get::<Event>().unwrap().json().unwrap();
         let context = request.extensions().get::<Context>().unwrap();
@@ -293,7 +293,7 @@ fn the_extensions_have_the_event_and_the_invocations_context() {
 }
 
 #[test]
-fn the_request_context_says_who_has_sent_the_request() {
+fn the_request_context_names_the_service_that_sent_the_request() {
     let handler = async |request: Request<Body>| {
         let context = request.extensions().get::<RequestContext>().unwrap();
         let origin = format!("{:?}", context.origin());
@@ -331,7 +331,7 @@ fn the_request_context_says_who_has_sent_the_request() {
 }
 
 #[test]
-fn the_client_of_a_load_balancer_is_the_last_address_with_or_without_a_port() {
+fn the_client_of_a_load_balancer_is_the_last_forwarded_address_without_its_port() {
     let handler = async |request: Request<Body>| {
         let context = request.extensions().get::<RequestContext>().unwrap();
         context
@@ -368,7 +368,7 @@ fn the_client_of_a_load_balancer_is_the_last_address_with_or_without_a_port() {
 }
 
 #[test]
-fn names_are_found_in_the_head_of_a_request_too() {
+fn request_parts_also_have_the_query_and_the_cookies() {
     let handler = async |request: Request<Body>| {
         let (head, _) = request.into_parts();
         let tags: Vec<_> = head.query_all("tag").collect();
@@ -396,7 +396,7 @@ async fn streamed(
 }
 
 #[test]
-fn a_stream_to_a_function_url_is_one() {
+fn a_stream_to_a_function_url_is_streamed() {
     let (prelude, body) = stream(&answer(url(), streamed));
     assert_eq!(
         prelude,
@@ -410,7 +410,7 @@ fn a_stream_to_a_function_url_is_one() {
 }
 
 #[test]
-fn a_stream_to_another_caller_is_whole() {
+fn a_stream_to_another_caller_is_one_response() {
     assert_eq!(
         answer(api(), streamed).json(),
         json!({
@@ -424,7 +424,7 @@ fn a_stream_to_another_caller_is_whole() {
 }
 
 #[test]
-fn a_handler_of_streams_answers_a_function_url_with_streams_alone() {
+fn a_handler_of_streams_also_streams_its_errors_to_a_function_url() {
     let failing = async |request: Request<Body>| match request.method().as_str() {
         "GET" => Err("no stream"),
         _ => Ok(streamed(request).await),
@@ -436,7 +436,7 @@ fn a_handler_of_streams_answers_a_function_url_with_streams_alone() {
 }
 
 #[test]
-fn a_stream_whose_head_cannot_be_sent_is_500() {
+fn a_stream_with_an_invalid_status_or_header_is_a_500() {
     type Edit = fn(
         Stream<fn(&mut (dyn Write + Send)) -> std::future::Ready<std::io::Result<()>>>,
     ) -> Stream<
@@ -465,7 +465,7 @@ fn a_stream_whose_head_cannot_be_sent_is_500() {
 }
 
 #[test]
-fn a_stream_that_breaks_is_an_error_behind_it_or_500() {
+fn a_stream_that_fails_is_an_error_after_the_body_or_a_500() {
     async fn broken(
         _: Request<Body>,
     ) -> Stream<impl AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), String>> {
@@ -485,7 +485,7 @@ fn a_stream_that_breaks_is_an_error_behind_it_or_500() {
 }
 
 #[test]
-fn a_stream_of_more_than_an_answer_ends_where_nobody_takes_it() {
+fn an_endless_stream_to_a_caller_without_streams_is_a_500() {
     async fn endless(
         _: Request<Body>,
     ) -> Stream<impl AsyncFnOnce(&mut (dyn Write + Send)) -> std::io::Result<()>> {
@@ -499,7 +499,7 @@ fn a_stream_of_more_than_an_answer_ends_where_nobody_takes_it() {
 }
 
 #[test]
-fn what_no_error_can_be_is_a_result_too() {
+fn a_result_with_an_infallible_error_is_a_response() {
     let sure = async |_| Ok::<_, Infallible>((StatusCode::ACCEPTED, "sure"));
     assert_eq!(answer(url(), sure).json()["statusCode"], 202);
 }

@@ -1,4 +1,4 @@
-//! The files of `src/` build on each other in one direction: none imports, however indirectly, what imports it.
+//! The imports between the files of `src/` have no cycles, not even indirect ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-/// A module by the names of its path; the root has none.
+/// The path of a module. It is empty for the root.
 type Module = Vec<String>;
 
-/// A file: the paths that it names, and what it re-exports by which name.
+/// The paths that a file names, and its re-exports by name.
 #[derive(Debug, Default)]
 struct File {
     paths: Vec<Module>,
@@ -17,16 +17,16 @@ struct File {
 }
 
 #[test]
-fn no_files_of_src_import_each_other() {
+fn the_imports_of_src_have_no_cycles() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = BTreeMap::new();
     collect(&root, &root, &mut sources);
     assert!(sources.len() > 20, "{} files in src", sources.len());
-    assert_eq!(circles(&sources), [""; 0]);
+    assert_eq!(cycles(&sources), [""; 0]);
 }
 
 #[test]
-fn a_circle_is_found_however_it_is_written() {
+fn a_cycle_is_found_in_every_form_of_import() {
     for closing in [
         "use crate::a::A;",
         "use crate::{Z, a::{self, B as C}};",
@@ -41,7 +41,7 @@ fn a_circle_is_found_however_it_is_written() {
             ("b/mod.rs", "mod c; pub use self::c::B;"),
             ("b/c.rs", closing),
         ]);
-        let found = circles(&sources);
+        let found = cycles(&sources);
         assert_eq!(
             found,
             ["a.rs imports b/c.rs", "b/c.rs imports a.rs"],
@@ -54,13 +54,13 @@ fn a_circle_is_found_however_it_is_written() {
         ("a/b.rs", "use super::f;"),
     ]);
     assert_eq!(
-        circles(&parent),
+        cycles(&parent),
         ["a.rs imports a/b.rs", "a/b.rs imports a.rs"]
     );
 }
 
 #[test]
-fn comments_tests_and_the_list_of_lib_are_no_imports() {
+fn comments_tests_and_the_exports_of_lib_are_not_imports() {
     let sources = sources(&[
         ("lib.rs", "pub use a::A; pub use b::B;"),
         ("a.rs", "use crate::B;"),
@@ -69,7 +69,7 @@ fn comments_tests_and_the_list_of_lib_are_no_imports() {
             "//! crate::A\n/// [`A`](crate::A)\npub struct B;\n#[cfg(test)]\nmod tests { use crate::A; }",
         ),
     ]);
-    assert_eq!(circles(&sources), [""; 0]);
+    assert_eq!(cycles(&sources), [""; 0]);
 }
 
 fn sources(files: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -91,8 +91,8 @@ fn collect(root: &Path, directory: &Path, sources: &mut BTreeMap<String, String>
     }
 }
 
-/// The imports that are part of a circle.
-fn circles(sources: &BTreeMap<String, String>) -> Vec<String> {
+/// The imports that are part of a cycle.
+fn cycles(sources: &BTreeMap<String, String>) -> Vec<String> {
     let module = |name: &str| -> Module {
         let name = name.trim_end_matches(".rs").trim_end_matches("/mod");
         name.split('/')
@@ -109,7 +109,7 @@ fn circles(sources: &BTreeMap<String, String>) -> Vec<String> {
         .map(|(module, name)| (module, parse(module, &sources[*name], &names)))
         .collect();
     let mut imports = BTreeSet::new();
-    // Nothing but what the crate shows is in its root, and is looked up through it.
+    // The root contains only re-exports, through which the paths are resolved.
     for (module, file) in files.iter().filter(|(module, _)| !module.is_empty()) {
         let targets = file.paths.iter().map(|path| resolve(path, &files));
         imports.extend(
@@ -133,7 +133,7 @@ fn circles(sources: &BTreeMap<String, String>) -> Vec<String> {
         .collect()
 }
 
-/// The module of the file that holds what a path names, through re-exports.
+/// The module of the file that defines the item of a path, found through re-exports.
 fn resolve(path: &[String], files: &BTreeMap<&Module, File>) -> Module {
     let mut module = Module::new();
     for (index, name) in path.iter().enumerate() {
@@ -149,7 +149,7 @@ fn resolve(path: &[String], files: &BTreeMap<&Module, File>) -> Module {
     module
 }
 
-/// What a file names of this crate.
+/// The paths of this crate that a file names, and its re-exports.
 fn parse(module: &Module, text: &str, names: &BTreeMap<Module, &str>) -> File {
     let text = text
         .split("#[cfg(test)]\nmod tests")
@@ -185,7 +185,7 @@ fn parse(module: &Module, text: &str, names: &BTreeMap<Module, &str>) -> File {
     file
 }
 
-/// Names, `::`, and single characters.
+/// Splits code into names, `::` and single characters.
 fn tokens(code: &str) -> Vec<&str> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut tokens = Vec::new();
@@ -203,7 +203,7 @@ fn tokens(code: &str) -> Vec<&str> {
     tokens
 }
 
-/// Reads a path, or in braces several, from `index` on; each comes out whole, with the name that it has here.
+/// Reads a path at `index`, or several in braces, and adds each to `leaves` with the name that it has in this file.
 fn tree(tokens: &[&str], index: &mut usize, mut path: Module, leaves: &mut Vec<(Module, String)>) {
     loop {
         match tokens.get(*index).copied().unwrap_or_default() {

@@ -40,7 +40,7 @@ fn a_conformant_function_gets_a_tick_in_each_row() {
     let run = make(&["conformance", binary]);
     assert!(
         run.stdout
-            .contains("| an event | response, goes on | response, goes on | ✓ |"),
+            .contains("| an event | response, continues | response, continues | ✓ |"),
         "{}{}",
         run.stdout,
         run.stderr

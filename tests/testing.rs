@@ -1,4 +1,4 @@
-//! The Runtime API that users test their functions with.
+//! `lambda_musl::testing`, with which users test their functions.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ async fn echo(event: Value, _: Context) -> Result<Value, Infallible> {
 }
 
 #[test]
-fn answers_come_in_the_order_of_the_events() {
+fn answers_are_in_the_order_of_the_events() {
     let events = [json!({"n": 1}), json!([2]), json!("three")];
     let [one, two, three] = testing::run(echo, events).unwrap();
     assert_eq!(one.json(), json!({"n": 1}));
@@ -47,14 +47,14 @@ fn an_error_has_its_type_message_and_stack() {
 }
 
 #[test]
-fn an_event_may_be_anything() {
+fn an_event_may_be_invalid() {
     let [text, bytes] = testing::run(echo, [Event::from("{"), Event::new([0xff])]).unwrap();
     assert_eq!(text.error().unwrap().error_type, "Runtime.UnmarshalError");
     assert_eq!(bytes.error().unwrap().error_type, "Runtime.UnmarshalError");
 }
 
 #[test]
-fn the_context_is_filled_without_being_asked_for() {
+fn the_context_is_filled_by_default() {
     let context = async |_: Value, context: Context| {
         let left = context.time_left().unwrap();
         assert!(left > Duration::from_secs(50) && left < Duration::from_secs(61));
@@ -62,11 +62,11 @@ fn the_context_is_filled_without_being_asked_for() {
         Ok::<_, Infallible>(context.request_id().to_owned())
     };
     let [one, two] = testing::run(context, ["1", "2"]).unwrap();
-    assert_ne!(one.json(), two.json(), "a request id of its own for each");
+    assert_ne!(one.json(), two.json(), "each event has its own request id");
 }
 
 #[test]
-fn a_header_of_the_test_replaces_the_usual_one() {
+fn a_header_set_by_the_test_replaces_the_default() {
     let context = async |_: Value, context: Context| {
         Ok::<_, Infallible>(json!([context.request_id(), context.time_left()]))
     };
@@ -79,12 +79,12 @@ fn a_header_of_the_test_replaces_the_usual_one() {
 
 #[test]
 #[should_panic(expected = "line end")]
-fn a_header_that_would_start_another_is_refused() {
+fn a_header_with_a_line_end_is_refused() {
     let _ = Event::from("1").header("X", "a\r\nY: b");
 }
 
 #[test]
-fn a_response_above_lambdas_limit_is_the_error_that_lambda_makes_of_it() {
+fn a_response_above_lambdas_limit_is_the_error_that_lambda_reports() {
     let long = async |n: usize, _: Context| Ok::<_, Infallible>(Raw::bytes(vec![0; n]));
     let [fits, too_long] = testing::run(long, ["6291556", "6291557"]).unwrap();
     assert_eq!(fits.error(), None);
@@ -93,7 +93,7 @@ fn a_response_above_lambdas_limit_is_the_error_that_lambda_makes_of_it() {
 }
 
 #[test]
-fn an_invocation_that_cannot_be_answered_is_the_error_that_ended_the_loop() {
+fn an_event_that_ends_the_loop_returns_its_error() {
     let event = Event::from("1").header("Lambda-Runtime-Aws-Request-Id", "");
     let end = testing::run(echo, [event]).unwrap_err();
     assert!(end.to_string().contains("Request-Id"), "{end}");
@@ -110,7 +110,7 @@ async fn a_handler_can_be_tested_under_tokio() {
 }
 
 #[test]
-fn a_stream_is_its_body_and_the_error_that_cut_it() {
+fn a_stream_has_its_body_and_the_error_that_ended_it() {
     let lines = async |n: u32, _: Context| {
         let body = async move |out: &mut (dyn Write + Send)| {
             for line in 0..n {
@@ -131,10 +131,10 @@ fn a_stream_is_its_body_and_the_error_that_cut_it() {
     assert_eq!(error.message, "two are enough");
 }
 
-// Programs. This test is its own program: the test named here is the function, where the Runtime API says so.
+// Tests of `Program`. The program is this test binary, which runs the ignored test `program` as the function.
 
 #[test]
-#[ignore = "the program that the others start"]
+#[ignore = "a program that other tests start"]
 fn program() {
     let end = lambda_musl::run(
         async |event: Value, context: Context| match event.as_str() {
@@ -142,9 +142,9 @@ fn program() {
             Some("hang") => loop {
                 std::thread::park();
             },
-            Some("tell") => {
-                eprintln!("told {}", context.request_id());
-                Err("told")
+            Some("log") => {
+                eprintln!("logged {}", context.request_id());
+                Err("logged")
             }
             _ => Ok(json!([
                 event,
@@ -163,7 +163,7 @@ fn program_command() -> Command {
 }
 
 #[test]
-fn a_program_answers_one_event_after_the_other() {
+fn a_program_answers_several_events() {
     let program = Program::start(&mut program_command()).unwrap();
     for n in 0..3 {
         let answer = program.invoke(json!(n)).unwrap();
@@ -172,7 +172,7 @@ fn a_program_answers_one_event_after_the_other() {
 }
 
 #[test]
-fn the_environment_that_a_test_sets_for_a_program_stays() {
+fn a_variable_that_a_test_sets_for_a_program_is_kept() {
     let mut command = program_command();
     command.env("AWS_LAMBDA_FUNCTION_NAME", "mine");
     let program = Program::start(&mut command).unwrap();
@@ -180,7 +180,7 @@ fn the_environment_that_a_test_sets_for_a_program_stays() {
 }
 
 #[test]
-fn a_program_that_ends_is_an_error_with_its_status() {
+fn a_program_that_exits_is_an_error_with_its_status() {
     let program = Program::start(&mut program_command()).unwrap();
     let error = program.invoke(json!("exit")).unwrap_err();
     assert!(error.to_string().contains("exit status: 7"), "{error}");
@@ -195,28 +195,28 @@ fn a_program_that_does_not_answer_in_time_is_an_error() {
 }
 
 #[test]
-fn what_a_program_wrote_is_there_when_it_is_stopped() {
+fn stopping_a_program_returns_its_output() {
     let program = Program::start(program_command().stderr(Stdio::piped())).unwrap();
-    let answer = program.invoke(json!("tell")).unwrap();
-    assert_eq!(answer.error().unwrap().message, "told");
+    let answer = program.invoke(json!("log")).unwrap();
+    assert_eq!(answer.error().unwrap().message, "logged");
     let output = program.stop().unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(log.contains("told 00000000-"), "{log}");
+    assert!(log.contains("logged 00000000-"), "{log}");
 }
 
 #[test]
-fn a_program_that_is_not_there_is_an_error_with_its_name() {
+fn a_missing_program_is_an_error_with_its_path() {
     let error = Program::start(&mut Command::new("/no/such/program")).unwrap_err();
     assert!(error.to_string().contains("/no/such/program"), "{error}");
 }
 
-// What comes in pieces. A program that only knows these bytes is the peer.
+// Responses in chunks, from a program that sends fixed bytes.
 
 const STREAM: &str = "POST /2018-06-01/runtime/invocation/ID/response HTTP/1.1\r\n\
     Content-Type: text/html\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n\
     Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n";
 
-/// What a test sees of an invocation that a program answers with `bytes`, in which ID is its id.
+/// The answer of a program that responds with `bytes`, in which ID is replaced by the request id.
 fn answered_with(bytes: &str) -> testing::Answer {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -227,7 +227,7 @@ fn answered_with(bytes: &str) -> testing::Answer {
 }
 
 #[test]
-#[ignore = "the program that the others start"]
+#[ignore = "a program that other tests start"]
 fn bytes() {
     let mut stream = TcpStream::connect(std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap()).unwrap();
     stream
@@ -240,12 +240,12 @@ fn bytes() {
     let id = id.lines().next().unwrap();
     let bytes = std::env::var("BYTES").unwrap().replace("ID", id);
     stream.write_all(bytes.as_bytes()).unwrap();
-    // Until the test is over.
+    // Keep the connection open until the test ends.
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
 #[test]
-fn a_stream_is_put_together() {
+fn the_chunks_of_a_stream_are_joined() {
     let answer = answered_with(&format!("{STREAM}\r\n"));
     assert_eq!(answer.text(), "hello world");
     assert_eq!(answer.content_type(), Some("text/html"));
@@ -253,7 +253,7 @@ fn a_stream_is_put_together() {
 }
 
 #[test]
-fn a_stream_that_broke_has_what_came_and_the_error() {
+fn a_stream_that_failed_has_the_body_so_far_and_the_error() {
     // {"errorMessage":"oh"}
     let answer = answered_with(&format!(
         "{STREAM}Lambda-Runtime-Function-Error-Type: Function.Broke\r\n\

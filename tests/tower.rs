@@ -1,4 +1,4 @@
-//! Services of tower as functions.
+//! tower services as functions.
 
 use std::{
     convert::Infallible,
@@ -32,7 +32,7 @@ fn url() -> Value {
     event("id.lambda-url.us-east-1.on.aws")
 }
 
-/// A service that is a function.
+/// A service that calls a closure.
 #[derive(Clone)]
 struct Function<F>(F);
 
@@ -53,7 +53,7 @@ where
     }
 }
 
-/// A body whose frames need a second poll each.
+/// A body that returns each frame on the second poll.
 struct Frames {
     frames: Vec<Result<Frame<Bytes>, &'static str>>,
     polled: bool,
@@ -113,14 +113,14 @@ fn a_request_and_its_body_reach_the_service() {
 }
 
 #[test]
-fn frames_are_put_together() {
+fn the_frames_of_a_body_are_joined() {
     let service = Function(|_| Response::new(Frames::texts()));
     let [answer] = testing::run(tower::service(service), [url()]).unwrap();
     assert_eq!(text(&answer), "one two");
 }
 
 #[test]
-fn frames_are_a_stream_to_a_function_url_and_whole_to_others() {
+fn frames_are_streamed_to_a_function_url_and_joined_for_others() {
     let service = tower::service(Function(|_| Response::new(Frames::texts()))).streaming();
     let [streamed, whole] = testing::run(service, [url(), event("api.example.com")]).unwrap();
     assert_eq!(
@@ -138,7 +138,7 @@ fn frames_are_a_stream_to_a_function_url_and_whole_to_others() {
 }
 
 #[test]
-fn a_body_that_breaks_is_500_or_an_error_behind_the_stream() {
+fn a_body_that_fails_is_a_500_or_an_error_after_the_stream() {
     let frames = || Frames::new(vec![Ok(Frame::data("one".into())), Err("broken")]);
     let service = Function(move |_| Response::new(frames()));
     let [whole] = testing::run(tower::service(service.clone()), [url()]).unwrap();
@@ -148,7 +148,7 @@ fn a_body_that_breaks_is_500_or_an_error_behind_the_stream() {
 }
 
 #[test]
-fn an_error_of_the_service_is_500() {
+fn an_error_of_the_service_is_a_500() {
     #[derive(Clone)]
     struct Failing;
 
@@ -171,7 +171,7 @@ fn an_error_of_the_service_is_500() {
 }
 
 #[test]
-fn a_service_gets_each_request_in_a_clone_that_is_ready() {
+fn each_request_is_handled_by_a_ready_clone_of_the_service() {
     struct Once {
         ready: bool,
         called: bool,

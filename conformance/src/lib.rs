@@ -1,4 +1,4 @@
-//! A Runtime API of which every byte is decided by the caller: what `lambda_musl::testing` never sends, it does.
+//! A Runtime API whose caller sets every byte, to send what `lambda_musl::testing` never sends.
 
 use std::{
     io::Write,
@@ -17,31 +17,31 @@ use lambda_musl::testing::{
 };
 use serde_json::Value;
 
-/// What the repository's page shows compiles; the runtime's own is the front page of its documentation.
+/// Compiles the examples in the repository's README. The runtime's documentation has a front page of its own.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// How long requests that a script expects may take to come.
+/// How long to wait for each request that a script expects.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the Runtime API does about a request.
+/// The reaction of the Runtime API to a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// Sends these bytes and keeps the connection.
+    /// Sends these bytes and keeps the connection open.
     Send(Vec<u8>),
     /// Sends them and closes the connection.
     Close(Vec<u8>),
     /// Sends them and closes the connection without having read the request's body.
     Refuse(Vec<u8>),
-    /// Sends them in pieces of this size, a while apart.
+    /// Sends them in pieces of this size, with a pause after each.
     Slow(usize, Vec<u8>),
-    /// Sends them after a while.
+    /// Sends them after this time.
     Later(Duration, Vec<u8>),
 }
 
 impl Reply {
-    /// Says whether the connection is kept. A peer that has gone away shows in what it does next.
+    /// Returns whether the connection stays open. Ignores write errors: a closed connection shows in the next read.
     fn send(&self, stream: &mut impl Write) -> bool {
         match self {
             Reply::Send(bytes) => drop(stream.write_all(bytes)),
@@ -64,10 +64,10 @@ impl Reply {
     }
 }
 
-/// A request that came in.
+/// A request that was received.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// Which connection it came on, from 0.
+    /// The number of its connection, counted from 0.
     pub connection: usize,
     /// The request itself.
     pub request: Request,
@@ -78,7 +78,7 @@ impl Received {
     ///
     /// # Panics
     ///
-    /// When it is not JSON, showing it.
+    /// If the body is not JSON. The message contains the body.
     pub fn json(&self) -> Value {
         Answer::from(self.request.clone()).json()
     }
@@ -92,35 +92,40 @@ impl Deref for Received {
     }
 }
 
-/// The server. It stops when it is dropped.
+/// A scripted Runtime API. The server stops when this is dropped.
 #[derive(Debug)]
 pub struct RuntimeApi {
     server: Server,
-    /// Requests, as they come in.
+    /// The requests, as they arrive.
     pub requests: Receiver<Received>,
-    /// Chunks of bodies, as they come in.
+    /// The chunks of bodies, as they arrive.
     pub chunks: Mutex<Receiver<Vec<u8>>>,
     expected: usize,
 }
 
 impl RuntimeApi {
-    /// Replies to one request after the other; whoever asks once more finds the connection closed.
+    /// Sends one reply for each request. After the last one, it closes the connection.
     pub fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let script: Vec<Reply> = script.into_iter().collect();
         let expected = script.len();
         let script = Mutex::new(script.into_iter());
-        let next = move |_: &Request| script.lock().expect("no thread panics with it").next();
+        let next = move |_: &Request| {
+            script
+                .lock()
+                .expect("no thread panics while it holds the lock")
+                .next()
+        };
         RuntimeApi {
             expected,
             ..RuntimeApi::replying(next)
         }
     }
 
-    /// Does what `reply` makes of the head of each request; without a reply, it closes the connection.
+    /// Sends the reply that `reply` returns for the head of each request. If it returns none, the connection is closed.
     ///
     /// # Panics
     ///
-    /// When this machine has no port for it.
+    /// If no port is available.
     pub fn replying(
         reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
     ) -> RuntimeApi {
@@ -134,7 +139,7 @@ impl RuntimeApi {
                 if !matches!(reply, Reply::Refuse(_)) {
                     request.read_body(&mut stream, |chunk| drop(seen.send(chunk.to_vec())))?;
                 }
-                // Whoever started this may have seen enough.
+                // The receiver is gone if the test needs no more requests.
                 let _ = received.send(Received {
                     connection,
                     request,
@@ -158,21 +163,21 @@ impl RuntimeApi {
         self.server.address()
     }
 
-    /// The next request that comes in.
+    /// Waits for the next request.
     ///
     /// # Panics
     ///
-    /// When none comes.
+    /// If none arrives in time.
     pub fn next(&self) -> Received {
         let next = self.requests.recv_timeout(PATIENCE);
         next.expect("a request")
     }
 
-    /// All that came in, once the script is through.
+    /// All requests, once every reply of the script has been used.
     ///
     /// # Panics
     ///
-    /// When that takes too long.
+    /// If that takes too long.
     pub fn received(self) -> Vec<Received> {
         let mut all: Vec<Received> = (0..self.expected).map(|_| self.next()).collect();
         all.extend(self.requests.try_iter());
@@ -180,29 +185,29 @@ impl RuntimeApi {
     }
 }
 
-/// An answer with a status and a body of JSON.
+/// A response with a status and a JSON body.
 pub fn answer(status: u16, body: &str) -> Vec<u8> {
     let status = format!("{status} Whatever");
     http::answer(&status, "Content-Type: application/json\r\n", body)
 }
 
-/// What comes for `next`: a request id, more headers as whole lines, an event.
+/// The response to `next`: a request id, more headers as complete lines, and an event.
 pub fn invocation(id: &str, headers: impl AsRef<[u8]>, event: impl AsRef<[u8]>) -> Vec<u8> {
     let id = format!("Lambda-Runtime-Aws-Request-Id: {id}\r\n");
     http::answer("200 OK", [id.as_bytes(), headers.as_ref()].concat(), event)
 }
 
-/// The reply to `next`.
+/// The usual reply to `next`.
 pub fn event(id: &str, event: &str) -> Reply {
     Reply::Send(invocation(id, "", event))
 }
 
-/// The reply to a response or an error that is taken.
+/// The reply to a response or an error that is accepted.
 pub fn accepted() -> Reply {
     Reply::Send(answer(202, r#"{"status":"OK"}"#))
 }
 
-/// The reply to what waits forever.
+/// No reply at all, on a connection that stays open.
 pub fn silence() -> Reply {
     Reply::Send(Vec::new())
 }

@@ -1,8 +1,8 @@
-//! Drives functions through what the Runtime API does, on good days and on bad ones, and prints what each one did.
+//! Tests functions against correct and faulty behaviour of the Runtime API, and prints a table of the results.
 //!
-//! `conformance [NAME=]BINARY...` takes any program that Lambda could start. The first one decides about the exit status.
-//! What only a certain function shows, an error that it returns for example, is asked of the functions that belong to this
-//! suite alone; of others, it is enough that they answer.
+//! `conformance [NAME=]BINARY...` accepts any programs that Lambda could start. The first one determines the exit status. Rows that
+//! need a special handler, such as one that returns an error, run only for the suite's own functions. Other functions may respond with
+//! anything.
 
 mod bytes;
 mod rows;
@@ -20,16 +20,18 @@ use conformance::Reply;
 use rows::{Outcome, Row};
 use story::Script;
 
-/// Rows that are tried at once: most of their time is waiting.
+/// The number of rows that run at the same time. They spend most of their time waiting.
 const AT_ONCE: usize = 8;
 
+/// A function under test.
 struct Subject {
     name: String,
     binary: PathBuf,
+    /// Whether it is one of the suite's own functions.
     known: bool,
 }
 
-/// What a subject did in each row; nothing where it was not asked.
+/// The outcome of a subject in each row, or `None` if the row does not apply to it.
 type Column = Vec<Option<Outcome>>;
 
 fn main() -> ExitCode {
@@ -77,7 +79,7 @@ fn subject(text: &str) -> Result<Subject, String> {
         .is_some_and(|answer| answer.body == b"\"hello conformance\"");
     if hello.posts.is_empty() {
         return Err(format!(
-            "{path}: expected a function that answers an event; it {hello}\n{}",
+            "{path}: expected a function that answers an event; the program {hello}\n{}",
             hello.log
         ));
     }
@@ -140,7 +142,7 @@ fn print(rows: &[Row], subjects: &[Subject], columns: &[Column]) {
             cells.collect::<String>()
         );
     }
-    let sums = columns.iter().map(|column| {
+    let totals = columns.iter().map(|column| {
         let right = column
             .iter()
             .flatten()
@@ -148,5 +150,5 @@ fn print(rows: &[Row], subjects: &[Subject], columns: &[Column]) {
             .count();
         format!(" | {right} of {} |", column.iter().flatten().count())
     });
-    println!("| | |{}", sums.collect::<String>());
+    println!("| | |{}", totals.collect::<String>());
 }

@@ -1,4 +1,4 @@
-//! What the Runtime API may do, row by row, and what a function has to do then.
+//! The rows of the suite: each is a behaviour of the Runtime API and the reaction that it requires of a function.
 
 use std::{
     io,
@@ -22,31 +22,31 @@ use crate::{
     story::{Script, Story, is_next, start},
 };
 
-/// A row: what happens, what is expected, and how it is tried.
+/// A row of the suite: what happens, what is expected, and how to try it.
 pub struct Row {
     pub what: &'static str,
     pub expected: &'static str,
-    /// Only the suite's own function does what this needs.
+    /// Whether it needs a mode that only the suite's own functions have.
     pub own: bool,
     attempt: Box<Attempt>,
 }
 
 type Attempt = dyn Fn(&Path, bool) -> io::Result<Outcome> + Sync;
 
-/// What a function did, as the table says it, and whether that is right.
+/// What a function did, as text for the table, and whether that is right.
 pub struct Outcome {
     pub happened: String,
     pub right: bool,
 }
 
 impl Row {
-    /// `known` where the binary is the suite's own function, which returns its event.
+    /// Runs a function. If it is `known`, it is one of the suite's own, which returns its event.
     pub fn attempt(&self, binary: &Path, known: bool) -> io::Result<Outcome> {
         (self.attempt)(binary, known)
     }
 }
 
-/// A row that plays a script. `judge` names the fault in the story, if there is one.
+/// A row that plays a script. `judge` returns the fault in the story, or an empty text if the story itself shows it.
 fn row(
     what: &'static str,
     expected: &'static str,
@@ -70,7 +70,7 @@ fn row(
     }
 }
 
-/// There is no fault but what the story itself shows.
+/// The result of `judge` if the story itself shows any fault.
 fn plain(right: bool) -> Option<&'static str> {
     match right {
         true => None,
@@ -78,7 +78,7 @@ fn plain(right: bool) -> Option<&'static str> {
     }
 }
 
-/// The event comes back.
+/// A row in which the function returns the event.
 fn echoes(what: &'static str, next: Reply) -> Row {
     echo_of(what, next, EVENT)
 }
@@ -87,7 +87,7 @@ fn echo_of(what: &'static str, next: Reply, event: impl Into<Vec<u8>>) -> Row {
     let event = event.into();
     row(
         what,
-        "response, goes on",
+        "response, continues",
         Script::one(next),
         move |story, known| responded_with(story, &event, known),
     )
@@ -98,21 +98,22 @@ fn responded_with(story: &Story, event: &[u8], known: bool) -> Option<&'static s
         return plain(story.responded() || story.reported());
     }
     match story.answer() {
-        Some(answer) if story.responded() => {
-            (answer.body != event).then_some("the event is another")
-        }
+        Some(answer) if story.responded() => (answer.body != event).then_some("a different event"),
         _ => Some(""),
     }
 }
 
-/// Whatever it is, it is answered.
+/// A row in which the function posts a response or an error.
 fn answered(what: &'static str, next: Reply) -> Row {
-    row(what, "an answer, goes on", Script::one(next), |story, _| {
-        plain(story.responded() || story.reported())
-    })
+    row(
+        what,
+        "response or error, continues",
+        Script::one(next),
+        |story, _| plain(story.responded() || story.reported()),
+    )
 }
 
-/// An error of this type is reported.
+/// A row in which the function reports an error of this type.
 fn reported(
     what: &'static str,
     expected: &'static str,
@@ -130,50 +131,55 @@ fn reported(
         if header.is_none_or(|header| !header.starts_with(error_type))
             || report["errorType"].as_str() != header
         {
-            return Some("another error type");
+            return Some("wrong error type");
         }
         (!report["errorMessage"].is_string()).then_some("no errorMessage")
     })
 }
 
-/// Nothing can be answered, and the program ends and says why.
+/// A row in which the function can post nothing, so it exits and logs the reason.
 fn exits(what: &'static str, next: Reply) -> Row {
-    row(what, "exits 1, says why", Script::none(next), |story, _| {
-        if !story.exited() || !story.posts.is_empty() {
-            return Some("");
-        }
-        story.log.trim().is_empty().then_some("says nothing")
-    })
+    row(
+        what,
+        "exits 1, logs the reason",
+        Script::none(next),
+        |story, _| {
+            if !story.exited() || !story.posts.is_empty() {
+                return Some("");
+            }
+            story.log.trim().is_empty().then_some("nothing logged")
+        },
+    )
 }
 
-/// The program ends, with the Runtime API's error message in its log.
+/// A row in which the function exits and logs the Runtime API's error message.
 fn exits_with_message(what: &'static str, script: Script) -> Row {
     row(
         what,
-        "exits 1, with the server's error message",
+        "exits 1, logs the server's error message",
         script,
         |story, _| {
             if !story.exited() {
                 return Some("");
             }
-            (!story.log.contains(MESSAGE)).then_some("says nothing of it")
+            (!story.log.contains(MESSAGE)).then_some("not logged")
         },
     )
 }
 
-/// The one answer is lost, and the next event is taken.
+/// A row in which a response is lost, and the function logs this and asks for the next event.
 fn loses(what: &'static str, answer: Reply, message: &'static str) -> Row {
     let script = Script::one(Send(bytes::usual())).answer(answer);
     row(
         what,
-        "one answer, goes on, says so",
+        "one response, continues, logs the failure",
         script,
         move |story, _| {
             if !story.responded() {
                 return Some("");
             }
             let silent = story.log.trim().is_empty() || !story.log.contains(message);
-            silent.then_some("says nothing of it")
+            silent.then_some("not logged")
         },
     )
 }
@@ -205,7 +211,7 @@ fn events() -> Vec<Row> {
             attempt: Box::new(|binary, _| many(binary)),
         },
         row(
-            "a path behind the address",
+            "a path in the address",
             "kept in every request",
             path,
             |story, known| {
@@ -223,13 +229,10 @@ fn events() -> Vec<Row> {
             "an event in chunks, with extensions and trailers",
             Send(bytes::chunked(whole)),
         ),
-        echoes("an event that comes byte by byte", Slow(1, bytes::usual())),
+        echoes("an event sent byte by byte", Slow(1, bytes::usual())),
+        echoes("chunks sent byte by byte", Slow(1, bytes::chunked(whole))),
         echoes(
-            "chunks that come byte by byte",
-            Slow(1, bytes::chunked(whole)),
-        ),
-        echoes(
-            "an event that lets itself be waited for",
+            "an event that takes 4 seconds to arrive",
             Later(Duration::from_secs(4), bytes::usual()),
         ),
         echo_of(
@@ -249,25 +252,25 @@ fn events() -> Vec<Row> {
             ),
         ),
         reported(
-            "no bytes for an event",
-            "error `Runtime.UnmarshalError`, goes on",
+            "an empty event",
+            "error `Runtime.UnmarshalError`, continues",
             Script::one(Send(bytes::invocation(USUAL, ""))),
             "Runtime.UnmarshalError",
         ),
         reported(
             "an event that is not JSON",
-            "error `Runtime.UnmarshalError`, goes on",
+            "error `Runtime.UnmarshalError`, continues",
             Script::one(Send(bytes::invocation(USUAL, "{"))),
             "Runtime.UnmarshalError",
         ),
         reported(
             "an event that is not UTF-8",
-            "error `Runtime.UnmarshalError`, goes on",
+            "error `Runtime.UnmarshalError`, continues",
             Script::one(Send(bytes::invocation(USUAL, b"\"\xff\xfe\""))),
             "Runtime.UnmarshalError",
         ),
         answered(
-            "an event that nests 100 000 deep",
+            "an event nested 100 000 levels deep",
             Send(bytes::invocation(USUAL, "[".repeat(100_000))),
         ),
     ]
@@ -310,25 +313,25 @@ fn headers() -> Vec<Row> {
         |value: &str| bytes::invocation(format!("Lambda-Runtime-Deadline-Ms: {value}\r\n"), EVENT);
     let with = |header: &str| Send(bytes::with(header));
     vec![
-        echoes("header names in small letters", Send(lower.into_bytes())),
+        echoes("header names in lower case", Send(lower.into_bytes())),
         row(
-            "Invocation-Id",
-            "comes back with the answer",
+            "`Lambda-Runtime-Invocation-Id`",
+            "returned with the response",
             id,
             |story, _| match story.answer() {
                 Some(answer) if answer.header("Lambda-Runtime-Invocation-Id") == Some("i-7") => {
                     plain(story.goes_on)
                 }
-                Some(_) => Some("it does not come back"),
+                Some(_) => Some("not returned"),
                 None => Some(""),
             },
         ),
         echoes(
-            "a client context that nests",
+            "a nested client context",
             with(r#"Lambda-Runtime-Client-Context: {"custom":{"a":1}}"#),
         ),
         echoes(
-            "a client context beyond ASCII",
+            "a client context with non-ASCII characters",
             with(r#"Lambda-Runtime-Client-Context: {"custom":{"a":"Zoë"}}"#),
         ),
         echoes(
@@ -371,21 +374,24 @@ fn headers() -> Vec<Row> {
             )),
         ),
         echoes(
-            "no header but the request id",
+            "no header except the request id",
             Send(bytes::invocation("", EVENT)),
         ),
         echoes(
-            "headers that are there and empty",
+            "empty headers",
             Send(bytes::invocation(empty + extra, EVENT)),
         ),
-        echoes("a deadline that is no number", Send(deadline("tomorrow"))),
-        echoes("a deadline below zero", Send(deadline("-1"))),
+        echoes(
+            "a deadline that is not a number",
+            Send(deadline("tomorrow")),
+        ),
+        echoes("a negative deadline", Send(deadline("-1"))),
         echoes("a deadline of 30 digits", Send(deadline(&"9".repeat(30)))),
         echoes(
-            "a deadline beyond the clock",
+            "a deadline of 2⁶⁴ − 1",
             Send(deadline("18446744073709551615")),
         ),
-        echoes("a header twice", with("Lambda-Runtime-Trace-Id: other")),
+        echoes("a duplicate header", with("Lambda-Runtime-Trace-Id: other")),
         exits(
             "no request id",
             Send(format!("HTTP/1.1 200 OK\r\n{USUAL}Content-Length: 2\r\n\r\n{{}}").into_bytes()),
@@ -409,7 +415,7 @@ fn cuts() -> Vec<Row> {
         b"X: y\r\n".repeat(1_000_000),
     ];
     let cuts = [
-        ("`next`: closed without a word", Vec::new()),
+        ("`next`: closed without a response", Vec::new()),
         ("`next`: closed in the status line", b"HTTP/1.1 2".into()),
         ("`next`: closed in the head", head[..head.len() - 4].into()),
         (
@@ -422,15 +428,15 @@ fn cuts() -> Vec<Row> {
             bytes::chunked("2\r\n{}\r\n"),
         ),
         (
-            "`next`: closed before the last line",
+            "`next`: closed before the final empty line",
             bytes::chunked("2\r\n{}\r\n0\r\n"),
         ),
         (
-            "`next`: a chunk longer than it says",
+            "`next`: a chunk longer than its size",
             bytes::chunked("2\r\n{}{}\r\n0\r\n\r\n"),
         ),
         (
-            "`next`: a chunk of no size",
+            "`next`: a chunk with an invalid size",
             bytes::chunked("x\r\n{}\r\n0\r\n\r\n"),
         ),
         (
@@ -438,11 +444,11 @@ fn cuts() -> Vec<Row> {
             bytes::chunked("10000000000000000\r\n{}\r\n0\r\n\r\n"),
         ),
         (
-            "`next`: two lengths",
+            "`next`: two different lengths",
             with_body("Content-Length: 2\r\nContent-Length: 3\r\n", "{} "),
         ),
         (
-            "`next`: a length below zero",
+            "`next`: a negative length",
             with_body("Content-Length: -1\r\n", "{}"),
         ),
         (
@@ -457,20 +463,20 @@ fn cuts() -> Vec<Row> {
             "`next`: a status with a plus sign",
             b"HTTP/1.1 +20 OK\r\nContent-Length: 2\r\n\r\n{}".into(),
         ),
-        ("`next`: no HTTP", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".into()),
+        ("`next`: not HTTP", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".into()),
         ("`next`: a head of 6 MB", flood.concat()),
     ];
     let mut rows = vec![Row {
         what: "no Runtime API",
-        expected: "exits 1, says why",
+        expected: "exits 1, logs the reason",
         own: false,
         attempt: Box::new(|binary, _| alone(binary)),
     }];
     rows.extend(cuts.map(|(what, bytes)| exits(what, Close(bytes))));
     rows.extend([
         row(
-            "closed while the handler works",
-            "response, goes on",
+            "closed while the handler runs",
+            "response, continues",
             Script::one(Close(bytes::usual())).mode("slow"),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
@@ -479,18 +485,18 @@ fn cuts() -> Vec<Row> {
             Close(bytes::with("Connection: close")),
         ),
         row(
-            "closed after an answer was taken",
-            "response, goes on",
+            "closed after a response was accepted",
+            "response, continues",
             Script::one(Send(bytes::usual())).answer(Close(answer(202, "{}"))),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
         loses(
-            "an answer is read, then closed without a word",
+            "a response is read, then closed without a reply",
             Close(Vec::new()),
             "",
         ),
         loses(
-            "an answer is read, then closed in the status line",
+            "a response is read, then closed in the status line",
             Close(b"HTTP/1.1 2".to_vec()),
             "",
         ),
@@ -508,7 +514,7 @@ fn alone(binary: &Path) -> io::Result<Outcome> {
     let story = story.end(function)?;
     let silent = story.log.trim().is_empty();
     Ok(Outcome {
-        happened: format!("{story}{}", if silent { "; says nothing" } else { "" }),
+        happened: format!("{story}{}", if silent { "; nothing logged" } else { "" }),
         right: story.exited() && !silent,
     })
 }
@@ -516,7 +522,7 @@ fn alone(binary: &Path) -> io::Result<Outcome> {
 fn refusals() -> Vec<Row> {
     let refused = |status| Send(bytes::refused(status));
     let on_error = |answer| Script::one(Send(bytes::invocation(USUAL, "{"))).answer(answer);
-    // The connection stays open, so that nobody knows where it ends.
+    // The connection stays open, so the end of the body is unknown.
     let endless = |status| Send(format!("HTTP/1.1 {status} No\r\n\r\n{MESSAGE}").into_bytes());
     vec![
         exits_with_message("`next`: 403", Script::none(refused(403))),
@@ -527,37 +533,37 @@ fn refusals() -> Vec<Row> {
             "`next`: 204",
             Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
         ),
-        loses("the response: 400", refused(400), MESSAGE),
-        loses("the response: 403", refused(403), MESSAGE),
-        loses("the response: 410", refused(410), MESSAGE),
-        loses("the response: 413", refused(413), MESSAGE),
+        loses("reply to the response: 400", refused(400), MESSAGE),
+        loses("reply to the response: 403", refused(403), MESSAGE),
+        loses("reply to the response: 410", refused(410), MESSAGE),
+        loses("reply to the response: 413", refused(413), MESSAGE),
         exits_with_message(
-            "the response: 500",
+            "reply to the response: 500",
             Script::one(Send(bytes::usual())).answer(refused(500)),
         ),
-        exits_with_message("the error: 500", on_error(refused(500))),
+        exits_with_message("reply to the error: 500", on_error(refused(500))),
         exits_with_message(
-            "`next`: 503 without a length, and no end",
+            "`next`: 503 without a length or an end",
             Script::none(endless(503)),
         ),
         loses(
-            "the response: 413 without a length, and no end",
+            "reply to the response: 413 without a length or an end",
             endless(413),
             MESSAGE,
         ),
         row(
-            "the response: 202 without a length, and no end",
-            "response, goes on",
+            "reply to the response: 202 without a length or an end",
+            "response, continues",
             Script::one(Send(bytes::usual())).answer(endless(202)),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
         exits_with_message(
-            "the error: 500 without a length, and no end",
+            "reply to the error: 500 without a length or an end",
             on_error(endless(500)),
         ),
         row(
-            "the response: 202 without a length",
-            "response, goes on",
+            "reply to the response: 202 without a length",
+            "response, continues",
             Script::one(Send(bytes::usual()))
                 .answer(Close(b"HTTP/1.1 202 Accepted\r\n\r\n{}".to_vec())),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
@@ -575,12 +581,12 @@ fn failures() -> Vec<Row> {
     vec![
         reported(
             "the handler returns an error",
-            "error `Function.…`, goes on",
+            "error `Function.…`, continues",
             script("error"),
             "Function.",
         ),
         row(
-            "its message",
+            "the message of the error",
             "in the report and in the log",
             script("error"),
             move |story, _| match message(story) {
@@ -590,12 +596,12 @@ fn failures() -> Vec<Row> {
         ),
         reported(
             "the handler panics",
-            "error `Function.…`, goes on",
+            "error `Function.…`, continues",
             script("panic"),
             "Function.",
         ),
         row(
-            "its message and location",
+            "the message and location of the panic",
             "in the report",
             script("panic"),
             move |story, _| match message(story) {
@@ -607,29 +613,29 @@ fn failures() -> Vec<Row> {
         ),
         reported(
             "the response does not serialize",
-            "error `Runtime.MarshalError`, goes on",
+            "error `Runtime.MarshalError`, continues",
             script("marshal"),
             "Runtime.MarshalError",
         ),
         row(
             "an error message of 2 MB",
-            "a report below 1 MiB, goes on",
+            "a report below 1 MiB, continues",
             script("long error"),
             |story, _| match story.answer() {
                 Some(answer) if story.reported() => {
-                    (answer.body.len() >= 1024 * 1024).then_some("longer than Lambda takes")
+                    (answer.body.len() >= 1024 * 1024).then_some("longer than Lambda accepts")
                 }
                 _ => Some(""),
             },
         ),
         row(
-            "the start fails",
+            "initialization fails",
             "`init/error`, exits 1",
             Script::none(Send(bytes::usual())).mode("init"),
             |story, _| {
-                let told = story.posted("/runtime/init/error");
+                let reported = story.posted("/runtime/init/error");
                 match story.exited() && story.asked == 0 {
-                    true => (!told).then_some("Lambda is not told"),
+                    true => (!reported).then_some("not reported to Lambda"),
                     false => Some(""),
                 }
             },
@@ -658,19 +664,19 @@ fn streams() -> Vec<Row> {
                 let mode = post.header("Lambda-Runtime-Function-Response-Mode");
                 if mode != Some("streaming") || post.header("Transfer-Encoding") != Some("chunked")
                 {
-                    return Some("not as a stream");
+                    return Some("not streamed");
                 }
                 if !declares(post, "Lambda-Runtime-Function-Error-Type")
                     || !declares(post, "Lambda-Runtime-Function-Error-Body")
                 {
                     return Some("trailers are not declared");
                 }
-                (!post.body.ends_with(b"one two")).then_some("another body")
+                (!post.body.ends_with(b"one two")).then_some("wrong body")
             },
         ),
         row(
-            "a stream that breaks",
-            "what came, then the error in trailers",
+            "a stream that fails midway",
+            "the body so far, then the error in trailers",
             script("broken stream"),
             |story, _| {
                 let Some(post) = story.answer().filter(|_| story.responded()) else {
@@ -681,12 +687,12 @@ fn streams() -> Vec<Row> {
                 if error_type.is_none() || body.is_none() {
                     return Some("no trailers");
                 }
-                (!post.body.ends_with(b"one ")).then_some("more than the body")
+                (!post.body.ends_with(b"one ")).then_some("wrong body")
             },
         ),
         row(
-            "a stream for HTTP",
-            "status and cookies, eight NUL, the body",
+            "an HTTP stream",
+            "status and cookies, eight NUL bytes, the body",
             script("http"),
             |story, _| {
                 let Some(post) = story.answer().filter(|_| story.responded()) else {
@@ -705,7 +711,7 @@ fn streams() -> Vec<Row> {
                     && prelude["statusCode"] == 201
                     && prelude["cookies"][0] == "a=b"
                     && post.body[start..].ends_with(b"\0hello");
-                (!right).then_some("another form")
+                (!right).then_some("wrong format")
             },
         ),
     ]
@@ -730,27 +736,27 @@ fn modes() -> Vec<Row> {
     vec![
         row(
             "`_X_AMZN_TRACE_ID`",
-            "set for one invocation, gone for the next",
+            "set for one invocation, removed for the next",
             trace,
             |story, _| {
                 let bodies: Vec<&[u8]> = story.posts.iter().map(|post| &post.body[..]).collect();
                 match bodies[..] {
                     [first, second] if first.starts_with(b"\"Root=1-") => {
-                        (second != b"null").then_some("it stays")
+                        (second != b"null").then_some("not removed")
                     }
-                    _ => Some("it is not set"),
+                    _ => Some("not set"),
                 }
             },
         ),
         Row {
-            what: "four invocations at once",
+            what: "four concurrent invocations",
             expected: "four responses",
             own: false,
             attempt: Box::new(|binary, _| at_once(binary)),
         },
         row(
             "four workers lose their connections",
-            "exits 1 after some tries",
+            "exits 1 after some retries",
             lost,
             |story, _| plain(story.exited()),
         ),
@@ -763,7 +769,7 @@ fn modes() -> Vec<Row> {
     ]
 }
 
-/// Four invocations are asked for before one of them is answered: their events come late enough for that.
+/// Checks that the function requests four invocations before it responds to one. Their events arrive late enough for that.
 fn at_once(binary: &Path) -> io::Result<Outcome> {
     let handed = AtomicUsize::new(0);
     let api = RuntimeApi::replying(move |request| {
@@ -790,7 +796,7 @@ fn at_once(binary: &Path) -> io::Result<Outcome> {
         }
     }
     Ok(Outcome {
-        happened: format!("{asked} at once, {answered} answers"),
+        happened: format!("{asked} at once, {answered} responses"),
         right: asked >= 4 && answered == 4,
     })
 }

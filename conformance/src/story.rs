@@ -1,4 +1,4 @@
-//! What a function did about one thing that the Runtime API did, and whether that is right.
+//! Scripts of the Runtime API, and the record of how a function reacts to one.
 
 use std::{
     fmt, io,
@@ -15,10 +15,10 @@ use lambda_musl::testing::{
 };
 use serde_json::Value;
 
-/// How long a function may be silent, which waits for the slowest reply meanwhile.
+/// How long a function may send nothing, which includes the slowest reply.
 const PATIENCE: Duration = Duration::from_secs(9);
 
-/// Requests for an invocation, one failing after the other, after which a function counts as one that never gives up.
+/// The number of failed requests for an invocation after which a function counts as one that never stops.
 const ENOUGH: usize = 50;
 
 pub fn is_next(request: &Request) -> bool {
@@ -34,22 +34,22 @@ pub fn start(binary: &Path, address: &str, environment: &[(&str, &str)]) -> io::
     Function::start(&mut command, address)
 }
 
-/// What the Runtime API does.
+/// The behaviour of the Runtime API for one row.
 pub struct Script {
     pub mode: &'static str,
     pub environment: Vec<(&'static str, &'static str)>,
-    /// The path behind its address.
+    /// The path after the address.
     pub base: &'static str,
-    /// The answers to the first requests for an invocation; then the last one again.
+    /// The replies to the requests for an invocation. The last one is repeated.
     pub next: Vec<Reply>,
-    /// The answer to the first response or error.
+    /// The reply to the first response or error.
     pub answer: Reply,
-    /// The requests for an invocation after which all has been seen.
+    /// The number of requests for an invocation after which the script ends.
     pub asked: usize,
 }
 
 impl Script {
-    /// One invocation, and whether the next one is asked for.
+    /// One invocation. The script ends when the function asks for the next one.
     pub fn one(next: Reply) -> Self {
         Script {
             mode: "",
@@ -61,7 +61,7 @@ impl Script {
         }
     }
 
-    /// One invocation that is not answered, as it never came.
+    /// A reply to `next` that contains no invocation, so no response can follow.
     pub fn none(next: Reply) -> Self {
         Script {
             asked: ENOUGH,
@@ -123,15 +123,15 @@ impl Script {
     }
 }
 
-/// What was seen.
+/// The record of one script: what the function did.
 #[derive(Default)]
 pub struct Story {
-    /// Requests for an invocation.
+    /// The number of requests for an invocation.
     pub asked: usize,
     /// All other requests.
     pub posts: Vec<Received>,
     pub connections: usize,
-    /// It asked for the next invocation when all was over.
+    /// It asked for the next invocation at the end of the script.
     pub goes_on: bool,
     pub exit: Option<ExitStatus>,
     pub silent: bool,
@@ -139,7 +139,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// Ends the function, whose log is what it wrote to either stream.
+    /// Stops the function and adds its log, which is everything on stdout and stderr.
     pub fn end(mut self, function: Function) -> io::Result<Self> {
         let output = function.stop()?;
         let log = [output.stdout, output.stderr].concat();
@@ -147,7 +147,7 @@ impl Story {
         Ok(self)
     }
 
-    /// The one answer, and that there is just one, for which the invocation's id stands in its path.
+    /// The response or error, if there was exactly one.
     pub fn answer(&self) -> Option<&Received> {
         match &self.posts[..] {
             [post] => Some(post),
@@ -155,7 +155,7 @@ impl Story {
         }
     }
 
-    /// Whether the one answer went to this path.
+    /// Whether there was exactly one, at this path.
     pub fn posted(&self, path: &str) -> bool {
         self.answer().is_some_and(|post| post.line.ends_with(path))
     }
@@ -168,12 +168,12 @@ impl Story {
         self.goes_on && self.posted("/invocation/id-1/error")
     }
 
-    /// Ended as a program that has noticed, not as one that broke.
+    /// Whether it exited with 1 and without a panic, as a program does that noticed the error.
     pub fn exited(&self) -> bool {
         self.exit.and_then(|status| status.code()) == Some(1) && !self.log.contains("panicked at")
     }
 
-    /// The report of the one error.
+    /// The body of the response or error as JSON.
     pub fn report(&self) -> Value {
         let answer = self.answer().map(|post| serde_json::from_slice(&post.body));
         answer.and_then(Result::ok).unwrap_or_default()
@@ -202,9 +202,9 @@ impl fmt::Display for Story {
             parts.push(format!("{} more", self.posts.len() - 3));
         }
         if self.asked >= ENOUGH && self.exit.is_none() {
-            parts.push(format!("asks again and again, {ENOUGH} times"));
+            parts.push(format!("polls {ENOUGH} times"));
         } else if self.goes_on {
-            parts.push("goes on".into());
+            parts.push("continues".into());
         } else if self.silent {
             parts.push("hangs".into());
         }

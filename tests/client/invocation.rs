@@ -1,4 +1,4 @@
-//! Requests inside of an invocation.
+//! Requests within an invocation.
 
 use std::{
     convert::Infallible,
@@ -17,8 +17,8 @@ use crate::server::{
     send,
 };
 
-/// The error of a request to a server that says nothing, and the milliseconds that it took.
-fn ask(url: &str, timeout: Option<u64>) -> (String, u64) {
+/// Sends a request to a silent server. Returns the error and the time that it took, in milliseconds.
+fn get(url: &str, timeout: Option<u64>) -> (String, u64) {
     let start = Instant::now();
     let request = Request::get(url);
     let request = match timeout {
@@ -38,7 +38,7 @@ fn a_request_ends_before_its_invocation_does() {
     let server = Server::start(vec![vec![Hold]]);
     let url = server.url("/");
     for timeout in [None, Some(5000)] {
-        let handler = async |_: u8, _: Context| Ok::<_, Infallible>(ask(&url, timeout));
+        let handler = async |_: u8, _: Context| Ok::<_, Infallible>(get(&url, timeout));
         let [answer] = testing::run(handler, [within(500)]).unwrap();
         let (error, took): (String, u64) = serde_json::from_value(answer.json()).unwrap();
         assert!(error.contains("no answer within 4"), "{error}");
@@ -47,17 +47,17 @@ fn a_request_ends_before_its_invocation_does() {
 }
 
 #[test]
-fn a_timeout_that_is_shorter_counts() {
+fn a_shorter_timeout_takes_precedence() {
     let server = Server::start(vec![vec![Hold]]);
     let url = server.url("/");
-    let handler = async |_: u8, _: Context| Ok::<_, Infallible>(ask(&url, Some(100)));
+    let handler = async |_: u8, _: Context| Ok::<_, Infallible>(get(&url, Some(100)));
     let [answer] = testing::run(handler, [within(5000)]).unwrap();
     let (error, _): (String, u64) = serde_json::from_value(answer.json()).unwrap();
     assert!(error.contains("no answer within 100ms"), "{error}");
 }
 
 #[test]
-fn a_connection_is_kept_from_one_invocation_to_the_next() {
+fn a_connection_is_reused_by_the_next_invocation() {
     let ok = "HTTP/1.1 204 X\r\n\r\n";
     let server = Server::start(vec![vec![send(ok), Next, send(ok), Hold]]);
     let url = server.url("/");

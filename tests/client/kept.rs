@@ -1,4 +1,4 @@
-//! Connections that are kept.
+//! Connections that are kept open for later requests.
 
 use std::{thread, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::server::{
 
 const KEPT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Which connection each request came on.
+/// The number of the connection that each request used.
 fn connections(server: &Server) -> Vec<usize> {
     server
         .received()
@@ -22,7 +22,7 @@ fn connections(server: &Server) -> Vec<usize> {
 }
 
 #[test]
-fn requests_to_one_server_go_over_one_connection() {
+fn requests_to_one_server_use_one_connection() {
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n";
     let empty = "HTTP/1.1 204 X\r\n\r\n";
@@ -43,7 +43,7 @@ fn requests_to_one_server_go_over_one_connection() {
 }
 
 #[test]
-fn a_connection_in_an_unknown_state_is_not_used_again() {
+fn a_connection_in_an_unknown_state_is_not_reused() {
     for answer in [
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -60,19 +60,19 @@ fn a_connection_in_an_unknown_state_is_not_used_again() {
 }
 
 #[test]
-fn one_that_the_server_has_closed_is_replaced_whatever_the_method() {
+fn a_connection_that_the_server_closed_is_replaced_whatever_the_method() {
     let server = Server::start(vec![vec![send(KEPT)]]);
     for _ in 0..3 {
         let request = Request::new(Method::POST, server.url("/")).body("order");
         assert_eq!(request.send().unwrap().status(), 200);
-        // A close takes a moment to arrive.
+        // The close takes a moment to arrive.
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(connections(&server), [0, 1, 2]);
 }
 
 #[test]
-fn one_that_says_what_nobody_asked_for_is_replaced() {
+fn a_connection_with_an_unsolicited_response_is_replaced() {
     let late = "HTTP/1.1 408 Too Late\r\nContent-Length: 0\r\n\r\n";
     let server = Server::start(vec![vec![
         send(KEPT),
@@ -88,7 +88,7 @@ fn one_that_says_what_nobody_asked_for_is_replaced() {
 }
 
 #[test]
-fn what_may_be_repeated_is_sent_again_where_the_connection_closes_under_it() {
+fn an_idempotent_request_is_sent_again_if_its_connection_closes() {
     for method in [
         Method::GET,
         Method::HEAD,
@@ -108,7 +108,7 @@ fn what_may_be_repeated_is_sent_again_where_the_connection_closes_under_it() {
 }
 
 #[test]
-fn what_may_not_be_repeated_is_not_sent_again_once_the_server_may_have_it() {
+fn a_request_that_is_not_idempotent_is_not_sent_again_if_the_server_may_have_it() {
     for method in [Method::POST, Method::PATCH] {
         let server = Server::start(vec![vec![send(KEPT), Next], vec![send(KEPT), Hold]]);
         client::get(server.url("/")).unwrap();
@@ -120,7 +120,7 @@ fn what_may_not_be_repeated_is_not_sent_again_once_the_server_may_have_it() {
 }
 
 #[test]
-fn nothing_is_sent_again_once_an_answer_has_begun() {
+fn nothing_is_sent_again_once_a_response_has_started() {
     let server = Server::start(vec![
         vec![send(KEPT), Next, send("HTTP/1.1 2")],
         vec![send(KEPT), Hold],
@@ -132,7 +132,7 @@ fn nothing_is_sent_again_once_an_answer_has_begun() {
 }
 
 #[test]
-fn a_kept_connection_has_the_deadline_of_its_next_request() {
+fn a_kept_connection_uses_the_timeout_of_the_current_request() {
     let server = Server::start(vec![vec![
         send(KEPT),
         Next,
@@ -151,7 +151,7 @@ fn a_kept_connection_has_the_deadline_of_its_next_request() {
 }
 
 #[test]
-fn threads_that_ask_at_the_same_time_have_a_connection_each() {
+fn concurrent_requests_use_a_connection_each() {
     let server = Server::start(vec![vec![
         Pause(Duration::from_millis(50)),
         send(KEPT),

@@ -1,4 +1,4 @@
-//! `lambda_musl::client` against servers that follow a script.
+//! Tests of `lambda_musl::client` against scripted servers.
 
 #[cfg(feature = "tls")]
 #[path = "../support/https.rs"]

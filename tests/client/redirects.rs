@@ -1,4 +1,4 @@
-//! Redirects, which are followed on request.
+//! Redirects, which the client follows only on request.
 
 use lambda_musl::client::{self, Error, Method, Request};
 
@@ -13,7 +13,7 @@ fn redirect(status: u16, location: &str) -> String {
     )
 }
 
-/// A server that redirects once, then answers.
+/// A server that redirects once, then sends `ANSWER`.
 fn server(status: u16, location: &str) -> Server {
     Server::start(vec![
         vec![send(redirect(status, location))],
@@ -37,7 +37,7 @@ fn received(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn a_redirect_is_an_answer_unless_it_is_to_be_followed() {
+fn a_redirect_is_a_response_by_default() {
     let server = server(302, "/b");
     let response = client::get(server.url("/a")).unwrap();
     assert_eq!((response.status(), response.text()), (302, Ok("here")));
@@ -45,7 +45,7 @@ fn a_redirect_is_an_answer_unless_it_is_to_be_followed() {
 }
 
 #[test]
-fn the_method_and_the_body_stay_or_go_as_rfc_9110_says() {
+fn the_method_and_the_body_are_kept_or_dropped_as_rfc_9110_specifies() {
     let same = "; Content-Type: text/plain; X: y; Content-Length: 2; hi";
     for (status, method, after) in [
         (301, Method::GET, format!("GET /b{same}")),
@@ -73,7 +73,7 @@ fn the_method_and_the_body_stay_or_go_as_rfc_9110_says() {
 }
 
 #[test]
-fn other_statuses_and_one_without_a_location_are_answers() {
+fn other_statuses_and_a_redirect_without_a_location_are_responses() {
     for status in [300, 304, 305, 306, 200] {
         let response = Request::get(server(status, "/b").url("/a"))
             .redirects(5)
@@ -94,7 +94,7 @@ fn other_statuses_and_one_without_a_location_are_answers() {
 }
 
 #[test]
-fn credentials_go_to_the_same_server_alone() {
+fn credentials_are_sent_only_to_the_same_server() {
     let elsewhere = Server::start(vec![vec![send(ANSWER)]]);
     for (location, credentials) in [("/b".to_owned(), true), (elsewhere.url("/b"), false)] {
         let server = server(307, &location);
@@ -116,7 +116,7 @@ fn credentials_go_to_the_same_server_alone() {
 }
 
 #[test]
-fn more_redirects_than_are_followed_are_an_error() {
+fn more_redirects_than_the_limit_are_an_error() {
     let server = Server::start(vec![vec![send(redirect(302, "/again"))]]);
     let error = Request::get(server.url("/"))
         .redirects(3)
@@ -131,7 +131,7 @@ fn more_redirects_than_are_followed_are_an_error() {
 }
 
 #[test]
-fn a_location_that_is_no_url_is_an_error_that_names_it() {
+fn an_invalid_location_is_an_error_that_names_it() {
     for location in ["ftp://h/", "http://", "http://a:b@h/", "javascript:x"] {
         let error = Request::get(server(302, location).url("/"))
             .redirects(3)
@@ -143,7 +143,7 @@ fn a_location_that_is_no_url_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_location_with_a_fragment_spaces_and_letters_beyond_ascii_is_followed() {
+fn a_location_with_a_fragment_spaces_and_non_ascii_letters_is_followed() {
     let server = server(302, "b c/ä#d");
     let response = Request::get(server.url("/a/")).redirects(1).send().unwrap();
     assert_eq!(response.url(), server.url("/a/b%20c/%C3%A4"));

@@ -1,4 +1,4 @@
-//! What is sent, and what is not.
+//! Requests as the client sends them, and their responses.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::server::{Server, Step, send};
 
 pub const ANSWER: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
 
-/// What a server gets of a request that is made for its URL.
+/// The text of a request that `make` creates for a server's URL, as the server receives it.
 fn sent(make: impl FnOnce(&str) -> Request) -> String {
     let server = Server::start(vec![vec![send(ANSWER)]]);
     make(&server.url("")).send().unwrap();
@@ -20,7 +20,7 @@ fn sent(make: impl FnOnce(&str) -> Request) -> String {
 }
 
 #[test]
-fn a_get_is_a_line_and_three_headers() {
+fn a_get_has_a_request_line_and_three_headers() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         sent(|url| Request::get(format!("{url}/a?b=c#d"))),
@@ -31,7 +31,7 @@ fn a_get_is_a_line_and_three_headers() {
 }
 
 #[test]
-fn a_url_without_a_path_asks_for_the_root() {
+fn a_url_without_a_path_requests_the_root() {
     for (resource, line) in [
         ("", "GET / "),
         ("?q", "GET /?q "),
@@ -46,7 +46,7 @@ fn a_url_without_a_path_asks_for_the_root() {
 }
 
 #[test]
-fn headers_go_out_in_their_order_and_several_of_a_name() {
+fn headers_are_sent_in_order_and_may_repeat_a_name() {
     let text = sent(|url| {
         let request = Request::get(url).header("B", "1").header("A", "2");
         request
@@ -61,7 +61,7 @@ fn headers_go_out_in_their_order_and_several_of_a_name() {
 }
 
 #[test]
-fn a_body_has_its_length_and_one_that_is_usual_has_0() {
+fn content_length_is_sent_with_a_body_and_for_methods_that_usually_have_one() {
     let post = sent(|url| Request::new(Method::POST, url).body("abc"));
     assert!(post.ends_with("Content-Length: 3\r\n\r\nabc"), "{post}");
     let json = sent(|url| {
@@ -80,7 +80,7 @@ fn a_body_has_its_length_and_one_that_is_usual_has_0() {
 }
 
 #[test]
-fn a_header_that_would_be_another_is_refused_and_nothing_is_sent() {
+fn a_request_with_an_invalid_header_url_or_method_is_refused_and_nothing_is_sent() {
     let server = Server::start(vec![vec![send(ANSWER)]]);
     for (name, value) in [
         ("A", "b\r\nC: d"),
@@ -121,7 +121,7 @@ fn a_header_that_would_be_another_is_refused_and_nothing_is_sent() {
 }
 
 #[test]
-fn an_answer_has_a_status_headers_and_a_body() {
+fn a_response_has_a_status_headers_and_a_body() {
     let server = Server::start(vec![vec![send(
         "HTTP/1.1 201 Created\r\nSet-Cookie: a\r\nX:\r\nset-cookie:  b \r\nContent-Length: 7\r\n\r\n{\"a\":1}",
     )]]);
@@ -145,7 +145,7 @@ fn an_answer_has_a_status_headers_and_a_body() {
 }
 
 #[test]
-fn an_early_refusal_of_a_long_body_is_the_answer() {
+fn an_early_refusal_of_a_body_is_the_response() {
     let refusal = "HTTP/1.1 413 X\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig";
     let server = Server::start(vec![vec![send(refusal), Step::Reset]]);
     let body = vec![b'x'; 1000];
@@ -157,7 +157,7 @@ fn an_early_refusal_of_a_long_body_is_the_answer() {
 }
 
 #[test]
-fn a_body_that_nobody_reads_ends_with_the_deadline() {
+fn a_body_that_the_server_does_not_read_ends_with_the_timeout() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let request = Request::new(Method::POST, url).body(vec![0; 50_000_000]);
@@ -175,7 +175,7 @@ fn a_body_that_nobody_reads_ends_with_the_deadline() {
 }
 
 #[test]
-fn a_host_that_takes_no_connection_is_an_error_with_the_reason() {
+fn an_unreachable_host_is_an_error_with_the_reason() {
     let error = client::get("http://127.0.0.1:1/").unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error}");
     assert!(error.to_string().contains("127.0.0.1:1: "), "{error}");
@@ -185,7 +185,7 @@ fn a_host_that_takes_no_connection_is_an_error_with_the_reason() {
 }
 
 #[test]
-fn names_are_looked_up_on_one_thread_again_and_again() {
+fn the_resolver_handles_several_requests() {
     let server = Server::start(vec![vec![send(ANSWER)]]);
     for _ in 0..3 {
         let url = format!("http://localhost:{}/", server.port);
@@ -195,7 +195,7 @@ fn names_are_looked_up_on_one_thread_again_and_again() {
 
 #[test]
 #[cfg(not(feature = "tls"))]
-fn https_names_the_feature_that_it_needs() {
+fn https_without_tls_is_an_error_that_names_the_feature() {
     let server = Server::start(vec![vec![send(ANSWER)]]);
     let error = client::get(format!("https://127.0.0.1:{}/", server.port)).unwrap_err();
     assert!(error.to_string().contains("the feature tls"), "{error}");

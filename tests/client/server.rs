@@ -1,4 +1,4 @@
-//! A server of which every byte and every pause is decided by a script.
+//! A server that follows a script, which sets every byte and every pause.
 
 use std::{
     io::{Read, Write},
@@ -8,23 +8,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a server goes on with what has no end.
+/// How long a server continues with an endless response.
 const ENDLESS: Duration = Duration::from_secs(2);
 
-/// What a server does once a request has come.
+/// What a server does after it has received a request.
 #[derive(Clone, Debug)]
 pub enum Step {
     Send(Vec<u8>),
     Pause(Duration),
-    /// Sends this again and again, with a pause after each time.
+    /// Sends this repeatedly, and pauses after each time.
     Repeat(Vec<u8>, Duration),
-    /// Keeps the connection open, and silent.
+    /// Keeps the connection open and sends nothing.
     Hold,
-    /// The same, unless the client has asked for the end of the connection.
+    /// The same, unless the request has `Connection: Close`.
     Keep,
     /// Waits for the next request on the same connection.
     Next,
-    /// Ends the connection with a reset in place of its usual end: the request is left unread.
+    /// Ends the connection with a reset instead of a normal close, because the request is left unread.
     Reset,
 }
 
@@ -32,16 +32,16 @@ pub fn send(bytes: impl AsRef<[u8]>) -> Step {
     Step::Send(bytes.as_ref().to_vec())
 }
 
-/// A server on a port of its own.
+/// A server on its own port.
 #[derive(Debug)]
 pub struct Server {
     pub port: u16,
-    /// The connection's number and what was sent over it, request by request.
+    /// Each request with the number of its connection.
     pub requests: Receiver<(usize, String)>,
 }
 
 impl Server {
-    /// Does one of `scripts` on each connection, the last one on all after it.
+    /// Plays the next of `scripts` on each connection. The last one is repeated.
     pub fn start(scripts: Vec<Vec<Step>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -64,7 +64,7 @@ impl Server {
     pub fn received(&self) -> Vec<(usize, String)> {
         let first = self.requests.recv_timeout(Duration::from_secs(5));
         let mut all = vec![first.expect("a request")];
-        // What was answered was sent before.
+        // A request arrives here before the client has its response.
         while let Ok(next) = self.requests.recv_timeout(Duration::from_millis(20)) {
             all.push(next);
         }
@@ -72,7 +72,7 @@ impl Server {
     }
 }
 
-/// A peer that goes away ends the script.
+/// Plays a script. It ends early if the client closes the connection.
 fn play(
     script: Vec<Step>,
     mut stream: TcpStream,
@@ -103,14 +103,14 @@ fn play(
             Step::Keep if closes => {}
             Step::Hold | Step::Keep => drop(stream.read_to_end(&mut Vec::new())),
             Step::Next => drop(requests.send((number, read_request(&mut stream)?))),
-            // What was sent shall be read before.
+            // Gives the client time to read the bytes before the reset.
             Step::Reset => thread::sleep(Duration::from_millis(50)),
         }
     }
     Some(())
 }
 
-/// A request with a body of Content-Length.
+/// Reads a request, with a body if it has a Content-Length.
 pub fn read_request(stream: &mut impl Read) -> Option<String> {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {

@@ -1,6 +1,6 @@
-//! Every way in which an answer may come or not come, through the client and through http_req's own reader beside it.
+//! Complete, truncated, malformed, endless and missing responses, read by the client and, for comparison, by http_req.
 //!
-//! `CLIENT_TABLE=docs/client.md cargo test --test client table` writes what both did.
+//! `CLIENT_TABLE=docs/client.md cargo test --test client table` writes the outcomes of both.
 
 use std::{
     env, fs,
@@ -21,11 +21,11 @@ use crate::server::{
     send,
 };
 
-/// The deadline of each case, and how late the client may be: a loaded machine wakes no one in time.
+/// The deadline of each case, and how late the client may be, because a loaded machine wakes threads late.
 const DEADLINE: Duration = Duration::from_millis(400);
 const LATE: Duration = Duration::from_millis(400);
 
-/// How long http_req may take, and how many hundredths of a second of a processor tell spinning from waiting.
+/// How long http_req may take, and the CPU time, in hundredths of a second, above which it spins.
 const PATIENCE: Duration = Duration::from_millis(1300);
 const SPINNING: u32 = 40;
 
@@ -54,7 +54,7 @@ fn cases() -> Vec<Case> {
     let length = |length: &str, body: &str| head(&format!("Content-Length: {length}\r\n")) + body;
     let chunked = |chunks: &str| head("Transfer-Encoding: chunked\r\n") + chunks;
 
-    // What is whole. The connection stays open unless its end counts.
+    // Complete responses. The connection stays open unless its end is the end of the body.
     let mut whole = |what: &str, bytes: String, expected| {
         cases.push(case(what, vec![send(bytes), Keep], expected));
     };
@@ -99,12 +99,12 @@ fn cases() -> Vec<Case> {
         "200 abc",
     );
     whole(
-        "chunks, with a capital letter in the header",
+        "chunks, as `Chunked`",
         head("Transfer-Encoding: Chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n",
         "200 abc",
     );
     whole(
-        "chunks, with the header folded onto a second line",
+        "chunks, in a folded header",
         head("Transfer-Encoding:\r\n chunked\r\n") + "3\r\nabc\r\n0\r\n\r\n",
         "200 abc",
     );
@@ -172,7 +172,7 @@ fn cases() -> Vec<Case> {
         "200 abc",
     ));
     cases.push(case(
-        "the same with HTTP/1.0",
+        "the same over HTTP/1.0",
         vec![send("HTTP/1.0 200 OK\r\nServer: x\r\n\r\nabc")],
         "200 abc",
     ));
@@ -209,7 +209,7 @@ fn cases() -> Vec<Case> {
         "200 abc",
     ));
 
-    // What is cut.
+    // Truncated responses.
     let mut cut = |what: &str, bytes: String, expected| {
         cases.push(case(format!("cut {what}"), vec![send(bytes)], expected));
     };
@@ -230,7 +230,7 @@ fn cases() -> Vec<Case> {
     cut("before a body with a length", length("3", ""), "Cut");
     cut("in a body with a length", length("3", "ab"), "Cut");
     cut(
-        "in a body with the largest 64-bit length",
+        "in a body with a length of 2⁶⁴ − 1",
         length("18446744073709551615", "ab"),
         "BodyTooLong",
     );
@@ -268,7 +268,7 @@ fn cases() -> Vec<Case> {
         ));
     }
 
-    // What is not HTTP/1.1.
+    // Responses that are not HTTP/1.1.
     let mut malformed = |what: &str, bytes: String| {
         cases.push(case(what, vec![send(bytes), Keep], "Malformed"));
     };
@@ -323,7 +323,7 @@ fn cases() -> Vec<Case> {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n".into(),
     );
 
-    // What has no end.
+    // Endless responses.
     let mut endless = |what: &str, start: String, more: &str, expected| {
         let more = Repeat(more.repeat(100).into(), Duration::ZERO);
         cases.push(case(
@@ -367,17 +367,17 @@ fn cases() -> Vec<Case> {
     endless("chunk extension", chunked("3;"), "xxxxxxxxxx", "Malformed");
     endless("trailers", chunked("0\r\n"), "xxxxxxxxxx", "Malformed");
     cases.push(case(
-        "a length over the limit",
+        "a length above the limit",
         vec![send(length("65537", "")), Hold],
         "BodyTooLong",
     ));
     cases.push(case(
-        "a chunk over the limit",
+        "a chunk above the limit",
         vec![send(chunked("10001\r\n")), Hold],
         "BodyTooLong",
     ));
 
-    // What does not come.
+    // Responses that do not arrive.
     let mut late = |what: &str, steps: Vec<Step>| cases.push(case(what, steps, "Timeout"));
     let drip = Duration::from_millis(20);
     late("silence", vec![Hold]);
@@ -402,23 +402,23 @@ fn cases() -> Vec<Case> {
         vec![send(chunked("3\r\nabc\r\n0\r\n")), Hold],
     );
     late(
-        "no length, and the connection stays open",
+        "no length, on a connection that stays open",
         vec![send("HTTP/1.1 503 X\r\nServer: x\r\n\r\n"), Hold],
     );
     late(
-        "a slow head",
+        "a head that trickles in",
         vec![send("HTTP/1.1 200 OK\r\n"), Repeat(b"X".into(), drip)],
     );
     late(
-        "a slow body",
+        "a body that trickles in",
         vec![send(length("999", "")), Repeat(b"x".into(), drip)],
     );
     late(
-        "slow chunks",
+        "chunks that trickle in",
         vec![send(chunked("")), Repeat(b"1\r\nx\r\n".into(), drip)],
     );
     late(
-        "a slow body without a length",
+        "a body without a length that trickles in",
         vec![send(head("")), Repeat(b"x".into(), drip)],
     );
     cases
@@ -444,7 +444,7 @@ fn shown(status: u16, body: &[u8]) -> String {
 }
 
 #[test]
-fn every_case_ends_in_time_and_nothing_that_is_cut_is_taken_for_whole() {
+fn every_case_ends_in_time_with_the_expected_outcome() {
     let cases = cases();
     assert!(cases.len() >= 60);
     let mut wrong = Vec::new();
@@ -469,7 +469,7 @@ fn every_case_ends_in_time_and_nothing_that_is_cut_is_taken_for_whole() {
             ));
         }
         if took > DEADLINE + LATE {
-            wrong.push(format!("{}: it took {took:?}", case.what));
+            wrong.push(format!("{}: took {took:?}", case.what));
         }
         seen.push(outcome);
     }
@@ -479,16 +479,16 @@ fn every_case_ends_in_time_and_nothing_that_is_cut_is_taken_for_whole() {
     }
 }
 
-/// What both did, in Markdown.
+/// The outcomes of both, as a page in Markdown.
 fn table(cases: &[Case], seen: &[String]) -> String {
     let mut text = "# The client and http_req, case by case\n\n\
-        Each row is something that a server may send, with the outcome for `lambda_musl::client` and for `http_req::request::Request` 0.14.6: the\n\
-        status and the body, or the error. Both had a timeout of 400 ms. The client was limited to a head of 16 KiB and a body of 64 KiB; http_req\n\
-        has no such limits. A length is in the header `Content-Length`; chunks follow `Transfer-Encoding: chunked`. \"Hangs\" means that there was no\n\
-        outcome after a second; \"spins\" means that the process kept using the CPU while it waited or afterwards.\n\n\
-        ✗ marks a wrong outcome: a truncated, malformed or endless body that was accepted as complete; a complete response that was rejected; or no\n\
-        outcome. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
-        | the server sends | client | http_req |\n| --- | --- | --- |\n"
+        Each row is something that a server may do, with the outcome for `lambda_musl::client` and for `http_req::request::Request` 0.14.6: the\n\
+        status and the body, or the error. Both had a timeout of 400 ms. The client was limited to a head of 16 KiB and a body of 64 KiB;\n\
+        http_req has no such limits. \"Hangs\" means that there was no outcome after a second; \"spins\" means that a processor was busy during\n\
+        that time or afterwards.\n\n\
+        ✗ marks a wrong outcome: a truncated, malformed or endless body that was accepted as complete, a complete response that was refused, or\n\
+        no outcome at all. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
+        | the server | client | http_req |\n| --- | --- | --- |\n"
         .to_owned();
     let (mut faults, mut rows) = (0, 0);
     for (case, seen) in cases.iter().zip(seen) {
@@ -506,7 +506,7 @@ fn table(cases: &[Case], seen: &[String]) -> String {
     text + &format!("\nOf {rows} cases, http_req is wrong in {faults}.\n")
 }
 
-/// In a process of its own, which can be ended.
+/// The outcome of http_req, in a separate process that can be killed.
 fn with_http_req(case: &Case) -> String {
     let server = Server::start(vec![case.script.clone()]);
     let mut child = Command::new(env::current_exe().unwrap())
@@ -529,7 +529,7 @@ fn with_http_req(case: &Case) -> String {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let line = text.lines().find_map(|line| line.strip_prefix("outcome: "));
             let line = line.map_or("panics".into(), |line| line.replace('|', "\\|"));
-            // It reads as long as something comes.
+            // It reads for as long as bytes arrive, which is not spinning.
             let endless = matches!(case.script.last(), Some(Repeat(..)));
             return if endless {
                 line.replace(", and spins", "")
@@ -545,7 +545,7 @@ fn with_http_req(case: &Case) -> String {
     if spins { "spins" } else { "hangs" }.to_owned()
 }
 
-/// Hundredths of a second that a process has run.
+/// The CPU time of a process, in hundredths of a second.
 fn ticks(process: &str) -> u32 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let ticks = stat.split(' ').skip(13).take(2);
@@ -571,7 +571,7 @@ fn http_req_alone() {
         .timeout(DEADLINE)
         .read_timeout(Some(DEADLINE));
     let result = request.send(&mut body);
-    // The first bytes say enough.
+    // The first bytes are enough.
     body.truncate(16);
     let outcome = match result {
         Ok(response) => shown(response.status_code().into(), &body),

@@ -1,4 +1,4 @@
-//! HTTPS. In a process of its own, which trusts the authority of this test.
+//! HTTPS, tested in a separate process that trusts the certificate authority of this test.
 
 use std::{
     env,
@@ -21,11 +21,11 @@ use crate::{https, server::read_request};
 
 type Stream = StreamOwned<ServerConnection, TcpStream>;
 
-/// The deadline of each case, and how late it may be.
+/// The deadline of each case, and how late a request may end.
 const DEADLINE: Duration = Duration::from_millis(800);
 const LATE: Duration = Duration::from_millis(500);
 
-/// Gives each connection to `converse`; the port, and how many connections there were.
+/// Passes each connection to `converse`. Returns the port and the number of connections so far.
 fn listen(
     converse: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> (u16, Arc<AtomicUsize>) {
@@ -43,7 +43,7 @@ fn listen(
     (port, count)
 }
 
-/// The same over TLS, once a request has come.
+/// The same over TLS, after the request has been read.
 fn serve(
     config: &Arc<ServerConfig>,
     converse: impl Fn(&mut Stream) -> io::Result<()> + Send + Sync + 'static,
@@ -68,7 +68,7 @@ fn hold(stream: &mut impl Read) -> io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
-fn ask(url: String) -> Result<String, Error> {
+fn get(url: String) -> Result<String, Error> {
     let start = Instant::now();
     let answer = Request::get(url).timeout(DEADLINE).send();
     assert!(start.elapsed() < DEADLINE + LATE, "{:?}", start.elapsed());
@@ -76,7 +76,7 @@ fn ask(url: String) -> Result<String, Error> {
 }
 
 #[test]
-fn https_is_whole_or_an_error_that_says_why() {
+fn a_response_over_https_is_complete_or_an_error_of_the_right_kind() {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", "tls::trusting", "--ignored", "--nocapture"])
@@ -130,7 +130,7 @@ fn answers(config: &Arc<ServerConfig>) {
                 Ok(())
             }
         });
-        let answer = ask(format!("https://localhost:{port}/"));
+        let answer = get(format!("https://localhost:{port}/"));
         assert_eq!(answer.unwrap(), "abc", "{what}");
     }
 }
@@ -154,33 +154,33 @@ fn cuts(config: &Arc<ServerConfig>) {
                 Ok(())
             }
         });
-        let error = ask(format!("https://localhost:{port}/")).unwrap_err();
+        let error = get(format!("https://localhost:{port}/")).unwrap_err();
         assert!(
             matches!(error, Error::Cut { .. }),
             "{bytes:?}, {announced}: {error}"
         );
     }
     let (port, _) = serve(config, |_| Ok(()));
-    let error = ask(format!("https://localhost:{port}/")).unwrap_err();
+    let error = get(format!("https://localhost:{port}/")).unwrap_err();
     assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
     let (port, _) = serve(config, |stream| {
         stream.write_all(&WHOLE.as_bytes()[..WHOLE.len() - 1])?;
         hold(stream)
     });
-    let error = ask(format!("https://localhost:{port}/")).unwrap_err();
+    let error = get(format!("https://localhost:{port}/")).unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
-    // Bytes that nobody has encrypted, in the middle of the answer.
+    // Unencrypted bytes in the middle of a response.
     let (port, _) = serve(config, |stream| {
         stream.write_all(&WHOLE.as_bytes()[..WHOLE.len() - 1])?;
         stream.sock.write_all(b"not a record of TLS")?;
         hold(stream)
     });
-    let error = ask(format!("https://localhost:{port}/")).unwrap_err();
+    let error = get(format!("https://localhost:{port}/")).unwrap_err();
     assert!(matches!(error, Error::Cut { .. }), "{error}");
 }
 
 fn handshakes(config: &Arc<ServerConfig>) {
-    // Another authority than the one that is trusted; and another name than the one in the certificate.
+    // A certificate of an untrusted authority, and a certificate for another name.
     let directory = tempfile::tempdir().unwrap();
     let other = Arc::new(https::config(&directory.path().join("ca.pem")));
     let (unknown, _) = serve(&other, |stream| stream.write_all(WHOLE.as_bytes()));
@@ -192,18 +192,18 @@ fn handshakes(config: &Arc<ServerConfig>) {
         ),
         (format!("https://127.0.0.1:{known}/"), "mismatch"),
     ] {
-        let error = ask(url).unwrap_err();
+        let error = get(url).unwrap_err();
         assert!(matches!(error, Error::Tls { .. }), "{error}");
         assert!(error.to_string().contains(reason), "{error}");
     }
     let (plain, _) = listen(|mut stream| stream.write_all(WHOLE.as_bytes()));
     let (closed, _) = listen(|stream| stream.shutdown(Shutdown::Both));
     for port in [plain, closed] {
-        let error = ask(format!("https://localhost:{port}/")).unwrap_err();
+        let error = get(format!("https://localhost:{port}/")).unwrap_err();
         assert!(matches!(error, Error::Tls { .. }), "{error}");
     }
     let (silent, _) = listen(|mut stream| hold(&mut stream));
-    // Each wait is short; all of them together have no end.
+    // Each wait is short, but they never end.
     let (dripping, _) = listen(|mut stream| {
         stream.write_all(&[22, 3, 3, 64, 0])?;
         loop {
@@ -212,7 +212,7 @@ fn handshakes(config: &Arc<ServerConfig>) {
         }
     });
     for port in [silent, dripping] {
-        let error = ask(format!("https://localhost:{port}/")).unwrap_err();
+        let error = get(format!("https://localhost:{port}/")).unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error}");
         assert!(error.to_string().contains("still connecting"), "{error}");
     }
@@ -238,7 +238,7 @@ fn connections(config: &Arc<ServerConfig>) {
         "one connection for three requests"
     );
 
-    // Closed after each answer, in good order.
+    // The server closes each connection properly after its response.
     let (port, count) = serve(config, |stream| {
         stream.write_all(WHOLE.as_bytes())?;
         close_notify(stream)

@@ -1,4 +1,5 @@
-//! What the events of `cases.json` become, and what a client sees of answers: for the test and for the comparison with lambda_http.
+//! Converts the events of `cases.json` into requests, and responses into what a client receives, for the tests and for the comparison
+//! with lambda_http.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +10,13 @@ use lambda_musl::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What goes in.
+/// The contents of `cases.json`.
 #[derive(Deserialize)]
 pub struct Cases {
     pub requests: Vec<Case>,
     pub responses: Vec<Reply>,
-    /// Who is right where the two differ, and why.
-    #[allow(dead_code, reason = "the comparison's own")]
+    /// Which of the two runtimes is right if they differ, and why.
+    #[allow(dead_code, reason = "used only by the comparison")]
     pub notes: BTreeMap<String, String>,
 }
 
@@ -26,7 +27,7 @@ pub struct Case {
     pub event: Value,
     /// Names of notes.
     #[serde(default)]
-    #[allow(dead_code, reason = "the comparison's own")]
+    #[allow(dead_code, reason = "used only by the comparison")]
     pub differs: Vec<String>,
 }
 
@@ -40,10 +41,10 @@ pub struct Reply {
     pub headers: Vec<(String, Value)>,
     pub body: Option<String>,
     pub base64: Option<String>,
-    /// So many bytes as the body.
+    /// The length of a body of equal bytes.
     pub repeat: Option<usize>,
     #[serde(default)]
-    #[allow(dead_code, reason = "the comparison's own")]
+    #[allow(dead_code, reason = "used only by the comparison")]
     pub differs: Vec<String>,
 }
 
@@ -80,7 +81,7 @@ impl Reply {
     }
 }
 
-/// What both crates know of a request.
+/// The parts of a request that each crate exposes in its own way.
 pub struct Facts {
     pub query: Vec<(String, String)>,
     pub path_parameters: Value,
@@ -114,7 +115,7 @@ pub fn describe<B>(request: &Request<B>, mut facts: Facts) -> Value {
     })
 }
 
-/// The members of an object of the event, each as `get` finds it.
+/// The members of an object in the event, with the values that `get` returns for their names.
 pub fn parameters(event: &Value, name: &str, get: impl Fn(&str) -> Option<String>) -> Value {
     let members = event[name].as_object().into_iter().flatten();
     members
@@ -123,7 +124,7 @@ pub fn parameters(event: &Value, name: &str, get: impl Fn(&str) -> Option<String
         .into()
 }
 
-/// What this crate makes of an event: the request, or the error that it reports.
+/// The request that this crate makes from an event, or the error that it reports.
 pub fn request(event: &Value) -> Value {
     let describe = async |request: Request<Body>| {
         let context = request
@@ -156,14 +157,14 @@ pub fn request(event: &Value) -> Value {
     }
 }
 
-/// What a client sees of a response with this crate.
+/// The response that a client receives with this crate.
 pub fn response(reply: &Reply, event: &Value) -> Value {
     let handler = async |_: Request<Body>| reply.response::<Body>();
     let [answer] = testing::run(http::handler(handler), [event.clone()]).expect("an answer");
     client(&reply.to, &answer.json())
 }
 
-/// What a client sees of an answer, as AWS documents it for who has sent the event.
+/// The response that a client receives for an answer, according to AWS's documentation of the service that sent the event.
 pub fn client(to: &str, answer: &Value) -> Value {
     let (single, multi, cookies) = match to {
         "load balancer: multi-value headers" => (false, true, false),

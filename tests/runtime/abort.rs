@@ -1,4 +1,4 @@
-//! Programs with `panic = "abort"`: their last panic is reported as well.
+//! Programs with `panic = "abort"`: the panic that ends them is reported.
 
 use std::{
     path::{Path, PathBuf},
@@ -38,13 +38,13 @@ fn main() -> Result<(), lambda_musl::Error> {
         Err(_) => Ok::<_, String>(()),
     })?;
     if std::env::var("STREAM").is_ok() {
-        return run(async |whence: String, _: Context| {
-            let body = async move |_: &mut (dyn std::io::Write + Send)| -> Result<(), String> { panic!("{whence}") };
+        return run(async |mode: String, _: Context| {
+            let body = async move |_: &mut (dyn std::io::Write + Send)| -> Result<(), String> { panic!("{mode}") };
             Ok::<_, String>(Stream::new("text/plain", body))
         });
     }
-    let handler = async |whence: String, _: Context| {
-        match whence.as_str() {
+    let handler = async |mode: String, _: Context| {
+        match mode.as_str() {
             "here" => {
                 print!("no line end");
                 panic!("here")
@@ -54,7 +54,7 @@ fn main() -> Result<(), lambda_musl::Error> {
                 std::thread::spawn(|| panic!("in a thread")).join().unwrap()
             }
             "thread" => std::thread::spawn(|| panic!("in a thread")).join().unwrap(),
-            _ => Ok::<_, String>(whence),
+            _ => Ok::<_, String>(mode),
         }
     };
     match std::env::var("AWS_LAMBDA_MAX_CONCURRENCY") {
@@ -64,7 +64,7 @@ fn main() -> Result<(), lambda_musl::Error> {
 }
 "#;
 
-/// A function, compiled once.
+/// The path of the function, which is compiled once.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -83,11 +83,11 @@ fn run_binary(address: &str, variable: &str) -> Output {
         .unwrap()
 }
 
-/// What the Runtime API saw last, and what was printed, of a function that aborts.
+/// Runs a function that aborts. Returns its last request and the text on stderr.
 fn last_report(script: impl IntoIterator<Item = Reply>, variable: &str) -> (Received, String) {
     let api = RuntimeApi::start(script);
     let output = run_binary(api.address(), variable);
-    assert_eq!(output.status.code(), None, "a signal ended it");
+    assert_eq!(output.status.code(), None, "ended by a signal");
     let text = String::from_utf8(output.stderr).unwrap();
     (api.received().pop().unwrap(), text)
 }
@@ -102,12 +102,12 @@ fn assert_report(post: &Received, line: &str, message: &str) {
 }
 
 #[test]
-fn a_panic_that_aborts_is_reported_over_a_fresh_connection() {
+fn an_aborting_panic_is_reported_over_a_new_connection() {
     let (post, text) = last_report(
         [
             event("one", "\"fine\""),
             accepted(),
-            // The only connection that the script serves is closed for the next one.
+            // The connection is closed, so the report needs another one.
             Reply::Close(invocation("a", "", "\"here\"")),
             accepted(),
         ],
@@ -122,35 +122,35 @@ fn a_panic_that_aborts_is_reported_over_a_fresh_connection() {
 }
 
 #[test]
-fn what_was_printed_without_a_line_end_before_a_panic_that_aborts_is_not_lost() {
+fn output_without_a_line_end_is_flushed_before_an_abort() {
     let api = RuntimeApi::start([Reply::Close(invocation("a", "", "\"here\"")), accepted()]);
     let output = run_binary(api.address(), "NOTHING");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "no line end");
 }
 
 #[test]
-fn a_panic_of_another_thread_that_aborts_is_reported() {
+fn an_aborting_panic_in_another_thread_is_reported() {
     let script = [Reply::Close(invocation("a", "", "\"thread\"")), accepted()];
     let (post, _) = last_report(script, "NOTHING");
     assert_report(&post, &path("a", "error"), "in a thread");
 }
 
 #[test]
-fn a_thread_that_keeps_stdout_for_itself_does_not_keep_a_program_from_aborting() {
+fn a_thread_that_holds_the_lock_on_stdout_does_not_prevent_an_abort() {
     let script = [Reply::Close(invocation("a", "", "\"kept\"")), accepted()];
     let (post, _) = last_report(script, "NOTHING");
     assert_report(&post, &path("a", "error"), "in a thread");
 }
 
 #[test]
-fn a_worker_that_aborts_is_reported() {
+fn an_aborting_panic_in_a_worker_is_reported() {
     let script = [Reply::Close(invocation("a", "", "\"here\"")), accepted()];
     let (post, _) = last_report(script, "AWS_LAMBDA_MAX_CONCURRENCY");
     assert_report(&post, &path("a", "error"), "here");
 }
 
 #[test]
-fn a_stream_that_aborts_is_reported() {
+fn an_aborting_panic_in_a_stream_is_reported() {
     // The connection of the stream is still open.
     let api = RuntimeApi::replying(|request| match &*request.line {
         NEXT => Some(event("a", "\"midway\"")),
@@ -162,7 +162,7 @@ fn a_stream_that_aborts_is_reported() {
 }
 
 #[test]
-fn an_initializer_that_aborts_is_an_init_error() {
+fn an_aborting_panic_in_an_initializer_is_an_init_error() {
     let (post, _) = last_report([accepted()], "AT_INIT");
     assert_report(&post, "POST /2018-06-01/runtime/init/error", "at init");
 }

@@ -1,4 +1,4 @@
-//! `run` inside of an async runtime, whose thread it blocks.
+//! `run` inside an async runtime, whose thread it blocks.
 
 use std::{
     fmt::Debug,
@@ -52,9 +52,9 @@ async fn stream(ms: u64, context: Context) -> Result<Stream<impl AsyncFnOnce(&mu
 }
 
 async fn wake_by_thread(ms: u64, _: Context) -> Result<&'static str, String> {
-    let mut asked = false;
+    let mut polled = false;
     let woken = std::future::poll_fn(move |context| {
-        if std::mem::replace(&mut asked, true) {
+        if std::mem::replace(&mut polled, true) {
             return Poll::Ready("rested");
         }
         let waker = context.waker().clone();
@@ -118,7 +118,7 @@ fn main() -> Result<(), Error> {
 }
 "#;
 
-/// A program with a main thread of its own, compiled once.
+/// The path of a separate program, which is compiled once. Tests themselves do not run on the main thread.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -138,7 +138,7 @@ fn function(how: &str, address: &str) -> Command {
     command
 }
 
-/// What the Runtime API saw of two invocations, and what was printed.
+/// Runs a function with two events. Returns its requests and the text on stderr.
 fn two(how: &str, events: [&str; 2]) -> (Vec<Received>, String) {
     let [first, second] = events;
     let api = RuntimeApi::start([
@@ -170,7 +170,7 @@ fn assert_names_process(message: impl Debug) {
 }
 
 #[test]
-fn on_the_thread_of_a_current_thread_runtime_a_handler_that_waits_is_an_error_at_once() {
+fn a_handler_that_waits_on_the_thread_of_a_current_thread_runtime_fails_immediately() {
     let (received, text) = two("current thread", ["5", "0"]);
     assert_eq!(received[1].line, path("a", "error"));
     assert_eq!(received[1].json()["errorType"], "Function.Deadlock");
@@ -180,11 +180,11 @@ fn on_the_thread_of_a_current_thread_runtime_a_handler_that_waits_is_an_error_at
         text.lines().any(|printed| printed.starts_with(line)),
         "{text}"
     );
-    assert_eq!(received[3].body, b"\"rested\"", "the loop goes on");
+    assert_eq!(received[3].body, b"\"rested\"", "the loop continues");
 }
 
 #[test]
-fn a_body_of_a_stream_that_waits_there_is_an_error_in_its_trailers() {
+fn a_stream_body_that_waits_on_that_thread_reports_the_error_in_its_trailers() {
     let (received, _) = two("stream", ["1", "1"]);
     let post = &received[1];
     assert_eq!(post.body, b"begun");
@@ -193,17 +193,17 @@ fn a_body_of_a_stream_that_waits_there_is_an_error_in_its_trailers() {
         .iter()
         .find(|(name, _)| name.ends_with("Type"));
     assert_eq!(error_type.unwrap().1, "Function.Deadlock");
-    assert_eq!(received[2].line, NEXT, "the loop goes on");
+    assert_eq!(received[2].line, NEXT, "the loop continues");
 }
 
 #[test]
-fn a_handler_that_panics_where_it_is_dropped_is_the_same_error() {
+fn a_deadlocked_handler_that_panics_when_dropped_is_still_reported_as_a_deadlock() {
     let (received, _) = two("bomb", ["1", "1"]);
     assert_eq!(received[1].json()["errorType"], "Function.Deadlock");
     assert_eq!(received[3].json()["errorType"], "Function.Deadlock");
 }
 
-/// A handler that waits while there is another thread is killed by Lambda at its deadline.
+/// Lambda kills a handler that still waits at its deadline. The log must name the cause before that.
 #[track_caller]
 fn assert_logged_before_the_deadline(how: &str) {
     binary();
@@ -225,31 +225,31 @@ fn assert_logged_before_the_deadline(how: &str) {
 }
 
 #[test]
-fn while_there_is_another_thread_the_log_says_so_before_the_deadline() {
+fn with_another_thread_the_log_names_the_cause_before_the_deadline() {
     assert_logged_before_the_deadline("current thread, with another");
 }
 
 #[test]
-fn on_the_only_worker_of_a_multi_thread_runtime_the_log_says_so_before_the_deadline() {
+fn on_the_only_worker_of_a_multi_thread_runtime_the_log_names_the_cause_before_the_deadline() {
     assert_logged_before_the_deadline("worker");
 }
 
 #[test]
-fn a_multi_thread_runtime_has_other_threads_that_wake_the_handler() {
+fn the_other_threads_of_a_multi_thread_runtime_wake_the_handler() {
     assert_answered("multi thread");
 }
 
 #[test]
-fn in_spawn_blocking_it_blocks_no_runtime() {
+fn run_in_spawn_blocking_does_not_block_the_runtime() {
     assert_answered("spawn_blocking");
 }
 
 #[test]
-fn on_a_plain_thread_of_an_async_program_it_blocks_no_runtime() {
+fn run_on_a_plain_thread_does_not_block_the_runtime() {
     assert_answered("plain thread");
 }
 
 #[test]
-fn a_handler_that_brings_the_thread_that_wakes_it_may_wait() {
+fn a_handler_may_wait_for_a_thread_that_it_started() {
     assert_answered("thread");
 }

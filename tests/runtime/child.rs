@@ -1,4 +1,4 @@
-//! Functions that run as a program of their own: what they do to their environment, how they exit and what they print.
+//! Functions that run in a process of their own, for tests of their environment, exit status and output.
 
 use std::{
     fs,
@@ -6,14 +6,14 @@ use std::{
     process::{Command, ExitCode, Output, Stdio},
 };
 
-/// What `main` makes of a function: an error is printed, and the status is 1.
+/// Exits as a `main` that returns `end` does: prints an error and exits with status 1.
 pub fn main(end: Result<(), lambda_musl::Error>) {
     use std::process::Termination;
     let code = end.report();
     std::process::exit(i32::from(code != ExitCode::SUCCESS));
 }
 
-/// A function of this test program: an ignored test of this name, run by itself.
+/// The command that runs a function: the ignored test `name` of this test program.
 pub fn function(name: &str, address: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -25,14 +25,14 @@ pub fn function(name: &str, address: &str) -> Command {
     command
 }
 
-/// What it printed on stderr; it ended with status 1.
+/// The text on stderr. Checks that the exit status is 1.
 pub fn stderr(output: Output) -> String {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     text
 }
 
-/// Compiles a program of its own, with this crate for LAMBDA_MUSL; returns the target directory.
+/// Compiles a separate program, with the path of this crate in place of LAMBDA_MUSL. Returns the target directory.
 pub fn compile(name: &str, manifest: &str, main: &str, options: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

@@ -1,4 +1,4 @@
-//! Several invocations at once.
+//! Concurrent invocations.
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +18,7 @@ use crate::{
 const WORKERS: usize = 4;
 const EVENTS: usize = 5 * WORKERS;
 
-/// A Runtime API with so many `EVENTS`.
+/// A Runtime API that sends `EVENTS` events.
 fn start() -> RuntimeApi {
     let ids = Mutex::new(0..EVENTS);
     RuntimeApi::replying(move |request| {
@@ -31,14 +31,14 @@ fn start() -> RuntimeApi {
                 let trace = "Lambda-Runtime-Trace-Id: Root=1\r\n";
                 Reply::Send(invocation(&format!("id-{id}"), trace, "null"))
             }
-            // Those who still work may end.
+            // Workers that still handle an event have time to finish.
             None => Reply::Later(Duration::from_millis(500), answer(500, "no more")),
         })
     })
 }
 
 #[test]
-fn as_many_invocations_run_at_once_as_the_environment_says() {
+fn the_environment_sets_how_many_invocations_run_concurrently() {
     let api = start();
     let output = child::function("concurrency::meet", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", WORKERS.to_string())
@@ -50,10 +50,10 @@ fn as_many_invocations_run_at_once_as_the_environment_says() {
     let answers: Vec<&Received> = log.iter().filter(|request| request.line != NEXT).collect();
     let lines: BTreeSet<String> = answers.iter().map(|post| post.line.clone()).collect();
     let expected = (0..EVENTS).map(|n| path(&format!("id-{n}"), "response"));
-    assert_eq!(lines, expected.collect(), "every invocation has its answer");
-    assert_eq!(answers.len(), EVENTS, "and one only");
+    assert_eq!(lines, expected.collect(), "every invocation has a response");
+    assert_eq!(answers.len(), EVENTS, "one response per invocation");
     let connections: BTreeSet<usize> = log.iter().map(|request| request.connection).collect();
-    assert_eq!(connections.len(), WORKERS, "one connection each");
+    assert_eq!(connections.len(), WORKERS, "one connection per worker");
     for post in answers {
         assert_eq!(
             post.body, br#"["Root=1",null]"#,
@@ -62,9 +62,9 @@ fn as_many_invocations_run_at_once_as_the_environment_says() {
     }
 }
 
-/// Every invocation waits for as many others as there are workers.
+/// A function whose invocations wait until every worker has one.
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn meet() {
     let barrier = Barrier::new(WORKERS);
     child::main(lambda_musl::run_concurrent(
@@ -77,7 +77,7 @@ fn meet() {
 }
 
 #[test]
-fn a_worker_whose_connection_is_lost_tries_again_five_times() {
+fn a_worker_that_loses_its_connection_retries_five_times() {
     let api = RuntimeApi::start((0..6).map(|_| Reply::Close(Vec::new())));
     let start = Instant::now();
     let output = child::function("concurrency::meet", api.address())
@@ -94,7 +94,7 @@ fn a_worker_whose_connection_is_lost_tries_again_five_times() {
 }
 
 #[test]
-fn a_worker_that_is_refused_does_not_try_again() {
+fn a_worker_that_is_refused_does_not_retry() {
     let api = RuntimeApi::start([Reply::Send(answer(403, "no"))]);
     let output = child::function("concurrency::meet", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
@@ -104,7 +104,7 @@ fn a_worker_that_is_refused_does_not_try_again() {
 }
 
 #[test]
-fn without_the_variable_it_is_one_at_a_time() {
+fn without_the_variable_invocations_run_one_at_a_time() {
     let api = RuntimeApi::start([event("a", "1"), accepted(), event("b", "2"), accepted()]);
     let handler = async |n: u32, _: Context| Ok::<_, Infallible>(n);
     let end = Runtime::at(api.address()).unwrap().run_concurrent(handler);

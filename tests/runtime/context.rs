@@ -1,4 +1,4 @@
-//! What Lambda says beside the event.
+//! The context that Lambda sends with an event.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{answer_to, echo};
 
 #[test]
-fn the_context_holds_what_lambda_says() {
+fn the_context_contains_the_headers_of_the_invocation() {
     let headers = [
         ("Lambda-Runtime-Aws-Request-Id", "id-1"),
         ("Lambda-Runtime-Deadline-Ms", "32503680000000"),
@@ -57,7 +57,7 @@ fn the_context_holds_what_lambda_says() {
 }
 
 #[test]
-fn the_invocation_id_comes_back_with_the_answer() {
+fn a_response_and_an_error_repeat_the_invocation_id() {
     let event = |body| Event::from(body).header("Lambda-Runtime-Invocation-Id", "i-7");
     let response = answer_to(event("1"), echo);
     assert_eq!(response.header("Lambda-Runtime-Invocation-Id"), Some("i-7"));

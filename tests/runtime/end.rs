@@ -1,4 +1,4 @@
-//! What ends the loop, with the reason.
+//! Conditions that end the loop, and the error that names each.
 
 use conformance::{Reply, answer, event, invocation};
 use lambda_musl::{Error, testing::Runtime};
@@ -11,7 +11,7 @@ use crate::{
 #[track_caller]
 fn assert_end(first: Vec<u8>, reason: &str) {
     let (received, end) = run([Reply::Close(first)], echo);
-    assert_eq!(received.len(), 1, "nothing is answered");
+    assert_eq!(received.len(), 1, "nothing is posted");
     assert!(end.to_string().contains(reason), "{end}");
 }
 
@@ -34,7 +34,7 @@ fn a_runtime_api_that_refuses_next_ends_the_loop_with_its_error_message() {
 }
 
 #[test]
-fn an_internal_error_for_an_answer_ends_the_loop() {
+fn an_internal_error_in_reply_to_a_response_or_an_error_ends_the_loop() {
     for text in ["1", "no JSON"] {
         let (_, end) = run([event("a", text), Reply::Send(answer(500, "broken"))], echo);
         assert!(matches!(end, Error::Refused { status: 500, .. }), "{end}");
@@ -50,21 +50,21 @@ fn an_invocation_without_a_usable_request_id_ends_the_loop() {
 }
 
 #[test]
-fn an_address_that_the_environment_has_wrong_is_named_with_its_variable() {
-    let child = child::function("end::begins", "127.0.0.1:many").output();
+fn an_invalid_address_in_the_environment_is_reported_with_its_variable() {
+    let child = child::function("end::starts", "127.0.0.1:many").output();
     let text = child::stderr(child.unwrap());
     let expected = "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is no number below 65536; expected host:port";
     assert!(text.contains(expected), "{text}");
 }
 
 #[test]
-#[ignore = "a function"]
-fn begins() {
+#[ignore = "a function that other tests start"]
+fn starts() {
     child::main(lambda_musl::run(echo));
 }
 
 #[test]
-fn an_address_that_the_program_has_chosen_is_not_blamed_on_the_environment() {
+fn an_invalid_address_set_by_the_program_is_not_blamed_on_the_environment() {
     let error = Runtime::at("127.0.0.1:many").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -73,7 +73,7 @@ fn an_address_that_the_program_has_chosen_is_not_blamed_on_the_environment() {
 }
 
 #[test]
-fn a_runtime_api_that_is_not_there_ends_the_loop_with_its_address() {
+fn an_unreachable_runtime_api_ends_the_loop_with_its_address() {
     let end = Runtime::at("127.0.0.1:1").unwrap().run(echo).unwrap_err();
     let text = end.to_string();
     assert!(
@@ -84,7 +84,7 @@ fn a_runtime_api_that_is_not_there_ends_the_loop_with_its_address() {
 }
 
 #[test]
-fn an_answer_that_is_cut_or_no_http_ends_the_loop() {
+fn a_truncated_or_malformed_response_ends_the_loop() {
     let head = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n";
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
     for (bytes, reason) in [
@@ -136,7 +136,7 @@ fn an_answer_that_is_cut_or_no_http_ends_the_loop() {
 }
 
 #[test]
-fn a_head_without_an_end_is_given_up() {
+fn an_endless_head_ends_the_loop() {
     let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
     bytes.extend(b"X: y\r\n".repeat(300_000));
     assert_end(bytes, "a head of more than");

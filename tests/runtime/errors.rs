@@ -1,4 +1,4 @@
-//! Errors of the function: each is reported, and the loop goes on.
+//! Errors of the function: each is reported, and the loop continues.
 
 use std::{collections::BTreeMap, convert::Infallible, error::Error, io};
 
@@ -26,14 +26,14 @@ fn an_event_that_is_not_utf_8_is_an_unmarshal_error() {
 }
 
 #[test]
-fn an_error_that_displays_is_reported() {
+fn an_error_that_implements_display_is_reported() {
     let handler = async |_: Value, _: Context| Err::<(), _>("no such user");
     let answer = answer_to("1", handler);
     assert_error(&answer, "Function.Error", "no such user");
 }
 
 #[test]
-fn an_error_of_any_common_kind_needs_no_ceremony() {
+fn errors_of_common_types_are_reported_without_a_conversion() {
     fn check<E: IntoFailure>(error: impl Fn() -> E) {
         let handler = async |_: Value, _: Context| Err::<(), E>(error());
         let answer = answer_to("1", handler);
@@ -49,7 +49,7 @@ fn an_error_of_any_common_kind_needs_no_ceremony() {
 }
 
 #[test]
-fn an_error_type_of_the_functions_own_is_reported() {
+fn an_error_type_that_the_function_defines_is_reported() {
     struct NoSuchUser(&'static str);
 
     impl IntoFailure for NoSuchUser {
@@ -64,7 +64,7 @@ fn an_error_type_of_the_functions_own_is_reported() {
 }
 
 #[test]
-fn an_error_becomes_a_failure_with_a_question_mark() {
+fn the_question_mark_operator_converts_an_error_into_a_failure() {
     struct Bad(std::num::ParseIntError);
 
     impl From<Bad> for Failure {
@@ -80,7 +80,7 @@ fn an_error_becomes_a_failure_with_a_question_mark() {
 }
 
 #[test]
-fn the_sources_of_an_error_are_its_stack_and_the_exceptions_of_its_cause() {
+fn the_sources_of_an_error_are_in_its_stack_trace_and_its_xray_cause() {
     let handler = async |_: Value, _: Context| {
         let inner = anyhow::anyhow!("Zoë\nis away").context("asking Zoë");
         Err::<(), Box<dyn Error + Send + Sync>>(inner.context("answering").into())
@@ -105,7 +105,7 @@ fn the_sources_of_an_error_are_its_stack_and_the_exceptions_of_its_cause() {
 }
 
 #[test]
-fn an_error_as_long_as_memory_is_cut_to_what_lambda_takes() {
+fn a_huge_error_is_truncated_to_what_lambda_accepts() {
     let handler = async |_: Value, _: Context| {
         let long = "\u{1}🦀".repeat(1_000_000);
         Err::<(), _>(Failure::new(long.clone(), long))
@@ -125,7 +125,7 @@ fn an_error_as_long_as_memory_is_cut_to_what_lambda_takes() {
 }
 
 #[test]
-fn an_error_type_cannot_smuggle_a_header_in() {
+fn an_error_type_cannot_inject_a_header() {
     let handler = async |_: Value, _: Context| Err::<(), _>(Failure::new("A\r\nX-Evil: 1", "no"));
     let answer = answer_to("1", handler);
     assert_eq!(answer.header("X-Evil"), None);

@@ -1,4 +1,4 @@
-//! Under other executors.
+//! Functions under other executors.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use lambda_musl::{
 
 use crate::support::{echo, path};
 
-/// What a handler under an executor sees of a Runtime API that takes its time.
-async fn process_slowly(api: &RuntimeApi) -> Error {
+/// Runs `echo` under the caller's executor. Returns the error that ended the loop.
+async fn process_echo(api: &RuntimeApi) -> Error {
     Runtime::at(api.address())
         .unwrap()
         .process(echo)
@@ -29,16 +29,16 @@ fn slow_script() -> [Reply; 3] {
 }
 
 #[test]
-fn the_async_form_answers_under_any_executor() {
+fn process_responds_under_any_executor() {
     let api = RuntimeApi::start([event("a", "1"), accepted(), event("b", "[]"), accepted()]);
-    pollster::block_on(process_slowly(&api));
+    pollster::block_on(process_echo(&api));
     let received = api.received();
     assert_eq!(received[3].line, path("b", "response"));
     assert!(received.iter().all(|request| request.connection == 0));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn waiting_for_an_invocation_blocks_no_other_task() {
+async fn waiting_for_an_invocation_does_not_block_other_tasks() {
     let api = RuntimeApi::start(slow_script());
     let ticks = async {
         for _ in 0..10 {
@@ -47,12 +47,12 @@ async fn waiting_for_an_invocation_blocks_no_other_task() {
     };
     tokio::select! {
         () = ticks => {}
-        end = process_slowly(&api) => panic!("the tasks of the handler stood still: {end}"),
+        end = process_echo(&api) => panic!("the other task was blocked: {end}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_can_wait_for_what_tokio_brings() {
+async fn a_handler_can_await_tasks_and_timers_of_tokio() {
     let handler = async |n: u64, _: Context| {
         let task = tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(n)).await;
@@ -65,7 +65,7 @@ async fn a_handler_can_wait_for_what_tokio_brings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_async_form_can_be_a_task_of_its_own() {
+async fn process_can_run_in_a_spawned_task() {
     async fn double(n: u32, _: Context) -> Result<u32, String> {
         tokio::task::yield_now().await;
         Ok(2 * n)

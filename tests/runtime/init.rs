@@ -1,4 +1,4 @@
-//! What comes before the first invocation.
+//! Initializers, which run before the first invocation.
 
 use std::convert::Infallible;
 
@@ -53,7 +53,7 @@ fn an_initializer_that_panics_is_an_init_error_with_its_location() {
 }
 
 #[test]
-fn an_init_error_that_is_refused_still_ends_with_the_reason() {
+fn an_init_error_that_lambda_refuses_still_ends_the_function() {
     for status in [403, 404] {
         let (_, end) = init(async { Err("no") }, Reply::Send(answer(status, "{}")));
         assert!(matches!(end, Error::Init { .. }), "{end}");
@@ -63,14 +63,14 @@ fn an_init_error_that_is_refused_still_ends_with_the_reason() {
 }
 
 #[test]
-fn an_initializer_hands_over_what_it_made_and_asks_nobody() {
+fn an_initializer_returns_its_value_and_sends_no_request() {
     let runtime = Runtime::at("127.0.0.1:1").unwrap();
-    let made = runtime.init_async(async { Ok::<_, Infallible>(vec![7]) });
-    assert_eq!(pollster::block_on(made).unwrap(), [7]);
+    let value = runtime.init_async(async { Ok::<_, Infallible>(vec![7]) });
+    assert_eq!(pollster::block_on(value).unwrap(), [7]);
 }
 
 #[test]
-fn a_function_that_does_not_start_exits_with_1_and_says_why() {
+fn a_function_that_does_not_start_exits_with_1_and_logs_the_reason() {
     let api = RuntimeApi::start([accepted()]);
     let output = child::function("init::fails", api.address())
         .output()
@@ -84,7 +84,7 @@ fn a_function_that_does_not_start_exits_with_1_and_says_why() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn fails() {
     let start = lambda_musl::init(|| Err::<(), _>("no table"));
     child::main(start.and_then(|()| lambda_musl::run(echo)));

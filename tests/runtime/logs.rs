@@ -1,4 +1,4 @@
-//! What a function prints.
+//! The log of a function.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::child;
 
-/// What a function prints whose handler fails.
+/// The text on stderr of a function whose handler fails.
 fn failing(set: impl FnOnce(&mut Command) -> &mut Command) -> String {
     let api = RuntimeApi::start([event("id-1", "1"), accepted()]);
     let output = set(&mut child::function("logs::fails", api.address()))
@@ -18,14 +18,14 @@ fn failing(set: impl FnOnce(&mut Command) -> &mut Command) -> String {
 }
 
 #[test]
-fn a_failing_handler_is_one_line_with_the_request_id() {
+fn a_failing_handler_logs_one_line_with_the_request_id() {
     let text = failing(|command| command);
     let line = r#"ERROR RequestId: id-1 Function.Odd: "two\nlines""#;
     assert!(text.lines().any(|printed| printed == line), "{text}");
 }
 
 #[test]
-fn with_json_logs_a_failing_handler_is_a_line_of_json() {
+fn with_json_logs_a_failing_handler_logs_one_line_of_json() {
     for format in ["JSON", "json"] {
         let text = failing(|command| command.env("AWS_LAMBDA_LOG_FORMAT", format));
         let mut lines = text
@@ -53,10 +53,10 @@ fn with_json_logs_a_failing_handler_is_a_line_of_json() {
     }
 }
 
-/// What a function prints that logs.
+/// The text on stderr of a function that uses the logger.
 fn logging(format: &str, level: &str) -> String {
     let api = RuntimeApi::start([event("id-1", "1"), accepted()]);
-    let output = child::function("logs::tells", api.address())
+    let output = child::function("logs::uses_the_logger", api.address())
         .env("AWS_LAMBDA_LOG_FORMAT", format)
         .env("AWS_LAMBDA_LOG_LEVEL", level)
         .output()
@@ -65,7 +65,7 @@ fn logging(format: &str, level: &str) -> String {
 }
 
 #[test]
-fn what_the_function_logs_has_the_request_id_and_its_level() {
+fn a_log_line_contains_its_level_and_the_request_id() {
     let text = logging("Text", "INFO");
     for line in [
         "INFO starting",
@@ -81,7 +81,7 @@ fn what_the_function_logs_has_the_request_id_and_its_level() {
 }
 
 #[test]
-fn levels_below_the_one_that_is_set_are_left_out() {
+fn levels_below_the_configured_one_are_not_logged() {
     let text = logging("Text", "WARN");
     assert!(text.contains("one") && !text.contains("two"), "{text}");
     assert!(logging("Text", "DEBUG").contains("DEBUG RequestId: id-1 never"));
@@ -89,7 +89,7 @@ fn levels_below_the_one_that_is_set_are_left_out() {
 }
 
 #[test]
-fn with_json_logs_what_the_function_logs_is_a_line_of_json() {
+fn with_json_logs_each_message_is_one_line_of_json() {
     let text = logging("JSON", "INFO");
     let lines = text
         .lines()
@@ -116,8 +116,8 @@ fn with_json_logs_what_the_function_logs_is_a_line_of_json() {
 }
 
 #[test]
-#[ignore = "a function"]
-fn tells() {
+#[ignore = "a function that other tests start"]
+fn uses_the_logger() {
     lambda_musl::init_logger();
     lambda_musl::init_logger();
     log::info!("starting");
@@ -130,7 +130,7 @@ fn tells() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn fails() {
     child::main(lambda_musl::run(async |_: u32, _: Context| {
         Err::<(), _>(Failure::new("Function.Odd", "two\nlines"))

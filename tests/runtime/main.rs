@@ -1,4 +1,5 @@
-//! The runtime against `lambda_musl::testing`, and where raw bytes matter against a script. One file for each kind of behaviour.
+//! Tests of the runtime against `lambda_musl::testing`, or against a scripted server if raw bytes matter. One file per kind of
+//! behaviour.
 
 mod abort;
 #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! Panics: reported with their location, and the loop goes on.
+//! Panics: each is reported with its location, and the loop continues.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ fn a_panic_is_reported_with_its_message_and_location() {
         location.starts_with("tests/runtime/panics.rs:"),
         "{location}"
     );
-    assert_eq!(next.error(), None, "the loop goes on");
+    assert_eq!(next.error(), None, "the loop continues");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_panic_after_waiting_is_reported() {
 }
 
 #[test]
-fn a_panic_that_throws_what_panics_when_dropped_is_reported() {
+fn a_panic_whose_payload_panics_when_dropped_is_reported() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -60,21 +60,21 @@ fn a_panic_that_throws_what_panics_when_dropped_is_reported() {
 }
 
 #[test]
-fn the_location_of_a_panic_is_not_that_of_an_earlier_one() {
+fn a_panic_is_not_reported_with_the_location_of_an_earlier_one() {
     let handler = async |n: u32, _: Context| -> Result<(), Infallible> {
         if n == 1 {
-            let _ = std::panic::catch_unwind(|| panic!("the handler's own matter"));
+            let _ = std::panic::catch_unwind(|| panic!("caught by the handler"));
             return Ok(());
         }
-        std::panic::resume_unwind(Box::new("no hook is asked"))
+        std::panic::resume_unwind(Box::new("no hook runs"))
     };
     let [_, answer] = testing::run(handler, ["1", "2"]).unwrap();
-    assert_error(&answer, "Function.Panic", "no hook is asked");
+    assert_error(&answer, "Function.Panic", "no hook runs");
     assert_eq!(answer.json()["stackTrace"], json!([]));
 }
 
 #[test]
-fn a_panic_in_a_responses_own_code_is_reported() {
+fn a_panic_while_serializing_a_response_is_reported() {
     struct Response;
     impl Serialize for Response {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -86,7 +86,7 @@ fn a_panic_in_a_responses_own_code_is_reported() {
 }
 
 #[test]
-fn a_panic_in_an_errors_own_code_is_reported() {
+fn a_panic_while_formatting_an_error_is_reported() {
     struct Wrong;
     impl Display for Wrong {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {

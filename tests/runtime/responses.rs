@@ -1,4 +1,4 @@
-//! What a handler may be and may return.
+//! The kinds of handlers, events and responses.
 
 use std::{
     cell::RefCell,
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::support::{NEXT, answer_to, echo, lines, path, run};
 
 #[test]
-fn a_response_goes_to_the_invocation_that_it_answers() {
+fn each_response_is_sent_for_its_own_invocation() {
     let script = [
         event("one", "[1]"),
         accepted(),
@@ -38,7 +38,7 @@ fn a_response_goes_to_the_invocation_that_it_answers() {
 }
 
 #[test]
-fn a_type_is_a_handler_that_keeps_its_state() {
+fn a_type_can_be_a_handler_and_keep_state() {
     struct Counter(AtomicU32);
 
     impl LambdaHandler<u32> for Counter {
@@ -56,7 +56,7 @@ fn a_type_is_a_handler_that_keeps_its_state() {
 }
 
 #[test]
-fn an_async_closure_is_a_handler_that_borrows_what_it_captured() {
+fn an_async_closure_can_be_a_handler_and_borrow_its_captures() {
     let seen = RefCell::new(Vec::new());
     let handler = async |name: String, _: Context| {
         seen.borrow_mut().push(name.clone());
@@ -74,7 +74,7 @@ fn a_value_is_sent_as_json() {
 }
 
 #[test]
-fn text_is_sent_as_it_is() {
+fn text_is_sent_unchanged() {
     let handler = async |_: Value, _: Context| Ok::<_, Infallible>(Raw::text("no \"quotes\""));
     let answer = answer_to("1", handler);
     assert_eq!(answer.content_type(), Some("text/plain; charset=utf-8"));
@@ -82,7 +82,7 @@ fn text_is_sent_as_it_is() {
 }
 
 #[test]
-fn bytes_are_sent_as_they_are() {
+fn bytes_are_sent_unchanged() {
     let handler =
         async |_: Value, _: Context| Ok::<_, Infallible>(Raw::bytes([0, 255, b'\r', b'\n']));
     let answer = answer_to("1", handler);
@@ -91,7 +91,7 @@ fn bytes_are_sent_as_they_are() {
 }
 
 #[test]
-fn a_content_type_cannot_smuggle_a_header_in() {
+fn a_content_type_cannot_inject_a_header() {
     let handler =
         async |_: Value, _: Context| Ok::<_, Infallible>(Raw::new("a/b\r\nX-Evil: 1", "body"));
     let answer = answer_to("1", handler);
@@ -100,14 +100,14 @@ fn a_content_type_cannot_smuggle_a_header_in() {
 }
 
 #[test]
-fn the_longest_event_and_response_go_through() {
+fn the_longest_event_and_response_are_handled() {
     let longest = format!("\"{}\"", "x".repeat(6 * 1024 * 1024));
     let answer = answer_to(&*longest, echo);
     assert_eq!(answer.body, longest.as_bytes());
 }
 
 #[test]
-fn an_event_can_be_taken_as_it_is_with_its_content_type() {
+fn a_raw_event_has_its_bytes_and_its_content_type() {
     let handler = async |event: Raw, _: Context| Ok::<_, Infallible>(event);
     let event = Event::new(b"\xff\x00{\n").header("Content-Type", "image/x");
     let answer = answer_to(event, handler);
@@ -116,7 +116,7 @@ fn an_event_can_be_taken_as_it_is_with_its_content_type() {
 }
 
 #[test]
-fn an_event_of_no_bytes_can_be_taken_as_it_is() {
+fn a_raw_event_may_be_empty() {
     let handler = async |event: Raw, _: Context| Ok::<_, Infallible>(event.body.len());
     assert_eq!(answer_to("", handler).body, b"0");
 }

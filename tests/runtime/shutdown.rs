@@ -1,4 +1,4 @@
-//! A hook for the end of the execution environment.
+//! The hook that runs when Lambda shuts the execution environment down.
 
 use std::{
     io::Read,
@@ -36,7 +36,7 @@ fn sigterm_runs_the_hook_and_ends_the_function() {
                 "Lambda-Extension-Identifier: me\r\n",
                 "{}",
             )),
-            // Nothing ever comes.
+            // No reply is ever sent.
             _ => silence(),
         })
     });
@@ -44,7 +44,7 @@ fn sigterm_runs_the_hook_and_ends_the_function() {
         .spawn()
         .unwrap();
     let register = api.next();
-    assert_eq!(register.line, REGISTER, "before all others");
+    assert_eq!(register.line, REGISTER, "the first request");
     assert_eq!(register.body, br#"{"events":[]}"#);
     assert!(register.header("Lambda-Extension-Name").is_some());
     let mut others = [api.next(), api.next()];
@@ -62,7 +62,7 @@ fn sigterm_runs_the_hook_and_ends_the_function() {
 }
 
 #[test]
-fn where_no_extension_can_be_registered_the_function_works_all_the_same() {
+fn the_function_works_even_if_no_extension_can_be_registered() {
     let api = RuntimeApi::start([
         Reply::Send(answer(404, "no such path")),
         event("a", "1"),
@@ -81,11 +81,11 @@ fn where_no_extension_can_be_registered_the_function_works_all_the_same() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn hooked() {
     let hook = lambda_musl::on_shutdown(|| {
         eprintln!("hook: closing");
-        panic!("a hook that fails ends the function all the same");
+        panic!("a hook that fails still ends the function");
     });
     child::main(hook.and_then(|()| lambda_musl::run(echo)));
 }

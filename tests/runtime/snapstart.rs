@@ -9,16 +9,17 @@ use crate::{
 
 const RESTORE: &str = "GET /2018-06-01/runtime/restore/next";
 
-/// The calls of the function with the connection that each came on, and what it printed.
+/// Runs a function with SnapStart, in which the hook `failing` fails. Returns its requests, each with the number of its
+/// connection, and the text on stderr.
 fn run(
     function: &str,
     script: impl IntoIterator<Item = Reply>,
-    before: &str,
+    failing: &str,
 ) -> (Vec<(usize, String)>, String) {
     let api = RuntimeApi::start(script);
     let output = child::function(function, api.address())
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
-        .env("FAIL", before)
+        .env("FAIL", failing)
         .output()
         .unwrap();
     let text = child::stderr(output);
@@ -36,7 +37,7 @@ fn restored() -> Reply {
 }
 
 #[test]
-fn hooks_run_around_the_snapshot_and_no_connection_is_kept_over_it() {
+fn hooks_run_around_the_snapshot_and_no_connection_survives_it() {
     let (calls, text) = run(
         "snapstart::hooked",
         [restored(), event("a", "1"), accepted()],
@@ -52,7 +53,7 @@ fn hooks_run_around_the_snapshot_and_no_connection_is_kept_over_it() {
 }
 
 #[test]
-fn a_function_without_hooks_passes_the_snapshot_all_the_same() {
+fn a_function_without_hooks_also_waits_for_the_restore() {
     let (calls, _) = run(
         "snapstart::plain",
         [restored(), event("a", "1"), accepted()],
@@ -63,7 +64,7 @@ fn a_function_without_hooks_passes_the_snapshot_all_the_same() {
 }
 
 #[test]
-fn a_hook_before_the_snapshot_that_fails_is_an_init_error() {
+fn a_failing_hook_before_the_snapshot_is_an_init_error() {
     let (calls, text) = run("snapstart::hooked", [accepted()], "before");
     assert_eq!(calls, [(0, "POST /2018-06-01/runtime/init/error".into())]);
     assert!(
@@ -73,14 +74,14 @@ fn a_hook_before_the_snapshot_that_fails_is_an_init_error() {
 }
 
 #[test]
-fn a_hook_after_the_restore_that_fails_is_a_restore_error() {
+fn a_failing_hook_after_the_restore_is_a_restore_error() {
     let (calls, text) = run("snapstart::hooked", [restored(), accepted()], "after");
     assert_eq!(calls[1].1, "POST /2018-06-01/runtime/restore/error");
     assert!(text.contains("Function.Error: \"after\""), "{text}");
 }
 
 #[test]
-fn a_restore_that_is_refused_ends_the_function() {
+fn a_refused_restore_ends_the_function() {
     let (calls, text) = run(
         "snapstart::hooked",
         [Reply::Send(answer(403, "not now"))],
@@ -95,7 +96,7 @@ fn a_restore_that_is_refused_ends_the_function() {
 }
 
 #[test]
-fn without_snap_start_no_hook_runs() {
+fn without_snapstart_no_hook_runs() {
     let api = RuntimeApi::start([event("a", "1"), accepted()]);
     let output = child::function("snapstart::hooked", api.address())
         .output()
@@ -105,7 +106,7 @@ fn without_snap_start_no_hook_runs() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn hooked() {
     let hook = |name: &'static str| {
         move || {
@@ -116,12 +117,12 @@ fn hooked() {
             }
         }
     };
-    let passed = lambda_musl::snapshot(hook("before"), hook("after"));
-    child::main(passed.and_then(|()| lambda_musl::run(echo)));
+    let restored = lambda_musl::snapshot(hook("before"), hook("after"));
+    child::main(restored.and_then(|()| lambda_musl::run(echo)));
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn plain() {
     child::main(lambda_musl::run(echo));
 }

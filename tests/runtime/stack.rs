@@ -1,4 +1,4 @@
-//! The stack of a handler, and its overflow, in a static program with musl.
+//! The stack of a handler and its overflow, in a static musl program.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -34,7 +34,7 @@ use std::{env, hint::black_box, thread};
 
 use lambda_musl::{Context, init, process, run, run_concurrent};
 
-/// Takes so many MiB of stack, in steps of 16 KiB.
+/// Uses `mib` MiB of stack, in steps of 16 KiB.
 fn dig(mib: usize) -> usize {
     fn step(left: usize) -> usize {
         let frame = [left as u8; 16 * 1024];
@@ -71,7 +71,7 @@ fn main() -> Result<(), lambda_musl::Error> {
 }
 "#;
 
-/// A static program with musl, compiled once.
+/// The path of a static musl program, which is compiled once.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -82,11 +82,12 @@ fn binary() -> &'static Path {
     })
 }
 
-/// What a function does that is given `events`, with stacks limited by the shell's `ulimit` with these options.
+/// Runs a function with `events`, under the limits that the shell's `ulimit` sets with these options. Returns its output and its
+/// responses.
 fn run(how: &str, ulimit: &str, events: &[&str]) -> (Output, Vec<String>) {
     let events = events.iter().map(|mib| event("a", mib));
     let script = events.flat_map(|event| [event, accepted()]);
-    // A worker whose connection were cut would try again.
+    // If the connection were closed instead, a worker would retry.
     let end = Reply::Send(answer(500, "no more"));
     let api = RuntimeApi::start(script.chain([end]));
     let output = Command::new("sh")
@@ -114,40 +115,40 @@ fn assert_overflow(how: &str, ulimit: &str, mib: &str, thread: &str) {
     let (output, responses) = run(how, ulimit, &[mib]);
     let text = String::from_utf8(output.stderr).unwrap();
     let begin = format!("thread '{thread}'");
-    let says_so =
+    let is_report =
         |line: &str| line.starts_with(&begin) && line.ends_with("has overflowed its stack");
-    assert!(text.lines().any(says_so), "{text}");
+    assert!(text.lines().any(is_report), "{text}");
     assert_eq!(output.status.signal(), Some(SIGABRT));
     assert!(responses.is_empty());
 }
 
 #[test]
-fn an_overflow_on_the_main_thread_is_a_line_in_the_log() {
+fn an_overflow_on_the_main_thread_is_logged() {
     assert_overflow("run", USUAL, "100", "main");
 }
 
 #[test]
-fn an_overflow_under_an_executor_is_a_line_in_the_log() {
+fn an_overflow_under_an_executor_is_logged() {
     assert_overflow("process", USUAL, "100", "main");
 }
 
 #[test]
-fn an_overflow_in_the_init_phase_is_a_line_in_the_log() {
+fn an_overflow_in_the_init_phase_is_logged() {
     assert_overflow("init", USUAL, "1", "main");
 }
 
 #[test]
-fn an_overflow_of_a_worker_is_a_line_in_the_log() {
+fn an_overflow_in_a_worker_is_logged() {
     assert_overflow("workers", USUAL, "100", "worker-1");
 }
 
 #[test]
-fn an_overflow_of_a_thread_of_the_function_is_still_a_line_in_the_log() {
+fn an_overflow_in_another_thread_of_the_function_is_logged() {
     assert_overflow("thread", USUAL, "100", "helper");
 }
 
 #[test]
-fn another_fault_is_not_taken_for_an_overflow() {
+fn another_fault_is_not_reported_as_an_overflow() {
     let (output, _) = run("fault", USUAL, &["1"]);
     assert_eq!(output.status.signal(), Some(SIGSEGV));
     let text = String::from_utf8(output.stderr).unwrap();
@@ -155,7 +156,7 @@ fn another_fault_is_not_taken_for_an_overflow() {
 }
 
 #[test]
-fn a_handler_has_8_mib_whatever_the_limit_was() {
+fn a_handler_has_8_mib_of_stack_whatever_the_limit() {
     for how in ["run", "process", "workers"] {
         for ulimit in ["-S -s 256", USUAL, "-S -s 65536", "-S -s unlimited"] {
             let (output, responses) = run(how, ulimit, &["7"]);
@@ -165,13 +166,13 @@ fn a_handler_has_8_mib_whatever_the_limit_was() {
 }
 
 #[test]
-fn a_handler_has_no_more_than_8_mib_whatever_the_limit_was() {
+fn a_handler_has_no_more_than_8_mib_of_stack_whatever_the_limit() {
     assert_overflow("run", "-S -s unlimited", "9", "main");
     assert_overflow("run", "-S -s 256", "9", "main");
     assert_overflow("workers", "-S -s unlimited", "9", "worker-1");
 }
 
 #[test]
-fn where_the_system_allows_for_less_the_overflow_is_a_line_in_the_log_all_the_same() {
+fn an_overflow_under_a_lower_hard_limit_is_logged() {
     assert_overflow("run", "-s 1024", "2", "main");
 }

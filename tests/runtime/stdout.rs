@@ -1,4 +1,4 @@
-//! What a function prints without a line end: Lambda has it before it may freeze the function.
+//! Output without a line end, which must be flushed before Lambda may freeze the function.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use crate::child;
 
 const TEXT: &str = "no line end";
 
-/// Long enough for a look at what was printed, while the function waits for the reply.
+/// Delays the reply for long enough to read the output while the function waits.
 fn later(reply: Reply) -> Reply {
     match reply {
         Reply::Send(bytes) => Reply::Later(Duration::from_millis(500), bytes),
@@ -24,7 +24,7 @@ fn later(reply: Reply) -> Reply {
     }
 }
 
-/// Whether a function has printed the text when its request with this number, from 0, has come in.
+/// Asserts that a function has printed `TEXT` before the request with this number, counted from 0, and not before an earlier one.
 #[track_caller]
 fn assert_printed(function: &str, request: usize, set: impl FnOnce(&mut Command) -> &mut Command) {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -53,17 +53,17 @@ fn printed(file: &std::path::Path) -> bool {
     fs::read_to_string(file).unwrap().contains(TEXT)
 }
 
-fn as_it_is(command: &mut Command) -> &mut Command {
+fn unchanged(command: &mut Command) -> &mut Command {
     command
 }
 
 #[test]
-fn a_handler() {
-    assert_printed("stdout::prints", 1, as_it_is);
+fn the_output_of_a_handler_is_flushed() {
+    assert_printed("stdout::prints", 1, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         print!("{TEXT}");
@@ -72,12 +72,12 @@ fn prints() {
 }
 
 #[test]
-fn a_handler_under_an_executor() {
-    assert_printed("stdout::prints_under_an_executor", 1, as_it_is);
+fn the_output_of_a_handler_under_an_executor_is_flushed() {
+    assert_printed("stdout::prints_under_an_executor", 1, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_under_an_executor() {
     let process = lambda_musl::process(async |_: String, _: Context| {
         print!("{TEXT}");
@@ -87,14 +87,14 @@ fn prints_under_an_executor() {
 }
 
 #[test]
-fn a_worker() {
+fn the_output_of_a_worker_is_flushed() {
     assert_printed("stdout::prints_in_a_worker", 1, |command| {
         command.env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
     });
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_in_a_worker() {
     child::main(lambda_musl::run_concurrent(
         async |_: String, _: Context| {
@@ -105,12 +105,12 @@ fn prints_in_a_worker() {
 }
 
 #[test]
-fn a_handler_that_fails() {
-    assert_printed("stdout::prints_and_fails", 1, as_it_is);
+fn the_output_of_a_failing_handler_is_flushed() {
+    assert_printed("stdout::prints_and_fails", 1, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_fails() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         print!("{TEXT}");
@@ -119,12 +119,12 @@ fn prints_and_fails() {
 }
 
 #[test]
-fn a_handler_that_panics() {
-    assert_printed("stdout::prints_and_panics", 1, as_it_is);
+fn the_output_of_a_panicking_handler_is_flushed() {
+    assert_printed("stdout::prints_and_panics", 1, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_panics() {
     child::main(lambda_musl::run(
         async |_: String, _: Context| -> Result<(), String> {
@@ -135,12 +135,12 @@ fn prints_and_panics() {
 }
 
 #[test]
-fn the_body_of_a_stream() {
-    assert_printed("stdout::prints_and_streams", 1, as_it_is);
+fn the_output_of_a_stream_body_is_flushed() {
+    assert_printed("stdout::prints_and_streams", 1, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_streams() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         let body = async |out: &mut (dyn Write + Send)| {
@@ -153,12 +153,12 @@ fn prints_and_streams() {
 }
 
 #[test]
-fn what_comes_before_the_first_invocation() {
-    assert_printed("stdout::prints_at_the_start", 0, as_it_is);
+fn output_before_the_first_invocation_is_flushed() {
+    assert_printed("stdout::prints_at_the_start", 0, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_at_the_start() {
     print!("{TEXT}");
     child::main(lambda_musl::run(async |_: String, _: Context| {
@@ -167,12 +167,12 @@ fn prints_at_the_start() {
 }
 
 #[test]
-fn an_initializer_that_fails() {
-    assert_printed("stdout::prints_and_does_not_start", 0, as_it_is);
+fn the_output_of_a_failing_initializer_is_flushed() {
+    assert_printed("stdout::prints_and_does_not_start", 0, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn prints_and_does_not_start() {
     let start = lambda_musl::init(|| {
         print!("{TEXT}");
@@ -182,13 +182,13 @@ fn prints_and_does_not_start() {
 }
 
 #[test]
-fn a_thread_after_the_answer() {
-    assert_printed("stdout::prints_after_the_answer", 2, as_it_is);
+fn the_output_of_a_thread_after_the_response_is_flushed() {
+    assert_printed("stdout::prints_after_the_response", 2, unchanged);
 }
 
 #[test]
-#[ignore = "a function"]
-fn prints_after_the_answer() {
+#[ignore = "a function that other tests start"]
+fn prints_after_the_response() {
     child::main(lambda_musl::run(async |_: String, _: Context| {
         thread::spawn(|| {
             thread::sleep(Duration::from_millis(200));
@@ -199,7 +199,7 @@ fn prints_after_the_answer() {
 }
 
 #[test]
-fn what_comes_before_a_snapshot_and_not_again_in_each_copy_of_it() {
+fn output_is_flushed_before_a_snapshot() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let api = RuntimeApi::start([later(Reply::Send(answer(200, "")))]);
     let mut child = child::function("stdout::prints_at_the_start", api.address())
@@ -214,7 +214,7 @@ fn what_comes_before_a_snapshot_and_not_again_in_each_copy_of_it() {
 }
 
 #[test]
-fn a_line_of_the_log_is_not_glued_to_what_the_handler_has_printed() {
+fn a_log_line_does_not_continue_output_without_a_line_end() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let api = RuntimeApi::start([event("a", "\"\""), accepted()]);
     let log = File::options().append(true).open(file.path()).unwrap();
@@ -230,9 +230,9 @@ fn a_line_of_the_log_is_not_glued_to_what_the_handler_has_printed() {
 }
 
 #[test]
-fn a_handler_that_keeps_stdout_for_itself_holds_up_nothing() {
+fn a_function_that_holds_the_lock_on_stdout_still_responds() {
     let api = RuntimeApi::start([event("a", "\"\""), accepted()]);
-    let output = child::function("stdout::keeps_stdout", api.address())
+    let output = child::function("stdout::holds_stdout", api.address())
         .output()
         .unwrap();
     child::stderr(output);
@@ -240,11 +240,11 @@ fn a_handler_that_keeps_stdout_for_itself_holds_up_nothing() {
 }
 
 #[test]
-#[ignore = "a function"]
-fn keeps_stdout() {
+#[ignore = "a function that other tests start"]
+fn holds_stdout() {
     let mut stdout = std::io::stdout().lock();
     write!(stdout, "{TEXT}").unwrap();
-    // What another thread prints waits for this one.
+    // The output of another thread waits for this lock.
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         sender.send(()).unwrap();

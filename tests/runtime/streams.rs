@@ -56,7 +56,7 @@ fn a_stream_is_sent_in_chunks_with_its_content_type() {
 }
 
 #[test]
-fn a_status_headers_and_cookies_come_before_the_body() {
+fn a_prelude_with_the_status_headers_and_cookies_precedes_the_body() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| out.write_all(b"<p>");
         let page = Stream::new("text/html", body).status(404);
@@ -81,7 +81,7 @@ fn a_status_headers_and_cookies_come_before_the_body() {
 }
 
 #[test]
-fn what_is_flushed_is_there_before_the_rest_is_written() {
+fn flushed_bytes_are_sent_before_the_rest_is_written() {
     let api = RuntimeApi::start([event("a", "1"), accepted()]);
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| -> Result<(), Box<dyn std::error::Error>> {
@@ -102,7 +102,7 @@ fn what_is_flushed_is_there_before_the_rest_is_written() {
 }
 
 #[test]
-fn a_long_stream_comes_whole_and_a_response_may_follow_on_the_same_connection() {
+fn a_long_stream_is_complete_and_its_connection_is_reused() {
     let handler = async |length: usize, _: Context| {
         let body = async move |out: Out<'_>| {
             (0..length).try_for_each(|n| out.write_all(&(n as u32).to_le_bytes()))
@@ -122,10 +122,10 @@ fn a_long_stream_comes_whole_and_a_response_may_follow_on_the_same_connection() 
     assert!(received.iter().all(|request| request.connection == 0));
 }
 
-/// The report in the trailers.
+/// Asserts that this body was sent and that the trailers report this error.
 #[track_caller]
 fn assert_trailers(post: &Received, body: &[u8], error_type: &str, message: &str) {
-    assert_eq!(post.body, body, "what came before stays");
+    assert_eq!(post.body, body, "the body before the error");
     let [(type_name, type_value), (body_name, report)] = &post.trailers[..] else {
         panic!("{:?}", post.trailers);
     };
@@ -140,7 +140,7 @@ fn assert_trailers(post: &Received, body: &[u8], error_type: &str, message: &str
 }
 
 #[test]
-fn a_stream_that_fails_midway_ends_with_true_trailers() {
+fn a_stream_that_fails_midway_reports_the_error_in_trailers() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| {
             out.write_all(b"some").unwrap();
@@ -153,7 +153,7 @@ fn a_stream_that_fails_midway_ends_with_true_trailers() {
 }
 
 #[test]
-fn a_stream_that_panics_midway_ends_with_true_trailers() {
+fn a_stream_that_panics_midway_reports_the_panic_in_trailers() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| -> io::Result<()> {
             out.write_all(b"some")?;
@@ -167,7 +167,7 @@ fn a_stream_that_panics_midway_ends_with_true_trailers() {
 }
 
 #[test]
-fn trailers_stay_short_however_long_the_error_is() {
+fn the_trailers_are_short_however_long_the_error_is() {
     let handler = async |_: Value, _: Context| {
         let body = async |_: Out<'_>| Err("\u{1}ä".repeat(1_000_000));
         Ok::<_, Infallible>(Stream::new("text/plain", body))
@@ -183,7 +183,7 @@ fn trailers_stay_short_however_long_the_error_is() {
 }
 
 #[test]
-fn an_error_before_the_stream_is_an_error_like_any_other() {
+fn an_error_before_the_stream_is_reported_as_usual() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| out.write_all(b"never");
         let _stream = Stream::new("text/plain", body);
@@ -194,7 +194,7 @@ fn an_error_before_the_stream_is_an_error_like_any_other() {
 }
 
 #[test]
-fn a_stream_that_the_runtime_api_refuses_midway_does_not_stop_the_function() {
+fn a_stream_that_is_refused_midway_does_not_end_the_loop() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| (0..1000).try_for_each(|_| out.write_all(&[7; 65536]));
         Ok::<_, Infallible>(Stream::new("text/plain", body))
@@ -211,7 +211,7 @@ fn a_stream_that_the_runtime_api_refuses_midway_does_not_stop_the_function() {
 }
 
 #[test]
-fn an_internal_error_for_a_stream_ends_the_loop() {
+fn an_internal_error_in_reply_to_a_stream_ends_the_loop() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| out.write_all(b"some");
         Ok::<_, Infallible>(Stream::new("text/plain", body))
@@ -225,7 +225,7 @@ fn an_internal_error_for_a_stream_ends_the_loop() {
 }
 
 #[test]
-fn a_stream_works_under_an_executor_and_may_wait() {
+fn a_stream_body_can_wait_under_an_executor() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: Out<'_>| {
             for n in 0..5 {
@@ -260,7 +260,7 @@ fn a_stream_works_under_an_executor_and_may_wait() {
 }
 
 #[test]
-fn a_peer_that_goes_away_is_an_error_in_the_body_under_an_executor_too() {
+fn a_closed_connection_is_a_write_error_in_the_body_under_any_executor() {
     let (sender, receiver) = mpsc::channel();
     let handler = async |_: Value, _: Context| {
         let sender = sender.clone();
@@ -283,7 +283,7 @@ fn a_peer_that_goes_away_is_an_error_in_the_body_under_an_executor_too() {
 }
 
 #[test]
-fn a_test_can_read_a_stream_without_a_runtime() {
+fn into_response_collects_a_stream_without_a_runtime() {
     let body = async |out: Out<'_>| out.write_all(b"body");
     let raw = Stream::new("text/plain", body)
         .status(200)

@@ -1,4 +1,4 @@
-//! What the tests of the runtime share.
+//! Helpers that the tests of the runtime share.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub const NEXT: &str = "GET /2018-06-01/runtime/invocation/next";
 
-/// Runs `handler` until the script is through: what the Runtime API saw, and how the loop ended.
+/// Runs `handler` until the script ends. Returns the requests that the Runtime API received and the error that ended the loop.
 pub fn run<T, H>(script: impl IntoIterator<Item = Reply>, handler: H) -> (Vec<Received>, Error)
 where
     T: FromEvent,
@@ -25,7 +25,7 @@ where
     (api.received(), end)
 }
 
-/// What `handler` answers to an event, after which it takes another one.
+/// The response of `handler` to an event. Checks that it accepts another event afterwards.
 pub fn answer_to<T, H>(event: impl Into<Event>, handler: H) -> Answer
 where
     T: FromEvent,
@@ -35,7 +35,7 @@ where
     answer
 }
 
-/// What the Runtime API saw of one invocation and what came after it.
+/// The request that ends one invocation. Checks that the function then asks for the next one.
 pub fn run_one<T, H>(first: Vec<u8>, handler: H) -> Received
 where
     T: FromEvent,
@@ -46,7 +46,7 @@ where
         handler,
     );
     assert_eq!(received[0].line, NEXT);
-    assert_eq!(received[2].line, NEXT, "the loop goes on");
+    assert_eq!(received[2].line, NEXT, "the loop continues");
     received.remove(1)
 }
 

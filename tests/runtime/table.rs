@@ -1,5 +1,5 @@
-//! What comes back from the Runtime API, and what a runtime must do: the whole program, with what it prints and how it
-//! exits. The other files go into the details.
+//! Each kind of reply of the Runtime API and what a runtime must do about it, tested with a complete program, its log and its exit
+//! status. The other files test the details.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     support::{NEXT, path},
 };
 
-/// What came in and what was printed, of a program that runs until the script is through, and exits with 1.
+/// Runs a program until the script ends and checks that it exits with 1. Returns its requests and the text on stderr.
 fn run(script: impl IntoIterator<Item = Reply>) -> (Vec<Received>, String) {
     let api = RuntimeApi::start(script);
     let output = child::function("table::function", api.address()).output();
@@ -20,10 +20,10 @@ fn run(script: impl IntoIterator<Item = Reply>) -> (Vec<Received>, String) {
     (api.received(), text)
 }
 
-/// What came in for a first invocation, that the function goes on after it, and what was printed of it.
+/// The request that ends the first invocation, and the text on stderr. Checks that the function handles a second event.
 fn run_one(first: Reply, reply: Reply) -> (Received, String) {
     let (mut received, text) = run([first, reply, event("b", "\"fine\""), accepted()]);
-    assert_eq!(received[2].line, NEXT, "it goes on");
+    assert_eq!(received[2].line, NEXT, "the loop continues");
     assert_eq!(received[3].line, path("b", "response"));
     (received.remove(1), text)
 }
@@ -42,9 +42,9 @@ fn assert_line(text: &str, line: &str) {
     assert_eq!(count, 1, "{line}: {text}");
 }
 
-/// The function: what it does stands in the event.
+/// The function. The event selects what it does.
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn function() {
     child::main(lambda_musl::run(
         async |what: String, _: Context| match what.as_str() {
@@ -71,7 +71,7 @@ impl IntoResponse for Answer {
 }
 
 #[test]
-fn connecting_or_reading_fails_on_next() {
+fn a_lost_or_refused_connection_on_next_ends_the_program() {
     let (received, text) = run([Reply::Close(Vec::new())]);
     assert_eq!(received.len(), 1);
     assert!(
@@ -83,7 +83,7 @@ fn connecting_or_reading_fails_on_next() {
 }
 
 #[test]
-fn next_answers_anything_but_200() {
+fn any_status_other_than_200_on_next_ends_the_program() {
     for status in [202, 302, 400, 403, 410, 500] {
         let message = r#"{"errorType":"Odd.Type","errorMessage":"not now"}"#;
         let (received, text) = run([Reply::Send(answer(status, message))]);
@@ -96,7 +96,7 @@ fn next_answers_anything_but_200() {
 }
 
 #[test]
-fn a_200_without_a_request_id() {
+fn a_200_without_a_request_id_ends_the_program() {
     let (received, text) = run([Reply::Send(answer(200, "1"))]);
     assert_eq!(received.len(), 1);
     assert!(
@@ -107,7 +107,7 @@ fn a_200_without_a_request_id() {
 }
 
 #[test]
-fn a_bad_deadline_client_context_or_cognito_header() {
+fn a_bad_deadline_client_context_or_cognito_header_is_ignored() {
     for bad in [
         "",
         "{",
@@ -123,21 +123,21 @@ fn a_bad_deadline_client_context_or_cognito_header() {
 }
 
 #[test]
-fn the_event_does_not_parse() {
+fn an_event_that_does_not_parse_is_reported_and_logged() {
     let (post, text) = run_one(event("a", "{"), accepted());
     assert_error(&post, "Runtime.UnmarshalError");
     assert_line(&text, "ERROR RequestId: a Runtime.UnmarshalError");
 }
 
 #[test]
-fn the_handler_returns_an_error() {
+fn an_error_of_the_handler_is_reported_and_logged() {
     let (post, text) = run_one(event("a", "\"fail\""), accepted());
     assert_error(&post, "Function.Error");
     assert_line(&text, "ERROR RequestId: a Function.Error: \"no luck\"");
 }
 
 #[test]
-fn the_handler_panics() {
+fn a_panic_of_the_handler_is_reported_and_logged() {
     let (post, text) = run_one(event("a", "\"panic\""), accepted());
     assert_error(&post, "Function.Panic");
     assert_eq!(post.json()["errorMessage"], "no hope");
@@ -155,14 +155,14 @@ fn the_handler_panics() {
 }
 
 #[test]
-fn the_response_does_not_serialize() {
+fn a_response_that_does_not_serialize_is_reported_and_logged() {
     let (post, text) = run_one(event("a", "\"map\""), accepted());
     assert_error(&post, "Runtime.MarshalError");
     assert_line(&text, "ERROR RequestId: a Runtime.MarshalError");
 }
 
 #[test]
-fn a_413_on_response() {
+fn a_413_on_a_response_is_logged() {
     let message = r#"{"errorType":"RequestEntityTooLarge"}"#;
     let (post, text) = run_one(event("a", "\"fine\""), Reply::Send(answer(413, message)));
     assert_eq!(post.line, path("a", "response"));
@@ -171,7 +171,7 @@ fn a_413_on_response() {
 }
 
 #[test]
-fn a_400_403_or_410_on_a_post() {
+fn a_400_403_or_410_on_a_post_is_logged() {
     for status in [400, 403, 410] {
         for (what, call) in [("\"fine\"", "response"), ("\"fail\"", "error")] {
             let (post, text) = run_one(event("a", what), Reply::Send(answer(status, "no more")));
@@ -186,7 +186,7 @@ fn a_400_403_or_410_on_a_post() {
 }
 
 #[test]
-fn a_500_anywhere() {
+fn a_500_on_any_request_ends_the_program() {
     let broken = || Reply::Send(answer(500, "broken"));
     for what in ["\"fine\"", "\"fail\"", "\"panic\"", "{"] {
         let (received, text) = run([event("a", what), broken()]);
@@ -198,7 +198,7 @@ fn a_500_anywhere() {
 }
 
 #[test]
-fn start_up_fails_before_the_first_next() {
+fn a_failing_initializer_is_reported_before_the_first_next() {
     let api = RuntimeApi::start([accepted()]);
     let output = child::function("table::no_start", api.address()).output();
     let text = child::stderr(output.unwrap());
@@ -209,7 +209,7 @@ fn start_up_fails_before_the_first_next() {
 }
 
 #[test]
-#[ignore = "a function"]
+#[ignore = "a function that other tests start"]
 fn no_start() {
     let start = || Err::<Value, _>(Failure::new("Function.NoTable", "TABLE is not set"));
     child::main(lambda_musl::init(start).map(drop));

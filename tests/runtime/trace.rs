@@ -8,7 +8,7 @@ use lambda_musl::Context;
 use crate::child;
 
 #[test]
-fn the_trace_id_is_set_for_each_invocation_and_removed_where_it_is_missing() {
+fn the_trace_id_is_set_for_each_invocation_and_removed_if_an_event_has_none() {
     let traced = |id| {
         let header = format!("Lambda-Runtime-Trace-Id: {id}\r\n");
         Reply::Send(invocation(id, header, "null"))
@@ -21,7 +21,7 @@ fn the_trace_id_is_set_for_each_invocation_and_removed_where_it_is_missing() {
         event("three", "null"),
         accepted(),
     ]);
-    let output = child::function("trace::tell", api.address())
+    let output = child::function("trace::returns_the_trace_id", api.address())
         .output()
         .unwrap();
     child::stderr(output);
@@ -32,10 +32,10 @@ fn the_trace_id_is_set_for_each_invocation_and_removed_where_it_is_missing() {
 }
 
 #[test]
-fn on_managed_instances_the_environment_stays_as_it_is() {
+fn on_managed_instances_the_environment_does_not_change() {
     let next = invocation("a", "Lambda-Runtime-Trace-Id: new\r\n", "null");
     let api = RuntimeApi::start([Reply::Send(next), accepted()]);
-    let output = child::function("trace::tell", api.address())
+    let output = child::function("trace::returns_the_trace_id", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", "8")
         .output()
         .unwrap();
@@ -48,8 +48,8 @@ fn on_managed_instances_the_environment_stays_as_it_is() {
 }
 
 #[test]
-#[ignore = "a function"]
-fn tell() {
+#[ignore = "a function that other tests start"]
+fn returns_the_trace_id() {
     child::main(lambda_musl::run(async |(): (), _: Context| {
         Ok::<_, Infallible>(std::env::var("_X_AMZN_TRACE_ID").ok())
     }));

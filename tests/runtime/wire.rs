@@ -1,4 +1,4 @@
-//! What may come over the wire.
+//! Requests and responses on the wire: connections, framing, refusals and malformed bytes.
 
 use std::{
     convert::Infallible,
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::{NEXT, echo, lines, path, run, run_one};
 
 #[test]
-fn all_requests_go_over_one_connection() {
+fn all_requests_use_one_connection() {
     let script = (0..20).flat_map(|n| [event(&format!("id-{n}"), "1"), accepted()]);
     let (received, _) = run(script, echo);
     assert_eq!(received.len(), 40);
@@ -21,7 +21,7 @@ fn all_requests_go_over_one_connection() {
 }
 
 #[test]
-fn a_path_behind_the_address_is_kept() {
+fn a_path_in_the_address_is_kept() {
     let api = RuntimeApi::start([event("a", "1"), accepted()]);
     let runtime = Runtime::at(&format!("{}/my/emulator", api.address())).unwrap();
     let _ = runtime.run(echo);
@@ -35,7 +35,7 @@ fn a_path_behind_the_address_is_kept() {
 }
 
 #[test]
-fn an_event_in_chunks_is_put_together() {
+fn the_chunks_of_an_event_are_joined() {
     let chunked = |coding: &str| {
         format!(
             "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\nTransfer-Encoding: {coding}\r\n\r\n\
@@ -49,7 +49,7 @@ fn an_event_in_chunks_is_put_together() {
 }
 
 #[test]
-fn an_answer_that_a_closing_server_has_not_read_is_sent_again() {
+fn a_response_that_a_closing_server_has_not_read_is_sent_again() {
     for _ in 0..50 {
         let closes = Reply::Close(invocation("a", "", "1"));
         let (received, _) = run([closes, accepted(), event("b", "2"), accepted()], echo);
@@ -61,7 +61,7 @@ fn an_answer_that_a_closing_server_has_not_read_is_sent_again() {
 }
 
 #[test]
-fn empty_lines_that_come_late_are_skipped() {
+fn late_empty_lines_are_skipped() {
     let mut late = b"\r\n\r\n".to_vec();
     late.extend(invocation("b", "", "2"));
     let script = [event("a", "1"), accepted(), Reply::Send(late), accepted()];
@@ -70,7 +70,7 @@ fn empty_lines_that_come_late_are_skipped() {
 }
 
 #[test]
-fn a_stream_to_a_server_that_has_closed_goes_over_another_connection() {
+fn a_stream_to_a_server_that_has_closed_uses_a_new_connection() {
     let handler = async |_: Value, _: Context| {
         std::thread::sleep(Duration::from_millis(2));
         let body = async |out: &mut (dyn Write + Send)| out.write_all(b"whole");
@@ -85,14 +85,14 @@ fn a_stream_to_a_server_that_has_closed_goes_over_another_connection() {
 }
 
 #[test]
-fn a_connection_that_the_server_closes_is_opened_again() {
+fn a_connection_that_the_server_closes_is_replaced() {
     let script = [
         Reply::Close(invocation("a", "", "1")),
         Reply::Close(answer(202, "")),
         event("b", "2"),
         accepted(),
     ];
-    // A close takes a moment to arrive; one that has arrived is seen before anything is sent.
+    // A close takes a moment to arrive. After that, the runtime notices it before it sends anything.
     let handler = async |event: Value, _: Context| {
         std::thread::sleep(Duration::from_millis(50));
         Ok::<_, Infallible>(event)
@@ -103,7 +103,7 @@ fn a_connection_that_the_server_closes_is_opened_again() {
 }
 
 #[test]
-fn an_answer_that_the_server_has_read_is_not_sent_again() {
+fn a_response_that_the_server_has_read_is_not_sent_again() {
     let script = [
         event("a", "1"),
         Reply::Close(Vec::new()),
@@ -118,7 +118,7 @@ fn an_answer_that_the_server_has_read_is_not_sent_again() {
 }
 
 #[test]
-fn what_no_request_asked_for_is_not_taken_for_an_answer() {
+fn unsolicited_bytes_are_not_read_as_a_reply() {
     let mut bytes = invocation("a", "", "1");
     bytes.extend(answer(408, "too late"));
     let script = [Reply::Send(bytes), accepted()];
@@ -126,7 +126,7 @@ fn what_no_request_asked_for_is_not_taken_for_an_answer() {
     assert_eq!(received[1].line, path("a", "response"));
     assert_eq!(
         received[1].connection, 1,
-        "the other one is in an unknown state"
+        "the first connection is in an unknown state"
     );
 }
 
@@ -139,14 +139,14 @@ fn an_announced_close_is_respected() {
 }
 
 #[test]
-fn an_interim_answer_is_not_the_answer() {
+fn an_interim_response_is_skipped() {
     let mut bytes = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec();
     bytes.extend(invocation("a", "", "7"));
     assert_eq!(run_one(bytes, echo).body, b"7");
 }
 
 #[test]
-fn headers_of_any_kind_do_not_stop_the_function() {
+fn malformed_headers_do_not_end_the_loop() {
     let odd: [&[u8]; 6] = [
         b"no colon at all\r\n",
         b"X-Bytes: \xff\xfe\x00\r\n",
@@ -164,7 +164,7 @@ fn headers_of_any_kind_do_not_stop_the_function() {
 }
 
 #[test]
-fn an_answer_that_is_refused_is_given_once_and_the_loop_goes_on() {
+fn a_response_that_is_refused_is_sent_once_and_the_loop_continues() {
     for status in [400, 403, 404, 410, 413, 502] {
         let script = [
             event("a", "1"),
@@ -182,7 +182,7 @@ fn an_answer_that_is_refused_is_given_once_and_the_loop_goes_on() {
 }
 
 #[test]
-fn an_answer_that_gets_lost_does_not_stop_the_function() {
+fn a_truncated_reply_to_a_response_does_not_end_the_loop() {
     let script = [
         event("a", "1"),
         Reply::Close(b"HTTP/1.1 2".to_vec()),
@@ -193,16 +193,16 @@ fn an_answer_that_gets_lost_does_not_stop_the_function() {
     assert_eq!(received[3].line, path("b", "response"));
 }
 
-/// A refusal whose end nobody knows, on a connection that stays open.
+/// A refusal without a recognizable end, on a connection that stays open.
 fn endless(status: u16, headers: &str, message: &str) -> Reply {
     Reply::Send(format!("HTTP/1.1 {status} No\r\n{headers}\r\n{message}").into_bytes())
 }
 
-/// How long such a refusal may hold the function: the second that it is read for, and what a loaded machine adds.
+/// How long such a refusal may delay the function: the runtime reads it for one second, and a loaded machine adds some.
 const BOUNDED: Duration = Duration::from_secs(4);
 
 #[test]
-fn a_refusal_of_next_without_an_end_ends_the_loop_with_its_message() {
+fn an_endless_refusal_of_next_ends_the_loop_with_its_message() {
     for headers in ["", "Content-Length: 99\r\n", "Content-Length: +3\r\n"] {
         for (status, message) in [(503, ""), (403, "not now")] {
             let start = Instant::now();
@@ -215,7 +215,7 @@ fn a_refusal_of_next_without_an_end_ends_the_loop_with_its_message() {
 }
 
 #[test]
-fn a_refusal_in_chunks_that_never_end_ends_the_loop_with_what_came() {
+fn an_endless_refusal_in_chunks_ends_the_loop_with_the_text_so_far() {
     let start = Instant::now();
     let chunked = "Transfer-Encoding: chunked\r\n";
     let (_, error) = run([endless(503, chunked, "3\r\nnot\r\n9\r\n now")], echo);
@@ -227,7 +227,7 @@ fn a_refusal_in_chunks_that_never_end_ends_the_loop_with_what_came() {
 }
 
 #[test]
-fn a_refusal_of_an_answer_without_an_end_costs_a_second_and_the_loop_goes_on() {
+fn an_endless_reply_to_a_post_costs_a_second_and_the_loop_continues() {
     let fails = async |event: Value, _: Context| match event.as_u64() {
         Some(1) => Err("no luck"),
         _ => Ok(event),
@@ -252,7 +252,7 @@ fn a_refusal_of_an_answer_without_an_end_costs_a_second_and_the_loop_goes_on() {
             );
             assert_eq!(
                 received[2].connection, 1,
-                "the other one is in an unknown state"
+                "the first connection is in an unknown state"
             );
             assert!(start.elapsed() < BOUNDED);
         }
@@ -260,7 +260,7 @@ fn a_refusal_of_an_answer_without_an_end_costs_a_second_and_the_loop_goes_on() {
 }
 
 #[test]
-fn a_refusal_of_a_stream_without_an_end_costs_a_second_and_the_loop_goes_on() {
+fn an_endless_refusal_of_a_stream_costs_a_second_and_the_loop_continues() {
     let handler = async |_: Value, _: Context| {
         let body = async |out: &mut (dyn Write + Send)| out.write_all(b"whole");
         Ok::<_, Infallible>(Stream::new("text/plain", body))
@@ -278,14 +278,14 @@ fn a_refusal_of_a_stream_without_an_end_costs_a_second_and_the_loop_goes_on() {
 }
 
 #[test]
-fn a_refusal_that_is_longer_than_anyone_reads_ends_the_loop() {
+fn a_refusal_longer_than_the_limit_ends_the_loop() {
     let long = "x".repeat(10_000_000);
     let (_, error) = run([endless(503, "", &long)], echo);
     assert!(error.to_string().contains("answered 503: xxx"), "{error}");
 }
 
 #[test]
-fn an_event_that_comes_slowly_is_waited_for() {
+fn an_event_that_arrives_slowly_is_read_to_its_end() {
     let bytes = invocation("a", "", "[1,2,3]");
     let late = Duration::from_millis(1500);
     let slow = bytes.len() - 3;
@@ -311,19 +311,19 @@ fn an_event_that_comes_slowly_is_waited_for() {
 }
 
 #[test]
-fn an_event_that_is_cut_at_any_byte_ends_the_loop_and_is_not_handled() {
+fn an_event_truncated_at_any_byte_ends_the_loop_and_is_not_handled() {
     let chunked = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n\
                    Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n";
     for whole in [invocation("a", "", "[1]"), chunked.into()] {
         for end in 0..whole.len() {
             let (received, _) = run([Reply::Close(whole[..end].to_vec())], echo);
-            assert_eq!(received.len(), 1, "cut after {end} bytes");
+            assert_eq!(received.len(), 1, "truncated after {end} bytes");
         }
     }
 }
 
 #[test]
-fn an_answer_to_an_answer_that_is_cut_at_any_byte_does_not_stop_the_function() {
+fn a_reply_truncated_at_any_byte_does_not_end_the_loop() {
     let whole = answer(202, "{}");
     for end in 0..whole.len() {
         let script = [
@@ -337,14 +337,14 @@ fn an_answer_to_an_answer_that_is_cut_at_any_byte_does_not_stop_the_function() {
         assert_eq!(
             received[3].line,
             path("b", "response"),
-            "cut after {end} bytes"
+            "truncated after {end} bytes"
         );
     }
 }
 
 #[test]
-fn header_values_of_any_bytes_reach_the_handler_or_nobody() {
-    // All but the end of a line, at lengths up to what Lambda allows a client context.
+fn header_values_of_any_bytes_do_not_prevent_a_response() {
+    // Every byte except a line feed, at lengths up to Lambda's limit for a client context.
     let bytes = (0..=255u8).filter(|byte| *byte != b'\n');
     let values: Vec<Vec<u8>> = bytes
         .flat_map(|byte| [1, 3583].map(|n| vec![byte; n]))

@@ -1,5 +1,5 @@
-//! The function without a runtime: a loop over a socket that knows this one exchange and trusts its peer. What it takes
-//! is what no runtime can do without.
+//! The function without a runtime: a loop over a socket that supports only this exchange and trusts its peer. Its cost is the
+//! minimum for any runtime.
 
 use std::{
     env, io,
@@ -60,7 +60,7 @@ fn echo(event: Value) -> Value {
     event
 }
 
-/// Where a head ends, how long its body is, and what has come of both. The peer sends nothing that was not asked for.
+/// Reads a head. Returns its length, the length of the body, and the number of bytes read so far. The peer sends nothing else.
 fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, usize)> {
     let mut filled = 0;
     loop {

@@ -1,6 +1,6 @@
-//! Gives the events and responses of `tests/http/cases.json` to this runtime and to lambda_http, and writes what each made of them:
-//! all into `tests/http/recorded.json`, what differs into `docs/http.md`. A difference that nobody has explained is an error, and so
-//! is an explanation of none.
+//! Passes the events and responses of `tests/http/cases.json` to this runtime and to lambda_http. Writes all results to
+//! `tests/http/recorded.json` and the differences to `docs/http.md`. A difference without an explanation is an error, and so is an
+//! explanation without a difference.
 
 #[path = "../../../tests/http/forms.rs"]
 mod forms;
@@ -24,11 +24,11 @@ use serde_json::{Map, Value, json};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const TABLE: &str = "docs/http.md";
-const MARK: &str = "<!-- What follows is written by `make http`. -->\n";
+const MARK: &str = "<!-- `make http` writes everything below. -->\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    // A panic is a result here.
+    // A panic is one of the results, so it is not printed.
     std::panic::set_hook(Box::new(|_| {}));
     let root = std::env::args()
         .nth(1)
@@ -59,7 +59,7 @@ async fn main() -> Result<()> {
     let page = fs::read_to_string(root.join(TABLE))?;
     let (before, _) = page
         .split_once(MARK)
-        .ok_or("docs/http.md has lost the mark of its generated part")?;
+        .ok_or("docs/http.md does not contain the comment that starts its generated part")?;
     let lock = fs::read_to_string(root.join("benches/Cargo.lock"))?;
     let version = version(&lock);
     let notes: String = cases
@@ -68,14 +68,14 @@ async fn main() -> Result<()> {
         .map(|(name, note)| format!("- **{name}**: {note}\n"))
         .collect();
     let page = format!(
-        "{before}{MARK}\n## Beside lambda_http {version}\n\nThe same {} events and {} responses through both. {}\n\n{}\n{}\n\n{}\n{}\n\n{notes}",
+        "{before}{MARK}\n## Compared with lambda_http {version}\n\nBoth processed the same {} events and {} responses. {}\n\n{}\n{}\n\n{}\n{}\n\n{notes}",
         requests.recorded.len(),
         responses.recorded.len(),
-        "A cell is empty where both agree.",
+        "A cell is empty if both agree.",
         requests.table("event"),
-        "A response is what the client gets by AWS's documentation of who sends the request.",
+        "A response is what the client receives according to AWS's documentation of the service that sent the request.",
         responses.table("response"),
-        "The notes say who is right by AWS's documentation.",
+        "Each note names the one that is right according to AWS's documentation.",
     );
     fs::write(root.join(TABLE), page)?;
     for line in requests.unexplained.iter().chain(&responses.unexplained) {
@@ -83,7 +83,10 @@ async fn main() -> Result<()> {
     }
     match requests.unexplained.is_empty() && responses.unexplained.is_empty() {
         true => Ok(()),
-        false => Err("tests/http/cases.json does not say of each difference, and of nothing else, who is right".into()),
+        false => Err(
+            "tests/http/cases.json: expected a note for each difference, and for nothing else"
+                .into(),
+        ),
     }
 }
 
@@ -107,8 +110,10 @@ impl Rows {
         match (differences.is_empty(), differs.is_empty()) {
             (true, false) => self
                 .unexplained
-                .push(format!("{name}: both agree, and there is a note")),
-            (false, true) => self.unexplained.push(format!("{name}: {differences:?}")),
+                .push(format!("{name}: a note, but no difference")),
+            (false, true) => self.unexplained.push(format!(
+                "{name}: a difference without a note: {differences:?}"
+            )),
             _ => {}
         }
         let cell = |text: &str| text.replace('|', "\\|");
@@ -116,7 +121,7 @@ impl Rows {
             .iter()
             .map(|[what, ours, theirs]| format!("{what}: {ours}; {theirs}"))
             .collect();
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             self.table,
             "| {} | {} | {} |",
@@ -136,7 +141,7 @@ impl Rows {
     }
 }
 
-/// What is not the same, here and there.
+/// The differences: the name of each, and both values.
 fn differences(ours: &Value, theirs: &Value) -> Vec<[String; 3]> {
     let text = |value: &Value| match value {
         Value::Null => "nothing".to_owned(),
@@ -144,11 +149,11 @@ fn differences(ours: &Value, theirs: &Value) -> Vec<[String; 3]> {
             let text = value.to_string();
             let short: String = text.chars().take(160).collect();
             let mark = if short.len() < text.len() { " …" } else { "" };
-            // Two quotes, as bytes like a backtick are among the values.
+            // Double backticks, because a value may contain a backtick.
             format!("``{short}``{mark}")
         }
     };
-    // Errors have words of their own.
+    // The texts of errors always differ.
     let is_error = |value: &Value| value["error"].is_string();
     if is_error(ours) || is_error(theirs) {
         if is_error(ours) && is_error(theirs) {
@@ -184,7 +189,7 @@ fn differences(ours: &Value, theirs: &Value) -> Vec<[String; 3]> {
     differences
 }
 
-/// What lambda_http makes of an event.
+/// The request that lambda_http makes from an event, or its error.
 async fn request(event: &Value) -> Value {
     let shared = event.clone();
     let answer = answer(event, move |request: Request| {
@@ -213,7 +218,7 @@ async fn request(event: &Value) -> Value {
         };
         let mut described = describe(&request, facts);
         if shared["rawQueryString"].is_null() {
-            // The order is another one each time.
+            // lambda_http's order is random.
             let uri = described["uri"].as_str().unwrap_or_default().to_owned();
             if let Some((path, query)) = uri.split_once('?') {
                 let mut pairs: Vec<_> = query.split('&').collect();
@@ -230,7 +235,7 @@ async fn request(event: &Value) -> Value {
     }
 }
 
-/// The authorizer's findings: where there are none lambda_http has an empty object, and those of a REST API stand under `lambda`.
+/// The output of the authorizer. lambda_http has an empty object if there is none, and puts that of a REST API under `lambda`.
 fn authorizer(context: &RequestContext) -> Value {
     let known = serde_json::to_value(context.authorizer()).expect("JSON");
     let inner = match context {
@@ -243,9 +248,9 @@ fn authorizer(context: &RequestContext) -> Value {
     }
 }
 
-/// What a client sees of a response with lambda_http.
+/// The response that a client receives with lambda_http.
 async fn response(reply: &Reply, event: &Value) -> Value {
-    // Within its closure there is no place for a reference.
+    // The closure must be `'static`, so it cannot borrow the response.
     let response = std::sync::Mutex::new(Some(reply.response::<Body>()));
     let answer = answer(event, move |_| {
         response
@@ -261,7 +266,7 @@ async fn response(reply: &Reply, event: &Value) -> Value {
     }
 }
 
-/// The answer of lambda_http, or what it reports, or that it panics.
+/// The response of lambda_http, or the error that it reports, or its panic.
 async fn answer<R: IntoResponse + Send + 'static>(
     event: &Value,
     handler: impl Fn(Request) -> R + Send + Sync + 'static,
@@ -274,7 +279,7 @@ async fn answer<R: IntoResponse + Send + 'static>(
         async move { Ok::<_, std::convert::Infallible>(handler(request)) }
     }));
     let event = LambdaEvent::new(request, Context::default());
-    // As the runtime does, it catches what a service throws.
+    // Catches a panic of the service, as the runtime does.
     let panicked = |_| json!({"error": "panic", "message": null});
     let future = catch_unwind(AssertUnwindSafe(|| service.call(event))).map_err(panicked)?;
     let answer = tokio::spawn(future).await;

@@ -1,4 +1,4 @@
-//! What a function costs before it runs: crates, time to compile, bytes.
+//! The cost of a function before it runs: crates, compile time and size.
 
 use std::{
     collections::BTreeSet,
@@ -16,24 +16,24 @@ const TARGET: &str = "x86_64-unknown-linux-musl";
 pub struct Built {
     pub name: String,
     pub binary: PathBuf,
-    /// Seconds from nothing to the binary.
+    /// Seconds from an empty target directory to the binary.
     pub wall: f64,
-    /// Seconds that all processors together spent on it.
+    /// Seconds of CPU time.
     pub cpu: f64,
 }
 
 impl Built {
-    /// Compiles with an empty target directory; what comes over the network is there already.
+    /// Compiles with an empty target directory. All dependencies have already been downloaded.
     pub fn from_nothing(root: &str, name: &str, features: &[&str]) -> Result<Self> {
         let directory = directory(root, name, features);
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
         }
-        eprintln!("compiling {name} from nothing …");
+        eprintln!("compiling {name} from scratch …");
         compile(root, name, features)
     }
 
-    /// Compiles what is not there.
+    /// Compiles with the results of an earlier run, if there are any.
     pub fn with_features(root: &str, name: &str, features: &[&str]) -> Result<Self> {
         eprintln!(
             "compiling {} …",
@@ -67,7 +67,7 @@ fn compile(root: &str, name: &str, features: &[&str]) -> Result<Built> {
     })
 }
 
-/// Crates that are compiled for the function beside its own: for the target or to run while compiling.
+/// The number of crates that are compiled for the function, besides its own: for the target, and for build scripts and macros.
 pub fn crates(root: &str, name: &str) -> Result<usize> {
     let mut cargo = cargo(root);
     cargo.args([
@@ -97,7 +97,7 @@ pub fn crates(root: &str, name: &str) -> Result<usize> {
     Ok(crates.len() - 1)
 }
 
-/// Bytes of the zip that the program `tools` makes.
+/// The size in bytes of the zip that the program `tools` creates.
 pub fn zip(root: &str, tools: &str, built: &Built) -> Result<u64> {
     let zip = Path::new(root).join(format!("target/bench/{}.zip", built.name));
     let mut package = Command::new(tools);
@@ -109,7 +109,7 @@ pub fn zip(root: &str, tools: &str, built: &Built) -> Result<u64> {
     Ok(fs::metadata(zip)?.len())
 }
 
-/// On what all of this was measured.
+/// The versions, the target and the machine of the measurement.
 pub fn machine(root: &str) -> Result<String> {
     let rustc = Command::new("rustc")
         .arg("--version")

@@ -1,4 +1,4 @@
-//! A Runtime API that costs next to nothing: it knows what comes, and sends what it has ready.
+//! A Runtime API that costs next to nothing: it expects fixed requests and sends prepared replies.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -24,13 +24,13 @@ use crate::{
     process::{cpu, peak, resident},
 };
 
-/// How long a function may take for a whole measurement.
+/// How long a function may take for one measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long the workers may take to ask for an invocation that does not come.
+/// How long to wait for every worker to ask for another invocation.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// A request id, whose last digits count.
+/// A request id. Its last digits are the number of the invocation.
 const ID: &str = "00000000-0000-4000-8000-000000000000";
 const COUNT: usize = 12;
 
@@ -39,43 +39,43 @@ const RESPONSE: &[u8] = b"POST /2018-06-01/runtime/invocation/";
 const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n\
     Date: Tue, 24 Nov 2026 00:00:00 GMT\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
 
-/// What one run sends.
+/// The events of one run.
 #[derive(Clone)]
 pub struct Load {
     workers: usize,
     event: String,
-    /// What an answer has, or all that it is.
+    /// The expected response.
     answer: Answer,
-    /// Invocations before measuring, and measured.
+    /// The number of invocations before the measurement, and in it.
     warm_up: usize,
     measured: usize,
-    /// Invocations between two looks at the function.
+    /// The number of invocations between two samples.
     every: usize,
 }
 
-/// What is asked of an answer.
+/// The expected response.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// It is the event.
+    /// The event itself.
     Event,
-    /// It holds this, as each runtime has a form of its own.
-    Holds(&'static str),
+    /// A response that contains this, because each runtime has its own format.
+    Contains(&'static str),
 }
 
-/// What one run has cost.
+/// The cost of one run.
 pub struct Cost {
-    /// Seconds that an invocation took, all workers together.
+    /// Seconds per invocation, for all workers together.
     pub wall: f64,
-    /// Seconds of all processors that the function took for an invocation.
+    /// Seconds of CPU time that the function used per invocation.
     pub cpu: f64,
-    /// KiB.
+    /// The peak of its resident memory, in KiB.
     pub peak: f64,
-    /// Invocations that it takes at once.
+    /// The number of invocations that it handles concurrently.
     pub workers: usize,
 }
 
 impl Load {
-    /// Short events to so many workers.
+    /// Short events for this number of workers.
     pub fn small(workers: usize) -> Self {
         Load {
             workers,
@@ -87,7 +87,7 @@ impl Load {
         }
     }
 
-    /// The longest events and answers that Lambda takes, nearly.
+    /// Events and responses almost as long as Lambda's limit.
     pub fn long() -> Self {
         Load {
             workers: 1,
@@ -99,18 +99,18 @@ impl Load {
         }
     }
 
-    /// Requests of a function URL, with a query parameter and JSON.
+    /// Requests to a function URL, with a query parameter and JSON.
     pub fn http() -> Self {
         Load {
             event: include_str!("request.json").trim_end().to_owned(),
-            answer: Answer::Holds(
+            answer: Answer::Contains(
                 r#""body":"{\"body\":{\"article\":\"tea\",\"count\":2},\"hello\":\"Ada\"}""#,
             ),
             ..Load::small(1)
         }
     }
 
-    /// Short events, of which so many are measured, with a look after every `every`th.
+    /// Short events, of which `measured` are measured, with a sample after every `every` of them.
     pub fn many(measured: usize, every: usize) -> Self {
         Load {
             measured,
@@ -119,12 +119,12 @@ impl Load {
         }
     }
 
-    /// Runs a function until it has had its events.
+    /// Runs a function until it has handled all events.
     pub fn run(&self, binary: &Path) -> Result<Cost> {
         let mut moments = Vec::new();
         let (workers, peak) = self.watch(binary, |moment| moments.push(moment))?;
         let [start, .., end] = &moments[..] else {
-            return Err("a load that is not looked at".into());
+            return Err("expected at least two samples".into());
         };
         let measured = self.measured as f64;
         Ok(Cost {
@@ -135,7 +135,8 @@ impl Load {
         })
     }
 
-    /// Runs a function, and passes on every look at it: how many invocations it takes at once, and its peak memory in KiB.
+    /// Runs a function and passes each sample to `look`. Returns how many invocations it handles concurrently, and its peak memory in
+    /// KiB.
     pub fn watch(&self, binary: &Path, mut look: impl FnMut(Moment)) -> Result<(usize, f64)> {
         let (sender, moments) = mpsc::channel();
         let server = Arc::new(Server {
@@ -161,7 +162,7 @@ impl Load {
         for _ in 0..=self.measured / self.every {
             look(wait(&moments, &function, binary)??);
         }
-        // All workers come back for more.
+        // Wait until every worker asks for another invocation.
         let patience = Instant::now();
         while server.waiting.load(Ordering::Relaxed) < self.workers && patience.elapsed() < LINGER {
             thread::sleep(Duration::from_millis(1));
@@ -169,7 +170,7 @@ impl Load {
         Ok((server.waiting.load(Ordering::Relaxed), peak(function.id())?))
     }
 
-    /// What `next` is answered with.
+    /// The response to `next`.
     fn next(&self) -> Vec<u8> {
         let headers = format!(
             "Content-Type: application/json\r\n\
@@ -183,12 +184,12 @@ impl Load {
     }
 }
 
-/// What goes to the function and comes back.
+/// The event, which the function returns.
 fn event(name: &str) -> String {
     format!("{{\"firstName\":\"{name}\"}}")
 }
 
-/// Seconds from before a function is started to its first request.
+/// The seconds from the start of a function to its first request.
 pub fn start(binary: &Path) -> Result<f64> {
     let before = Instant::now();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -202,11 +203,11 @@ pub fn start(binary: &Path) -> Result<f64> {
         sender.send(answer)
     });
     let (after, read, stream) = wait(&first, &function, binary)??;
-    // Or it would have time to complain.
+    // Stop the function first, or it logs the closed connection.
     drop(function);
     drop(stream);
     if read == 0 {
-        return Err(format!("{} asked for nothing", binary.display()).into());
+        return Err(format!("{} sent no request", binary.display()).into());
     }
     Ok((after - before).as_secs_f64())
 }
@@ -221,26 +222,24 @@ fn spawn(binary: &Path, workers: usize, address: &str) -> io::Result<Function> {
     Function::start(&mut command, address)
 }
 
-/// What comes out of a channel, unless the function ends before.
+/// Waits for a message on a channel. It is an error if the function ends before.
 fn wait<T>(channel: &Receiver<T>, function: &Function, binary: &Path) -> Result<T> {
     let binary = binary.display();
     match function.wait(channel, PATIENCE)? {
         Happening::Message(message) => Ok(message),
         Happening::Exit(status) => Err(format!("{binary} ended: {status}").into()),
-        Happening::Silence => {
-            Err(format!("{binary} did not do its part within {PATIENCE:?}").into())
-        }
+        Happening::Silence => Err(format!("{binary} did not finish within {PATIENCE:?}").into()),
     }
 }
 
-/// When and after how much work of the function something was so.
+/// A sample: the state of the function at one moment.
 pub struct Moment {
     pub at: Instant,
-    /// Seconds.
+    /// Seconds of CPU time so far.
     pub cpu: f64,
     pub answered: usize,
     pub connections: usize,
-    /// KiB that are resident.
+    /// Resident memory, in KiB.
     pub resident: f64,
 }
 
@@ -250,10 +249,10 @@ struct Server {
     pid: OnceLock<u32>,
     handed: AtomicUsize,
     answered: AtomicUsize,
-    /// Requests for an invocation that are held, as there are no more.
+    /// The number of requests for an invocation that get no reply, because there are no more events.
     waiting: AtomicUsize,
     connections: AtomicUsize,
-    /// Which invocations were answered.
+    /// Which invocations have a response.
     seen: Vec<AtomicBool>,
 }
 
@@ -262,7 +261,7 @@ type Moments = Sender<io::Result<Moment>>;
 impl Server {
     fn serve(&self, stream: TcpStream, moments: &Moments) {
         match self.converse(stream, moments) {
-            // It was killed, or has no more to do.
+            // The function was killed or has no more events.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -294,13 +293,13 @@ impl Server {
         let count = id.unwrap_or_default() + ID.len() - COUNT..id.unwrap_or_default() + ID.len();
         let last = self.load.warm_up + self.load.measured;
         let mut buffer = vec![0; 64 * 1024];
-        // A client with a pool of connections may ask on one and answer on another.
+        // A client with a connection pool may request an invocation on one connection and respond on another.
         loop {
             let (head, end, body) = read(&mut stream, &mut buffer)?;
             if buffer[..head].starts_with(NEXT) {
                 let number = self.handed.fetch_add(1, Ordering::Relaxed);
                 if number >= last {
-                    // As Lambda does between two invocations: it keeps silent.
+                    // Sends nothing, as Lambda does between two invocations.
                     self.waiting.fetch_add(1, Ordering::Relaxed);
                     stream.read_exact(&mut [0])?;
                 }
@@ -311,21 +310,18 @@ impl Server {
             let number = response(&buffer[..head]).and_then(|number| self.seen.get(number));
             match number.map(|seen| seen.swap(true, Ordering::Relaxed)) {
                 None => return Err(odd("neither next nor response", &buffer[..head])),
-                Some(true) => return Err(odd("a second answer", &buffer[..head])),
+                Some(true) => return Err(odd("a second response", &buffer[..head])),
                 Some(false) => {}
             }
             let body = body.as_deref().unwrap_or(&buffer[head..end]);
             let expected = match self.load.answer {
                 Answer::Event => body == self.load.event.as_bytes(),
-                Answer::Holds(part) => body
+                Answer::Contains(part) => body
                     .windows(part.len())
                     .any(|bytes| bytes == part.as_bytes()),
             };
             if !expected {
-                return Err(odd(
-                    "not the answer that the function gives",
-                    &buffer[..head],
-                ));
+                return Err(odd("not the expected response", &buffer[..head]));
             }
             let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
             let measured = answered.checked_sub(self.load.warm_up);
@@ -337,7 +333,7 @@ impl Server {
     }
 }
 
-/// Which invocation this answers.
+/// The number of the invocation that this request responds to.
 fn response(head: &[u8]) -> Option<usize> {
     let digits = &ID.as_bytes()[..ID.len() - COUNT];
     let rest = head.strip_prefix(RESPONSE)?.strip_prefix(digits)?;
@@ -351,8 +347,8 @@ fn odd(what: &str, head: &[u8]) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("{what}: {head}"))
 }
 
-/// Reads a request into `buffer`: where its head ends and its body ends, or the body where it does not fit in.
-/// By hand, as the allocations of `http::read_request` would count as the function's time.
+/// Reads a request into `buffer`. Returns the ends of its head and its body, and the body itself if it does not fit.
+/// This does not use `http::read_request`, whose allocations would count as the function's time.
 fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, Option<Vec<u8>>)> {
     let mut filled = 0;
     let head = loop {
@@ -381,7 +377,7 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, 
     Ok((head, head, Some(body)))
 }
 
-/// The Content-Length of a head, whose name may be in any case.
+/// The Content-Length of a head. The name of the header may be in any case.
 fn length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"\r\ncontent-length:";
     let found = head

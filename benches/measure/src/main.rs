@@ -1,8 +1,8 @@
 //! Measures the functions of this workspace.
 //!
-//! `bench` measures them against each other, in one run, each in turn: it prints a table in Markdown and writes it, with a
-//! picture, beside the zips. Its exit status says whether all could be measured; with `--check`, whether every target was
-//! met as well. `soak` gives one function very many events, and fails where one is lost or memory grows.
+//! `bench` measures them in turn in one run. It prints a table in Markdown, and writes the table and a chart next to the zips. It
+//! fails if a function could not be measured and, with `--check`, if a target was missed. `soak` sends many events to one function,
+//! and fails if an event is lost or memory grows.
 
 mod build;
 mod load;
@@ -19,15 +19,15 @@ use table::{Figure, Group, Report, Samples};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Rounds of which the medians are taken. One round is some seconds.
+/// The number of rounds, whose medians are reported. One round takes several seconds.
 const ROUNDS: usize = 25;
 
-/// Starts of each function in a round.
+/// How often each function is started in a round.
 const STARTS: usize = 4;
 
-const USAGE: &str = "expected one of, as scripts/bench and scripts/soak call it:
+const USAGE: &str = "expected one of these, as scripts/measure calls it:
   bench [--check] ROOT TOOLS OUT    measure the functions against each other
-  soak ROOT INVOCATIONS             give ours so many events";
+  soak ROOT INVOCATIONS             send this number of events to ours";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures a function that is not compiled yet: what it takes to compile, and how long it is then.
+/// Compiles a function, and measures the compilation and the size of the result.
 fn build(samples: &mut Samples, root: &str, tools: &str, name: &'static str) -> Result<Built> {
     let built = Built::from_nothing(root, name, &[])?;
     samples.add(Figure::Compile, name, built.wall);
@@ -97,7 +97,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
 
     for round in 0..ROUNDS {
         eprint!("\rround {} of {ROUNDS} …", round + 1);
-        // Whoever comes first finds other caches than the others.
+        // The first function finds the caches in another state than the others.
         single.rotate_left(1);
         concurrent.rotate_left(1);
         http.rotate_left(1);
@@ -121,7 +121,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
         }
         for (name, binary) in &concurrent {
             let eight = Load::small(8).run(binary)?;
-            // One that takes no more than one invocation at once has no figure for eight.
+            // A function that handles only one invocation at a time has no figure for eight.
             if eight.workers == 8 {
                 samples.add(Figure::Time8, name, eight.wall * 1e6);
                 samples.add(Figure::Cpu8, name, eight.cpu * 1e6);
@@ -139,7 +139,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
     fs::create_dir_all(out)?;
     fs::write(out.join("bench.md"), text)?;
     fs::write(out.join("bench.svg"), picture::draw(&reports[0]))?;
-    eprintln!("{0}/bench.md and {0}/bench.svg are written", out.display());
+    eprintln!("wrote {0}/bench.md and {0}/bench.svg", out.display());
 
     let missed: Vec<String> = reports.iter().flat_map(Report::missed).collect();
     for line in &missed {

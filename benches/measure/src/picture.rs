@@ -1,4 +1,4 @@
-//! The table's ratios as a picture: a bar for each figure, lambda_runtime's being the whole width.
+//! The ratios of the table as a bar chart, in which lambda_runtime has the full width.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ pub fn draw(report: &Report) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#57606a\">\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"6\" fill=\"#ffffff\"/>\n\
-         <text x=\"{LABELS}\" y=\"22\">this runtime, lambda_runtime being 1; less is better</text>\n\
+         <text x=\"{LABELS}\" y=\"22\">this runtime relative to lambda_runtime; lower is better</text>\n\
          <line x1=\"{end}\" x2=\"{end}\" y1=\"32\" y2=\"{}\" stroke=\"#8c959f\"/>\n",
         height - 24
     );
@@ -57,7 +57,7 @@ pub fn draw(report: &Report) -> String {
     svg
 }
 
-/// A ratio has no unit, which is what stands behind a label's last comma.
+/// Removes the unit, which follows the last comma of a label. A ratio has no unit.
 fn without_unit(label: &str) -> &str {
     label.rsplit_once(", ").map_or(label, |(rest, _)| rest)
 }

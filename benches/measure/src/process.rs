@@ -1,13 +1,13 @@
-//! What Linux says of a process (proc(5)).
+//! CPU time and memory of a process, from proc(5).
 
 use std::fs;
 
 use crate::Result;
 
-/// Ticks a second of the times in `stat`; Linux has never told programs another number.
+/// The unit of the times in `stat`, in ticks per second. Linux has always used this value for programs.
 const TICKS: f64 = 100.0;
 
-/// Seconds that the threads of a process have run, in user mode and in the kernel, to the nanosecond.
+/// The CPU time of all threads of a process in seconds, in user mode and in the kernel, with a resolution of a nanosecond.
 pub fn cpu(pid: u32) -> Result<f64> {
     let mut nanoseconds = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -18,12 +18,12 @@ pub fn cpu(pid: u32) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e9)
 }
 
-/// The most memory that the process has had resident, in KiB.
+/// The peak of the resident memory of a process, in KiB.
 pub fn peak(pid: u32) -> Result<f64> {
     status(pid, "VmHWM:")
 }
 
-/// The memory that the process has resident, in KiB.
+/// The resident memory of a process, in KiB.
 pub fn resident(pid: u32) -> Result<f64> {
     status(pid, "VmRSS:")
 }
@@ -31,15 +31,17 @@ pub fn resident(pid: u32) -> Result<f64> {
 fn status(pid: u32, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let text = line.ok_or_else(|| format!("/proc/{pid}/status does not have {name}"))?;
+    let text = line.ok_or_else(|| format!("/proc/{pid}/status has no {name}"))?;
     Ok(text.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// Seconds that the children of this process have run, once they have ended.
+/// The CPU time of the children of this process that have ended, in seconds.
 pub fn children_cpu() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
-    // The second field is a name in brackets, and may hold anything.
-    let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/self/stat is odd")?;
+    // The second field is a name in parentheses, which may contain any character.
+    let (_, fields) = stat
+        .rsplit_once(") ")
+        .ok_or("/proc/self/stat has no name in parentheses")?;
     let fields: Vec<&str> = fields.split(' ').collect();
     let [user, system] = [fields[13].parse::<f64>()?, fields[14].parse::<f64>()?];
     Ok((user + system) / TICKS)

@@ -1,20 +1,20 @@
-//! Very many events for one function: memory stays flat, the connection is kept, none is lost.
+//! Sends many events to one function. Its memory must not grow, its connection must be kept, and no event may be lost.
 
 use std::process::ExitCode;
 
 use crate::{Result, build::Built, load::Load};
 
-/// Looks at the function on the way.
+/// The number of samples during the run.
 const LOOKS: usize = 10;
 
-/// KiB by which memory may differ between the first look and the last, for what the kernel counts in lumps.
+/// How much memory may grow between the first sample and the last, in KiB. The kernel counts memory in batches.
 const GROWTH: f64 = 64.0;
 
 pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {
     let number: usize = match invocations.parse() {
         Ok(number) if number >= LOOKS => number,
         _ => {
-            let expected = format!("expected a number from {LOOKS} on");
+            let expected = format!("expected a number of at least {LOOKS}");
             return Err(format!("INVOCATIONS={invocations:?}: {expected}").into());
         }
     };
@@ -41,20 +41,18 @@ pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {
         moments.push(moment);
     })?;
     let [first, .., last] = &moments[..] else {
-        return Err("the function was not looked at".into());
+        return Err("expected at least two samples".into());
     };
     let grown = last.resident - first.resident;
     println!(
-        "\n{} events, each answered once; {} connection(s); memory {:.0} KiB after {}, {:.0} KiB at the end, {peak:.0} KiB at most",
+        "\n{} events, each answered once; {} connection(s); memory {:.0} KiB after {}, {:.0} KiB at the end, {peak:.0} KiB at the peak",
         last.answered, last.connections, first.resident, first.answered, last.resident,
     );
     if last.connections != 1 {
         return Err(format!("expected 1 connection, saw {}", last.connections).into());
     }
     if grown > GROWTH {
-        return Err(
-            format!("memory has grown by {grown:.0} KiB; expected {GROWTH:.0} at most").into(),
-        );
+        return Err(format!("memory grew by {grown:.0} KiB; expected at most {GROWTH:.0}").into());
     }
     Ok(ExitCode::SUCCESS)
 }

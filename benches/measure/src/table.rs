@@ -1,21 +1,20 @@
-//! The figures, their targets, and the table of both.
+//! The figures, their targets, and the table that shows both.
 
 use std::collections::BTreeMap;
 
-/// Functions that are measured against each other, and what they may take of each other's figures.
+/// Functions that are compared with each other, with their targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Events, with lambda_runtime and as a bare loop.
+    /// Events, compared with lambda_runtime and a bare loop.
     Events,
-    /// HTTP requests, with lambda_http.
+    /// HTTP requests, compared with lambda_http.
     Http,
-    /// HTTP requests to a router of axum, with lambda_http.
+    /// HTTP requests to an axum router, compared with lambda_http.
     Axum,
 }
 
 impl Group {
-    /// In the order of the columns: this runtime, the bare loop where there is one, the peer, and the peer with all of it on one
-    /// thread.
+    /// The functions in the order of the columns: this runtime, the bare loop if there is one, the peer, and the peer on one thread.
     pub fn names(self) -> [&'static str; 4] {
         match self {
             Group::Events => ["ours", "bare", "official", "one-thread"],
@@ -40,7 +39,7 @@ impl Group {
     }
 }
 
-/// What is measured, in the order of the rows.
+/// The figures, in the order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
     Zip,
@@ -72,21 +71,21 @@ impl Figure {
             Zip => "zip, kB",
             Binary => "binary, kB",
             Crates => "crates in the tree",
-            Compile => "compile from nothing, s",
+            Compile => "compile from scratch, s",
             CompileCpu => "CPU to compile, s",
             Start => "start to first `next`, ms",
             Time => "time per invocation, µs",
             Cpu => "CPU per invocation, µs",
             Memory => "peak memory, small event, KiB",
-            LongTime => "time, 6 MB event and answer, ms",
-            LongMemory => "peak memory, 6 MB event and answer, KiB",
+            LongTime => "time, 6 MB event and response, ms",
+            LongMemory => "peak memory, 6 MB event and response, KiB",
             Time8 => "time per invocation, 8 workers, µs",
             Cpu8 => "CPU per invocation, 8 workers, µs",
             Memory8 => "peak memory, 8 workers, KiB",
         }
     }
 
-    /// The share of the peer's figure that ours may have, and the one that would be better.
+    /// The target and the stretch target, as shares of the peer's figure.
     pub fn targets(self, group: Group) -> Option<[f64; 2]> {
         match group {
             Group::Events => self.targets_of_events(),
@@ -120,11 +119,11 @@ impl Figure {
         })
     }
 
-    /// What the runtime may take of the bare loop's figure.
+    /// The target as a share of the bare loop's figure.
     fn above_bare(self) -> Option<f64> {
         Some(match self {
             Time | Cpu | Cpu8 => 1.15,
-            // Workers share the allocator, which has one lock.
+            // Workers share the lock of the allocator.
             Time8 => 1.3,
             _ => return None,
         })
@@ -140,7 +139,7 @@ impl Figure {
     }
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug, Default)]
 pub struct Samples(BTreeMap<(Figure, &'static str), Vec<f64>>);
 
@@ -160,7 +159,7 @@ impl Samples {
     }
 }
 
-/// One figure of all functions; `None` where a function has none.
+/// One figure for all functions. It is `None` for a function without that figure.
 pub struct Row {
     pub figure: Figure,
     group: Group,
@@ -168,12 +167,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// The share of the peer's figure that ours may have, and the one that would be better.
+    /// The target and the stretch target, as shares of the peer's figure.
     pub fn targets(&self) -> Option<[f64; 2]> {
         self.figure.targets(self.group)
     }
 
-    /// Ours as a share of the peer's.
+    /// Our figure as a share of the peer's.
     pub fn ratio(&self) -> Option<f64> {
         let [ours, _, official, _] = self.medians;
         Some(ours? / official?)
@@ -204,7 +203,7 @@ impl Report {
     }
 
     pub fn markdown(&self) -> String {
-        // A group without a bare loop has no columns for it.
+        // Only this group has columns for the bare loop.
         let bare = self.group == Group::Events;
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut titles = vec![String::new()];
@@ -248,7 +247,7 @@ impl Report {
         text
     }
 
-    /// A line for each target that was not met or has no figure.
+    /// A line for each target that was missed or has no figure.
     pub fn missed(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for row in &self.rows {

@@ -1,4 +1,4 @@
-//! The function that `make conformance` drives, with lambda_runtime and the logging that its guide recommends.
+//! The function that `make conformance` tests, with lambda_runtime and the logging that its guide recommends.
 
 use std::{env, fmt, time::Duration};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 type Event = LambdaEvent<Value>;
 
-/// How long the function takes where it is slow.
+/// How long the slow handler takes.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::main]
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Error> {
             .await
         }
         "marshal" => run(service_fn(async |_: Event| Ok::<_, Error>(Odd))).await,
-        // There is nothing in it for this.
+        // lambda_runtime has no function for this.
         "init" => Err("this went wrong".into()),
         "slow" => {
             run(service_fn(async |event: Event| {

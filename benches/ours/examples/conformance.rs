@@ -1,4 +1,4 @@
-//! The function that `make conformance` drives: `CONFORMANCE` says what goes wrong in it.
+//! The function that `make conformance` tests. `CONFORMANCE` selects its behaviour.
 
 use std::{
     convert::Infallible,
@@ -12,7 +12,7 @@ use lambda_musl::{Context, Stream, init, run, run_concurrent};
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::Value;
 
-/// How long the function takes where it is slow.
+/// How long the slow handler takes.
 const PAUSE: Duration = Duration::from_millis(50);
 
 fn main() -> Result<(), lambda_musl::Error> {

@@ -1,4 +1,4 @@
-//! Asks several services at once, under tokio.
+//! Sends requests to several services concurrently, under tokio.
 
 use lambda_musl::{Context, client::Request, process};
 use serde::{Deserialize, Serialize};
@@ -11,37 +11,37 @@ struct Event {
 }
 
 #[derive(Serialize)]
-struct Seen {
+struct Outcome {
     url: String,
     status: Option<u16>,
     error: Option<String>,
 }
 
-async fn ask_all(event: Event, context: Context) -> Result<Vec<Seen>, tokio::task::JoinError> {
-    // The client knows the invocation's deadline on this thread alone.
+async fn fetch_all(event: Event, context: Context) -> Result<Vec<Outcome>, tokio::task::JoinError> {
+    // The client applies the invocation's deadline only on this thread, so the others need a timeout.
     let left = context.time_left().unwrap_or(Duration::from_secs(3));
-    let ask = |url: String| {
+    let fetch = |url: String| {
         spawn_blocking(move || {
-            let answer = Request::get(&url).timeout(left.mul_f32(0.9)).send();
-            Seen {
+            let response = Request::get(&url).timeout(left.mul_f32(0.9)).send();
+            Outcome {
                 url,
-                status: answer.as_ref().ok().map(|answer| answer.status()),
-                error: answer.err().map(|error| error.to_string()),
+                status: response.as_ref().ok().map(|response| response.status()),
+                error: response.err().map(|error| error.to_string()),
             }
         })
     };
-    // All of them have begun before the first one is awaited.
-    let asked: Vec<_> = event.urls.into_iter().map(ask).collect();
-    let mut seen = Vec::new();
-    for answer in asked {
-        seen.push(answer.await?);
+    // All requests start before the first one is awaited.
+    let requests: Vec<_> = event.urls.into_iter().map(fetch).collect();
+    let mut outcomes = Vec::new();
+    for request in requests {
+        outcomes.push(request.await?);
     }
-    Ok(seen)
+    Ok(outcomes)
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_musl::Error> {
-    process(ask_all).await
+    process(fetch_all).await
 }
 
 #[cfg(test)]
@@ -52,19 +52,19 @@ mod tests {
     use std::{io::Read, io::Write, net::TcpListener, thread};
 
     #[tokio::test]
-    async fn services_are_asked_at_once_and_one_that_is_away_does_not_matter() {
+    async fn requests_run_concurrently_and_one_may_fail() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        // Answers nobody before both have asked.
+        // Responds only after both requests have arrived.
         let service = thread::spawn(move || {
             for (mut stream, _) in [(); 2].map(|()| listener.accept().unwrap()) {
                 let _ = stream.read(&mut [0; 1024]).unwrap();
-                let answer = "HTTP/1.1 204 No Content\r\n\r\n";
-                stream.write_all(answer.as_bytes()).unwrap();
+                let response = "HTTP/1.1 204 No Content\r\n\r\n";
+                stream.write_all(response.as_bytes()).unwrap();
             }
         });
         let event = json!({"urls": [url, "http://127.0.0.1:1/", url]});
-        let [answer] = testing::process(ask_all, [event]).await.unwrap();
+        let [answer] = testing::process(fetch_all, [event]).await.unwrap();
         service.join().unwrap();
         let answer = answer.json();
         assert_eq!([&answer[0]["status"], &answer[2]["status"]], [204, 204]);

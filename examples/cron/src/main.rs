@@ -1,11 +1,11 @@
-//! Runs when a schedule of EventBridge says so.
+//! Runs on a schedule of EventBridge.
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use lambda_musl::{Context, run};
 
 async fn tidy_up(event: EventBridgeEvent, _: Context) -> Result<String, String> {
-    // Not the time of this invocation: one that is tried again has the same.
-    let due = event.time.ok_or("an event without a time")?;
+    // The scheduled time, which is the same in a retry of the invocation.
+    let due = event.time.ok_or("the event has no time")?;
     Ok(format!("tidied up for {}", due.format("%F %H:%M")))
 }
 
@@ -20,7 +20,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn it_runs_for_the_time_that_was_due() {
+    fn it_runs_for_the_scheduled_time() {
         let event = json!({
             "source": "aws.events",
             "detail-type": "Scheduled Event",

@@ -1,4 +1,4 @@
-//! Follows the changes of a table. From the first one that fails, they come again.
+//! Handles the changes of a table. Lambda retries from the first change that fails.
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -12,7 +12,7 @@ struct Order {
     count: u32,
 }
 
-fn follow(record: &EventRecord) -> Result<(), serde_dynamo::Error> {
+fn handle_change(record: &EventRecord) -> Result<(), serde_dynamo::Error> {
     let image = &record.change.new_image;
     if image.is_empty() {
         println!("{}: {:?}", record.event_name, record.change.keys);
@@ -23,11 +23,11 @@ fn follow(record: &EventRecord) -> Result<(), serde_dynamo::Error> {
     Ok(())
 }
 
-/// Lambda reads where to go on if the stream is set to `ReportBatchItemFailures`.
+/// Lambda reads this response only if the event source mapping has `ReportBatchItemFailures`.
 async fn handle(event: Event, _: Context) -> Result<DynamoDbEventResponse, String> {
     let mut response = DynamoDbEventResponse::default();
     for record in event.records {
-        if let Err(error) = follow(&record) {
+        if let Err(error) = handle_change(&record) {
             println!("{}: {error}", record.event_id);
             let mut failure = DynamoDbBatchItemFailure::default();
             failure.item_identifier = record.change.sequence_number;
@@ -65,16 +65,16 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_fails_is_where_to_go_on() {
+    fn the_first_change_that_fails_is_reported() {
         let tea = json!({"article": {"S": "tea"}, "count": {"N": "2"}});
         let odd = json!({"article": {"S": "tea"}, "count": {"S": "two"}});
         let events = [
             json!({"Records": [change("1", tea.clone()), change("2", odd), change("3", tea.clone())]}),
             json!({"Records": [change("4", tea)]}),
         ];
-        let [failed, followed] = testing::run(handle, events).unwrap();
+        let [failed, handled] = testing::run(handle, events).unwrap();
         let from = json!([{"itemIdentifier": "2"}]);
         assert_eq!(failed.json(), json!({"batchItemFailures": from}));
-        assert_eq!(followed.json(), json!({"batchItemFailures": []}));
+        assert_eq!(handled.json(), json!({"batchItemFailures": []}));
     }
 }

@@ -1,10 +1,10 @@
-//! Handles events of a bus, each with a detail of a type of its own.
+//! Handles events from an EventBridge bus, with a typed detail.
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use lambda_musl::{Context, run};
 use serde::{Deserialize, Serialize};
 
-/// What a shop says of an order.
+/// The detail: a shop has shipped an order.
 #[derive(Deserialize, Serialize)]
 struct Shipped {
     order: String,
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn the_detail_is_handled_and_another_one_is_an_error() {
+    fn a_valid_detail_is_handled_and_any_other_is_an_error() {
         let events = [
             event(json!({"order": "7", "articles": ["tea", "cups"]})),
             event(json!({"order": 7})),

@@ -1,4 +1,4 @@
-//! Greets whoever the event names.
+//! Greets the person that the event names.
 
 use lambda_musl::{Context, run};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ struct Greeting {
 
 async fn greet(event: Event, context: Context) -> Result<Greeting, &'static str> {
     if event.name.is_empty() {
-        return Err("name is empty: expected whom to greet");
+        return Err("name is empty: expected someone to greet");
     }
     Ok(Greeting {
         message: format!("Hello, {}!", event.name),
@@ -35,17 +35,17 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn whoever_is_named_is_greeted() {
+    fn the_named_person_is_greeted() {
         let [answer] = testing::run(greet, [json!({"name": "Ada"})]).unwrap();
         assert_eq!(answer.json()["message"], "Hello, Ada!");
     }
 
     #[test]
-    fn an_event_that_names_nobody_is_an_error_that_says_what_was_expected() {
+    fn an_event_without_a_name_is_an_error() {
         let events = [json!({"name": ""}), json!({})];
         let [empty, missing] = testing::run(greet, events).unwrap();
         let error = empty.error().unwrap();
-        assert_eq!(error.message, "name is empty: expected whom to greet");
+        assert_eq!(error.message, "name is empty: expected someone to greet");
         let error = missing.error().unwrap();
         assert_eq!(error.error_type, "Runtime.UnmarshalError");
         assert!(error.message.contains("missing field `name`"), "{error:?}");

@@ -1,4 +1,4 @@
-//! The whole program, against a Runtime API.
+//! Tests the complete program against a Runtime API.
 
 use lambda_musl::testing::Program;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Answers HTTP: behind a function URL, API Gateway or a load balancer.
+//! Handles HTTP requests from a function URL, API Gateway or a load balancer.
 
 use lambda_musl::http::{self, Body, Json, Request, RequestExt};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_the_query_names_is_greeted() {
+    fn the_person_in_the_query_is_greeted() {
         let events = [get("/a", "name=Ada%20L."), get("/", "")];
         let answers = testing::run(http::handler(hello), events).unwrap();
         let [ada, you] = answers.map(|answer| answer.json());

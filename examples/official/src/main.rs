@@ -1,4 +1,4 @@
-//! A function of AWS's own runtime: the toolchain builds it as it is.
+//! A function with AWS's own runtime, which this toolchain builds without changes.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::{Value, json};

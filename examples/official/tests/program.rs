@@ -1,13 +1,13 @@
-//! The whole program, against a Runtime API.
+//! Tests the complete program against a Runtime API.
 
 use lambda_musl::testing::Program;
 use serde_json::json;
 use std::process::Command;
 
 #[test]
-fn whoever_is_named_is_greeted_and_nobody_is_an_error() {
+fn the_named_person_is_greeted_and_a_missing_name_is_an_error() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_official"));
-    // What this runtime wants to know of its function.
+    // Variables that AWS's runtime requires.
     command.envs([
         ("AWS_LAMBDA_FUNCTION_NAME", "official"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

@@ -1,4 +1,4 @@
-//! A handler under tokio that is a type, as one that came from another runtime may be: `process` takes it as it is.
+//! A handler that is a type and awaits tokio's timers, as in functions that were written for another runtime.
 
 use lambda_musl::{Context, LambdaHandler, http_req::uri::Uri, process};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ struct Parts {
 }
 
 struct App {
-    /// How long it rests before it answers.
+    /// How long the handler waits before it responds.
     pause: Duration,
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test]
-    async fn a_url_is_taken_apart_and_what_is_none_is_an_error() {
+    async fn a_url_is_split_into_its_parts_and_an_invalid_one_is_an_error() {
         let app = App {
             pause: Duration::ZERO,
         };

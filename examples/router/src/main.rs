@@ -1,4 +1,4 @@
-//! Orders of tea: a router of axum for a function URL, API Gateway or a load balancer.
+//! Takes orders with an axum router, behind a function URL, API Gateway or a load balancer.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ struct Order {
     count: u32,
 }
 
-/// What this copy of the function knows; a function that forgets nothing has a database.
+/// The orders that this execution environment has received. Use a database to keep orders longer.
 type Orders = Arc<Mutex<Vec<Order>>>;
 
 fn router() -> Router {
@@ -29,7 +29,7 @@ fn router() -> Router {
 }
 
 async fn add(State(orders): State<Orders>, Json(order): Json<Order>) -> (StatusCode, String) {
-    let mut orders = orders.lock().expect("no order panics");
+    let mut orders = orders.lock().expect("no handler panics");
     orders.push(order);
     (StatusCode::CREATED, format!("/orders/{}", orders.len() - 1))
 }
@@ -38,7 +38,7 @@ async fn show(
     State(orders): State<Orders>,
     Path(number): Path<usize>,
 ) -> Result<Json<Order>, StatusCode> {
-    let orders = orders.lock().expect("no order panics");
+    let orders = orders.lock().expect("no handler panics");
     orders
         .get(number)
         .cloned()
@@ -46,7 +46,7 @@ async fn show(
         .ok_or(StatusCode::NOT_FOUND)
 }
 
-/// The address that AWS saw.
+/// Returns the client's address, as AWS reports it.
 async fn me(Extension(context): Extension<RequestContext>) -> String {
     context
         .source_ip()
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_order_can_be_read_where_the_answer_says() {
+    async fn an_order_can_be_read_at_the_returned_path() {
         let events = [
             request("POST", "/orders", r#"{"article":"tea","count":2}"#),
             request("GET", "/orders/0", ""),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_order_of_no_json_is_the_callers_mistake() {
+    async fn an_order_that_is_not_json_is_a_bad_request() {
         let event = request("POST", "/orders", "two teas");
         let [answer] = testing::process(tower::service(router()), [event])
             .await
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handler_sees_the_request_context() {
+    async fn a_handler_can_read_the_request_context() {
         let event = request("GET", "/me", "");
         let [answer] = testing::process(tower::service(router()), [event])
             .await

@@ -1,4 +1,4 @@
-//! Lists the objects that a bucket has got.
+//! Lists the objects that were created in a bucket.
 
 use aws_lambda_events::s3::S3Event;
 use lambda_musl::{Context, run};
@@ -6,13 +6,10 @@ use percent_encoding::percent_decode_str;
 
 async fn list(event: S3Event, _: Context) -> Result<Vec<String>, String> {
     let objects = event.records.into_iter().map(|record| {
-        let bucket = record.s3.bucket.name.ok_or("a record without a bucket")?;
+        let bucket = record.s3.bucket.name.ok_or("the record has no bucket")?;
         let object = record.s3.object;
-        // S3 encodes keys as forms do.
-        let key = object
-            .key
-            .ok_or("a record without a key")?
-            .replace('+', " ");
+        // S3 encodes keys like form data.
+        let key = object.key.ok_or("the record has no key")?.replace('+', " ");
         let key = percent_decode_str(&key).decode_utf8_lossy();
         let size = object.size.unwrap_or_default();
         Ok(format!("s3://{bucket}/{key}: {size} bytes"))

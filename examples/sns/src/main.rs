@@ -1,4 +1,4 @@
-//! Reads the messages of a topic.
+//! Reads messages from an SNS topic.
 
 use aws_lambda_events::sns::SnsEvent;
 use lambda_musl::{Context, run};

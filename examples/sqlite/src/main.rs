@@ -1,4 +1,4 @@
-//! Counts visits in SQLite: a handler that is a type, with what it keeps from one invocation to the next.
+//! Counts visits in SQLite, with a handler that is a type and keeps its connection between invocations.
 
 use lambda_musl::{Context, LambdaHandler, init, run};
 use rusqlite::Connection;
@@ -31,9 +31,9 @@ impl LambdaHandler<String> for Visits {
 }
 
 fn main() -> Result<(), lambda_musl::Error> {
-    // /tmp lives as long as this copy of the function.
+    // /tmp exists as long as this execution environment.
     let path = env::var("DATABASE").unwrap_or("/tmp/visits.db".into());
-    // An error is reported to Lambda as one of the start.
+    // An error here is reported to Lambda as an init error.
     run(init(|| Visits::open(&path))?)
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use lambda_musl::testing;
 
     #[test]
-    fn a_second_visit_is_known_to_be_one() {
+    fn a_second_visit_is_counted() {
         let visits = Visits::open(":memory:").unwrap();
         let names = ["Ada", "Alan", "Ada"].map(|name| json!(name));
         let answers = testing::run(visits, names).unwrap();

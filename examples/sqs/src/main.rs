@@ -1,4 +1,4 @@
-//! Takes orders from a queue. A message that fails is tried again, and the others of its batch are not.
+//! Takes orders from a queue. Lambda retries only the messages that fail.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_musl::{Context, run};
@@ -19,11 +19,11 @@ fn take(body: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Lambda reads which messages failed where the queue is set to `ReportBatchItemFailures`.
+/// Lambda reads this response only if the event source mapping has `ReportBatchItemFailures`.
 async fn handle(event: SqsEvent, _: Context) -> Result<SqsBatchResponse, String> {
     let mut response = SqsBatchResponse::default();
     for message in event.records {
-        let id = message.message_id.ok_or("a message without an id")?;
+        let id = message.message_id.ok_or("the message has no id")?;
         if let Err(error) = take(message.body.as_deref().unwrap_or_default()) {
             println!("{id}: {error}");
             response.add_failure(id);

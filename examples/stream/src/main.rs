@@ -1,4 +1,4 @@
-//! Sends each line as soon as it is there: for a function URL with the invoke mode `RESPONSE_STREAM`.
+//! Sends each line as soon as it is written, through a function URL with the invoke mode `RESPONSE_STREAM`.
 
 use lambda_musl::Stream;
 use lambda_musl::http::{self, Body, Request, RequestExt};
@@ -31,7 +31,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_lines_come_behind_a_prelude_with_status_and_headers() {
+    fn the_lines_follow_a_prelude_with_a_status_and_headers() {
         let event = json!({
             "version": "2.0",
             "rawPath": "/",
