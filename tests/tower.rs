@@ -149,8 +149,11 @@ fn a_body_that_fails_is_a_500_or_an_error_after_the_stream() {
 
 #[test]
 fn an_error_of_the_service_is_a_500() {
+    /// Fails before it is ready, or when it is called.
     #[derive(Clone)]
-    struct Failing;
+    struct Failing {
+        ready: bool,
+    }
 
     impl Service<Request<Body>> for Failing {
         type Response = Response<Body>;
@@ -158,16 +161,23 @@ fn an_error_of_the_service_is_a_500() {
         type Future = Ready<Result<Response<Body>, Self::Error>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-            Poll::Ready(Err("not ready".into()))
+            Poll::Ready(if self.ready {
+                Ok(())
+            } else {
+                Err("not ready".into())
+            })
         }
 
         fn call(&mut self, _: Request<Body>) -> Self::Future {
-            panic!("called before it was ready")
+            assert!(self.ready, "called before it was ready");
+            ready(Err("no answer".into()))
         }
     }
 
-    let [answer] = testing::run(tower::service(Failing), [url()]).unwrap();
-    assert_eq!(answer.json()["statusCode"], 500);
+    for ready in [false, true] {
+        let [answer] = testing::run(tower::service(Failing { ready }), [url()]).unwrap();
+        assert_eq!(answer.json()["statusCode"], 500);
+    }
 }
 
 #[test]

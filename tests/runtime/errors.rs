@@ -26,13 +26,6 @@ fn an_event_that_is_not_utf_8_is_an_unmarshal_error() {
 }
 
 #[test]
-fn an_error_that_implements_display_is_reported() {
-    let handler = async |_: Value, _: Context| Err::<(), _>("no such user");
-    let answer = answer_to("1", handler);
-    assert_error(&answer, "Function.Error", "no such user");
-}
-
-#[test]
 fn errors_of_common_types_are_reported_without_a_conversion() {
     fn check<E: IntoFailure>(error: impl Fn() -> E) {
         let handler = async |_: Value, _: Context| Err::<(), E>(error());
@@ -130,15 +123,6 @@ fn an_error_type_cannot_inject_a_header() {
     let answer = answer_to("1", handler);
     assert_eq!(answer.header("X-Evil"), None);
     assert_eq!(answer.json()["errorType"], "A\r\nX-Evil: 1");
-}
-
-#[test]
-fn a_boxed_error_is_reported() {
-    let handler = async |_: Value, _: Context| -> Result<u32, Box<dyn std::error::Error>> {
-        Ok("x".parse::<u32>()?)
-    };
-    let answer = answer_to("1", handler);
-    assert_error(&answer, "Function.Error", "invalid digit");
 }
 
 #[test]

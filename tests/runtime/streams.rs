@@ -277,9 +277,11 @@ fn a_closed_connection_is_a_write_error_in_the_body_under_any_executor() {
     let api = RuntimeApi::start(script());
     let _ = pollster::block_on(Runtime::at(api.address()).unwrap().process(&handler));
     let _ = run(script(), handler);
-    for end in receiver.try_iter() {
-        assert!(end.is_err(), "{end:?}");
-    }
+    let ends: Vec<_> = receiver.try_iter().collect();
+    assert!(
+        ends.len() >= 2 && ends.iter().all(Result::is_err),
+        "{ends:?}"
+    );
 }
 
 #[test]

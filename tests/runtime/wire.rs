@@ -181,18 +181,6 @@ fn a_response_that_is_refused_is_sent_once_and_the_loop_continues() {
     }
 }
 
-#[test]
-fn a_truncated_reply_to_a_response_does_not_end_the_loop() {
-    let script = [
-        event("a", "1"),
-        Reply::Close(b"HTTP/1.1 2".to_vec()),
-        event("b", "2"),
-        accepted(),
-    ];
-    let (received, _) = run(script, echo);
-    assert_eq!(received[3].line, path("b", "response"));
-}
-
 /// A refusal without a recognizable end, on a connection that stays open.
 fn endless(status: u16, headers: &str, message: &str) -> Reply {
     Reply::Send(format!("HTTP/1.1 {status} No\r\n{headers}\r\n{message}").into_bytes())

@@ -1,0 +1,119 @@
+//! Each failure of an invocation leaves one line in the log of a complete program.
+
+use std::collections::BTreeMap;
+
+use conformance::{Received, Reply, RuntimeApi, accepted, answer, event, invocation};
+use lambda_musl::{Context, Failure, IntoResponse, Raw};
+use serde_json::Value;
+
+use crate::{
+    child,
+    support::{NEXT, path},
+};
+
+/// Runs a program that handles two events. Returns the request that ends the first, and the text on stderr.
+fn run_one(first: Reply, reply: Reply) -> (Received, String) {
+    let api = RuntimeApi::start([first, reply, event("b", "\"fine\""), accepted()]);
+    let output = child::function("logged::function", api.address()).output();
+    let text = child::stderr(output.unwrap());
+    let mut received = api.received();
+    assert_eq!(received[2].line, NEXT, "the loop continues");
+    assert_eq!(received[3].line, path("b", "response"));
+    (received.remove(1), text)
+}
+
+fn assert_error(post: &Received, error_type: &str) {
+    assert_eq!(post.line, path("a", "error"));
+    assert_eq!(post.json()["errorType"], error_type);
+}
+
+#[track_caller]
+fn assert_line(text: &str, line: &str) {
+    let count = text
+        .lines()
+        .filter(|printed| printed.starts_with(line))
+        .count();
+    assert_eq!(count, 1, "{line}: {text}");
+}
+
+/// The function. The event selects what it does.
+#[test]
+#[ignore = "a function that other tests start"]
+fn function() {
+    child::main(lambda_musl::run(
+        async |what: String, _: Context| match what.as_str() {
+            "fail" => Err("no luck"),
+            "panic" => panic!("no hope"),
+            "map" => Ok(Answer::Map),
+            _ => Ok(Answer::Fine),
+        },
+    ));
+}
+
+enum Answer {
+    Fine,
+    Map,
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> serde_json::Result<Raw> {
+        match self {
+            Answer::Fine => Ok(Raw::text("fine")),
+            Answer::Map => BTreeMap::from([((1, 2), 3)]).into_response(),
+        }
+    }
+}
+
+#[test]
+fn an_event_that_does_not_parse_is_reported_and_logged() {
+    let (post, text) = run_one(event("a", "{"), accepted());
+    assert_error(&post, "Runtime.UnmarshalError");
+    assert_line(&text, "ERROR RequestId: a Runtime.UnmarshalError");
+}
+
+#[test]
+fn an_error_of_the_handler_is_reported_and_logged() {
+    let (post, text) = run_one(event("a", "\"fail\""), accepted());
+    assert_error(&post, "Function.Error");
+    assert_line(&text, "ERROR RequestId: a Function.Error: \"no luck\"");
+}
+
+#[test]
+fn a_panic_of_the_handler_is_reported_and_logged() {
+    let (post, text) = run_one(event("a", "\"panic\""), accepted());
+    assert_error(&post, "Function.Panic");
+    assert_eq!(post.json()["errorMessage"], "no hope");
+    let location = post.json()["stackTrace"][0].take();
+    assert!(
+        location
+            .as_str()
+            .unwrap()
+            .starts_with("tests/runtime/logged.rs:")
+    );
+    assert_line(
+        &text,
+        "ERROR RequestId: a Function.Panic: \"no hope\" at tests/runtime/logged.rs:",
+    );
+}
+
+#[test]
+fn a_response_that_does_not_serialize_is_reported_and_logged() {
+    let (post, text) = run_one(event("a", "\"map\""), accepted());
+    assert_error(&post, "Runtime.MarshalError");
+    assert_line(&text, "ERROR RequestId: a Runtime.MarshalError");
+}
+
+#[test]
+fn a_refused_response_or_error_is_logged() {
+    for status in [400, 403, 410, 413] {
+        for (what, call) in [("\"fine\"", "response"), ("\"fail\"", "error")] {
+            let (post, text) = run_one(event("a", what), Reply::Send(answer(status, "no more")));
+            assert_eq!(post.line, path("a", call));
+            assert_line(&text, "ERROR RequestId: a POST");
+            assert!(
+                text.contains(&format!("answered {status}: no more")),
+                "{text}"
+            );
+        }
+    }
+}
