@@ -100,7 +100,7 @@ fn a_200_without_a_request_id() {
     let (received, text) = run([Reply::Send(answer(200, "1"))]);
     assert_eq!(received.len(), 1);
     assert!(
-        text.contains("without a usable Lambda-Runtime-Aws-Request-Id"),
+        text.contains("no usable Lambda-Runtime-Aws-Request-Id"),
         "{text}"
     );
     assert!(!text.contains("panicked"));
