@@ -168,7 +168,7 @@ fn a_body_that_nobody_reads_ends_with_the_deadline() {
         .unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
     assert!(
-        error.to_string().contains("no answer within 300ms"),
+        error.to_string().contains("no response within 300ms"),
         "{error}"
     );
     assert!(start.elapsed() < Duration::from_millis(900));
