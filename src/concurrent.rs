@@ -97,9 +97,7 @@ impl Runtime {
                 Err(error) => {
                     logs::error(
                         "",
-                        format_args!(
-                            "cannot start workers {number} to {workers} of {workers}: {error}"
-                        ),
+                        format_args!("cannot start workers {number} to {workers}: {error}"),
                     );
                     break;
                 }

@@ -27,7 +27,7 @@ where
     block_on(init_async(async { init() }))
 }
 
-/// Runs `init` like [`init`], for an async `main`.
+/// Awaits `init` once before the first invocation, like [`init`], for an async `main`.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<u32, std::io::Error> { Ok(1) }

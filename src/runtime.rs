@@ -51,7 +51,8 @@ impl Runtime {
                 let parsed = number.trim_ascii().parse();
                 parsed
                     .inspect_err(|_| {
-                        logs::error("", format_args!("{CONCURRENCY}={number:?} is not a positive number: handling one invocation at a time"));
+                        let reason = "is not a positive integer, so the function handles one invocation at a time";
+                        logs::error("", format_args!("{CONCURRENCY}={number:?} {reason}"));
                     })
                     .ok()
             }),

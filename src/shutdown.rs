@@ -1,4 +1,4 @@
-//! A hook for the end of the execution environment.
+//! A hook that runs when Lambda shuts down the execution environment.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use crate::{
     wire::request::Head,
 };
 
-/// The header that names an extension to Lambda.
+/// The header that identifies an extension to Lambda.
 const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 
 /// Runs `hook` on its own thread when Lambda shuts down the execution environment, then exits the program. Requires the

@@ -124,9 +124,13 @@ impl fmt::Display for Error {
                     method.as_str()
                 )
             }
-            Error::Resolve { host, source } => write!(f, "looking up {host}: {source}"),
-            Error::Connect { address, source } => write!(f, "connecting to {address}: {source}"),
-            Error::Tls { host, source } => write!(f, "the TLS handshake with {host}: {source}"),
+            Error::Resolve { host, source } => write!(f, "cannot resolve {host}: {source}"),
+            Error::Connect { address, source } => {
+                write!(f, "cannot connect to {address}: {source}")
+            }
+            Error::Tls { host, source } => {
+                write!(f, "the TLS handshake with {host} failed: {source}")
+            }
             Error::Timeout {
                 address,
                 timeout,

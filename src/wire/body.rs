@@ -36,7 +36,10 @@ impl Framing {
                 Some(number) if length.is_none_or(|length| length == number) => {
                     length = Some(number);
                 }
-                _ => return Err(malformed(format!("Content-Length is {text:?}"))),
+                _ => {
+                    let reason = format!("invalid or conflicting Content-Length {text:?}");
+                    return Err(malformed(reason));
+                }
             }
         }
         Ok(length.map_or(Framing::Close, Framing::Length))
@@ -81,7 +84,7 @@ impl Framing {
         match self {
             Framing::Empty => Ok(()),
             Framing::Chunks => read_chunks(reader, limit, body),
-            Framing::Length(length) if length > limit => Err(too_long("a body", limit)),
+            Framing::Length(length) if length > limit => Err(too_long("the body", limit)),
             Framing::Length(length) => {
                 // Zeroed memory costs nothing until it is written, which the socket does directly.
                 *body = vec![0; length.min(MAX_RESERVE) as usize];
@@ -93,7 +96,7 @@ impl Framing {
             }
             Framing::Close => {
                 match append(body, reader, limit)? && !reader.fill_buf()?.is_empty() {
-                    true => Err(too_long("a body", limit)),
+                    true => Err(too_long("the body", limit)),
                     false => Ok(()),
                 }
             }
@@ -151,11 +154,11 @@ fn read_chunks(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io:
             malformed(format!("{digits:?} is not a valid chunk size"))
         })?;
         if size == 0 {
-            let mut lines = Lines::new("trailers", reader, MAX_HEAD);
+            let mut lines = Lines::new("the trailer section", reader, MAX_HEAD);
             return lines.skip().map_err(no_body);
         }
         if size.saturating_add(body.len() as u64) > limit {
-            return Err(too_long("a body", limit));
+            return Err(too_long("the body", limit));
         }
         expect(append(body, reader, size)?)?;
         let mut end = [0; 2];
@@ -279,7 +282,7 @@ mod tests {
             let whole = format!("HTTP/1.1 200 OK\r\n{framed}");
             assert_eq!(read_up_to(whole.as_bytes(), 3).unwrap().0, b"abc");
             let error = read_up_to(whole.as_bytes(), 2).unwrap_err();
-            assert_eq!(error.to_string(), "a body of more than 2 bytes");
+            assert_eq!(error.to_string(), "the body is longer than 2 bytes");
         }
     }
 

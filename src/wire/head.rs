@@ -18,7 +18,7 @@ impl Head {
     /// Reads up to the empty line, but no more than `limit` bytes, and skips the heads of interim responses (1xx; RFC 9110,
     /// section 15.2). Invalid UTF-8 is replaced; a line that is not a header is ignored.
     pub fn read(reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
-        let mut lines = Lines::new("a head", reader, limit);
+        let mut lines = Lines::new("the head", reader, limit);
         loop {
             let head = Head::read_one(&mut lines)?;
             // After 101, the connection uses another protocol.
@@ -224,7 +224,7 @@ impl<R: BufRead> Lines<R> {
 
 /// An error about a part that exceeds its limit. No other error in this crate has its kind.
 pub(crate) fn too_long(what: &str, limit: u64) -> io::Error {
-    let message = format!("{what} of more than {limit} bytes");
+    let message = format!("{what} is longer than {limit} bytes");
     io::Error::new(ErrorKind::FileTooLarge, message)
 }
 
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(read(bytes.as_bytes()).unwrap().status, 200);
         let endless = hints.repeat(100);
         let error = Head::read(&mut endless.as_bytes(), 1000).unwrap_err();
-        assert_eq!(error.to_string(), "a head of more than 1000 bytes");
+        assert_eq!(error.to_string(), "the head is longer than 1000 bytes");
     }
 
     #[test]
