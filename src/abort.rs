@@ -1,4 +1,4 @@
-//! The last words of a program with `panic = "abort"`, where a panic ends it from inside of the panic hook.
+//! Reports of panics in a program built with `panic = "abort"`, which ends when the panic hook returns.
 
 use std::{
     panic::{self, PanicHookInfo},
@@ -17,20 +17,20 @@ use crate::{
     wire::connection::Connection,
 };
 
-/// How long standard output may take.
+/// The time limit for flushing standard output.
 const FLUSH: Duration = Duration::from_millis(100);
 
-/// A number, whom to tell, and of what.
+/// The number of a watch, the address to report to, and the phase that a panic ends.
 type Entry = (u64, Address, Phase);
 
-/// What would be cut by the end of the program. It stays empty where panics unwind.
+/// The phases that are under way, and the number of the last watch. Always empty if panics unwind.
 static WATCHED: Mutex<(u64, Vec<Entry>)> = Mutex::new((0, Vec::new()));
 
-/// Has a panic reported that ends the program, wherever it happens, as long as this is not dropped.
+/// While this exists, a panic on any thread that ends the program is reported to Lambda.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
-/// Nothing is to be watched where panics unwind, and nothing is made for it.
+/// Watches for panics during a phase; does nothing if panics unwind.
 pub(crate) fn watch(address: &Address, phase: impl FnOnce() -> Phase) -> Option<Watch> {
     static HOOK: Once = Once::new();
     if !cfg!(panic = "abort") {
@@ -52,7 +52,7 @@ pub(crate) fn watch(address: &Address, phase: impl FnOnce() -> Phase) -> Option<
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // There is none then, and the optimizer leaves out the rest.
+        // No watch exists if panics unwind, so the optimizer removes the rest.
         if !cfg!(panic = "abort") {
             return;
         }
@@ -61,9 +61,9 @@ impl Drop for Watch {
     }
 }
 
-/// Reports a panic to all that is watched, over fresh connections: nobody knows in which state the others are.
+/// Reports a panic for every watched phase, over new connections because the state of the existing ones is unknown.
 fn report(panic: &PanicHookInfo<'_>) {
-    // Taken out: a panic in here would find nothing to do.
+    // Take the entries out, so that a panic in here finds nothing to report.
     let entries = match WATCHED.lock() {
         Ok(mut watched) => std::mem::take(&mut watched.1),
         Err(_) => return,
@@ -72,10 +72,10 @@ fn report(panic: &PanicHookInfo<'_>) {
     for (_, address, phase) in entries {
         let request_id = phase.context().map_or("", Context::request_id);
         logs::failure(request_id, &failure);
-        // What is refused is logged; there is nothing else left to do.
+        // A refused report is logged; nothing else can be done.
         let _ = block_on(Api::new(&address, Connection::new(&address)).fail(&phase, &failure));
     }
-    // On another thread, as one that keeps stdout for itself may wait for this one.
+    // Flush on another thread: a thread that holds the lock on stdout may be waiting for this one.
     let (sender, flushed) = mpsc::channel();
     thread::spawn(move || {
         logs::flush();

@@ -1,4 +1,4 @@
-//! The calls of the [Runtime API] that a function lives on: next invocation, response, error.
+//! The calls of the [Runtime API] that the loop makes: next invocation, response, error.
 //!
 //! [Runtime API]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
@@ -19,17 +19,17 @@ use crate::{
     wire::transport::{Transport, Upload},
 };
 
-/// Characters of an answer that is not the expected one that are shown.
+/// The number of characters of an unexpected response that an error message shows.
 const MAX_WORDS: usize = 1000;
 
-/// An event with what Lambda says about it.
+/// An event with its context.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub context: Context,
     pub event: Raw,
 }
 
-/// What may fail: the start of the function, its restart from a snapshot, or an invocation.
+/// The phase in which a function can fail: its start, its restore from a snapshot, or an invocation.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
     Init,
@@ -50,7 +50,7 @@ impl Phase {
 pub(crate) struct Api<T> {
     address: Address,
     transport: T,
-    /// Invocations that came in.
+    /// The number of invocations received.
     pub taken: u64,
 }
 
@@ -63,7 +63,7 @@ impl<T: Transport> Api<T> {
         }
     }
 
-    /// Waits for the next invocation: without a timeout, as the environment is frozen meanwhile.
+    /// Waits for the next invocation, without a timeout because the environment is frozen meanwhile.
     pub async fn next(&mut self) -> Result<Invocation, Error> {
         let reply = self.get("/invocation/next").await?;
         self.taken += 1;
@@ -82,8 +82,8 @@ impl<T: Transport> Api<T> {
         Ok(Invocation { context, event })
     }
 
-    /// A GET that is answered with 200, or there is no way to go on. Lambda may freeze the function meanwhile, with what
-    /// its threads have printed.
+    /// Sends a GET request; any status except 200 is an error. Lambda may freeze the function meanwhile, so the output of its
+    /// threads is flushed first.
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
         let call = self.address.get(path);
@@ -115,7 +115,7 @@ impl<T: Transport> Api<T> {
         settle(&call, phase.context(), reply)
     }
 
-    /// Sends a body while it is written. A failure on its way ends it, with the report in the trailers.
+    /// Sends a body while it is being written. A failure ends the body, and the trailers report it.
     pub async fn stream(
         &mut self,
         context: &Context,
@@ -145,12 +145,13 @@ impl<T: Transport> Api<T> {
     }
 }
 
-/// The path of the one answer of an invocation that did not fail.
+/// The path for the response of an invocation that succeeds.
 fn response_to(context: &Context) -> [&str; 3] {
     ["/invocation/", context.request_id(), "/response"]
 }
 
-/// Only a Runtime API that is broken is an error: what it refuses is lost to this invocation, not to the next.
+/// Returns an error only if the Runtime API itself has failed (500). Other refusals and lost connections affect only this
+/// invocation, so they are logged.
 fn settle(call: &Call, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
     let error = match reply {
         Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
@@ -187,12 +188,12 @@ async fn send<T: Transport>(
         }
     };
     logs::flush();
-    // A peer that has closed may have said why.
+    // If the peer has closed the connection, its response may give the reason.
     let _ = out.end(&trailers);
     upload.finish().await
 }
 
-/// The answer, where it is 200: without that there is no way to go on.
+/// Returns the reply if its status is 200, without which the function cannot continue.
 pub(crate) fn expect_200(call: &Call, reply: io::Result<Reply>) -> Result<Reply, Error> {
     match reply {
         Ok(reply) if reply.head.status == 200 => Ok(reply),
@@ -206,7 +207,7 @@ fn lost(call: &Call, source: io::Error) -> Error {
     Error::Connection { request, source }
 }
 
-/// The error in the Runtime API's own words: JSON with an errorType and an errorMessage, where all is well with it.
+/// An error with the beginning of the response body, usually JSON with an errorType and an errorMessage.
 fn refused(call: &Call, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
     Error::Refused {
@@ -216,7 +217,7 @@ fn refused(call: &Call, reply: &Reply) -> Error {
     }
 }
 
-/// Whether the text can stand between two slashes of a path as it is.
+/// Whether the text can be a segment of a path without escaping.
 fn is_path_segment(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !b"/?#%".contains(&byte);
     !["", ".", ".."].contains(&text) && text.bytes().all(allowed)

@@ -15,14 +15,14 @@ pub fn encode(bytes: &[u8]) -> String {
             third,
         ];
         let digits = digits.map(|digit| char::from(ALPHABET[usize::from(digit & 63)]));
-        // One byte takes two digits, two take three.
+        // One byte needs two digits, two bytes need three.
         text.extend(digits.into_iter().take(group.len() + 1));
         text.extend(['=', '='].into_iter().take(3 - group.len()));
     }
     text
 }
 
-/// `None` where it is something else: padding is part of it, and there is one text for the same bytes.
+/// Decodes base64. Returns `None` for any other text, including base64 without padding or with nonzero unused bits.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (groups, []) = text.as_bytes().as_chunks::<4>() else {
@@ -68,7 +68,7 @@ mod tests {
     use super::{decode, encode};
 
     #[test]
-    fn the_vectors_of_rfc_4648_section_10() {
+    fn the_test_vectors_of_rfc_4648_section_10_encode_and_decode() {
         for (plain, text) in [
             ("", ""),
             ("f", "Zg=="),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64_is_none() {
+    fn text_that_is_not_base64_decodes_to_none() {
         for text in [
             "Z",
             "Zg",

@@ -1,4 +1,4 @@
-//! Several invocations at once: Lambda Managed Instances.
+//! Concurrent invocations, on Lambda Managed Instances.
 
 use std::{
     convert::Infallible,
@@ -13,17 +13,19 @@ use crate::{
     runtime::Runtime, stack,
 };
 
-/// Tries on a Runtime API that does not answer `next`, and the pause before the first of them, which doubles.
+/// The number of retries if the connection to the Runtime API fails.
 const RETRIES: u32 = 5;
+
+/// The pause before the first retry; it doubles with each further one.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The same as [`run`](crate::run), with as many invocations at once as `AWS_LAMBDA_MAX_CONCURRENCY` says: one, unless
-/// the function is on [Lambda Managed Instances].
+/// Receives invocations like [`run`](crate::run), as many at the same time as `AWS_LAMBDA_MAX_CONCURRENCY` specifies: one,
+/// unless the function runs on [Lambda Managed Instances].
 ///
-/// Each has a thread and a connection of its own; they share the handler, which must be [`Sync`]. The trace id is in the
-/// [`Context`](crate::Context) alone, not in the environment, which all of them share as well.
+/// Each worker has its own thread and connection. The workers share the handler, which must be [`Sync`]. They also share the
+/// environment, so the trace ID is available only from the [`Context`](crate::Context).
 ///
-/// It has been tested against the documented Runtime API, and has not run on AWS itself yet.
+/// It is tested against the documented Runtime API, but has not yet run on AWS itself.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run_concurrent};
@@ -37,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// }
 /// ```
 ///
-/// What cannot be shared does not compile:
+/// A handler that cannot be shared between threads does not compile:
 ///
 /// ```compile_fail,E0277
 /// use lambda_musl::{Context, run_concurrent};
@@ -51,8 +53,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// As [`run`](crate::run); a connection that is lost while a worker waits is opened again five times, after 0.1 seconds
-/// at first, then after twice the time before.
+/// See [`run`](crate::run). If a worker loses its connection while waiting, it reconnects up to five times, after 0.1 seconds
+/// at first and then after twice the previous pause.
 ///
 /// [Lambda Managed Instances]: https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances.html
 pub fn run_concurrent<T, H>(handler: H) -> Result<(), Error>
@@ -64,7 +66,7 @@ where
 }
 
 impl Runtime {
-    /// As [`run_concurrent`].
+    /// See [`run_concurrent`].
     pub fn run_concurrent<T, H>(&self, handler: H) -> Result<(), Error>
     where
         T: FromEvent + 'static,
@@ -91,23 +93,21 @@ impl Runtime {
                 Err(error) if number == 1 => {
                     return Err(self.not_started(&Phase::Init, Failure::start(&error)));
                 }
-                // Those that are there may have invocations already.
+                // The workers that have started may already be handling invocations.
                 Err(error) => {
                     logs::error(
                         "",
-                        format_args!(
-                            "worker {number} of {workers} and those after it do not start: {error}"
-                        ),
+                        format_args!("cannot start workers {number} to {workers}: {error}"),
                     );
                     break;
                 }
             }
         }
         drop(ends);
-        // One that cannot go on ends them all, as the process does.
+        // A worker that cannot continue ends them all, because the process exits.
         Err(end.recv().unwrap_or_else(|_| Error::Connection {
-            request: "all workers".to_owned(),
-            source: io::Error::other("they panicked"),
+            request: "running the workers".to_owned(),
+            source: io::Error::other("all workers panicked"),
         }))
     }
 
@@ -130,7 +130,7 @@ impl Runtime {
             retries += 1;
             logs::error(
                 "",
-                format_args!("{error}; try {retries} of {RETRIES} in {pause:?}"),
+                format_args!("{error}; retry {retries} of {RETRIES} in {pause:?}"),
             );
             thread::sleep(pause);
         }

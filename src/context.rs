@@ -1,4 +1,4 @@
-//! What Lambda says about an invocation beside its event.
+//! The context of an invocation.
 
 use std::{
     sync::Arc,
@@ -9,25 +9,25 @@ use serde::de::DeserializeOwned;
 
 use crate::wire::head::Head;
 
-/// What Lambda says about one invocation.
+/// The context of an invocation: what Lambda sends along with the event.
 ///
-/// The values are the headers of the [next invocation][next], kept as they came and parsed when asked for: a header that
-/// is missing or empty is `None`, one that is malformed never ends the function.
+/// The values are the headers of the [next invocation][next], stored as received and parsed on access. A header that is missing
+/// or empty is `None`; a malformed one never ends the function.
 ///
 /// ```
 /// use lambda_musl::Context;
 /// use std::time::Duration;
 ///
 /// async fn work(_: (), context: Context) -> Result<String, &'static str> {
-///     let device: Option<String> = context.client_context().map_err(|_| "a client context that is no text")?;
+///     let device: Option<String> = context.client_context().map_err(|_| "expected a string as the client context")?;
 ///     if context.time_left() < Some(Duration::from_millis(100)) {
-///         return Err("too late to begin");
+///         return Err("not enough time left");
 ///     }
 ///     Ok(format!("{} from {device:?}", context.request_id()))
 /// }
 /// ```
 ///
-/// The default is a context of which nothing is known, for a test that calls a handler by hand.
+/// The default is an empty context, for tests that call a handler directly.
 ///
 /// [next]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next
 #[derive(Clone, Debug, Default)]
@@ -41,28 +41,28 @@ impl Context {
         Context { head }
     }
 
-    /// The id of the invocation, as it stands in Lambda's logs.
+    /// Returns the ID of the invocation, as it appears in Lambda's logs; empty in a default context.
     pub fn request_id(&self) -> &str {
         self.header("Lambda-Runtime-Aws-Request-Id").unwrap_or("")
     }
 
-    /// The AWS X-Ray tracing header.
+    /// Returns the AWS X-Ray tracing header.
     pub fn trace_id(&self) -> Option<&str> {
         self.header("Lambda-Runtime-Trace-Id")
     }
 
-    /// The ARN that was invoked; it may name another version or alias from one invocation to the next.
+    /// Returns the ARN that was invoked. Its version or alias may differ from one invocation to the next.
     pub fn function_arn(&self) -> Option<&str> {
         self.header("Lambda-Runtime-Invoked-Function-Arn")
     }
 
-    /// When Lambda will stop the invocation, to the millisecond.
+    /// Returns the time at which Lambda stops the invocation, in whole milliseconds.
     pub fn deadline(&self) -> Option<SystemTime> {
         let unix_ms = self.header("Lambda-Runtime-Deadline-Ms")?.parse().ok()?;
         UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms))
     }
 
-    /// The time until [`deadline`](Self::deadline); zero once it has passed.
+    /// Returns the time left until the [`deadline`](Self::deadline); zero if it has passed.
     pub fn time_left(&self) -> Option<Duration> {
         let deadline = self.deadline()?;
         Some(
@@ -72,33 +72,33 @@ impl Context {
         )
     }
 
-    /// The client context, which the caller of [Invoke] chooses, as the type that the function expects.
+    /// Returns the client context, which the caller of [Invoke] chooses.
     ///
     /// # Errors
     ///
-    /// When what the caller sent is not JSON or does not fit `C`.
+    /// Returns an error if the header is not JSON or does not match `C`.
     ///
     /// [Invoke]: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#lambda-Invoke-request-ClientContext
     pub fn client_context<C: DeserializeOwned>(&self) -> serde_json::Result<Option<C>> {
         self.json("Lambda-Runtime-Client-Context")
     }
 
-    /// The Amazon Cognito identity of a caller in the AWS Mobile SDK: JSON with `cognitoIdentityId` and
+    /// Returns the Amazon Cognito identity of a caller that uses the AWS Mobile SDK: JSON with `cognitoIdentityId` and
     /// `cognitoIdentityPoolId`.
     ///
     /// # Errors
     ///
-    /// When the header is not JSON or does not fit `C`.
+    /// Returns an error if the header is not JSON or does not match `C`.
     pub fn cognito_identity<C: DeserializeOwned>(&self) -> serde_json::Result<Option<C>> {
         self.json("Lambda-Runtime-Cognito-Identity")
     }
 
-    /// The tenant that the invocation is for, where the function isolates its tenants.
+    /// Returns the ID of the tenant that the invocation is for, if the function uses tenant isolation.
     pub fn tenant_id(&self) -> Option<&str> {
         self.header("Lambda-Runtime-Aws-Tenant-Id")
     }
 
-    /// The header that Lambda wants to see again with the answer.
+    /// Returns the header that Lambda expects back with the response.
     pub(crate) fn invocation_id(&self) -> Option<&str> {
         self.header("Lambda-Runtime-Invocation-Id")
     }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_is_no_number_is_none() {
+    fn a_deadline_that_is_not_a_number_is_none() {
         for text in ["", "soon", "-1", "1e3", "99999999999999999999999"] {
             let context = context("Lambda-Runtime-Deadline-Ms", text);
             assert_eq!(context.deadline(), None, "{text}");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_context_may_nest_and_leave_ascii() {
+    fn a_client_context_may_be_nested_and_contain_non_ascii_text() {
         let context = context(
             "Lambda-Runtime-Client-Context",
             r#"{"custom":{"who":"Zoë"}}"#,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_context_that_is_not_json_is_an_error_of_its_own() {
+    fn a_client_context_that_is_not_json_does_not_affect_other_headers() {
         let context = context("Lambda-Runtime-Client-Context", "{");
         assert!(context.client_context::<Value>().is_err());
         assert_eq!(context.trace_id(), None);

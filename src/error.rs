@@ -1,11 +1,11 @@
-//! What ends the loop.
+//! The errors that end the loop.
 
 use std::{fmt, io};
 
-/// Why a function stopped taking invocations.
+/// The reason why a function stopped accepting invocations.
 ///
-/// Nothing that a caller sends and nothing that a handler does ends up here: those are reported to Lambda and the loop
-/// goes on. `Debug` prints the same text as `Display`, so a `main` that returns this error ends with a readable line.
+/// No event and no failure of a handler causes an `Error`: these are reported to Lambda, and the loop continues. `Debug` prints
+/// the same text as `Display`, so a `main` that returns this error prints a readable line.
 #[non_exhaustive]
 pub enum Error {
     /// The address of the Runtime API is not `host:port` with an optional path.
@@ -14,32 +14,32 @@ pub enum Error {
         address: String,
         /// What is wrong with it.
         reason: &'static str,
-        /// The environment variable that it comes from; `None` where the program has chosen it.
+        /// The environment variable that contains it; `None` if the program chose the address.
         variable: Option<&'static str>,
     },
-    /// The Runtime API could not be reached, or the connection broke.
+    /// The Runtime API could not be reached, or the connection to it was lost.
     Connection {
-        /// What was asked of the Runtime API.
+        /// What failed, usually a request to the Runtime API: its method and URL.
         request: String,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The Runtime API answered with a status after which a function must not go on.
+    /// The Runtime API responded with a status after which a function must not continue.
     Refused {
-        /// What was asked of the Runtime API.
+        /// The method and URL of the request to the Runtime API.
         request: String,
-        /// The HTTP status of the answer.
+        /// The HTTP status of the response.
         status: u16,
-        /// The Runtime API's own words.
+        /// The start of the response body, up to 1000 characters.
         message: String,
     },
-    /// An invocation came without a usable request id, so that it cannot be answered.
+    /// An invocation has no usable request ID, so the function cannot respond to it.
     RequestId,
-    /// The function could not be initialized; Lambda was told so.
+    /// The function failed to initialize, and this was reported to Lambda.
     Init {
-        /// What kind of error it was: `Function.Panic`, say.
+        /// The error type, such as `Function.Panic`.
         error_type: String,
-        /// What went wrong.
+        /// The error message.
         message: String,
     },
 }
@@ -66,9 +66,9 @@ impl fmt::Display for Error {
             Error::Init {
                 error_type,
                 message,
-            } => write!(f, "the function does not start: {error_type}: {message:?}"),
+            } => write!(f, "the function failed to start: {error_type}: {message:?}"),
             Error::RequestId => f.write_str(
-                "an invocation came without a usable Lambda-Runtime-Aws-Request-Id: it cannot be answered",
+                "an invocation has no usable Lambda-Runtime-Aws-Request-Id: the function cannot respond to it",
             ),
         }
     }

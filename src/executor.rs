@@ -1,4 +1,4 @@
-//! Just enough of an executor for a function that brings none.
+//! A minimal executor for a function without an async runtime.
 
 use std::{
     any::Any,
@@ -15,14 +15,13 @@ use std::{
 
 use crate::{Context, Failure, failure::panics, logs};
 
-/// How long a handler may wait before it is asked whether anything can wake it.
+/// How long a handler may wait before the executor checks whether anything can wake it.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long before its deadline, when Lambda kills the function, a handler that still waits is logged.
+/// How long before its deadline a handler that is still waiting is logged. Lambda kills the function at the deadline.
 const NOTICE: Duration = Duration::from_millis(200);
 
-/// Wakes a thread that sleeps. A thread has one token for all who park on it, and what a future calls may take it: the
-/// flag is what counts.
+/// Wakes a sleeping thread. Any code that a future calls may consume the thread's only park token, so the flag decides.
 struct Alarm {
     thread: Thread,
     rang: AtomicBool,
@@ -36,7 +35,7 @@ impl Alarm {
         })
     }
 
-    /// Whether it has rung since this was asked.
+    /// Whether it has rung since the last call.
     fn rang(&self) -> bool {
         self.rang.swap(false, Ordering::Acquire)
     }
@@ -47,7 +46,7 @@ impl Alarm {
         }
     }
 
-    /// Waits, as a handler does; `false` where nothing is left that could ring.
+    /// Waits on behalf of a handler. Returns `false` if nothing is left that could wake it.
     fn wait_for_handler(&self, context: &Context) -> bool {
         if self.rang() {
             return true;
@@ -60,7 +59,7 @@ impl Alarm {
                 return true;
             }
             if is_alone() {
-                // The last of the other threads may have rung before it ended.
+                // The last other thread may have rung before it ended.
                 return self.rang();
             }
             pause = pause.saturating_mul(2);
@@ -72,9 +71,9 @@ impl Alarm {
                     logs::error(
                         context.request_id(),
                         format_args!(
-                            "the deadline is near, and nothing has woken the handler for {waited} ms. If what it \
-                             waits for needs the thread that `run` blocks, as under an async runtime such as tokio: \
-                             call `process` in place of `run`"
+                            "the deadline is near, and nothing has woken the handler for {waited} ms. If it waits for \
+                             something that needs the thread that `run` blocks, as in an async runtime such as tokio, \
+                             call `process` instead of `run`"
                         ),
                     );
                 }
@@ -84,12 +83,12 @@ impl Alarm {
     }
 }
 
-/// Whether this process has no other thread: nothing can wake a future then. Where the system does not say, it has.
+/// Whether this process has no other thread, so that nothing can wake a future. `false` if the system does not tell.
 fn is_alone() -> bool {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::fs::MetadataExt;
-        // A directory has two links of its own, and one for each directory in it: that is one for each thread.
+        // A directory has two links plus one for each subdirectory; each thread has a subdirectory.
         std::fs::metadata("/proc/self/task").is_ok_and(|task| task.nlink() == 3)
     }
     #[cfg(not(target_os = "linux"))]
@@ -103,7 +102,7 @@ impl Wake for Alarm {
     }
 }
 
-/// Runs `future` to its end on this thread, which sleeps while there is nothing to do.
+/// Runs `future` to completion on this thread, which sleeps while the future is pending.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let alarm = Alarm::new();
@@ -117,10 +116,10 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Runs `future`, a part of an invocation that is the function's own, to its end on this thread. Where nothing can wake
-/// it any more, it is dropped, and that is the failure.
+/// Runs `future`, a part of an invocation that is the function's own code, to completion on this thread. If nothing can wake
+/// it any more, it is dropped, and the invocation fails.
 ///
-/// So it is for a future that needs an async runtime whose only thread is this one.
+/// This happens to a future that needs an async runtime whose only thread is this one.
 pub(crate) fn block_on_handler<T>(
     context: &Context,
     future: impl Future<Output = Result<T, Failure>>,
@@ -143,10 +142,10 @@ pub(crate) fn block_on_handler<T>(
     Err(Failure::deadlock())
 }
 
-/// Runs `future`, which is the function's own; a panic inside ends it with a failure.
+/// Runs `future`, which is the function's own code; a panic in it becomes a failure.
 ///
-/// The future is dropped after a panic and never polled again, so nobody sees what the panic left half done but through
-/// what the handler itself shares.
+/// The future is dropped after a panic and never polled again. Only state that the handler itself shares can expose an
+/// operation that the panic interrupted.
 pub(crate) async fn guard<T>(
     future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
@@ -163,7 +162,7 @@ pub(crate) async fn guard<T>(
     .await
 }
 
-/// Drops what a panic has thrown, which may panic as well.
+/// Drops the payload of a panic; dropping it may panic as well.
 fn drop_thrown(thrown: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(thrown))) {
         std::mem::forget(again);
@@ -175,7 +174,7 @@ mod tests {
     use super::*;
     use std::{sync::mpsc, time::Duration};
 
-    /// Pending once, woken from another thread.
+    /// Is pending once, then woken from another thread.
     async fn sleep() {
         let mut woken = false;
         std::future::poll_fn(move |context| {
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_future_that_parks_its_thread_by_itself_is_woken_all_the_same() {
+    fn a_future_that_consumes_the_park_token_is_still_woken() {
         let mut asked = false;
         block_on(std::future::poll_fn(move |context| {
             if std::mem::replace(&mut asked, true) {
@@ -216,7 +215,7 @@ mod tests {
                 thread::sleep(Duration::from_millis(30));
                 sender.send(()).unwrap();
             });
-            // Sleeps on the thread's own token, and takes it.
+            // Sleeps on the thread's park token and consumes it.
             receiver.recv().unwrap();
             Poll::Pending
         }));

@@ -1,12 +1,12 @@
-//! What a function is made of: what it takes, and what handles that.
+//! The traits for handlers and for the events that they accept.
 
 use serde::de::DeserializeOwned;
 
 use crate::{Context, IntoFailure, Raw, Respond};
 
-/// A Lambda function: takes an event of type `T` with its [`Context`], returns a response or an error.
+/// A handler of events of type `T`: accepts an event with its [`Context`] and returns a response or an error.
 ///
-/// A type with state of its own:
+/// A type with its own state can implement it:
 ///
 /// ```
 /// use lambda_musl::{Context, LambdaHandler};
@@ -24,13 +24,13 @@ use crate::{Context, IntoFailure, Raw, Respond};
 /// }
 /// ```
 ///
-/// A closure or a function that takes the same is a handler as well: see [`run`](crate::run).
+/// A closure or function with the same parameters is a handler as well: see [`run`](crate::run).
 pub trait LambdaHandler<T> {
-    /// What answers the invocation: anything that serializes, [`Raw`](crate::Raw) or a [`Stream`](crate::Stream).
+    /// The response: a type that implements `Serialize`, [`Raw`](crate::Raw) or a [`Stream`](crate::Stream).
     type Response: Respond;
 
-    /// What went wrong: the text that it displays is what the caller of the function reads. A
-    /// [`Failure`](crate::Failure) has a type as well.
+    /// The error, whose `Display` text is the error message that the function's caller receives. A
+    /// [`Failure`](crate::Failure) also has an error type.
     type Error: IntoFailure;
 
     /// Handles one event.
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// What an event can become: everything that deserializes, from JSON, and [`Raw`], which is the event as it came.
+/// A type that an event can be converted to: any type that deserializes from JSON, or [`Raw`], the unparsed event.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, Raw, run};
@@ -65,11 +65,11 @@ where
 /// }
 /// ```
 pub trait FromEvent: Sized {
-    /// Makes the value of the bytes that came.
+    /// Converts the event.
     ///
     /// # Errors
     ///
-    /// When the event is not what the function takes.
+    /// Returns an error if the event does not match the type.
     fn from_event(event: Raw) -> serde_json::Result<Self>;
 }
 

@@ -1,9 +1,9 @@
-//! What a function does before its first invocation.
+//! The function's own initialization, before its first invocation.
 
 use crate::{Error, IntoFailure, api::Phase, executor::block_on, runtime::Runtime};
 
-/// Does what a function needs before its first invocation; where that fails or panics, Lambda is told why ([initialization
-/// error]), and the error is returned for `main` to end with.
+/// Runs `init` once before the first invocation. If it fails or panics, reports that to Lambda ([initialization error]) and
+/// returns an error for `main` to return.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, init, run};
@@ -16,7 +16,8 @@ use crate::{Error, IntoFailure, api::Phase, executor::block_on, runtime::Runtime
 ///
 /// # Errors
 ///
-/// [`Error::Init`], when `init` fails or panics; see there.
+/// Returns [`Error::Init`] if `init` fails or panics, or another [`Error`] if the address of the Runtime API is invalid or the
+/// Runtime API itself fails.
 ///
 /// [initialization error]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror
 pub fn init<V, E>(init: impl FnOnce() -> Result<V, E>) -> Result<V, Error>
@@ -26,7 +27,7 @@ where
     block_on(init_async(async { init() }))
 }
 
-/// The same as [`init`], for a `main` that is async.
+/// Awaits `init` once before the first invocation, like [`init`], for an async `main`.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<u32, std::io::Error> { Ok(1) }
@@ -40,7 +41,7 @@ where
 ///
 /// # Errors
 ///
-/// As [`init`].
+/// See [`init`].
 pub async fn init_async<V, E>(init: impl Future<Output = Result<V, E>>) -> Result<V, Error>
 where
     E: IntoFailure,
@@ -49,7 +50,7 @@ where
 }
 
 impl Runtime {
-    /// As [`init_async`].
+    /// See [`init_async`].
     pub async fn init_async<V, E>(
         &self,
         init: impl Future<Output = Result<V, E>>,

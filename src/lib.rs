@@ -43,23 +43,27 @@ pub use shutdown::on_shutdown;
 pub use snapstart::snapshot;
 pub use stream::Stream;
 
-/// The crate http_req, on whose [`Uri`](http_req::uri::Uri), [`Method`](http_req::request::Method),
+/// The crate http_req, whose [`Uri`](http_req::uri::Uri), [`Method`](http_req::request::Method),
 /// [`RequestMessage`](http_req::request::RequestMessage) and
-/// [`connect_with_timeout`](http_req::stream::connect_with_timeout) this one is built. With the feature `tls` it speaks HTTPS.
+/// [`connect_with_timeout`](http_req::stream::connect_with_timeout) this crate uses. The feature `tls` enables its HTTPS support.
 ///
-/// Use [`client`] for requests. http_req's own (`request::get`, `Request::send`) read what comes back in a way that a function
-/// cannot trust, as of version 0.14.6: a connection that ends inside of a chunk keeps a thread spinning for as long as the
-/// process lives; one that ends between two chunks, or before the length that was announced, or that fails, counts as the end of
-/// the body, and the answer as whole; a head has no limit, one byte in it that is not UTF-8 fails all of it, and of two headers
-/// of a name only the last stays. Each request opens a connection and starts a thread, may take an hour unless told otherwise,
-/// sends the fragment of the URL, and has no check for line ends in headers, whose order is another each time.
+/// Use [`client`] for requests. http_req's own functions (`request::get`, `Request::send`) read responses in a way that a
+/// function cannot trust, as of version 0.14.6:
 ///
-/// The loop takes `Uri` and `Method` from it for its requests to the Runtime API. It does not take `RequestMessage`, as that
-/// costs 2 µs for each request, a third of an invocation's time together, and 5 kB in every zip where it is used just once; nor
-/// `Stream`, as Lambda's address is an IP address and its connection plain, nor the readers, for the reasons above.
+/// - A connection that closes inside a chunk keeps a thread spinning for the lifetime of the process.
+/// - A connection that closes between two chunks or before the announced length, or that fails, counts as the end of the body: a
+///   truncated response is taken for a complete one.
+/// - The size of the head is not limited, one byte in it that is not UTF-8 fails the request, and of two headers with the same
+///   name only the last is kept.
+/// - Each request opens a connection and starts a thread, may take an hour unless a timeout is set, sends the fragment of the
+///   URL, does not check headers for line breaks, and sends them in an order that changes from request to request.
+///
+/// The loop uses `Uri` and `Method` for its requests to the Runtime API. It does not use `RequestMessage`, which costs 2 µs per
+/// request, in total a third of an invocation's time, and 5 kB in every zip that uses it nowhere else; nor `Stream`, because
+/// Lambda's address is an IP address and its connection is not encrypted; nor the readers, for the reasons above.
 pub use http_req;
 
-/// Pages of the repository, whose code runs with the tests.
+/// Pages of the repository whose code examples run with the tests.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../docs/function.md")]

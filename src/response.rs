@@ -1,4 +1,4 @@
-//! What a handler may return.
+//! The responses that a handler can return.
 
 use std::{borrow::Cow, io::Write};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{Failure, IntoFailure};
 
-/// Bytes with their content type, as they are: a response that is not JSON, or an event that nobody has parsed.
+/// Bytes with their content type: a response that is not JSON, or an unparsed event.
 ///
 /// ```
 /// use lambda_musl::Raw;
@@ -24,7 +24,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// A body of the given media type.
+    /// Creates a body of the given media type.
     pub fn new(content_type: impl Into<Cow<'static, str>>, body: impl Into<Vec<u8>>) -> Self {
         Raw {
             content_type: content_type.into(),
@@ -32,22 +32,22 @@ impl Raw {
         }
     }
 
-    /// Text in UTF-8.
+    /// Creates a UTF-8 text body of the type `text/plain`.
     pub fn text(text: impl Into<String>) -> Self {
         Raw::new("text/plain; charset=utf-8", text.into())
     }
 
-    /// Bytes of no particular kind.
+    /// Creates a body of the type `application/octet-stream`.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Raw::new("application/octet-stream", bytes)
     }
 }
 
-/// What can answer an invocation at once: everything that serializes, as JSON, and [`Raw`], as it is.
+/// A response that is sent in one piece: any type that implements [`Serialize`], as JSON, and [`Raw`], unchanged.
 ///
-/// Lambda takes up to 6 MB, or 6,291,556 bytes ([Lambda quotas]); what is longer reaches the caller as an error.
+/// Lambda accepts up to 6 MB, or 6,291,556 bytes ([Lambda quotas]); for a longer response, the caller gets an error.
 ///
-/// A type of the function's own that is not sent as JSON:
+/// Implement this trait for a type that is not sent as JSON:
 ///
 /// ```
 /// use lambda_musl::{IntoResponse, Raw};
@@ -63,11 +63,11 @@ impl Raw {
 ///
 /// [Lambda quotas]: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 pub trait IntoResponse {
-    /// Turns the value into the bytes that are sent.
+    /// Converts the value to the bytes that are sent.
     ///
     /// # Errors
     ///
-    /// When the value does not serialize: a map whose keys are no strings, say.
+    /// Returns an error if the value does not serialize, such as a map whose keys are not strings.
     fn into_response(self) -> serde_json::Result<Raw>;
 }
 
@@ -83,8 +83,9 @@ impl IntoResponse for Raw {
     }
 }
 
-/// What a handler may return: all that is [`IntoResponse`], and a [`Stream`](crate::Stream). A type of the function's own
-/// implements [`IntoResponse`]; this trait is sealed.
+/// A type that a handler can return: any type that implements [`IntoResponse`], or a [`Stream`](crate::Stream).
+///
+/// This trait is sealed; implement [`IntoResponse`] for your own types.
 ///
 /// ```
 /// use lambda_musl::{LambdaHandler, Respond};
@@ -107,27 +108,27 @@ impl<T: IntoResponse> Respond for T {
     }
 }
 
-/// Keeps [`Respond`] to the types of this crate.
+/// Seals [`Respond`].
 pub trait Sealed {}
 
 impl<T: IntoResponse> Sealed for T {}
 
-/// What a response turned out to be.
+/// A response, complete or as a stream.
 pub enum Answer<B> {
-    /// Bytes.
+    /// A complete response.
     Whole(Raw),
-    /// A body that is still to be written.
+    /// A response whose body is not written yet.
     Stream(Start, B),
 }
 
-/// What is known of a stream before its body.
+/// The part of a stream that precedes its body.
 #[derive(Debug)]
 pub struct Start {
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) prelude: Vec<u8>,
 }
 
-/// What writes a body.
+/// The writer of a stream's body.
 pub trait Body {
     #[doc(hidden)]
     fn write(self, out: &mut (dyn Write + Send)) -> impl Future<Output = Result<(), Failure>>;
@@ -143,7 +144,7 @@ where
     }
 }
 
-/// The body of a response that is no stream.
+/// The body type of a response that is not a stream.
 #[derive(Debug)]
 pub enum Never {}
 

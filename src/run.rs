@@ -1,4 +1,4 @@
-//! The loop, and the two calls that run it.
+//! The loop that handles invocations, and the functions [`run`] and [`process`], which run it.
 
 use std::convert::Infallible;
 
@@ -17,19 +17,19 @@ use crate::{
     wire::transport::Transport,
 };
 
-/// Takes invocations and gives them to `handler`, one after the other, for as long as Lambda lets it.
+/// Receives invocations and passes them to `handler`, one at a time, until Lambda stops the function.
 ///
-/// For a `main` without an async runtime: futures run on the calling thread.
+/// This is the form for a `main` without an async runtime: futures run on the calling thread.
 ///
-/// What the function prints to [`stdout`](std::io::stdout) is in Lambda's log before an invocation is answered, without a
-/// line end as well. So a thread must not keep `stdout` locked for ever. C's `printf` has a buffer of its own.
+/// [`stdout`](std::io::stdout) is flushed to Lambda's log before each response is sent, even if the last line has no line break.
+/// A thread must therefore not keep `stdout` locked indefinitely. C's `printf` has its own buffer, which is not flushed.
 ///
-/// A static program with musl has a stack of 8 MiB on its main thread, or as much of that as the system allows for, and
-/// each worker of [`run_concurrent`](crate::run_concurrent) has that as well; other threads have what they were started
-/// with. An overflow of any is a line in the log. What such a program starts inherits the limit.
+/// In a static program with musl, the main thread has a stack of 8 MiB, or less if the system's hard limit is lower. Each worker
+/// of [`run_concurrent`](crate::run_concurrent) has a stack of 8 MiB as well; other threads have the size that they were started
+/// with. A stack overflow on any thread is logged. Child processes inherit the limit.
 ///
-/// Between two invocations it sets the variable `_X_AMZN_TRACE_ID`, as Lambda asks of a runtime: a thread of the function
-/// must not read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is fine.
+/// Between two invocations, the function sets the environment variable `_X_AMZN_TRACE_ID`, as Lambda requires of a runtime. No
+/// thread may read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is safe.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run};
@@ -39,19 +39,18 @@ use crate::{
 /// }
 /// ```
 ///
-/// # Inside of an async runtime
+/// # Inside an async runtime
 ///
-/// There it blocks the thread that it is called on, and [`process`] is the form to call. It works where other threads
-/// drive what a handler waits for: on a thread that tokio's `spawn_blocking` or the program has started, and under a
-/// runtime with several threads. On the only thread of a runtime, like tokio's `current_thread`, nothing could ever wake
-/// a handler that waits for a timer, a socket or a task: such an invocation fails with the error type
-/// `Function.Deadlock` after 0.1 seconds. That needs Linux, and a process with no other thread; where there is one, a
-/// handler that nothing has woken is logged 0.2 seconds before its deadline.
+/// In an async runtime, call [`process`] instead, because `run` blocks the calling thread. `run` works only if other threads
+/// drive what a handler waits for: on a thread that tokio's `spawn_blocking` or the program started, and in a multi-threaded
+/// runtime. On the only thread of a runtime, such as tokio's `current_thread`, nothing can wake a handler that waits for a
+/// timer, a socket or a task. Such an invocation fails with the error type `Function.Deadlock` after 0.1 seconds, on Linux and
+/// if the process has no other thread. Otherwise, a handler that has not been woken is logged 0.2 seconds before its deadline.
 ///
 /// # Errors
 ///
-/// When the Runtime API cannot be reached or does not play its part; see [`Error`]. Returned from `main` it is printed,
-/// and the exit status is 1, whereupon Lambda starts the function anew.
+/// Returns an [`Error`] if the Runtime API cannot be reached or violates its contract. If `main` returns it, it is printed and
+/// the exit status is 1; Lambda then restarts the function.
 pub fn run<T, H>(handler: H) -> Result<(), Error>
 where
     T: FromEvent,
@@ -60,9 +59,9 @@ where
     Runtime::from_env()?.run(handler)
 }
 
-/// The same as [`run`], for a `main` that is async: it runs under tokio and under any other executor, and blocks none.
+/// Receives invocations like [`run`], for an async `main`: runs on tokio or any other executor without blocking it.
 ///
-/// To be awaited to its end: an invocation that comes after the future is dropped is not answered.
+/// Await the future to completion: an invocation that arrives after the future is dropped gets no response.
 ///
 /// ```no_run
 /// # async fn main_() -> Result<(), lambda_musl::Error> {
@@ -74,7 +73,7 @@ where
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// See [`run`].
 pub async fn process<T, H>(handler: H) -> Result<(), Error>
 where
     T: FromEvent,
@@ -84,7 +83,7 @@ where
 }
 
 impl Runtime {
-    /// As [`run`].
+    /// See [`run`].
     pub fn run<T, H>(&self, handler: H) -> Result<(), Error>
     where
         T: FromEvent,
@@ -95,7 +94,7 @@ impl Runtime {
         Err(error)
     }
 
-    /// As [`process`].
+    /// See [`process`].
     pub async fn process<T, H>(&self, handler: H) -> Result<(), Error>
     where
         T: FromEvent,
@@ -109,21 +108,21 @@ impl Runtime {
         Err(error)
     }
 
-    /// What comes before the first invocation of a function that takes one at a time.
+    /// Prepares for the first invocation of a function that handles one at a time.
     fn begin(&self) -> Result<(), Error> {
         if let Some(concurrency) = self.concurrency.filter(|number| number.get() > 1) {
             logs::error(
                 "",
                 format_args!(
-                    "{CONCURRENCY} is {concurrency}, but this function takes one invocation at a time: \
-                     it should call run_concurrent"
+                    "{CONCURRENCY} is {concurrency}, but this function handles one invocation at a time: \
+                     call `run_concurrent` to handle several"
                 ),
             );
         }
         self.pass_snapshot()
     }
 
-    /// Takes one invocation after the other, and gives each its one answer, until the Runtime API fails.
+    /// Handles one invocation at a time, with exactly one response or error report each, until the Runtime API fails.
     pub(crate) async fn serve<T, H, W>(
         &self,
         handler: &H,
@@ -148,7 +147,7 @@ impl Runtime {
                     logs::flush();
                     api.respond(&context, response).await?;
                 }
-                // Its body is the function's own, too.
+                // Writing the body runs the function's own code, so it is still watched.
                 Ok(Answer::Stream(start, body)) => {
                     api.stream(&context, start, body).await?;
                     drop(watch);
@@ -164,7 +163,8 @@ impl Runtime {
     }
 }
 
-/// All that is the function's own, and may panic: its event, its handler, its response and how its errors display.
+/// Runs all of the function's own code, which may panic: parsing the event, the handler, serializing the response and
+/// displaying the error.
 async fn answer<T, H>(
     handler: &H,
     event: Raw,

@@ -1,4 +1,4 @@
-//! What a function learns about its Runtime API when it starts, and how it says that it does not.
+//! The address and settings of the Runtime API, and the report to it if the function fails to start.
 
 use std::{env, num::NonZero};
 
@@ -15,19 +15,19 @@ use crate::{
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 pub(crate) const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 
-/// A runtime for a Runtime API at an address of the caller's choice, which a test needs.
+/// A runtime for the Runtime API at an address of the caller's choice, as tests need.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     pub(crate) address: Address,
-    /// How many invocations at once, on Lambda Managed Instances.
+    /// The number of concurrent invocations, on Lambda Managed Instances.
     pub(crate) concurrency: Option<NonZero<usize>>,
-    /// Whether there will be a snapshot before the first invocation.
+    /// Whether Lambda takes a snapshot before the first invocation.
     pub(crate) snap_start: bool,
 }
 
 impl Runtime {
-    /// The Runtime API that `AWS_LAMBDA_RUNTIME_API` names ([reserved environment variables]); without it, the one at
-    /// `127.0.0.1`, port 80.
+    /// Uses the Runtime API that `AWS_LAMBDA_RUNTIME_API` names ([reserved environment variables]), or the one at `127.0.0.1`,
+    /// port 80, if that is unset.
     ///
     /// [reserved environment variables]: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     pub(crate) fn from_env() -> Result<Self, Error> {
@@ -39,7 +39,7 @@ impl Runtime {
         runtime
     }
 
-    /// The Runtime API at `address`. What else there is to know stands in Lambda's environment variables:
+    /// Uses the Runtime API at `address`. The other settings come from the environment variables
     /// `AWS_LAMBDA_MAX_CONCURRENCY` and `AWS_LAMBDA_INITIALIZATION_TYPE`.
     pub fn at(address: &str) -> Result<Self, Error> {
         stack::prepare();
@@ -51,7 +51,8 @@ impl Runtime {
                 let parsed = number.trim_ascii().parse();
                 parsed
                     .inspect_err(|_| {
-                        logs::error("", format_args!("{CONCURRENCY}={number:?} is no number of invocations: one at a time"));
+                        let reason = "is not a positive integer, so the function handles one invocation at a time";
+                        logs::error("", format_args!("{CONCURRENCY}={number:?} {reason}"));
                     })
                     .ok()
             }),
@@ -59,17 +60,17 @@ impl Runtime {
         })
     }
 
-    /// The Runtime API over a connection that is still to be opened.
+    /// Returns the Runtime API over a connection that the first request opens.
     pub(crate) fn api(&self) -> Api<Connection> {
         Api::new(&self.address, Connection::new(&self.address))
     }
 
-    /// Whether the trace id goes into the environment: not where invocations share it.
+    /// Whether to set the trace ID in the environment: not if concurrent invocations share it.
     pub(crate) fn sets_trace(&self) -> bool {
         self.concurrency.is_none()
     }
 
-    /// Does a part of the function's start; where that fails or panics, Lambda is told why.
+    /// Runs a part of the function's start, and reports to Lambda if it fails or panics.
     pub(crate) async fn start<V, E>(
         &self,
         phase: Phase,
@@ -84,7 +85,7 @@ impl Runtime {
         done.map_err(|failure| self.not_started(&phase, failure))
     }
 
-    /// Tells Lambda why the function does not start. On this thread: there is nothing else left to do.
+    /// Reports to Lambda why the function failed to start. Blocks this thread, which has nothing else left to do.
     pub(crate) fn not_started(&self, phase: &Phase, failure: Failure) -> Error {
         logs::failure("", &failure);
         logs::flush();

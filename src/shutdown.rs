@@ -1,4 +1,4 @@
-//! A hook for the end of the execution environment.
+//! A hook that runs when Lambda shuts down the execution environment.
 
 use std::{
     io,
@@ -17,17 +17,17 @@ use crate::{
     wire::request::Head,
 };
 
-/// The header that names an extension to Lambda.
+/// The header that identifies an extension to Lambda.
 const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 
-/// Runs `hook` on a thread of its own when Lambda shuts the execution environment down, and ends the program. With the
+/// Runs `hook` on its own thread when Lambda shuts down the execution environment, then exits the program. Requires the
 /// feature `shutdown`.
 ///
-/// To be called before [`run`](crate::run). Lambda sends SIGTERM only where an extension is registered, so this registers
-/// an internal one, for no events ([Extensions API]); about 500 ms are left then. Where that is refused, which the log
-/// says, SIGTERM still runs the hook.
+/// Call it before [`run`](crate::run). Lambda sends SIGTERM only if an extension is registered, so this function registers an
+/// internal extension without events ([Extensions API]). The hook has about 500 ms. If Lambda refuses the registration, this
+/// is logged, and a SIGTERM from elsewhere still runs the hook.
 ///
-/// It has been tested against the documented Extensions API, and has not run on AWS itself yet.
+/// It is tested against the documented Extensions API, but has not yet run on AWS itself.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, on_shutdown, run};
@@ -40,7 +40,8 @@ const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 ///
 /// # Errors
 ///
-/// When the thread cannot be started, which Lambda is told of.
+/// Returns [`Error::Init`] if the signal handler or a thread cannot be set up, after reporting that to Lambda, and
+/// [`Error::Address`] if `AWS_LAMBDA_RUNTIME_API` is not a valid address.
 ///
 /// [Extensions API]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
@@ -50,7 +51,7 @@ pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let mut signals = Signals::new([SIGTERM]).map_err(not_started)?;
     let wait = move || {
         if signals.forever().next().is_some() {
-            // It ends the process, or nothing does.
+            // The process must exit even if the hook panics.
             let _ = catch_unwind(AssertUnwindSafe(hook));
             process::exit(0);
         }
@@ -61,7 +62,7 @@ pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
             spawn("extension", move || rest(&runtime, &identifier)).map_err(not_started)
         }
         Err(error) => {
-            logs::error("", format_args!("SIGTERM will not come: {error}"));
+            logs::error("", format_args!("Lambda will not send SIGTERM: {error}"));
             Ok(())
         }
     }
@@ -72,7 +73,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread.spawn(work).map(drop)
 }
 
-/// Registers an extension; its identifier comes back.
+/// Registers an extension and returns its identifier.
 fn register(runtime: &Runtime) -> Result<String, Error> {
     let Runtime { address, .. } = runtime;
     let call = address.post_extension("/register");
@@ -85,7 +86,7 @@ fn register(runtime: &Runtime) -> Result<String, Error> {
     Ok(reply.head.get(IDENTIFIER).unwrap_or_default().to_owned())
 }
 
-/// Waits for the first event, of which there is none: Lambda takes an extension for ready once it asks.
+/// Requests the first event, which never arrives: Lambda considers an extension ready once it has made this request.
 fn rest(runtime: &Runtime, identifier: &str) {
     let Runtime { address, .. } = runtime;
     let call = address.get_extension("/event/next");
@@ -93,6 +94,6 @@ fn rest(runtime: &Runtime, identifier: &str) {
     head.add(IDENTIFIER, identifier);
     let reply = Connection::new(address).exchange(&head.with_body(None));
     if let Err(error) = api::expect_200(&call, reply) {
-        logs::error("", format_args!("SIGTERM may not come: {error}"));
+        logs::error("", format_args!("Lambda may not send SIGTERM: {error}"));
     }
 }

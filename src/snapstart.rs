@@ -1,20 +1,20 @@
-//! Lambda SnapStart: a function that is started once, and resumed from a snapshot many times.
+//! Lambda SnapStart: a function starts once and resumes from its snapshot many times.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, IntoFailure, api::Phase, executor::block_on, runtime::Runtime};
 
-/// Whether this process is past its snapshot, of which there is one at most.
+/// Whether this process has passed its snapshot. There is at most one.
 static PASSED: AtomicBool = AtomicBool::new(false);
 
-/// Where SnapStart is on, runs `before`, waits until the function is resumed from its snapshot, and runs `after`; without
-/// it, does nothing ([runtime hooks]).
+/// Runs `before`, waits until the function resumes from its snapshot, and runs `after` ([runtime hooks]). If SnapStart is not
+/// enabled, does nothing.
 ///
-/// To be called once, between [`init`](crate::init) and [`run`](crate::run), which pass the snapshot without hooks where
-/// it was not. Every copy of the function comes from the same memory: what must be unique or fresh, like credentials,
-/// random numbers and connections, is made in `after`.
+/// Call it once, between [`init`](crate::init) and [`run`](crate::run). Without this call, `run` passes the snapshot without
+/// hooks. Every copy of the function starts from the same memory: create what must be unique or fresh, such as credentials,
+/// random numbers and connections, in `after`.
 ///
-/// It has been tested against the documented Runtime API, and has not run on AWS itself yet.
+/// It is tested against the documented Runtime API, but has not yet run on AWS itself.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run, snapshot};
@@ -32,7 +32,8 @@ static PASSED: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 ///
-/// [`Error::Init`] when one of the two fails or panics, which Lambda is told of; others as [`run`](crate::run).
+/// Returns [`Error::Init`] if a hook fails or panics, after reporting that to Lambda. For other errors, see
+/// [`run`](crate::run).
 ///
 /// [runtime hooks]: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-custom.html
 pub fn snapshot<B, A>(
@@ -53,7 +54,7 @@ where
 }
 
 impl Runtime {
-    /// Passes the snapshot where that is still to be done.
+    /// Passes the snapshot, unless that was done before.
     pub(crate) fn pass_snapshot(&self) -> Result<(), Error> {
         match self.must_pass() {
             true => self.restore(),
@@ -65,7 +66,7 @@ impl Runtime {
         self.snap_start && !PASSED.swap(true, Ordering::Relaxed)
     }
 
-    /// Blocks across the snapshot, over a connection of its own: none survives it.
+    /// Blocks until the function resumes, on a separate connection because none survives the snapshot.
     fn restore(&self) -> Result<(), Error> {
         block_on(self.api().get("/restore/next")).map(drop)
     }

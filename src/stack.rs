@@ -1,12 +1,12 @@
-//! The stack of a handler, and a line in the log where it overflows.
+//! The stack size of a handler, and a message if the stack overflows.
 
-/// Bytes, of the main thread and of each worker.
+/// The stack size of the main thread and of each worker, in bytes.
 pub(crate) const SIZE: usize = 8 * 1024 * 1024;
 
-/// Gives the main thread a stack of [`SIZE`], where the system allows for that, and has its overflow logged.
+/// Gives the main thread a stack of [`SIZE`], or of the hard limit if that is lower, and logs its overflow.
 ///
-/// std logs those of all other threads, and of the main thread as well where the C library is not musl: musl does not
-/// know how far the stack of the main thread may grow, so there a program would end by SIGSEGV without a word.
+/// std logs the overflow of all other threads, and of the main thread if the C library is not musl. musl does not report how
+/// far the stack of the main thread may grow, so a program would die silently of SIGSEGV.
 pub(crate) fn prepare() {
     #[cfg(all(
         target_os = "linux",
@@ -16,7 +16,7 @@ pub(crate) fn prepare() {
     musl::prepare();
 }
 
-/// What no safe code can do: std has neither limits nor signals, and the crates for them refuse SIGSEGV.
+/// The unsafe part: std has no API for limits and signals, and the crates for signals refuse SIGSEGV.
 #[cfg(all(
     target_os = "linux",
     target_env = "musl",
@@ -41,7 +41,7 @@ mod musl {
     const SA_SIGINFO: c_int = 4;
     const SA_ONSTACK: c_int = 0x0800_0000;
 
-    /// The words of std.
+    /// The message that std prints.
     const MESSAGE: &[u8] = b"\nthread 'main' has overflowed its stack\n\
         fatal runtime error: stack overflow, aborting\n";
 
@@ -52,7 +52,7 @@ mod musl {
         hard: u64,
     }
 
-    /// `struct sigaction`, which musl has alike on both architectures.
+    /// `struct sigaction`, whose layout in musl is the same on both architectures.
     #[repr(C)]
     #[derive(Clone, Copy)]
     struct Action {
@@ -62,7 +62,7 @@ mod musl {
         restorer: usize,
     }
 
-    /// The begin of `siginfo_t` of a fault.
+    /// The beginning of `siginfo_t` for a fault.
     #[repr(C)]
     struct Fault {
         words: [c_int; 4],
@@ -76,29 +76,30 @@ mod musl {
         fn write(file: c_int, bytes: *const c_void, length: usize) -> isize;
     }
 
-    /// Bytes around the end of the stack in which a fault is its overflow. The kernel maps nothing so close below a stack;
-    /// the name of the program, by which its end is known, lies so close to its begin.
+    /// A fault within this many bytes below or above the end of the stack counts as an overflow. The kernel maps nothing that
+    /// close below a stack. `ABOVE` covers the distance between the beginning of the stack and the name of the program, from
+    /// whose address the end is calculated.
     const BELOW: usize = 1024 * 1024;
     const ABOVE: usize = 64 * 1024;
 
-    /// The lowest address of the stack, or a little less.
+    /// The lowest address of the stack, or slightly less.
     static END: AtomicUsize = AtomicUsize::new(0);
 
-    /// What was done about SIGSEGV before.
+    /// The previous action for SIGSEGV.
     static BEFORE: OnceLock<Action> = OnceLock::new();
 
     pub fn prepare() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
-            // SAFETY: all pointers are to values of the layout that the functions of musl expect, or null where they take
-            // that; the signal handler does nothing but what is allowed in one.
+            // SAFETY: all pointers are either null where musl accepts that, or point to values with the layout that it
+            // expects; the signal handler does only what is allowed in a signal handler.
             unsafe {
                 let mut limit = Limit { soft: 0, hard: 0 };
                 if prlimit(0, RLIMIT_STACK, ptr::null(), &mut limit) != 0 {
                     return;
                 }
                 limit.soft = limit.hard.min(SIZE as u64);
-                // The kernel looks at it each time that the stack grows.
+                // The kernel checks the limit each time the stack grows.
                 if prlimit(0, RLIMIT_STACK, &limit, ptr::null_mut()) != 0 {
                     return;
                 }
@@ -116,7 +117,7 @@ mod musl {
                 let _ = BEFORE.set(before);
                 let action = Action {
                     handler: on_fault as *const () as usize,
-                    // On the stack for signals that std gives each thread.
+                    // Run on the alternate signal stack that std sets up for each thread.
                     flags: SA_SIGINFO | SA_ONSTACK,
                     ..before
                 };
@@ -127,13 +128,13 @@ mod musl {
 
     extern "C" fn on_fault(_: c_int, fault: *const Fault, _: *const c_void) {
         let lowest = END.load(Ordering::Relaxed).wrapping_sub(BELOW);
-        // SAFETY: the kernel passes the fault; what is written is static; `BEFORE` was set before this was installed.
+        // SAFETY: the kernel passes a valid fault; the message is static; `BEFORE` was set before this handler was installed.
         unsafe {
             if (*fault).address.wrapping_sub(lowest) < BELOW + ABOVE {
                 write(2, MESSAGE.as_ptr().cast(), MESSAGE.len());
                 process::abort();
             }
-            // Not ours: it happens again, to whoever was there before.
+            // Not a stack overflow: the fault occurs again and reaches the previous handler.
             if let Some(before) = BEFORE.get() {
                 sigaction(SIGSEGV, before, ptr::null_mut());
             }

@@ -1,4 +1,4 @@
-//! A response that is sent while it is written.
+//! A response that is sent while it is being written.
 
 use std::{borrow::Cow, fmt, io::Write};
 
@@ -12,17 +12,19 @@ use crate::{
 /// The content type of a stream that begins with a prelude.
 pub(crate) const HTTP_INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";
 
-/// What parts the prelude from the body.
+/// The separator between the prelude and the body.
 pub(crate) const END: [u8; 8] = [0; 8];
 
-/// A response that the caller reads while the function still writes it ([response streaming]): up to 200 MB, of which
-/// little is in memory at any time.
+/// A response that the caller reads while the function is still writing it ([response streaming]).
 ///
-/// The body is an async closure that gets a plain [`Write`]. What it writes is collected and sent as a chunk of up to
-/// 64 KiB; [`flush`](Write::flush) sends what is there at once. An error or a panic in it reaches the caller as the error
-/// of an invocation does, after what was sent already. Under [`process`](crate::process), a write waits while the peer
-/// does not read, and with it the thread of the executor; and `main` awaits it itself, as today's compiler does not see
-/// that such a future can be sent to another thread.
+/// It can be up to 200 MB long, and only a small part is in memory at any time.
+///
+/// The body is an async closure that receives a [`Write`]. Its output is buffered and sent in chunks of up to 64 KiB;
+/// [`flush`](Write::flush) sends the buffer immediately. An error or a panic in the closure reaches the caller like any other
+/// error of an invocation, after the data already sent.
+///
+/// Under [`process`](crate::process), a write blocks the executor's thread while the peer does not read. `main` must await
+/// `process` itself instead of spawning it, because the compiler cannot yet prove that such a future is [`Send`].
 ///
 /// ```no_run
 /// use lambda_musl::{Context, Stream, run};
@@ -38,7 +40,7 @@ pub(crate) const END: [u8; 8] = [0; 8];
 /// }
 /// ```
 ///
-/// For a function URL, or an API that streams, a status, headers and cookies come before the body:
+/// For a function URL, or an API that supports streaming, a status, headers and cookies can precede the body:
 ///
 /// ```
 /// # use lambda_musl::{Stream};
@@ -58,7 +60,7 @@ pub struct Stream<F> {
 }
 
 impl<F> Stream<F> {
-    /// A body of the given media type.
+    /// Creates a stream whose body has the given media type.
     pub fn new<E>(content_type: impl Into<Cow<'static, str>>, body: F) -> Self
     where
         F: AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
@@ -71,14 +73,14 @@ impl<F> Stream<F> {
         }
     }
 
-    /// Answers an HTTP request with this status; without it, but with headers or cookies, it is 200.
+    /// Sets the status of an HTTP response. If only headers or cookies are set, the status is 200.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.prelude().status = status;
         self
     }
 
-    /// Answers an HTTP request, with this header. Values of one name are joined by commas
+    /// Adds a header to an HTTP response. Values with the same name are joined with commas
     /// ([RFC 9110, section 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -86,18 +88,18 @@ impl<F> Stream<F> {
         self
     }
 
-    /// Answers an HTTP request, and sets this cookie: `name=value`, perhaps with attributes.
+    /// Adds a cookie to an HTTP response: `name=value`, optionally with attributes.
     #[must_use]
     pub fn cookie(mut self, cookie: &str) -> Self {
         self.prelude().cookies.push(cookie.to_owned());
         self
     }
 
-    /// Writes the whole into memory, on this thread: for a test that calls a handler by hand.
+    /// Writes the complete response to memory, on this thread, for tests that call a handler directly.
     ///
     /// # Errors
     ///
-    /// When the body fails.
+    /// Returns the error of the body if it fails.
     pub fn into_response<E>(mut self) -> Result<Raw, Failure>
     where
         F: AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
@@ -111,7 +113,7 @@ impl<F> Stream<F> {
         Ok(Raw { content_type, body })
     }
 
-    /// The content type, what else comes before the body, and what writes it.
+    /// Splits the stream into its content type, its prelude and its body.
     #[cfg(feature = "http")]
     pub(crate) fn into_parts(self) -> (Cow<'static, str>, Option<Prelude>, F) {
         (self.content_type, self.prelude, self.body)
@@ -121,7 +123,7 @@ impl<F> Stream<F> {
         self.prelude.get_or_insert_default()
     }
 
-    /// The content type of the call, and what comes before the body.
+    /// Takes the content type of the request to the Runtime API and the bytes that precede the body.
     fn start(&mut self) -> Start {
         match self.prelude.take() {
             None => Start {
@@ -159,7 +161,7 @@ where
 
 impl<F> Sealed for Stream<F> {}
 
-/// A status, headers and cookies.
+/// The status, headers and cookies of an HTTP response.
 #[derive(Debug)]
 pub(crate) struct Prelude {
     pub status: u16,
@@ -186,7 +188,7 @@ impl Prelude {
         }
     }
 
-    /// The prelude with its end; `content_type` goes with the headers unless it is there already.
+    /// Encodes the prelude and its separator, with `content_type` as a header unless the headers already contain one.
     pub fn to_bytes(&self, content_type: &str) -> Vec<u8> {
         let is_content_type =
             |(name, _): &&(String, String)| name.eq_ignore_ascii_case("Content-Type");

@@ -1,7 +1,7 @@
-//! A Runtime API for tests: it feeds events to a function and returns what the function answered.
+//! A Runtime API for tests: sends events to a function and returns its responses.
 //!
-//! [`run`] tests a handler in the test's own process; [`Program`] tests a whole program, one that was not made with this
-//! crate as well. Both speak HTTP on localhost, so what they test is what Lambda will see.
+//! [`run`] tests a handler in the test's own process. [`Program`] tests a complete program, even one that does not use this
+//! crate. Both use HTTP on localhost, so a test sees what Lambda will see.
 //!
 //! ```
 //! use lambda_musl::{Context, testing};
@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! A program that uses none of this holds none of it.
+//! A program that does not use this module contains none of its code.
 
 mod answer;
 mod event;
@@ -40,7 +40,7 @@ use crate::{Error, FromEvent, LambdaHandler};
 pub use crate::{base64::decode as decode_base64, runtime::Runtime};
 use server::{Server, Waiting};
 
-/// Runs `handler` on this thread until it has taken all `events`, and returns its answers in the order of the events.
+/// Runs `handler` on this thread until it has handled all `events`, and returns its responses in the order of the events.
 ///
 /// ```
 /// use lambda_musl::{Context, testing};
@@ -53,7 +53,7 @@ use server::{Server, Waiting};
 ///
 /// # Errors
 ///
-/// When the runtime ended before every event was answered, and why.
+/// Returns the error that ended the runtime before it responded to every event.
 pub fn run<T, H, E, const N: usize>(handler: H, events: [E; N]) -> Result<[Answer; N], Error>
 where
     T: FromEvent,
@@ -65,7 +65,7 @@ where
     collect(waiting, end)
 }
 
-/// The same as [`run`] for a handler that needs an async runtime, under the one that awaits this.
+/// Runs `handler` like [`run`], but in the async runtime of the caller, for a handler that needs one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -86,7 +86,7 @@ where
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// See [`run`].
 pub async fn process<T, H, E, const N: usize>(
     handler: H,
     events: [E; N],
@@ -101,7 +101,7 @@ where
     collect(waiting, end)
 }
 
-/// A server that has these events and no more.
+/// Starts a server with these events and no more.
 fn serve<E: Into<Event>, const N: usize>(events: [E; N]) -> Result<(Server, [Waiting; N]), Error> {
     let server = Server::start().map_err(|source| Error::Connection {
         request: "opening a port for the Runtime API of a test".into(),
@@ -122,6 +122,9 @@ fn collect<const N: usize>(
         .collect();
     answers.try_into().map_err(|some: Vec<Answer>| match end {
         Err(end) => end,
-        Ok(()) => unreachable!("the loop ended well with {} of {N} answers", some.len()),
+        Ok(()) => unreachable!(
+            "the loop ended without an error after {} of {N} responses",
+            some.len()
+        ),
     })
 }

@@ -1,6 +1,6 @@
-//! Services of tower as functions (feature `tower`), and so a router of axum.
+//! tower services, such as axum routers, as functions (feature `tower`).
 //!
-//! Under tokio, which an axum router needs; `examples/router` is a whole crate:
+//! An axum router needs tokio; `examples/router` in the repository is a complete crate:
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -12,8 +12,8 @@
 //! }
 //! ```
 //!
-//! Requests are those of [`http`](crate::http), with the same extensions: axum's `Extension<RequestContext>` is one. An error
-//! of the service, or of a body, is a line in the log and 500 to the caller.
+//! Requests are the same as in [`http`](crate::http) and have the same extensions, so axum's `Extension<RequestContext>` works.
+//! An error of the service or of a body is logged, and the caller gets the status 500.
 
 use std::{
     future::poll_fn,
@@ -33,13 +33,13 @@ use crate::{
     response,
 };
 
-/// Gives requests to a service, one after the other, and each caller the whole of a response once it is there.
+/// Passes requests to a service, one at a time, and sends each response in one piece once it is complete.
 ///
-/// A function URL with the invoke mode `BUFFERED`, its default, takes these, and so do all other callers.
+/// A function URL accepts such responses in the invoke mode `BUFFERED`, its default. All other callers accept them as well.
 ///
 /// # Errors
 ///
-/// As [`run`](crate::run).
+/// See [`run`](crate::run).
 pub async fn process<S, B>(service: S) -> Result<(), Error>
 where
     S: TowerService<Request<Body>, Response = Response<B>> + Clone,
@@ -50,12 +50,14 @@ where
     crate::process(self::service(service)).await
 }
 
-/// The same as [`process`], for a function URL with the invoke mode `RESPONSE_STREAM`: it gets what a body has as soon as the body
-/// has it, up to 200 MB. All other callers get the whole.
+/// Passes requests to a service like [`process`], but streams responses to a function URL with the invoke mode
+/// `RESPONSE_STREAM`.
+///
+/// It sends data as soon as the body produces it, up to 200 MB. All other callers get the complete response in one piece.
 ///
 /// # Errors
 ///
-/// As [`run`](crate::run).
+/// See [`run`](crate::run).
 pub async fn process_streaming<S, B>(service: S) -> Result<(), Error>
 where
     S: TowerService<Request<Body>, Response = Response<B>> + Clone,
@@ -66,9 +68,9 @@ where
     crate::process(self::service(service).streaming()).await
 }
 
-/// A service as a handler of events, for [`testing`](crate::testing) among others.
+/// Converts a service to a handler of events, for example for [`testing`](crate::testing).
 ///
-/// Each request gets a clone of the service.
+/// A clone of the service handles each request.
 pub fn service<S>(service: S) -> Service<S> {
     Service {
         service,
@@ -76,7 +78,7 @@ pub fn service<S>(service: S) -> Service<S> {
     }
 }
 
-/// What [`service`] returns.
+/// The handler that [`service`] returns.
 #[derive(Clone, Debug)]
 pub struct Service<S> {
     service: S,
@@ -84,7 +86,7 @@ pub struct Service<S> {
 }
 
 impl<S> Service<S> {
-    /// Answers function URLs with streams, as [`process_streaming`] does.
+    /// Streams responses to function URLs, as [`process_streaming`] does.
     #[must_use]
     pub fn streaming(mut self) -> Self {
         self.streams = true;
@@ -115,7 +117,7 @@ where
     }
 }
 
-/// The body of a response of a service.
+/// The body of a service's response.
 #[derive(Debug)]
 pub struct Frames<B>(B);
 
@@ -131,7 +133,7 @@ where
             let frame = poll_fn(|poller| {
                 let frame = body.as_mut().poll_frame(poller);
                 if frame.is_pending() && std::mem::take(&mut unsent) {
-                    // What comes next may take its time.
+                    // The next frame may take a while.
                     out.flush().map_err(IntoFailure::into_failure)?;
                 }
                 frame.map(|frame| frame.transpose().map_err(IntoFailure::into_failure))
@@ -139,7 +141,7 @@ where
             let Some(frame) = frame.await? else {
                 return Ok(());
             };
-            // Trailers have no form in Lambda.
+            // Lambda has no way to send trailers.
             let Ok(mut data) = frame.into_data() else {
                 continue;
             };

@@ -150,7 +150,7 @@ fn ci_takes_no_answer_of_the_probe_but_one_with_status_200() {
     let invoke = "make invoke IMAGE=";
     step_with_answer(invoke, r#"{"bytes":9,"status":200,"tls":"x"}"#).succeeded();
     for answer in [
-        r#"{"error":"the TLS handshake with example.com: no","tls":"x"}"#,
+        r#"{"error":"the TLS handshake with example.com failed: no","tls":"x"}"#,
         r#"{"bytes":9,"status":503,"tls":"x"}"#,
         r#"{"bytes":9,"status":2001,"tls":"x"}"#,
         "",

@@ -1,109 +1,110 @@
-//! Why there is no answer.
+//! The errors of the HTTP client.
 
 use std::{error, fmt, io, time::Duration};
 
-/// Why a request has no answer that can be used.
+/// The reason why a request has no usable response.
 ///
-/// Each says whether the server may have taken the request: none of [`Url`](Error::Url), [`Header`](Error::Header),
-/// [`Method`](Error::Method), [`Resolve`](Error::Resolve), [`Connect`](Error::Connect) and [`Tls`](Error::Tls) has sent any
-/// of it.
+/// The variant tells whether the server may have received the request: [`Url`](Error::Url), [`Header`](Error::Header),
+/// [`Method`](Error::Method), [`Resolve`](Error::Resolve), [`Connect`](Error::Connect) and [`Tls`](Error::Tls) occur before any
+/// part of it is sent. This does not count earlier requests that were redirected, or an idempotent request that failed on a kept
+/// connection before.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The text is no URL that can be asked.
+    /// The URL is invalid or not supported.
     Url {
         /// The URL, or the `Location` of a redirect.
         url: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A header cannot be sent as it is.
+    /// A header is invalid.
     Header {
-        /// Its name.
+        /// The name of the header.
         name: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The method is for proxies alone.
+    /// The method is CONNECT, which is only for proxies.
     Method(http_req::request::Method),
-    /// The name of the host could not be looked up.
+    /// The name of the host could not be resolved.
     Resolve {
         /// The host.
         host: String,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// No address of the host takes a connection.
+    /// No address of the host accepted a connection.
     Connect {
         /// Host and port.
         address: String,
-        /// What went wrong with the last address.
+        /// The error for the last address.
         source: io::Error,
     },
-    /// The TLS handshake failed: the certificate, say.
+    /// The TLS handshake failed, for example because of the certificate.
     Tls {
         /// The host.
         host: String,
-        /// What went wrong.
+        /// The cause.
         source: Box<dyn error::Error + Send + Sync>,
     },
-    /// The time is over.
+    /// The deadline has passed.
     Timeout {
         /// Host and port.
         address: String,
-        /// How long the whole exchange was allowed to take.
+        /// The time limit for the complete exchange.
         timeout: Duration,
-        /// What it was doing when it ended.
+        /// The stage of the exchange when it timed out.
         during: During,
     },
-    /// The connection ended before a byte of the answer came. Whether the server has taken the request is unknown; where
-    /// that could do no harm, it was sent once more already.
+    /// The connection closed before the first byte of the response. The server may have processed the request. An idempotent
+    /// request that failed on a kept connection was already sent a second time.
     NoAnswer {
         /// Host and port.
         address: String,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The connection ended inside of the answer.
+    /// The connection closed before the end of the response.
     Cut {
         /// Host and port.
         address: String,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The answer does not follow HTTP/1.1.
+    /// The response is not valid HTTP/1.1.
     Malformed {
         /// Host and port.
         address: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The status line and the headers are longer than the request takes.
+    /// The status line and headers exceed the limit of the request.
     HeadTooLong {
-        /// Bytes that it takes.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// The body is longer than the request takes.
+    /// The body exceeds the limit of the request.
     BodyTooLong {
-        /// Bytes that it takes.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// More redirects came than the request follows.
+    /// The server sent more redirects than the request follows.
     Redirects {
-        /// How many it follows.
+        /// The maximum number of redirects.
         limit: u32,
-        /// Where the next one would go.
+        /// The URL of the next redirect.
         location: String,
     },
 }
 
-/// What a request was doing when its time was over.
+/// The stage of a request when its deadline passed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum During {
-    /// Nothing was sent.
+    /// Nothing had been sent.
     Connecting,
-    /// The request, or a part of it, was sent; there is no whole answer.
+    /// At least a part of the request had been sent, but the response was not complete.
     Exchange,
 }
 
@@ -111,7 +112,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Url { url, reason } => {
-                write!(f, "{url:?} is not a URL that can be asked: {reason}")
+                write!(f, "{url:?} is not a URL that can be requested: {reason}")
             }
             Error::Header { name, reason } => {
                 write!(f, "the header {name:?} cannot be sent: {reason}")
@@ -119,48 +120,52 @@ impl fmt::Display for Error {
             Error::Method(method) => {
                 write!(
                     f,
-                    "{} is for proxies: expected another method",
+                    "the method {} is only for proxies: use another method",
                     method.as_str()
                 )
             }
-            Error::Resolve { host, source } => write!(f, "looking up {host}: {source}"),
-            Error::Connect { address, source } => write!(f, "connecting to {address}: {source}"),
-            Error::Tls { host, source } => write!(f, "the TLS handshake with {host}: {source}"),
+            Error::Resolve { host, source } => write!(f, "cannot resolve {host}: {source}"),
+            Error::Connect { address, source } => {
+                write!(f, "cannot connect to {address}: {source}")
+            }
+            Error::Tls { host, source } => {
+                write!(f, "the TLS handshake with {host} failed: {source}")
+            }
             Error::Timeout {
                 address,
                 timeout,
                 during,
             } => {
                 let during = match during {
-                    During::Connecting => "it was still connecting",
-                    During::Exchange => "the request was sent, at least in part",
+                    During::Connecting => "still connecting, and nothing was sent",
+                    During::Exchange => "at least a part of the request was sent",
                 };
-                write!(f, "{address}: no answer within {timeout:?}: {during}")
+                write!(f, "{address}: no response within {timeout:?}: {during}")
             }
             Error::NoAnswer { address, source } => write!(
                 f,
-                "{address}: the connection ended without an answer, and the request may have been taken: {source}"
+                "{address}: the connection closed without a response, but the server may have processed the request: {source}"
             ),
             Error::Cut { address, source } => {
                 write!(
                     f,
-                    "{address}: the connection ended inside of the answer: {source}"
+                    "{address}: the connection closed before the end of the response: {source}"
                 )
             }
             Error::Malformed { address, reason } => {
-                write!(f, "{address}: the answer is not HTTP/1.1: {reason}")
+                write!(f, "{address}: the response is not valid HTTP/1.1: {reason}")
             }
             Error::HeadTooLong { limit } => write!(
                 f,
-                "the head of the answer is longer than {limit} bytes: `max_head` takes a longer one"
+                "the head of the response is longer than {limit} bytes: raise the limit with `max_head`"
             ),
             Error::BodyTooLong { limit } => write!(
                 f,
-                "the body of the answer is longer than {limit} bytes: `max_body` takes a longer one"
+                "the body of the response is longer than {limit} bytes: raise the limit with `max_body`"
             ),
             Error::Redirects { limit, location } => write!(
                 f,
-                "more than {limit} redirects, the next one to {location:?}: `redirects` follows more"
+                "more than {limit} redirects, the next one to {location:?}: raise the limit with `redirects`"
             ),
         }
     }

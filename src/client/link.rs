@@ -1,4 +1,4 @@
-//! Connections: opened within a deadline, and kept for the next request.
+//! Connections, which are opened within a deadline and kept for later requests.
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -14,20 +14,20 @@ use crate::{
     wire::socket::{Socket, Timed, left},
 };
 
-/// Connections that are kept at most, to all servers together.
+/// The maximum number of kept connections to all servers.
 const MAX_KEPT: usize = 8;
 
-/// How long a connection may rest: load balancers and address translation of AWS forget it after a minute and more.
+/// How long an idle connection is kept. AWS's load balancers and address translation drop one after a minute or more.
 const MAX_REST: Duration = Duration::from_secs(50);
 
-/// The connections that nobody uses, the last one used at the end.
+/// The idle connections, with the most recently used one at the end.
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
 #[derive(Debug)]
 struct Kept {
     origin: String,
     socket: Socket<Link>,
-    /// By the clock on the wall: another may stand still while Lambda freezes the function.
+    /// Wall-clock time: a monotonic clock may stop while Lambda freezes the function.
     since: SystemTime,
 }
 
@@ -93,7 +93,7 @@ impl Write for Link {
     }
 }
 
-/// A kept connection to the same server that still seems to be one.
+/// Takes a kept connection to the same server that still seems to be open.
 pub(super) fn take(origin: &str, deadline: Instant) -> Option<Socket<Link>> {
     loop {
         let mut kept = {
@@ -112,7 +112,7 @@ pub(super) fn take(origin: &str, deadline: Instant) -> Option<Socket<Link>> {
     }
 }
 
-/// Keeps a connection, unless it has said what no request asked for.
+/// Keeps a connection, unless the server has sent unexpected data.
 pub(super) fn keep(origin: &str, socket: Socket<Link>) {
     if !socket.leftovers().is_empty() {
         return;
@@ -125,7 +125,7 @@ pub(super) fn keep(origin: &str, socket: Socket<Link>) {
     let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let oldest = (all.len() == MAX_KEPT).then(|| all.remove(0));
     all.push(kept);
-    // Closing it needs no lock.
+    // Release the lock before closing the oldest connection.
     drop(all);
     drop(oldest);
 }
@@ -151,14 +151,15 @@ pub(super) fn open(url: &Url, deadline: Instant) -> Result<Socket<Link>, Error> 
         true => {
             return Err(Error::Url {
                 url: url.as_str().to_owned(),
-                reason: "https needs the feature tls of lambda-musl",
+                reason: "HTTPS needs the feature tls of lambda-musl",
             });
         }
     };
     Ok(Socket::new(link))
 }
 
-/// Tries one address after the other: each has its share of the time, so that one that never answers leaves some.
+/// Tries the addresses in order. Each gets an equal share of the remaining time, so that one that never responds leaves time
+/// for the others.
 fn connect(addresses: &[std::net::IpAddr], port: u16, deadline: Instant) -> io::Result<TcpStream> {
     let mut end = Err(io::ErrorKind::AddrNotAvailable.into());
     for (address, others) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
@@ -170,8 +171,8 @@ fn connect(addresses: &[std::net::IpAddr], port: u16, deadline: Instant) -> io::
     end
 }
 
-/// Over native-tls, as http_req's own TLS does not say why a handshake failed, reads all certificates anew for each
-/// connection, and has no deadline but one for each wait.
+/// TLS connections. This module uses native-tls directly, because http_req's own TLS does not report why a handshake failed,
+/// reads all certificates again for each connection, and has a timeout for each wait instead of a deadline.
 #[cfg(feature = "tls")]
 pub(super) mod tls {
     use std::{
@@ -186,8 +187,8 @@ pub(super) mod tls {
         wire::socket::Timed,
     };
 
-    /// What is beneath TLS: its end is an error unless TLS has announced it (close_notify; RFC 8446, section 6.1). Anyone
-    /// on the way can end a connection, and not every version of OpenSSL tells the one end from the other.
+    /// The connection below TLS. Its end is an error unless TLS has announced it (close_notify; RFC 8446, section 6.1). An
+    /// attacker on the network can close a connection, and not every version of OpenSSL distinguishes the two ends.
     #[derive(Debug)]
     pub(in crate::client) struct Announced(pub Timed);
 
@@ -211,7 +212,7 @@ pub(super) mod tls {
     }
 
     pub(super) fn connect(host: &str, timed: Timed) -> Result<Link, Error> {
-        // It reads the certificates of the authorities, which takes longer than a handshake.
+        // Creating it reads the certificates of the authorities, which takes longer than a handshake.
         static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
         let failed = |source| Error::Tls {
             host: host.to_owned(),
@@ -227,8 +228,8 @@ pub(super) mod tls {
         match connector.connect(host, Announced(timed)) {
             Ok(stream) => Ok(Link::Tls(Box::new(stream))),
             Err(HandshakeError::Failure(error)) => Err(failed(error.into())),
-            // No wait ends so.
-            Err(HandshakeError::WouldBlock(_)) => Err(failed("it does not go on".into())),
+            // With a deadline, `Timed` never returns `WouldBlock`.
+            Err(HandshakeError::WouldBlock(_)) => Err(failed("it did not complete".into())),
         }
     }
 }

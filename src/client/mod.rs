@@ -1,5 +1,5 @@
-//! An HTTP client that a function can trust: every request ends within its deadline, and nothing that is cut is taken for
-//! whole.
+//! A reliable HTTP client for functions: every request ends by its deadline, and a truncated response is never taken for a
+//! complete one.
 //!
 //! ```no_run
 //! use lambda_musl::client;
@@ -10,7 +10,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Request`] has a method, headers, a body, and limits of its own:
+//! [`Request`] sets the method, headers, body and limits:
 //!
 //! ```no_run
 //! use lambda_musl::client::{Method, Request};
@@ -26,39 +26,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! HTTPS needs the feature `tls`. Certificates are checked against those that `SSL_CERT_FILE` or `SSL_CERT_DIR` name, or the
-//! system's; on Lambda they are in `/etc/pki/tls`.
+//! HTTPS needs the feature `tls`. Certificates are verified against the authorities in `SSL_CERT_FILE` or `SSL_CERT_DIR`, or the
+//! system's; on Lambda, these are in `/etc/pki/tls`.
 //!
-//! # Time
+//! # Deadlines
 //!
-//! A request has one deadline for all of it: the look-up of the name, connecting, the TLS handshake, sending, every redirect,
-//! and the last byte of the answer. It is what is left of the invocation when it is sent, less a tenth but no more than 100 ms,
-//! so that the handler can still answer. [`timeout`](Request::timeout) can shorten that. The invocation is known on the
-//! threads that poll the handler; on other threads, and outside of an invocation, the deadline is 10 seconds, as much as
-//! Lambda gives a function for its start, or what `timeout` says.
+//! A request has one deadline for the complete exchange: resolving the name, connecting, the TLS handshake, sending, every
+//! redirect, and receiving the last byte of the response. By default, this is the time left of the invocation, minus a tenth of
+//! it but at most 100 ms, so that the handler can still respond. [`timeout`](Request::timeout) can shorten it.
 //!
-//! The standard library cannot end the look-up of a name. It runs on a thread that all requests share, and which the request
-//! stops waiting for at its deadline. Nothing else here has a thread: a request blocks the thread that it is sent on, and
-//! under an async runtime belongs on one for that, like tokio's `spawn_blocking`, where `timeout` is to be set from
-//! [`Context::time_left`](crate::Context::time_left).
+//! The client knows the invocation only on the threads that poll the handler. On other threads, and outside an invocation, the
+//! time limit is that of `timeout`, or 10 seconds, which is also Lambda's limit for the start of a function.
 //!
-//! # The end of an answer
+//! A request blocks the thread that sends it. In an async runtime, send it on a thread for blocking work, such as one of tokio's
+//! `spawn_blocking`, and set `timeout` from [`Context::time_left`](crate::Context::time_left). Only name resolution has its own
+//! thread, shared by all requests, because the standard library cannot interrupt it.
 //!
-//! A body has a length, comes in chunks, or ends with the connection (RFC 9112, section 6.3). In the first two forms, one that
-//! ends early is [`Error::Cut`]. In the third, over TLS, it is whole where the server announces the end (`close_notify`), and
-//! cut where the connection just ends, as anyone on the way could have ended it. Without TLS, an end in good order (FIN) is
-//! all that there is to know, and a reset is a cut.
+//! # Truncated responses
+//!
+//! A body has a length, consists of chunks, or ends with the connection (RFC 9112, section 6.3). In the first two cases, a body
+//! that ends early is [`Error::Cut`]. In the third case, over TLS, the body is complete if the server announces the end
+//! (`close_notify`), and is an error if the connection closes without that, because an attacker could have closed it. Without
+//! TLS, an orderly end (FIN) counts as complete, and a reset as an error.
 //!
 //! # Connections
 //!
-//! They are kept for the next request to the same scheme, host and port, across invocations too: 8 at most, for 50 seconds
-//! each. One that the server has closed is replaced before anything is sent. Where it turns out to be closed only then, a
-//! request with an idempotent method is sent once more; another one is [`Error::NoAnswer`], as the server may have taken it.
-//! So it is after a snapshot of SnapStart, which no connection survives.
+//! Connections are kept for later requests to the same scheme, host and port, even across invocations: at most 8, for up to 50
+//! seconds each. If the server has closed a connection, it is replaced before anything is sent. If that is noticed only after
+//! sending, a request with an idempotent method is sent once more; another request fails with [`Error::NoAnswer`], because the
+//! server may have processed it. The same applies after a SnapStart snapshot, which no connection survives.
 //!
-//! # What it leaves out
+//! # Limitations
 //!
-//! Proxies, cookies, compression, HTTP/2, and bodies that do not fit in memory. Trailers are read and dropped.
+//! The client does not support proxies, cookies, compression, HTTP/2, or bodies that do not fit in memory. Trailers are read and
+//! discarded.
 
 mod error;
 mod link;
@@ -87,26 +88,26 @@ pub use error::{During, Error};
 use link::Link;
 use url::Url;
 
-/// What a request may take where no invocation says it.
+/// The time limit of a request outside an invocation.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is kept of an invocation's time for the handler to answer in.
+/// The maximum part of an invocation's time that is reserved for the handler to respond.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// Bytes.
+/// The default limits for a response, in bytes.
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_BODY: u64 = 10 * 1024 * 1024;
 
-/// Asks for a URL, as [`Request::get`] without anything set.
+/// Sends a GET request with the default settings and waits for the complete response.
 ///
 /// # Errors
 ///
-/// See [`Error`]. A status like 404 or 500 is an answer.
+/// Returns an [`Error`] if there is no usable response. A response with a status such as 404 or 500 is not an error.
 pub fn get(url: impl Into<String>) -> Result<Response, Error> {
     Request::get(url).send()
 }
 
-/// A request that is being made.
+/// A request that is being built.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request {
@@ -121,8 +122,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with any method but CONNECT. The URL starts with `https://` or `http://`; what it holds beyond ASCII is
-    /// percent-encoded, and its fragment is not sent. What is wrong with it, [`send`](Self::send) says.
+    /// Creates a request with any method except CONNECT.
+    ///
+    /// The URL must start with `https://` or `http://`. Non-ASCII characters are percent-encoded, and the fragment is not sent.
+    /// If the URL is invalid, [`send`](Self::send) returns an error.
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Request {
             method,
@@ -136,71 +139,71 @@ impl Request {
         }
     }
 
-    /// A GET.
+    /// Creates a GET request.
     pub fn get(url: impl Into<String>) -> Self {
         Request::new(Method::GET, url)
     }
 
-    /// Adds a header. They go out in the order in which they were added, those of one name as well.
+    /// Adds a header. Headers are sent in the order in which they were added, including several with the same name.
     ///
-    /// `Host`, `User-Agent` and `Accept` have defaults, which one that is added replaces. `Content-Length`,
-    /// `Transfer-Encoding` and `Connection` are the client's own, and refused.
+    /// An added `Host`, `User-Agent` or `Accept` header replaces the default. `Content-Length`, `Transfer-Encoding` and
+    /// `Connection` are refused, because the client sets them.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the body. It is sent with its length.
+    /// Sets the body, which is sent with a `Content-Length`.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Sets the body to the JSON of a value, and adds the `Content-Type` of that.
+    /// Sets the body to a value as JSON, and adds the header `Content-Type: application/json`.
     ///
     /// # Errors
     ///
-    /// When the value does not serialize.
+    /// Returns an error if the value does not serialize.
     pub fn json(self, value: &impl Serialize) -> serde_json::Result<Self> {
         let body = serde_json::to_vec(value)?;
         Ok(self.header("Content-Type", "application/json").body(body))
     }
 
-    /// Sets how long the whole exchange may take; but never longer than what is left of the invocation.
+    /// Sets the time limit for the complete exchange. It never exceeds the time left of the invocation.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Sets how many bytes the status line and the headers of the answer may have, those of interim answers included: 64 KiB
-    /// by default.
+    /// Sets the maximum length of the response's status line and headers, including those of interim responses, in bytes. The
+    /// default is 64 KiB.
     pub fn max_head(mut self, bytes: u64) -> Self {
         self.max_head = bytes;
         self
     }
 
-    /// Sets how many bytes the body of the answer may have: 10 MiB by default.
+    /// Sets the maximum length of the response's body, in bytes. The default is 10 MiB.
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// Follows so many redirects: by default none, and a redirect is an answer like any other.
+    /// Sets the maximum number of redirects to follow. The default is 0, which returns a redirect like any other response.
     ///
-    /// The statuses 301, 302, 303, 307 and 308 with a `Location` are followed. The request stays as it is, but after 303, and
-    /// for a POST after 301 and 302, it becomes a GET without a body (a HEAD stays one). To another scheme, host or port go
-    /// neither `Authorization`, `Cookie` and `Proxy-Authorization` nor a `Host` that was added; all other headers do, so one
-    /// of your own that holds a secret does as well.
+    /// The statuses 301, 302, 303, 307 and 308 with a `Location` are followed. After 303, and for a POST also after 301 and 302,
+    /// the request becomes a GET without a body (a HEAD stays a HEAD); otherwise it is repeated unchanged. The headers
+    /// `Authorization`, `Cookie`, `Proxy-Authorization` and an added `Host` are not sent to another scheme, host or port. All
+    /// other headers are, even one of your own that contains a secret.
     pub fn redirects(mut self, limit: u32) -> Self {
         self.redirects = limit;
         self
     }
 
-    /// Sends the request, and waits for the whole answer.
+    /// Sends the request and waits for the complete response.
     ///
     /// # Errors
     ///
-    /// See [`Error`]. A status like 404 or 500 is an answer.
+    /// Returns an [`Error`] if there is no usable response. A response with a status such as 404 or 500 is not an error.
     pub fn send(mut self) -> Result<Response, Error> {
         let time = Time::start(self.timeout);
         self.check()?;
@@ -240,7 +243,7 @@ impl Request {
             // RFC 9110, sections 5.1 and 5.5.
             if !is_token(name) {
                 return Err(refused(
-                    "a name has letters, digits and some of !#$%&'*+-.^_`|~",
+                    "its name may contain only letters, digits and !#$%&'*+-.^_`|~",
                 ));
             }
             if value
@@ -248,18 +251,18 @@ impl Request {
                 .any(|byte| byte.is_ascii_control() && byte != b'\t')
             {
                 return Err(refused(
-                    "there is a control character in its value, like a line end",
+                    "its value contains a control character, such as a line break",
                 ));
             }
             let own = ["Content-Length", "Transfer-Encoding", "Connection"];
             if own.iter().any(|own| same(own, name)) {
-                return Err(refused("the client writes it by itself"));
+                return Err(refused("the client sets it"));
             }
         }
         Ok(())
     }
 
-    /// What becomes of the request (RFC 9110, section 15.4; the Fetch standard, section 4.4).
+    /// Changes the request for a redirect (RFC 9110, section 15.4; the Fetch standard, section 4.4).
     fn follow(&mut self, status: u16, is_elsewhere: bool) {
         let to_get = match status {
             301 | 302 => self.method == Method::POST,
@@ -283,8 +286,8 @@ impl Request {
         });
     }
 
-    /// The head as it is sent. http_req writes the first line and `Host`; its message holds headers in a map, so that their
-    /// order would be another each time and a name could stand there once.
+    /// Formats the head. http_req writes only the first line and `Host`: it stores headers in a map, which would change their
+    /// order with each request and allow only one header of each name.
     fn head(&self, url: &Url) -> Vec<u8> {
         let has = |name| self.headers.iter().any(|(added, _)| same(added, name));
         let host = self.headers.iter().find(|(name, _)| same(name, "Host"));
@@ -294,7 +297,7 @@ impl Request {
         let uri = url.uri();
         let mut message = RequestMessage::new(&uri);
         let mut head = message.method(self.method).headers(headers).parse();
-        // The empty line.
+        // Remove the empty line.
         head.truncate(head.len() - 2);
         let mut add = |name: &str, value: &str| {
             for part in [name, ": ", value, "\r\n"] {
@@ -320,7 +323,7 @@ impl Request {
         head
     }
 
-    /// One request and its answer.
+    /// Sends one request and reads its response.
     fn exchange(&self, url: &Url, time: &Time) -> Result<(Head, Vec<u8>), Error> {
         let address = url.authority().to_owned();
         let late = |during| Error::Timeout {
@@ -367,7 +370,7 @@ impl Request {
         let head = self.head(url);
         if let Some(socket) = link::take(url.origin(), time.deadline) {
             match self.attempt(socket, url, &head) {
-                // It was closed just then; a new one has to do (RFC 9112, section 9.3.1).
+                // The server has just closed the kept connection: use a new one (RFC 9112, section 9.3.1).
                 Err(End::NoAnswer(_)) if self.is_idempotent() && !time.is_over() => {}
                 end => return end.map_err(name),
             }
@@ -380,7 +383,7 @@ impl Request {
         self.attempt(socket, url, &head).map_err(name)
     }
 
-    /// RFC 9110, section 9.2.2.
+    /// Whether the method is idempotent (RFC 9110, section 9.2.2).
     fn is_idempotent(&self) -> bool {
         !matches!(self.method, Method::POST | Method::PATCH)
     }
@@ -393,7 +396,8 @@ impl Request {
     ) -> Result<(Head, Vec<u8>), End> {
         let sent = socket.send(head, self.body.as_deref().unwrap_or_default());
         match sent {
-            // A server that refuses a body may answer and close before it has read it: the answer says why.
+            // A server that refuses a body may respond and close the connection before it has read the body. The response
+            // gives the reason.
             Err(error) if !is_close(&error) => return Err(End::NoAnswer(error)),
             _ => {}
         }
@@ -417,7 +421,7 @@ impl Request {
         let head = Head::read(socket, self.max_head)?;
         match head.status {
             101 => Err(malformed(
-                "it speaks another protocol from here on, which nobody asked for".to_owned(),
+                "it switches to another protocol, which was not requested".to_owned(),
             )),
             _ => Ok(head),
         }
@@ -426,7 +430,7 @@ impl Request {
     fn framing(&self, head: &Head) -> io::Result<Framing> {
         let codings: Vec<&str> = head.list("Transfer-Encoding").collect();
         if codings.len() > 1 || !codings.iter().all(|coding| same(coding, "chunked")) {
-            let reason = format!("it is coded as {codings:?}, which nobody asked for");
+            let reason = format!("its transfer coding is {codings:?}, which was not requested");
             return Err(malformed(reason));
         }
         match self.method {
@@ -436,15 +440,15 @@ impl Request {
     }
 }
 
-/// How an exchange fails.
+/// The failure of an exchange.
 enum End {
-    /// Before a byte of an answer.
+    /// The connection closed before the first byte of a response.
     NoAnswer(io::Error),
     Head(io::Error),
     Body(io::Error),
 }
 
-/// The time of a request with all its redirects.
+/// The time limit of a request, including all redirects.
 struct Time {
     timeout: Duration,
     deadline: Instant,
@@ -459,7 +463,7 @@ impl Time {
             (None, None) => TIMEOUT,
         };
         let now = Instant::now();
-        // Nobody waits for years.
+        // If the deadline overflows, use one that is years away.
         let years = Duration::from_secs(u32::MAX.into());
         let deadline = now.checked_add(timeout).unwrap_or(now + years);
         Time { timeout, deadline }
@@ -470,7 +474,7 @@ impl Time {
     }
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct Response {
     head: Head,
@@ -479,55 +483,55 @@ pub struct Response {
 }
 
 impl Response {
-    /// The status, from 200 to 999.
+    /// Returns the status, from 200 to 999.
     pub fn status(&self) -> u16 {
         self.head.status
     }
 
-    /// Whether the status is 200 to 299.
+    /// Returns whether the status is from 200 to 299.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status())
     }
 
-    /// The first header of that name, which may be in any case. What is not UTF-8 in it is replaced.
+    /// Returns the first header with this name, ignoring case. Invalid UTF-8 in it is replaced.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.get(name)
     }
 
-    /// All headers as they came: a name may come several times.
+    /// Returns all headers in the order received. A name may occur several times.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.head.iter()
     }
 
-    /// The URL that answered: another one than was asked where redirects were followed.
+    /// Returns the URL that sent the response, which differs from the requested one after a redirect.
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The body, without a copy.
+    /// Returns the body without copying it.
     pub fn into_body(self) -> Vec<u8> {
         self.body
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Errors
     ///
-    /// When it is not UTF-8.
+    /// Returns an error if the body is not UTF-8.
     pub fn text(&self) -> Result<&str, std::str::Utf8Error> {
         std::str::from_utf8(&self.body)
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     ///
-    /// When it is not JSON, or does not fit `T`.
+    /// Returns an error if the body is not JSON or does not match `T`.
     pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.body)
     }

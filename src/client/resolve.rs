@@ -1,7 +1,7 @@
-//! Looking names up within a time.
+//! Name resolution with a deadline.
 //!
-//! The system's own look-up cannot be given one: it blocks for as long as the name servers' timeouts add up to. So it runs
-//! on a thread that all requests share, which ends when nothing has been looked up for a while.
+//! The system's resolver has no deadline: it can block for the sum of the name servers' timeouts. Therefore it runs on a thread
+//! that all requests share, which ends when it has been idle for a while.
 
 use std::{
     io::{self, ErrorKind},
@@ -16,16 +16,16 @@ use std::{
 
 use crate::wire::socket::left;
 
-/// How long the thread waits for another name.
+/// How long the idle thread waits for another name.
 const IDLE: Duration = Duration::from_secs(1);
 
 type Answer = io::Result<Vec<IpAddr>>;
 type Job = (String, SyncSender<Answer>);
 
-/// The way to the thread, where there is one.
+/// The queue of the thread, if it is running.
 static JOBS: Mutex<Option<Sender<Job>>> = Mutex::new(None);
 
-/// The addresses of a host, of which there is one at least.
+/// Resolves a host to its addresses.
 pub(super) fn resolve(host: &str, deadline: Instant) -> Answer {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
@@ -35,10 +35,10 @@ pub(super) fn resolve(host: &str, deadline: Instant) -> Answer {
         submit((host.to_owned(), reply))?;
         match answer.recv_timeout(left(deadline)?) {
             Ok(answer) => return answer,
-            // It ended just then.
+            // The thread has just ended: start another.
             Err(RecvTimeoutError::Disconnected) => {}
             Err(RecvTimeoutError::Timeout) => {
-                // The next name shall not wait for this one: it gets another thread, and this one ends with its look-up.
+                // The next name must not wait for this one: it gets another thread. This thread ends after its lookup.
                 *JOBS.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 return Err(ErrorKind::TimedOut.into());
             }
@@ -58,7 +58,7 @@ fn submit(job: Job) -> io::Result<()> {
     let (sender, queue) = mpsc::channel();
     let resolver = thread::Builder::new().name("resolver".into());
     resolver.spawn(move || work(queue))?;
-    // The thread takes whatever is there.
+    // The thread has just started, so the send cannot fail.
     let _ = sender.send(job);
     *jobs = Some(sender);
     Ok(())
@@ -68,7 +68,7 @@ fn work(queue: Receiver<Job>) {
     while let Ok((host, reply)) = queue.recv_timeout(IDLE) {
         let found = (host.as_str(), 0).to_socket_addrs();
         let addresses = found.map(|found| found.map(|address| address.ip()).collect());
-        // Whoever asked may have waited long enough.
+        // The request may have timed out.
         let _ = reply.send(addresses);
     }
 }

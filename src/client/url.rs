@@ -1,4 +1,4 @@
-//! Where a request goes.
+//! The URL of a request.
 
 use std::net::Ipv6Addr;
 
@@ -6,12 +6,11 @@ use http_req::uri::Uri;
 
 use crate::client::error::Error;
 
-/// A URL in the form that http_req's [`Uri`] reads right, which it would not of every one: with a lowercase scheme, a path,
-/// and neither user nor fragment.
+/// A URL in a form that http_req's [`Uri`] parses correctly: with a lowercase scheme and a path, and without a user or fragment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Url {
     text: String,
-    /// Where the path begins.
+    /// The position at which the path begins.
     path: usize,
 }
 
@@ -23,20 +22,20 @@ impl Url {
         };
         if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(refused(
-                "there is white space in it; percent-encode it, as in %20",
+                "it contains white space or control characters; percent-encode them, for example as %20",
             ));
         }
         let (scheme, rest) = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => ("https", rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => ("http", rest),
-            _ => return Err(refused("it has to start with https:// or http://")),
+            _ => return Err(refused("it must start with https:// or http://")),
         };
-        // Fragments are the client's own (RFC 9110, section 7.1).
+        // The fragment is not sent (RFC 9110, section 7.1).
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.contains('@') {
             return Err(refused(
-                "there is a user in it; send credentials in the header Authorization",
+                "it contains a user name; send credentials in the Authorization header",
             ));
         }
         let (host, port) = match authority.rsplit_once(':') {
@@ -45,7 +44,7 @@ impl Url {
             _ => (authority, ""),
         };
         if host.is_empty() {
-            return Err(refused("it names no host"));
+            return Err(refused("it has no host"));
         }
         let is_ipv6 = |host: &str| {
             let address = host
@@ -56,7 +55,7 @@ impl Url {
         let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if !host.bytes().all(in_names) && !is_ipv6(host) {
             return Err(refused(
-                "the host is neither an address nor a name in ASCII (Punycode)",
+                "the host is neither an IP address nor a name in ASCII (Punycode)",
             ));
         }
         let default: u16 = if scheme == "https" { 443 } else { 80 };
@@ -64,8 +63,8 @@ impl Url {
             "" => default,
             digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
                 .parse()
-                .map_err(|_| refused("the port is no number below 65536"))?,
-            _ => return Err(refused("the port is no number below 65536")),
+                .map_err(|_| refused("the port is not a number below 65536"))?,
+            _ => return Err(refused("the port is not a number below 65536")),
         };
         let mut text = format!("{scheme}://{}", host.to_ascii_lowercase());
         if port != default {
@@ -84,7 +83,7 @@ impl Url {
         let url = Url { text, path };
         match Uri::try_from(&*url.text) {
             Ok(_) => Ok(url),
-            Err(_) => Err(refused("http_req does not take it for one")),
+            Err(_) => Err(refused("http_req cannot parse it")),
         }
     }
 
@@ -105,13 +104,13 @@ impl Url {
         self.text.starts_with("https:")
     }
 
-    /// Host and port, as the header `Host` has them.
+    /// Host and port, in the form of the `Host` header.
     pub fn authority(&self) -> &str {
         self.origin().split('/').nth(2).unwrap_or_default()
     }
 
-    /// The URL that a `Location` names from here (RFC 3986, section 5.2). http_req's `from_relative` takes `//host` for a
-    /// path and looks for slashes in the query as well.
+    /// Resolves a `Location` relative to this URL (RFC 3986, section 5.2). http_req's `from_relative` mistakes `//host` for a
+    /// path and also searches the query for slashes.
     pub fn join(&self, location: &str) -> Result<Self, Error> {
         let location = location.replace(' ', "%20");
         let end = location.find(['/', '?', '#']).unwrap_or(location.len());
@@ -136,7 +135,7 @@ impl Url {
         Ok(url)
     }
 
-    /// Takes `.` and `..` out of the path (RFC 3986, section 5.2.4).
+    /// Removes `.` and `..` from the path (RFC 3986, section 5.2.4).
     fn remove_dots(&mut self) {
         let resource = self.text.split_off(self.path);
         let (path, query) = resource.split_at(resource.find('?').unwrap_or(resource.len()));
@@ -172,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_what_http_req_reads_right() {
+    fn http_req_parses_every_accepted_url_correctly() {
         for (url, host, port, resource, authority) in [
             ("https://h", "h", 443, "/", "h"),
             ("HTTP://H/", "h", 80, "/", "h"),
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_with_the_reason() {
+    fn an_invalid_url_is_an_error_with_the_reason() {
         for (url, reason) in [
             ("", "start with https://"),
             ("h/a", "start with https://"),
@@ -233,9 +232,9 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_resolved_as_rfc_3986_has_it() {
+    fn a_location_is_resolved_as_in_rfc_3986() {
         let base = Url::parse("http://a/b/c/d;p?q").unwrap();
-        // Its section 5.4, and what else is met.
+        // The examples of its section 5.4, and more.
         for (location, url) in [
             ("g", "http://a/b/c/g"),
             ("./g", "http://a/b/c/g"),

@@ -1,4 +1,4 @@
-//! What Lambda is told of an invocation that failed.
+//! The failure of an invocation, as it is reported to Lambda.
 
 pub(crate) mod panics;
 pub(crate) mod report;
@@ -12,20 +12,23 @@ use std::{
 
 use crate::failure::panics::Place;
 
-/// Bytes of a message that are kept: with every byte escaped, the report still is below the 1 MiB that Lambda takes.
+/// The maximum length of a message, in bytes. Even with every byte escaped, the report stays below the 1 MiB that Lambda
+/// accepts.
 const MAX_MESSAGE: usize = 128 * 1024;
 
-/// Bytes of a line of the stack that are kept, and the lines.
+/// The maximum length of a line of the stack, in bytes.
 const MAX_LINE: usize = 1024;
+
+/// The maximum number of lines of the stack.
 const MAX_LINES: usize = 32;
 
-/// Bytes of an error type that are kept.
+/// The maximum length of an error type, in bytes.
 const MAX_TYPE: usize = 128;
 
-/// A failed invocation, in the words of the [invocation error] call: an error type, a message and a stack.
+/// The failure of an invocation, with the parts of the [invocation error] call: an error type, a message and a stack.
 ///
-/// Every error that displays becomes one by itself; a function that wants to choose the type returns one. Inside a boxed
-/// error, at any depth, it keeps its type.
+/// Every error that implements [`Display`] is converted to a `Failure` automatically. Return a `Failure` to choose the error
+/// type. It keeps its type inside a boxed error, at any depth.
 ///
 /// ```
 /// use lambda_musl::Failure;
@@ -45,15 +48,15 @@ pub struct Failure {
     pub(crate) message: String,
     pub(crate) stack: Vec<String>,
     pub(crate) place: Option<Place>,
-    /// What an HTTP caller is told, in place of the status 500 alone.
+    /// The status and message for an HTTP caller, instead of 500 and "Internal Server Error".
     #[cfg(feature = "http")]
     pub(crate) answer: Option<Box<(::http::StatusCode, String)>>,
 }
 
 impl Failure {
-    /// A failure of a type of the function's own. The [sources](Error::source) of the error are its stack.
+    /// Creates a failure with the given error type. The [sources](Error::source) of the error become its stack.
     ///
-    /// Lambda's logs and metrics take an error type of the form `Function.Word`; the caller gets any.
+    /// Lambda's logs and metrics recognize error types of the form `Function.Word`; the caller gets any error type.
     pub fn new(
         error_type: impl Into<Cow<'static, str>>,
         error: impl Into<Box<dyn Error + Send + Sync>>,
@@ -64,10 +67,11 @@ impl Failure {
         }
     }
 
-    /// Answers an HTTP caller with this status and a JSON object with this `message`, in place of 500 and "Internal Server
-    /// Error" ([`http`](crate::http)). It stays with the failure inside of a boxed error, as the type does.
+    /// Sets the response to an HTTP caller: this status and a JSON object with this `message`, instead of 500 and "Internal
+    /// Server Error" ([`http`](crate::http)). Like the type, it is kept inside a boxed error.
     ///
-    /// The failure's own message stays in the log; with a status below 500, which is the caller's to deal with, it is dropped.
+    /// The failure's own message goes only to the log. With a status below 500, which means an error of the caller, it is not
+    /// logged.
     ///
     /// ```
     /// use lambda_musl::{Failure, http::StatusCode};
@@ -92,7 +96,7 @@ impl Failure {
         }
     }
 
-    /// The error with its sources; the type is that of a failure among them.
+    /// Converts an error with its sources. If one of them is a failure, its error type is used.
     fn of(error: &(dyn Error + 'static)) -> Self {
         let mut failure = Failure::text("Function.Error", error.to_string());
         let mut next = Some(error);
@@ -123,7 +127,7 @@ impl Failure {
         }
     }
 
-    /// The event is not JSON, or not what the handler takes.
+    /// The event is not JSON or does not match the handler's type.
     pub(crate) fn unmarshal(error: &serde_json::Error) -> Self {
         let message = format!("the event is not what the function expects: {error}");
         Failure::text("Runtime.UnmarshalError", message)
@@ -135,21 +139,21 @@ impl Failure {
         Failure::text("Runtime.MarshalError", message)
     }
 
-    /// A thread does not start.
+    /// A thread cannot be started.
     pub(crate) fn start(error: &std::io::Error) -> Self {
-        let message = format!("a thread does not start: {error}");
+        let message = format!("cannot start a thread: {error}");
         Failure::text("Runtime.ThreadError", message)
     }
 
-    /// The handler waits for what cannot come.
+    /// The handler waits, but nothing can wake it.
     pub(crate) fn deadlock() -> Self {
-        let message = "the handler waits, and the program has no other thread that could wake it. If what it waits for \
-                       needs the thread that `run` blocks, as under an async runtime such as tokio: call `process` in \
-                       place of `run`";
+        let message = "the handler is waiting, and the program has no other thread that could wake it. If it waits for \
+                       something that needs the thread that `run` blocks, as in an async runtime such as tokio, call \
+                       `process` instead of `run`";
         Failure::text("Function.Deadlock", message)
     }
 
-    /// The handler panicked, there.
+    /// The handler panicked at `place`.
     pub(crate) fn panic(thrown: &dyn Any, place: Option<Place>) -> Self {
         let message = match thrown.downcast_ref::<&str>() {
             Some(text) => Cow::Borrowed(*text),
@@ -174,10 +178,10 @@ impl Display for Failure {
 
 impl Error for Failure {}
 
-/// What a handler may return as an error: everything that displays, and types of the function's own that do not.
+/// A type that a handler can return as an error: any type that implements [`Display`], and your own types that do not.
 ///
-/// `&str`, `String`, `Box<dyn Error>`, `anyhow::Error` and any error type do as they are. One that shall have an error
-/// type of its own implements this trait in place of `Display`, or becomes a [`Failure`] by `From` and `?`.
+/// `&str`, `String`, `Box<dyn Error>`, `anyhow::Error` and any other error type already implement it. To choose the error type
+/// that Lambda reports, implement this trait instead of `Display`, or convert the error to a [`Failure`] with `From` and `?`.
 ///
 /// ```
 /// use lambda_musl::{Failure, IntoFailure};
@@ -197,7 +201,7 @@ impl Error for Failure {}
 /// }
 /// ```
 pub trait IntoFailure {
-    /// What Lambda is told.
+    /// Converts the error to the failure that Lambda receives.
     fn into_failure(self) -> Failure;
 }
 
@@ -205,19 +209,19 @@ impl<E: Display + 'static> IntoFailure for E {
     fn into_failure(self) -> Failure {
         let mut error = Some(self);
         if let Some(failure) = (&mut error as &mut dyn Any).downcast_mut::<Option<Failure>>() {
-            // It is one already, and there.
+            // The error is a `Failure` already, and the option is full.
             return failure.take().unwrap_or_else(|| unreachable!());
         }
         let Some(error) = error else { unreachable!() };
         match boxed(&error) {
             Some(error) => Failure::of(error),
-            // The alternate form makes `anyhow` print the causes as well.
+            // In the alternate form, `anyhow` prints the causes as well.
             None => Failure::text("Function.Error", format!("{error:#}")),
         }
     }
 }
 
-/// The error inside of a box, whose sources can be asked for.
+/// Returns the error inside a box, which gives access to its sources.
 fn boxed(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
         return Some(&**error);
@@ -234,7 +238,7 @@ fn boxed(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
         .map(|error| &**error as &dyn Error)
 }
 
-/// Shortens a text to `max` bytes, between two characters.
+/// Shortens a text to at most `max` bytes, at a character boundary.
 fn cut(text: Cow<'static, str>, max: usize) -> Cow<'static, str> {
     const MARK: &str = " … (cut)";
     if text.len() <= max {
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
+    fn a_long_text_is_cut_at_a_character_boundary() {
         for shift in 0..4 {
             let message = "x".repeat(shift) + &"🦀".repeat(MAX_MESSAGE);
             let failure = message.into_failure();
@@ -300,7 +304,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "anyhow")]
-    fn a_failure_keeps_its_type_inside_of_anyhow() {
+    fn a_failure_keeps_its_type_inside_an_anyhow_error() {
         let inner = anyhow::Error::from(Failure::new("Function.Deep", "inner"));
         assert_eq!(
             inner.context("outer").into_failure().error_type,
@@ -311,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_errors_without_an_end_is_cut() {
+    fn an_endless_chain_of_sources_is_cut() {
         #[derive(Debug)]
         struct Forever;
         impl Display for Forever {
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_that_throws_no_text_still_has_a_message() {
+    fn a_panic_whose_payload_is_not_text_still_has_a_message() {
         assert_eq!(
             Failure::panic(&7, None).message,
             "a panic without a message"

@@ -1,4 +1,4 @@
-//! Where panics happened.
+//! The source locations of panics.
 
 use std::{
     cell::RefCell,
@@ -7,7 +7,7 @@ use std::{
     sync::Once,
 };
 
-/// A line of the function's source.
+/// A location in the function's source.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub file: String,
@@ -32,29 +32,29 @@ impl fmt::Display for Place {
 }
 
 thread_local! {
-    /// Where the last panic of this thread happened.
+    /// The location of the last panic on this thread.
     static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
-/// Makes panics leave their place for [`place`]; what the program does about them otherwise stays.
+/// Installs a panic hook that records the location for [`place`] and then calls the previous hook.
 pub(crate) fn remember() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            // A thread that ends has no place any more.
+            // A thread that is ending may have dropped its thread-local values.
             let _ = PLACE.try_with(|place| place.replace(panic.location().map(Place::from)));
             previous(panic);
         }));
     });
 }
 
-/// Where the last panic of this thread happened, once.
+/// Takes the location of the last panic on this thread.
 pub(crate) fn place() -> Option<Place> {
     PLACE.take()
 }
 
-/// Forgets the place of a panic that was caught by others: it is not that of the next one.
+/// Forgets the location of a panic that other code has caught, so that it is not taken for the location of the next one.
 pub(crate) fn forget() {
     PLACE.take();
 }

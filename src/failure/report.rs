@@ -1,16 +1,16 @@
-//! A failure as the Runtime API wants it: the body of an error call, and the cause for AWS X-Ray.
+//! A failure in the formats of the Runtime API: the body of an error call, and the cause for AWS X-Ray.
 
 use crate::{base64, failure::Failure};
 
-/// The headers, or trailers, that hold an error.
+/// The headers or trailers that report an error.
 pub(crate) const ERROR_TYPE: &str = "Lambda-Runtime-Function-Error-Type";
 pub(crate) const ERROR_BODY: &str = "Lambda-Runtime-Function-Error-Body";
 
-/// Bytes of a report in a trailer, before base64: Go's HTTP server, on which AWS's emulator stands, refuses trailers of
-/// more than 4096 bytes.
+/// The maximum length of a report in a trailer, in bytes before base64 encoding. AWS's emulator uses Go's HTTP server, which
+/// refuses trailers of more than 4096 bytes.
 const MAX_TRAILED: usize = 2600;
 
-/// Bytes of the header with the cause for X-Ray: the Runtime API drops a longer one.
+/// The maximum length of the header with the cause for X-Ray, in bytes. The Runtime API drops a longer one.
 const MAX_CAUSE: usize = 64 * 1024;
 
 /// The body of the [invocation error] call.
@@ -32,7 +32,7 @@ fn write_body(error_type: &str, message: &str, stack: &[String]) -> Vec<u8> {
     json
 }
 
-/// The trailers of a response that failed on its way, each with its end.
+/// The trailers of a response that failed while it was being sent, each with its line break.
 pub(crate) fn trailers(failure: &Failure) -> Vec<u8> {
     let mut report = body(failure);
     for limit in [1024, 200] {
@@ -55,7 +55,7 @@ pub(crate) fn xray_cause(failure: &Failure) -> String {
     if whole.len() <= MAX_CAUSE {
         return whole;
     }
-    // Every byte of a text may take six, and there are at most 34 texts.
+    // A byte can need six bytes when escaped, and there are at most 34 texts.
     cause(failure, MAX_CAUSE / 6 / 40)
 }
 
@@ -69,7 +69,7 @@ fn cause(failure: &Failure, max: usize) -> String {
     add("{\"working_directory\":", &directory.to_string_lossy());
     add(",\"exceptions\":[{\"type\":", &failure.error_type);
     add(",\"message\":", &failure.message);
-    // The stack of a panic is a place; that of an error is its sources.
+    // The stack of a panic is its location; the stack of an error is its sources.
     if let Some(place) = &failure.place {
         add(",\"stack\":[{\"path\":", &place.file);
         let rest = ",\"label\":\"panic\"}]}],\"paths\":[";
@@ -101,20 +101,21 @@ pub(crate) fn list<T>(
     }
 }
 
-/// Writes a text as JSON.
+/// Writes a string as JSON.
 pub(crate) fn text(json: &mut Vec<u8>, text: &str) {
-    // A text always serializes, and memory takes all.
+    // A string always serializes, and writing to a `Vec` cannot fail.
     let _ = serde_json::to_writer(json, text);
 }
 
-/// Writes a list of texts as JSON.
+/// Writes a list of strings as JSON.
 pub(crate) fn texts(json: &mut Vec<u8>, lines: &[String]) {
     json.push(b'[');
     list(json, lines, |json, line| text(json, line));
     json.push(b']');
 }
 
-/// JSON without a character that a header cannot hold: outside of ASCII there are but texts, where all can be escaped.
+/// Escapes all characters that a header cannot contain. In JSON, they occur only in strings, where every character can be
+/// escaped.
 fn ascii(json: &str) -> String {
     let mut line = String::with_capacity(json.len());
     for character in json.chars() {
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_what_the_runtime_api_documents() {
+    fn a_report_has_the_documented_form() {
         let report = parsed(&"no such user".into_failure());
         assert_eq!(
             report,
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_one_line_of_ascii_that_says_all() {
+    fn a_cause_is_one_line_of_ascii_without_loss() {
         let failure = Failure::new("Function.Odd", "Zoë\n\u{7f}🦀");
         let cause = xray_cause(&failure);
         assert!(cause.bytes().all(|byte| (b' '..=b'~').contains(&byte)));

@@ -1,4 +1,4 @@
-//! The body of a request or a response.
+//! The body of a request or response.
 
 use std::{ops::Deref, str::Utf8Error};
 
@@ -8,9 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Failure;
 
-/// The bytes of a request or a response; cloning it copies none.
+/// The body of a request or response. Cloning it does not copy the bytes.
 ///
-/// It is a slice of bytes to whoever reads it, and made of text, bytes or nothing:
+/// It dereferences to a byte slice, and can be created from text, bytes or `()`:
 ///
 /// ```
 /// use lambda_musl::http::Body;
@@ -22,28 +22,30 @@ use crate::Failure;
 pub struct Body(Bytes);
 
 impl Body {
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Errors
     ///
-    /// When it is not UTF-8.
+    /// Returns an error if the body is not UTF-8.
     pub fn text(&self) -> Result<&str, Utf8Error> {
         str::from_utf8(&self.0)
     }
 
-    /// The body as JSON that becomes a `T`.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     ///
-    /// When it is no JSON or does not fit `T`: a failure that, passed on by `?`, answers with 400 and says where.
+    /// Returns a failure if the body is not JSON or does not match `T`. If the handler returns it, the caller gets the status
+    /// 400 and a message with the position of the error.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.0).map_err(|error| {
-            let told = format!("the body is not the JSON that is expected: {error}");
-            Failure::new("Function.BadRequest", told.clone()).answer(StatusCode::BAD_REQUEST, told)
+            let message = format!("the body is not the expected JSON: {error}");
+            Failure::new("Function.BadRequest", message.clone())
+                .answer(StatusCode::BAD_REQUEST, message)
         })
     }
 
-    /// The bytes, of which none is copied.
+    /// Returns the bytes without copying them.
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
@@ -87,7 +89,7 @@ impl From<Bytes> for Body {
     }
 }
 
-/// A response of the type `application/json`, with the status 200.
+/// A response with the content type `application/json` and the status 200.
 ///
 /// ```
 /// use lambda_musl::http::{IntoResponse, Json};

@@ -1,4 +1,4 @@
-//! The events that are HTTP requests.
+//! The events of HTTP requests.
 
 use std::{
     borrow::Cow,
@@ -14,7 +14,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-/// Who sends a request to the function, which decides the form of the event and of the answer.
+/// The service that sent a request to the function. It determines the form of the event and of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
@@ -42,7 +42,7 @@ pub enum Origin {
     Lattice,
 }
 
-/// The event of a request as it came, among the [extensions](http::Request::extensions) of the request.
+/// The original event of a request, available from the request's [extensions](http::Request::extensions).
 ///
 /// ```
 /// use lambda_musl::http::{Body, Event, Request};
@@ -61,16 +61,16 @@ pub struct Event {
 }
 
 impl Event {
-    /// The JSON that came.
+    /// Returns the JSON as received.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The event as a type of the function's own, or as a [`Value`].
+    /// Parses the event as a type of your choice, such as [`Value`].
     ///
     /// # Errors
     ///
-    /// When the event does not fit `T`.
+    /// Returns an error if the event does not match `T`.
     pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.bytes)
     }
@@ -82,8 +82,8 @@ impl fmt::Debug for Event {
     }
 }
 
-/// What the sender of a request says about it and about its client, among the [extensions](http::Request::extensions) of the
-/// request. It is parsed when it is asked for the first time.
+/// The request context of an event, with information about the request and its client, available from the request's
+/// [extensions](http::Request::extensions). It is parsed on first access.
 ///
 /// ```
 /// use lambda_musl::http::{Body, Request, RequestContext};
@@ -98,20 +98,21 @@ impl fmt::Debug for Event {
 pub struct RequestContext {
     pub(super) origin: Origin,
     pub(super) json: Bytes,
-    /// What a load balancer says of its client, in a header alone.
+    /// The client's address for a load balancer, which sends it only in a header.
     pub(super) forwarded_for: Option<IpAddr>,
     pub(super) value: Arc<OnceLock<Value>>,
 }
 
 impl RequestContext {
-    /// Who has sent the request.
+    /// Returns the service that sent the request.
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// The address of the client, as the request context has it; of a load balancer, whose context has none, the last one in
-    /// `X-Forwarded-For`. The load balancer has added that itself, unless its attribute
-    /// `routing.http.xff_header_processing.mode` is other than `append`. VPC Lattice says none.
+    /// Returns the address of the client from the request context, or `None` for VPC Lattice, which does not send it.
+    ///
+    /// The context of a load balancer does not contain it. There, this is the last address in `X-Forwarded-For`, which the load
+    /// balancer has added itself unless its attribute `routing.http.xff_header_processing.mode` is not `append`.
     pub fn source_ip(&self) -> Option<IpAddr> {
         let texts = ["/http/sourceIp", "/identity/sourceIp"].map(|path| self.text(path));
         let known = texts
@@ -121,8 +122,8 @@ impl RequestContext {
         known.or(self.forwarded_for)
     }
 
-    /// What an authorizer found out: of an HTTP API or a function URL an object with `jwt`, `lambda` or `iam`, of a REST or a
-    /// WebSocket API the authorizer's context with its `principalId` or `claims`, of VPC Lattice the identity.
+    /// Returns the result of the authorizer: for an HTTP API or a function URL, an object with `jwt`, `lambda` or `iam`; for a
+    /// REST or WebSocket API, the authorizer's context with its `principalId` or `claims`; for VPC Lattice, the identity.
     pub fn authorizer(&self) -> Option<&Value> {
         let name = match self.origin {
             Origin::Lattice => "identity",
@@ -131,32 +132,32 @@ impl RequestContext {
         self.value().get(name)
     }
 
-    /// The stage of the API.
+    /// Returns the stage of the API.
     pub fn stage(&self) -> Option<&str> {
         self.text("/stage")
     }
 
-    /// The id that API Gateway or the function URL gave to the request.
+    /// Returns the request ID that API Gateway or the function URL assigned.
     pub fn request_id(&self) -> Option<&str> {
         self.text("/requestId")
     }
 
-    /// The id of the connection to a WebSocket API.
+    /// Returns the ID of the connection to a WebSocket API.
     pub fn connection_id(&self) -> Option<&str> {
         self.text("/connectionId")
     }
 
-    /// The whole as JSON; null where the event has none.
+    /// Returns the complete context as JSON, or null if the event has none.
     pub fn value(&self) -> &Value {
-        // It was parsed with the event once, but not the numbers and the depth.
+        // Parsing the event has checked the syntax, but not the numbers and the depth, so this can still fail.
         self.value.get_or_init(|| self.json().unwrap_or_default())
     }
 
-    /// The whole as a type of the function's own.
+    /// Parses the complete context as a type of your choice.
     ///
     /// # Errors
     ///
-    /// When it does not fit `T`.
+    /// Returns an error if the context does not match `T`.
     pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.json)
     }
@@ -184,7 +185,7 @@ impl<'a> Object<'a> {
         serde_json::from_slice(json)
     }
 
-    /// The object that a member is, or an empty one where it is missing, null or something else.
+    /// A member that is an object, or an empty object if the member is missing, null or of another type.
     pub fn object(&self, name: &str) -> Object<'a> {
         let member = self
             .get(name)
@@ -192,19 +193,19 @@ impl<'a> Object<'a> {
         member.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// The last member of this name that is not null.
+    /// The last member with this name that is not null.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         let mut members = self.0.iter().rev();
         let (_, member) = members.find(|(key, member)| key == name && member.get() != "null")?;
         Some(member)
     }
 
-    /// A member that is a text.
+    /// A member that is a string.
     pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         text(self.get(name)?)
     }
 
-    /// The names and the texts behind them: one, or a list of them.
+    /// The members that are strings or lists of strings, as one pair of name and string for each string.
     pub fn texts(&self) -> impl Iterator<Item = (&str, Cow<'a, str>)> {
         self.0.iter().flat_map(|(name, member)| {
             let texts = match text(member) {
@@ -216,13 +217,13 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The text that this is; one without an escape is not copied.
+/// Parses a JSON string; copies it only if it contains escapes.
 pub(super) fn text(json: &RawValue) -> Option<Cow<'_, str>> {
     let Text(text) = serde_json::from_str(json.get()).ok()?;
     Some(text)
 }
 
-/// The texts in this list; none where it is something else.
+/// Parses a JSON list of strings; any other value becomes an empty list.
 pub(super) fn list(json: &RawValue) -> Vec<Cow<'_, str>> {
     let texts: Vec<Text<'_>> = serde_json::from_str(json.get()).unwrap_or_default();
     texts.into_iter().map(|Text(text)| text).collect()
@@ -252,7 +253,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// A text that is borrowed where it can be, unlike serde's `Cow`.
+/// A string that is borrowed if possible, unlike serde's `Cow`.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -263,7 +264,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
+                f.write_str("a string")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {

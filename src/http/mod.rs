@@ -1,7 +1,8 @@
-//! HTTP in and out (feature `http`): [`http::Request`](Request) in, [`http::Response`](Response) out.
+//! Handlers of HTTP requests (feature `http`): they accept an [`http::Request`](Request) and return an
+//! [`http::Response`](Response).
 //!
-//! One handler for function URLs, API Gateway's HTTP, REST and WebSocket APIs, Application Load Balancers and VPC Lattice: each
-//! sends events of a [form](Origin) of its own and reads answers of that form.
+//! The same handler works for function URLs, API Gateway's HTTP, REST and WebSocket APIs, Application Load Balancers and VPC
+//! Lattice. Each of these [services](Origin) has its own form of events and responses.
 //!
 //! ```no_run
 //! use lambda_musl::http::{self, RequestExt};
@@ -16,31 +17,32 @@
 //!
 //! # Requests
 //!
-//! Path and query are as AWS sent them; what a [`Uri`] cannot hold, such as a space in a path that AWS has decoded, is
-//! percent-encoded. Nothing is normalized: `..`, `//`, `%00` and `%ff` stay. A REST API, whose events have the query decoded, gets
-//! it encoded again. The stage is a part of the path where AWS sends it as one. Scheme and host come from `X-Forwarded-Proto` and
-//! `Host`, else they are `https` and the domain in the request context; without any the URI is a path alone. The events of a
-//! WebSocket API have neither method nor path: `GET /$connect` opens a connection, `POST /` and a route key is a message or the
-//! end.
+//! - Path and query are as AWS sent them. Characters that a [`Uri`] cannot contain, such as a space in a path that AWS has
+//!   decoded, are percent-encoded. Nothing is normalized: `..`, `//`, `%00` and `%ff` are kept. The events of a REST API contain
+//!   a decoded query, which is encoded again. The stage is part of the path if AWS sends it there.
+//! - Scheme and host come from `X-Forwarded-Proto` and `Host`, or else are `https` and the domain in the request context. If there
+//!   is no host at all, the URI is only a path.
+//! - The events of a WebSocket API have neither method nor path: `GET /$connect` opens a connection; `POST` to `/` followed by
+//!   the route key is a message or the end of the connection.
 //!
-//! The [extensions](Request::extensions) have the [`Event`] as it came, the [`RequestContext`] and the
-//! [`Context`](crate::Context); [`RequestExt`] knows query, path parameters, stage variables and cookies by their names.
+//! The [extensions](Request::extensions) contain the original [`Event`], the [`RequestContext`] and the
+//! [`Context`](crate::Context). [`RequestExt`] looks up query parameters, path parameters, stage variables and cookies by name.
 //!
-//! An event of no form that is known is reported as `Runtime.UnmarshalError`, with the name of what is missing.
+//! An event of an unknown form is reported as `Runtime.UnmarshalError`, with the names of the missing members.
 //!
 //! # Responses
 //!
-//! A handler returns anything that is [`IntoResponse`], or a [`Stream`](crate::Stream), or a `Result` of these.
+//! A handler returns a type that implements [`IntoResponse`], a [`Stream`](crate::Stream), or a `Result` of one of these.
 //!
-//! An error becomes the status 500 with a body that says nothing but that, and the error itself is in the log. A
-//! [`Failure`](crate::Failure) may choose [another answer](crate::Failure::answer):
+//! For an error, the caller gets the status 500 without any details, and the error is logged. A [`Failure`](crate::Failure) can
+//! specify [another response](crate::Failure::answer):
 //!
 //! ```
 //! use lambda_musl::{Failure, http::{self, Body, Json, Request, StatusCode}};
 //! use serde_json::{Value, json};
 //!
 //! async fn order(request: Request<Body>) -> Result<Json<Value>, Failure> {
-//!     let order: Value = request.body().json()?; // 400 where it is no JSON
+//!     let order: Value = request.body().json()?; // 400 if it is not JSON
 //!     if order["article"] != "tea" {
 //!         let error = Failure::new("Function.NoSuchArticle", format!("no row for {order}"));
 //!         return Err(error.answer(StatusCode::NOT_FOUND, "no such article"));
@@ -57,16 +59,19 @@
 //! # Ok::<(), lambda_musl::Error>(())
 //! ```
 //!
-//! The status is from 200 to 599, and a header's value is UTF-8. What cannot be sent, and what is longer than 6,291,556 bytes as
-//! JSON ([Lambda quotas]), is a line in the log, and 500 to the caller. Bodies of text (`text/…`, JSON, XML, JavaScript, YAML and
-//! forms, or no content type) without a content encoding are sent as they are where they are UTF-8, all others in base64. A REST
-//! API decodes that for the [binary media types] that it is told of.
+//! The status must be from 200 to 599, and header values must be UTF-8. If a response cannot be sent or is longer than 6,291,556
+//! bytes as JSON ([Lambda quotas]), the reason is logged, and the caller gets the status 500.
+//!
+//! A UTF-8 body is sent unchanged if it has a text type (`text/…`, JSON, XML, JavaScript, YAML, forms, or no content type) and no
+//! content encoding. All other bodies are sent in base64, which a REST API decodes only for the [binary media types] that it is
+//! configured with.
 //!
 //! # Streams
 //!
-//! A function URL sends a stream on while it is written if its invoke mode is `RESPONSE_STREAM`, and takes no other answers then;
-//! in the mode `BUFFERED` it takes none. So the handler's type decides: one that returns a [`Stream`](crate::Stream) answers every
-//! request of a function URL with a stream, errors too. All other callers get what was written, in one piece of up to 6 MB.
+//! With the invoke mode `RESPONSE_STREAM`, a function URL forwards a stream while it is being written and accepts no other
+//! responses; with the mode `BUFFERED`, it accepts no streams. The handler's type decides: if it returns a
+//! [`Stream`](crate::Stream), every request of a function URL gets a stream, even for errors. All other callers get the complete
+//! response in one piece of up to 6 MB.
 //!
 //! [Lambda quotas]: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 //! [binary media types]: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings.html
@@ -91,11 +96,11 @@ pub(crate) use response::{Sent, send};
 
 use crate::{Context, Error, Failure, LambdaHandler, Raw};
 
-/// The same as [`run`](crate::run), for a handler of HTTP requests.
+/// Receives invocations like [`run`](crate::run), and passes them to `handler` as HTTP requests.
 ///
 /// # Errors
 ///
-/// As [`run`](crate::run).
+/// See [`run`](crate::run).
 pub fn run<F, R>(handler: F) -> Result<(), Error>
 where
     F: AsyncFn(Request<Body>) -> R,
@@ -104,7 +109,7 @@ where
     crate::run(self::handler(handler))
 }
 
-/// The same as [`process`](crate::process), for a handler of HTTP requests.
+/// Receives invocations like [`process`](crate::process), and passes them to `handler` as HTTP requests.
 ///
 /// ```no_run
 /// use lambda_musl::http;
@@ -117,7 +122,7 @@ where
 ///
 /// # Errors
 ///
-/// As [`run`](crate::run).
+/// See [`run`](crate::run).
 pub async fn process<F, R>(handler: F) -> Result<(), Error>
 where
     F: AsyncFn(Request<Body>) -> R,
@@ -126,7 +131,7 @@ where
     crate::process(self::handler(handler)).await
 }
 
-/// The same as [`run_concurrent`](crate::run_concurrent), for a handler of HTTP requests.
+/// Receives invocations like [`run_concurrent`](crate::run_concurrent), and passes them to `handler` as HTTP requests.
 ///
 /// ```no_run
 /// use lambda_musl::http;
@@ -138,7 +143,7 @@ where
 ///
 /// # Errors
 ///
-/// As [`run_concurrent`](crate::run_concurrent).
+/// See [`run_concurrent`](crate::run_concurrent).
 pub fn run_concurrent<F, R>(handler: F) -> Result<(), Error>
 where
     F: AsyncFn(Request<Body>) -> R + Send + Sync + 'static,
@@ -147,7 +152,7 @@ where
     crate::run_concurrent(self::handler(handler))
 }
 
-/// A handler of HTTP requests as a handler of events, for [`testing`](crate::testing) among others.
+/// Converts a handler of HTTP requests to a handler of events, for example for [`testing`](crate::testing).
 ///
 /// ```
 /// use lambda_musl::{http::{self, Body, Request}, testing};
@@ -167,7 +172,7 @@ where
     Handler(handler)
 }
 
-/// What [`handler`] returns.
+/// The handler of events that [`handler`] returns.
 #[derive(Clone, Debug)]
 pub struct Handler<F>(F);
 

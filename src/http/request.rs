@@ -1,4 +1,4 @@
-//! An event becomes a request.
+//! The conversion of an event to a request.
 
 use std::{borrow::Cow, fmt::Write, net::SocketAddr};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Context, Failure, Raw, base64};
 
-/// What a request of AWS has beside its head and its body, by name.
+/// Extension methods for requests: query parameters, path parameters, stage variables and cookies by name.
 ///
 /// ```
 /// use lambda_musl::http::{Body, Request, RequestExt};
@@ -35,8 +35,8 @@ pub trait RequestExt {
     #[doc(hidden)]
     fn event(&self) -> Option<&Event>;
 
-    /// The names and values of the query, in their order, decoded as those of a form are: `+` is a space, and what is not UTF-8
-    /// is replaced.
+    /// Returns the names and values of the query in their original order. They are decoded like a form: `+` is a space, and
+    /// invalid UTF-8 is replaced.
     fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         let pairs = self
             .uri_and_headers()
@@ -50,33 +50,33 @@ pub trait RequestExt {
         })
     }
 
-    /// The values of a query parameter.
+    /// Returns all values of a query parameter.
     fn query_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.query_pairs()
             .filter(move |(known, _)| known == name)
             .map(|(_, value)| value)
     }
 
-    /// The first value of a query parameter.
+    /// Returns the first value of a query parameter.
     fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         self.query_all(name).next()
     }
 
-    /// The part of the path for which the route has `{name}` or `{name+}`, as API Gateway sends it.
+    /// Returns the part of the path that matches `{name}` or `{name+}` in the route, as sent by API Gateway.
     fn path_parameter(&self, name: &str) -> Option<Cow<'_, str>> {
         Object::parse(&self.event()?.path_parameters)
             .ok()?
             .text(name)
     }
 
-    /// A variable of the API's stage.
+    /// Returns a stage variable of the API.
     fn stage_variable(&self, name: &str) -> Option<Cow<'_, str>> {
         Object::parse(&self.event()?.stage_variables)
             .ok()?
             .text(name)
     }
 
-    /// The value of a cookie that the client sent, as it sent it.
+    /// Returns the value of a cookie exactly as the client sent it.
     fn cookie(&self, name: &str) -> Option<&str> {
         let headers = self.uri_and_headers().1.get_all(COOKIE).into_iter();
         let texts = headers.filter_map(|value| str::from_utf8(value.as_bytes()).ok());
@@ -107,11 +107,11 @@ impl RequestExt for Parts {
     }
 }
 
-/// Whether the event is of one of the forms of [`Origin`], and what it says then.
+/// Converts an event in one of the forms of [`Origin`] to a request.
 pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, Form), Failure> {
     let bytes = Bytes::from(event.body);
     let members = Object::parse(&bytes)
-        .map_err(|error| odd(format_args!("it is no JSON object: {error}")))?;
+        .map_err(|error| odd(format_args!("it is not a JSON object: {error}")))?;
     let about = members.object("requestContext");
     let (origin, method) = origin(&members, &about)?;
 
@@ -134,7 +134,7 @@ pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, For
             &required(&members, "path")?,
             query(&members, encoded),
         ),
-        // Neither decodes a query.
+        // A load balancer, like VPC Lattice, does not decode the query.
         Origin::LoadBalancer => {
             let path = required(&members, "path")?;
             uri(
@@ -194,7 +194,7 @@ pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, For
     Ok((request, form))
 }
 
-/// The event is no HTTP request, or one that cannot be.
+/// The failure for an event that is not an HTTP request or contains invalid parts.
 fn odd(reason: std::fmt::Arguments<'_>) -> Failure {
     let message = format!(
         "the event is not what the function expects, an HTTP request from a function URL, API Gateway, an Application Load \
@@ -204,11 +204,11 @@ fn odd(reason: std::fmt::Arguments<'_>) -> Failure {
 }
 
 fn required<'a>(members: &Object<'a>, name: &str) -> Result<Cow<'a, str>, Failure> {
-    let missing = || odd(format_args!("\"{name}\" is missing, or no text"));
+    let missing = || odd(format_args!("\"{name}\" is missing or not a string"));
     members.text(name).ok_or_else(missing)
 }
 
-/// Who has sent the event, and the request's method.
+/// The service that sent the event, and the request's method.
 fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), Failure> {
     let has = |name| about.get(name).is_some();
     let (origin, name, method) = if has("elb") {
@@ -247,21 +247,21 @@ fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), 
     } else {
         return Err(odd(format_args!(
             "\"requestContext.http\", \"requestContext.elb\", \"requestContext.connectionId\", \"httpMethod\" and \"method\" are \
-             missing: each form has one of them"
+             missing: expected one of them"
         )));
     };
     let Some(method) = method else {
-        return Err(odd(format_args!("\"{name}\" is missing, or no text")));
+        return Err(odd(format_args!("\"{name}\" is missing or not a string")));
     };
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
         return Err(odd(format_args!(
-            "\"{name}\" is {method:?}, which is no method"
+            "\"{name}\" is {method:?}, which is not a valid method"
         )));
     };
     Ok((origin, method))
 }
 
-/// All that there is: an event may have one value of each name in `headers`, all in `multiValueHeaders`, or both.
+/// Collects all headers. An event can have one value of each name in `headers`, all values in `multiValueHeaders`, or both.
 fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::with_capacity(16);
     for member in ["multiValueHeaders", "headers"] {
@@ -270,7 +270,7 @@ fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
         for (name, value) in object.texts() {
             let bad = || {
                 odd(format_args!(
-                    "\"{member}\" has {name:?}: {value:?}, which is no header"
+                    "\"{member}\" contains {name:?}: {value:?}, which is not a valid header"
                 ))
             };
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
@@ -287,7 +287,7 @@ fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
         let value = HeaderValue::try_from(cookies.join("; "));
         headers.insert(
             COOKIE,
-            value.map_err(|_| odd(format_args!("\"cookies\" has what is no cookie")))?,
+            value.map_err(|_| odd(format_args!("\"cookies\" contains an invalid cookie")))?,
         );
     }
     Ok(headers)
@@ -310,14 +310,10 @@ fn body(members: &Object<'_>, event: &Bytes) -> Result<Body, Failure> {
     let Some(json) = members.get("body") else {
         return Ok(Body::default());
     };
-    let body = text(json).ok_or_else(|| odd(format_args!("\"body\" is no text")))?;
+    let body = text(json).ok_or_else(|| odd(format_args!("\"body\" is not a string")))?;
     if encoded {
         let bytes = base64::decode(&body);
-        let bytes = bytes.ok_or_else(|| {
-            odd(format_args!(
-                "\"body\" is not the base64 that it is said to be"
-            ))
-        })?;
+        let bytes = bytes.ok_or_else(|| odd(format_args!("\"body\" is not valid base64")))?;
         return Ok(bytes.into());
     }
     Ok(match body {
@@ -357,12 +353,12 @@ fn uri(
     let length = text.len();
     Uri::try_from(text).map_err(|error| {
         odd(format_args!(
-            "its path and query, {length} bytes, make no URI: {error}"
+            "its path and query ({length} bytes) are not a valid URI: {error}"
         ))
     })
 }
 
-/// The query of an event that has but its parameters.
+/// Builds the query of an event that contains only the parameters.
 fn query(members: &Object<'_>, write: impl Fn(&str) -> String) -> Option<String> {
     let names = [
         "multiValueQueryStringParameters",
@@ -378,11 +374,11 @@ fn query(members: &Object<'_>, write: impl Fn(&str) -> String) -> Option<String>
     (!query.is_empty()).then_some(query)
 }
 
-/// What the crate http takes neither in a path nor in a query, or for something else.
+/// The characters that the crate http rejects or interprets in a path and in a query.
 const PATH: &[u8] = b"?#<>`";
 const QUERY: &[u8] = b"\"#<>";
 
-/// Writes a text as it is, but for what a URI cannot hold.
+/// Appends a text, percent-encoding only what a URI cannot contain.
 fn carry(out: &mut String, text: &str, odd: &[u8]) {
     for character in text.chars() {
         match u8::try_from(character) {
@@ -399,7 +395,7 @@ fn carried(text: &str, odd: &[u8]) -> String {
     out
 }
 
-/// A name or a value of a query that AWS has decoded.
+/// Encodes a name or a value of a query that AWS has decoded.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -414,11 +410,11 @@ fn encoded(text: &str) -> String {
 }
 
 fn percent(out: &mut String, byte: u8) {
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = write!(out, "%{byte:02X}");
 }
 
-/// A name or a value of a query, as in a form.
+/// Decodes a name or a value of a query like a form.
 fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return text.into();
@@ -446,7 +442,7 @@ fn decode(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The last address, which the load balancer has added, perhaps with the port.
+/// The last address, which the load balancer has added, possibly with a port.
 fn forwarded_for(headers: &HeaderMap) -> Option<std::net::IpAddr> {
     let last = headers.get_all("x-forwarded-for").into_iter().next_back()?;
     let last = last.to_str().ok()?.rsplit(',').next()?.trim();

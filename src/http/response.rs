@@ -1,4 +1,4 @@
-//! A response becomes what AWS reads.
+//! The conversion of a response to the JSON or the stream that AWS reads.
 
 use std::{
     io::{self, Write},
@@ -20,14 +20,16 @@ use crate::{
     stream::{END, HTTP_INTEGRATION, Prelude},
 };
 
-/// Bytes of an answer that Lambda takes.
+/// The maximum length of a response that Lambda accepts, in bytes.
 const MAX: usize = 6_291_556;
 
-/// What a response may have: those before inform of what is to come, and those after are none.
+/// The statuses that a response may have: lower ones are interim responses, and higher ones are not HTTP statuses.
 const STATUSES: RangeInclusive<u16> = 200..=599;
 
-/// What can answer a request at once: an [`http::Response`](Response) whose body is text, bytes or nothing, text and [`Json`] with
-/// the status 200, a [`StatusCode`] alone or in front of any of these, and [`Raw`] with its content type.
+/// A response that is sent in one piece.
+///
+/// It is implemented for an [`http::Response`](Response) whose body is text, bytes or `()`; text, [`Json`] and [`Raw`], with
+/// the status 200; a [`StatusCode`], by itself or in a tuple in front of one of these.
 ///
 /// ```
 /// use lambda_musl::{Failure, http::{Body, IntoResponse, Response}};
@@ -42,11 +44,11 @@ const STATUSES: RangeInclusive<u16> = 200..=599;
 /// }
 /// ```
 pub trait IntoResponse {
-    /// Turns the value into a response.
+    /// Converts the value to a response.
     ///
     /// # Errors
     ///
-    /// When there is none: that is logged, and the caller gets 500.
+    /// Returns a failure if the value cannot be converted. It is logged, and the caller gets the status 500.
     fn into_response(self) -> Result<Response<Body>, Failure>;
 }
 
@@ -99,13 +101,17 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
 fn typed(content_type: &str, body: impl Into<Body>) -> Result<Response<Body>, Failure> {
     let mut response = Response::new(body.into());
     let value = HeaderValue::try_from(content_type);
-    let value =
-        value.map_err(|_| unsendable(format_args!("its content type is {content_type:?}")))?;
+    let value = value.map_err(|_| {
+        unsendable(format_args!(
+            "its content type {content_type:?} is not a valid header value"
+        ))
+    })?;
     response.headers_mut().insert(CONTENT_TYPE, value);
     Ok(response)
 }
 
-/// What a handler of requests may return: all that is [`IntoResponse`], a [`Stream`], and a `Result` of one of these.
+/// A type that a handler of requests can return: any type that implements [`IntoResponse`], a [`Stream`], or a `Result` of one
+/// of these.
 pub trait Respond {
     #[doc(hidden)]
     type Stream: response::Body;
@@ -143,13 +149,16 @@ where
             cookies,
         } = prelude.unwrap_or_default();
         let mut response = typed(&content_type, ())?.map(|_| body);
-        *response.status_mut() = StatusCode::from_u16(status)
-            .map_err(|_| unsendable(format_args!("its status is {status}")))?;
+        *response.status_mut() = StatusCode::from_u16(status).map_err(|_| {
+            unsendable(format_args!(
+                "its status is {status}: expected one from 200 to 599"
+            ))
+        })?;
         let cookies = cookies
             .into_iter()
             .map(|cookie| ("Set-Cookie".to_owned(), cookie));
         for (name, value) in headers.into_iter().chain(cookies) {
-            let bad = || unsendable(format_args!("{name:?}: {value:?} is no header"));
+            let bad = || unsendable(format_args!("{name:?}: {value:?} is not a valid header"));
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad())?;
             match key == CONTENT_TYPE {
@@ -175,33 +184,33 @@ impl<R: Respond, E: IntoFailure> Respond for Result<R, E> {
     }
 }
 
-/// A response whose body is there, or still to be written.
+/// A response, complete or as a stream.
 #[derive(Debug)]
 pub enum Reply<B> {
-    /// It is there.
+    /// A complete response.
     Whole(Response<Body>),
-    /// It is still to be written.
+    /// A response whose body is not written yet.
     Stream(Response<B>),
 }
 
-/// What the sender of a request reads.
+/// The form of response that the sender of a request expects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     headers: Headers,
-    /// It knows streams.
+    /// Whether it accepts streams.
     streams: bool,
-    /// It reads a `statusDescription`.
+    /// Whether it expects a `statusDescription`.
     description: bool,
 }
 
-/// Where a form has several values of a header.
+/// How a form represents several values of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Headers {
-    /// In one, with commas; cookies are a list of their own.
+    /// As one value joined with commas; cookies have a separate list.
     Cookies,
-    /// In one, with commas.
+    /// As one value joined with commas.
     Single,
-    /// In a list.
+    /// As a list.
     Multi,
 }
 
@@ -219,7 +228,7 @@ impl Form {
         }
     }
 
-    /// The whole answer, if the sender can read it.
+    /// Encodes a complete response.
     fn encode(self, response: &Response<Body>) -> Result<Raw, Failure> {
         let body = response.body();
         if body.len() > MAX {
@@ -246,7 +255,7 @@ impl Form {
         }
     }
 
-    /// What comes before the body of a stream.
+    /// Encodes the part of a stream that precedes the body.
     fn prelude(self, status: StatusCode, headers: &HeaderMap) -> Result<Start, Failure> {
         let mut prelude = self.head(status, headers)?;
         prelude.push(b'}');
@@ -257,7 +266,7 @@ impl Form {
         })
     }
 
-    /// Status and headers, as the beginning of an object.
+    /// Encodes the status and the headers, as the beginning of a JSON object.
     fn head(self, status: StatusCode, headers: &HeaderMap) -> Result<Vec<u8>, Failure> {
         if !STATUSES.contains(&status.as_u16()) {
             return Err(unsendable(format_args!(
@@ -295,7 +304,8 @@ impl Form {
                 report::list(json, values(name), report::text);
                 json.push(b']');
             }
-            // Commas stand in cookies as well. Names of several cases are several headers to most who read them.
+            // Cookies cannot be joined, because they can contain commas. Most readers treat names that differ in case as
+            // separate headers.
             Headers::Single if *name == SET_COOKIE => {
                 report::list(json, values(name).enumerate(), |json, (number, value)| {
                     report::text(json, &set_cookie(number));
@@ -323,7 +333,7 @@ impl Form {
     }
 }
 
-/// The values of a header in one ([RFC 9110, section 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
+/// Joins the values of a header ([RFC 9110, section 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
 fn values(headers: &HeaderMap, name: &HeaderName) -> String {
     let values = headers.get_all(name).into_iter();
     let values: Vec<_> = values
@@ -332,7 +342,7 @@ fn values(headers: &HeaderMap, name: &HeaderName) -> String {
     values.join(", ")
 }
 
-/// `set-cookie` with the letters in capitals for which `number` has a bit.
+/// Returns `set-cookie` with a capital letter for each bit that is set in `number`.
 fn set_cookie(number: usize) -> String {
     let letters = SET_COOKIE.as_str().chars().enumerate();
     letters
@@ -343,7 +353,7 @@ fn set_cookie(number: usize) -> String {
         .collect()
 }
 
-/// Whether a body with these headers is text, if it is UTF-8.
+/// Whether a UTF-8 body with these headers is text.
 fn is_text(headers: &HeaderMap) -> bool {
     let is_encoded = headers
         .get(CONTENT_ENCODING)
@@ -381,11 +391,11 @@ fn unsendable(reason: std::fmt::Arguments<'_>) -> Failure {
 
 fn too_long(length: usize) -> Failure {
     unsendable(format_args!(
-        "it has {length} bytes; Lambda takes {MAX} with its head and in base64"
+        "it is {length} bytes long; Lambda accepts up to {MAX} bytes, including status, headers and base64 encoding"
     ))
 }
 
-/// What answers an invocation for a request.
+/// The response to the invocation of a request.
 pub struct Sent<B>(Answer<Sending<B>>);
 
 impl<B: response::Body> Sealed for Sent<B> {}
@@ -398,26 +408,26 @@ impl<B: response::Body> crate::Respond for Sent<B> {
     }
 }
 
-/// The body of a stream.
+/// The body of a response that is sent as a stream.
 #[derive(Debug)]
 pub enum Sending<B> {
-    /// It is there.
+    /// A complete body.
     Whole(Body),
-    /// It is still to be written.
+    /// A body that is not written yet.
     Stream(B),
 }
 
 impl<B: response::Body> response::Body for Sending<B> {
     async fn write(self, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
         match self {
-            // Only a peer that is gone takes none, whose end is seen elsewhere.
+            // This fails only if the peer has closed the connection, which is handled elsewhere.
             Sending::Whole(body) => out.write_all(&body).map_err(IntoFailure::into_failure),
             Sending::Stream(body) => body.write(out).await,
         }
     }
 }
 
-/// Puts a reply into its form. `streams` says whether function URLs take streams alone.
+/// Encodes a reply in its form. `streams` is whether function URLs get only streams.
 pub(crate) async fn send<B: response::Body>(
     reply: Result<Reply<B>, Failure>,
     form: Form,
@@ -438,7 +448,7 @@ pub(crate) async fn send<B: response::Body>(
     };
     Sent(sent.unwrap_or_else(|failure| {
         let answer = send_whole(failed(failure, context), form, streams);
-        // Only a message of megabytes cannot be sent.
+        // This fails only for a message that is too long.
         answer.unwrap_or_else(|_| {
             Answer::Whole(Raw::new("application/json", r#"{"statusCode":500}"#))
         })
@@ -458,7 +468,7 @@ fn send_whole<B>(
     form.encode(&response).map(Answer::Whole)
 }
 
-/// The response with all of its body.
+/// Collects the complete body of a response.
 async fn whole<B: response::Body>(reply: Reply<B>) -> Result<Response<Body>, Failure> {
     let (head, body) = match reply {
         Reply::Whole(response) => return Ok(response),
@@ -469,7 +479,7 @@ async fn whole<B: response::Body>(reply: Reply<B>) -> Result<Response<Body>, Fai
     Ok(Response::from_parts(head, out.0.into()))
 }
 
-/// What the caller is told of a failure; what it is told nothing of is logged.
+/// Converts a failure to the caller's response, and logs it if the status is a server error.
 fn failed(failure: Failure, context: &Context) -> Response<Body> {
     let (status, message) = match failure.answer.as_deref() {
         Some((status, message)) if STATUSES.contains(&status.as_u16()) => {
@@ -487,14 +497,14 @@ fn failed(failure: Failure, context: &Context) -> Response<Body> {
     (status, Json(body)).into_response().unwrap_or_default()
 }
 
-/// A body that is kept up to the length of an answer.
+/// A writer that collects a body, up to the maximum length of a response.
 struct Limited(Vec<u8>);
 
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > MAX {
             return Err(io::Error::other(format!(
-                "a body of more than {MAX} bytes, and its caller takes no streams"
+                "the body is longer than {MAX} bytes, and its caller does not accept streams"
             )));
         }
         self.0.extend(bytes);

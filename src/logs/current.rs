@@ -1,15 +1,15 @@
-//! The invocation that a thread works on, for its log and for its requests.
+//! The current invocation of a thread, for its log lines and its requests.
 
 use std::{cell::RefCell, mem::ManuallyDrop, pin::pin, time::Duration};
 
 use crate::Context;
 
 thread_local! {
-    /// Nothing is left in it when the thread ends, so that nothing has to be dropped then.
+    /// Always empty when the thread ends, so it needs no destructor.
     static CURRENT: RefCell<ManuallyDrop<Option<Context>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
-/// Runs `future` as a part of an invocation, on whatever thread it is polled.
+/// Runs `future` as a part of an invocation, on any thread that polls it.
 pub(crate) async fn with<F: Future>(context: &Context, future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(move |poll| {
@@ -21,18 +21,18 @@ pub(crate) async fn with<F: Future>(context: &Context, future: F) -> F::Output {
     .await
 }
 
-/// What `ask` says of this thread's invocation; a log line inside of this has none.
+/// Calls `ask` with the context of this thread's invocation, if there is one.
 fn ask<T>(ask: impl FnOnce(&Context) -> T) -> Option<T> {
     CURRENT.with(|current| Some(ask(current.try_borrow().ok()?.as_ref()?)))
 }
 
-/// The request id of this thread's invocation, or nothing.
+/// The request ID of this thread's invocation, or an empty string.
 #[cfg(feature = "log")]
 pub(crate) fn request_id() -> String {
     ask(|context| context.request_id().to_owned()).unwrap_or_default()
 }
 
-/// The time that this thread's invocation has left, where that is known.
+/// The time that this thread's invocation has left, if known.
 pub(crate) fn time_left() -> Option<Duration> {
     ask(Context::time_left).flatten()
 }

@@ -1,4 +1,4 @@
-//! The facade of the crate `log`, in the form that Lambda wants.
+//! A logger for the crate `log` that writes lines in Lambda's format.
 
 use std::env;
 
@@ -9,11 +9,12 @@ use crate::{
     logs::{self, Line},
 };
 
-/// Sends what the function logs through the crate [`log`] to Lambda's log, on stderr: lines of text, or of JSON with
-/// `timestamp`, `level`, `requestId` and `message` where `AWS_LAMBDA_LOG_FORMAT` is `JSON`, from the level on that
-/// `AWS_LAMBDA_LOG_LEVEL` names, or else `INFO` ([advanced logging]). With the feature `log`.
+/// Installs a logger that writes the records of the crate [`log`] to Lambda's log, on stderr. Requires the feature `log`.
 ///
-/// A logger that is there already stays.
+/// The lines are text, or, if `AWS_LAMBDA_LOG_FORMAT` is `JSON`, JSON objects with `timestamp`, `level`, `requestId`, `target`
+/// and `message`. `AWS_LAMBDA_LOG_LEVEL` sets the minimum level; the default is `INFO` ([advanced logging]).
+///
+/// If the program has already set a logger, it is kept.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, init_logger, run};
@@ -27,7 +28,7 @@ use crate::{
 /// }
 /// ```
 ///
-/// A thread that the function starts knows no request id.
+/// Lines from threads that the function starts have no request ID.
 ///
 /// [advanced logging]: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 pub fn init_logger() {
@@ -40,7 +41,7 @@ pub fn init_logger() {
     }
 }
 
-/// Lambda's level, in the facade's words, which know of nothing worse than an error.
+/// Converts Lambda's level to a level of the crate `log`, which has no level above `Error`.
 fn level(name: Option<&str>) -> LevelFilter {
     match name {
         Some(name) if name.eq_ignore_ascii_case("FATAL") => LevelFilter::Off,
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_lambdas_in_any_case_and_info_otherwise() {
+    fn level_names_ignore_case_and_default_to_info() {
         for (name, expected) in [
             (Some("TRACE"), LevelFilter::Trace),
             (Some("debug"), LevelFilter::Debug),

@@ -1,4 +1,4 @@
-//! Lines for the log of the function, as [`AWS_LAMBDA_LOG_FORMAT`][format] wants them.
+//! Lines for the function's log, in the format that [`AWS_LAMBDA_LOG_FORMAT`][format] selects.
 //!
 //! [format]: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html
 
@@ -15,7 +15,7 @@ use std::{
 
 use crate::{failure::Failure, failure::report, wire::head};
 
-/// A line that is being made. In JSON, Lambda filters by `timestamp` and `level`.
+/// A line that is being built. Lambda filters JSON lines by `timestamp` and `level`.
 pub(crate) struct Line {
     json: bool,
     bytes: Vec<u8>,
@@ -53,7 +53,7 @@ impl Line {
         self.bytes.push(b':');
     }
 
-    /// One more value; JSON only.
+    /// Adds a member to a JSON line; does nothing for text.
     pub fn pair(&mut self, key: &str, value: &str) {
         if self.json {
             self.key(key);
@@ -61,8 +61,7 @@ impl Line {
         }
     }
 
-    /// The message, and the end of the line, which goes out in one piece. A log that cannot be written is no reason to
-    /// stop.
+    /// Adds the message and writes the complete line at once. Errors are ignored: a function can run without its log.
     pub fn write(mut self, message: Arguments<'_>) {
         if self.json {
             self.pair("message", &message.to_string());
@@ -75,23 +74,23 @@ impl Line {
     }
 }
 
-/// Whether the function's log is one of JSON lines.
+/// Whether the function's log consists of JSON lines.
 pub(crate) fn is_json() -> bool {
     env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| head::same(&format, "JSON"))
 }
 
-/// Sends what the function has printed: std keeps a line that has no end yet, and Lambda freezes the function once it has
-/// the answer. To be called after the lines of the runtime, which would else be glued to that one.
+/// Flushes the function's stdout: std buffers an unfinished line, and Lambda freezes the function once it has the response.
+/// Call this after the runtime has logged, or its lines would be appended to the unfinished one.
 pub(crate) fn flush() {
     let _ = io::stdout().flush();
 }
 
-/// What the runtime itself has to say.
+/// Logs an error of the runtime itself.
 pub(crate) fn error(request_id: &str, message: Arguments<'_>) {
     Line::new(is_json(), "ERROR", request_id).write(message);
 }
 
-/// An invocation that failed.
+/// Logs a failed invocation.
 pub(crate) fn failure(request_id: &str, failure: &Failure) {
     let mut line = Line::new(is_json(), "ERROR", request_id);
     let Failure {
@@ -107,19 +106,19 @@ pub(crate) fn failure(request_id: &str, failure: &Failure) {
         report::texts(&mut line.bytes, stack);
         return line.write(format_args!("{error_type}: {message}"));
     }
-    // Quoted, so that one failure is one line of the log.
+    // Quote the message, so that a failure is a single line of the log.
     let stack = stack.iter().map(|at| format!(" at {}", escaped(at)));
     let stack: String = stack.collect();
     line.write(format_args!("{}: {message:?}{stack}", escaped(error_type)));
 }
 
-/// A text on one line. std's `escape_debug` does the same with 2 kB more.
+/// Escapes a text to a single line. std's `escape_debug` does the same, but adds 2 kB to the program.
 fn escaped(text: &str) -> String {
     let quoted = format!("{text:?}");
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// A time since 1970 as RFC 3339 has it, in UTC, to the millisecond.
+/// Formats a time since 1970 as RFC 3339, in UTC with milliseconds.
 fn rfc3339(since: Duration) -> String {
     let seconds = since.as_secs();
     let (days, rest) = (seconds / 86400, seconds % 86400);
@@ -129,14 +128,14 @@ fn rfc3339(since: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// The Gregorian date that lies `days` after the first of January 1970. Counted in years that begin in March, and in the
-/// 400 years, of 146097 days, after which the calendar repeats.
+/// The Gregorian date `days` days after 1 January 1970. The calculation uses years that begin in March and the cycle of
+/// 400 years, or 146097 days, after which the calendar repeats.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // Five months have 153 days, from March on and from August on.
+    // From March and from August, five months have 153 days.
     let month = (5 * day + 2) / 153;
     let first = (153 * month + 2) / 5;
     let next = u64::from(month >= 10);
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_written_as_rfc_3339_has_it() {
+    fn a_time_is_formatted_as_rfc_3339() {
         // `date --utc --date=@… --iso-8601=seconds` prints the same.
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00.007Z"),
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_time_that_there_is_does_not_panic() {
+    fn the_largest_time_does_not_panic() {
         rfc3339(Duration::MAX);
     }
 }

@@ -1,14 +1,14 @@
-//! What a test gets back.
+//! The response of a function, as a test sees it.
 
 use serde_json::{Value, json};
 
 use super::http::{Headers, Request, find};
 use crate::base64;
 
-/// What a function answered to one event: a response, or an error that it reported.
+/// The result of one event: a response, or an error that the function reported.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The body as it came; of a stream, all that came.
+    /// The body as received; for a stream, the complete body.
     pub body: Vec<u8>,
     headers: Headers,
     trailers: Headers,
@@ -18,16 +18,16 @@ pub struct Answer {
 /// An error that a function reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
-    /// The `errorType`: `Function.Panic`, say.
+    /// The `errorType`, such as `Function.Panic`.
     pub error_type: String,
     /// The `errorMessage`.
     pub message: String,
-    /// The `stackTrace`, a line for each location.
+    /// The lines of the `stackTrace`.
     pub stack_trace: Vec<String>,
 }
 
 impl Answer {
-    /// An error that Lambda reports in the function's place.
+    /// Creates an error that Lambda reports on behalf of the function.
     pub(super) fn report(error_type: &str, message: &str) -> Self {
         let report = json!({"errorType": error_type, "errorMessage": message});
         Answer {
@@ -38,7 +38,8 @@ impl Answer {
         }
     }
 
-    /// The error, where the function reported one: in place of a response, or in the trailers of a [stream] that broke.
+    /// Returns the error if the function reported one, either instead of a response or in the trailers of a [stream] that
+    /// failed.
     ///
     /// [stream]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
     pub fn error(&self) -> Option<Reported> {
@@ -52,35 +53,35 @@ impl Answer {
         Some(reported)
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Panics
     ///
-    /// When it is not JSON, showing it.
+    /// Panics if the body is not JSON. The panic message contains the body.
     #[track_caller]
     pub fn json(&self) -> Value {
         match serde_json::from_slice(&self.body) {
             Ok(value) => value,
-            Err(error) => panic!("the answer is not JSON: {error}: {:?}", self.text()),
+            Err(error) => panic!("the response is not JSON: {error}: {:?}", self.text()),
         }
     }
 
-    /// The body as text; what is not UTF-8 is replaced.
+    /// Returns the body as text, with invalid UTF-8 replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The media type of the body.
+    /// Returns the media type of the body.
     pub fn content_type(&self) -> Option<&str> {
         self.header("Content-Type")
     }
 
-    /// A header that came with the answer, its name in any case.
+    /// Returns a header of the request that contained the response, ignoring the case of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
 
-    /// A trailer that came behind the answer, its name in any case.
+    /// Returns a trailer of the request that contained the response, ignoring the case of its name.
     pub fn trailer(&self, name: &str) -> Option<&str> {
         find(&self.trailers, name)
     }
@@ -99,7 +100,7 @@ impl From<Request> for Answer {
 }
 
 impl Reported {
-    /// What is missing in the report, or no text, is empty.
+    /// Parses a report. A member that is missing or not a string becomes an empty string.
     fn parse(report: &[u8]) -> Self {
         let report: Value = serde_json::from_slice(report).unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

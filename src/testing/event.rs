@@ -1,13 +1,13 @@
-//! What a test sends.
+//! The events that a test sends.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-/// An event with the headers that Lambda sends along.
+/// An event with the headers of an invocation.
 ///
-/// Text and bytes are sent as they are, which a test of bad input needs; a [`Value`] is sent as JSON. The headers of the
-/// [next invocation][next] are there without being asked for; setting one replaces it.
+/// Text and bytes are sent unchanged, so that a test can send invalid input; a [`Value`] is sent as JSON. The headers of the
+/// [next invocation][next] have default values, which [`header`](Self::header) replaces.
 ///
 /// ```
 /// use lambda_musl::{Context, testing::{self, Event}};
@@ -30,7 +30,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of these bytes, JSON or not.
+    /// Creates an event from bytes, which need not be JSON.
     pub fn new(body: impl Into<Vec<u8>>) -> Self {
         Event {
             body: body.into(),
@@ -39,17 +39,17 @@ impl Event {
         }
     }
 
-    /// Sets a header, whose value may be any bytes but a line end.
+    /// Sets a header. Its value may contain any bytes except line breaks.
     ///
     /// # Panics
     ///
-    /// When name or value would end the line.
+    /// Panics if the name or the value contains a line break.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         let (name, value) = (name.into(), value.into());
         let mut bytes = name.bytes().chain(value.iter().copied());
         assert!(
             !bytes.any(|byte| byte == b'\r' || byte == b'\n'),
-            "a header of an event holds a line end: {name:?}"
+            "the header {name:?} of an event contains a line break"
         );
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
@@ -57,13 +57,13 @@ impl Event {
         self
     }
 
-    /// Sets how long the function may take, which it reads as the deadline; 60 s where nothing is said.
+    /// Sets the time limit of the invocation, from which the function's deadline is calculated. The default is 60 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The headers that go out: what every invocation has, then the test's own. `number` counts the events.
+    /// Returns the headers to send: the test's own and the defaults for all others. `number` is the number of the event.
     pub(super) fn headers(&self, number: u64) -> Vec<(String, Vec<u8>)> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let deadline = since_1970.unwrap_or_default().saturating_add(self.timeout);

@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a child is looked after while something is waited for.
+/// The interval at which a wait checks whether the child is still running.
 const PULSE: Duration = Duration::from_millis(20);
 
-/// What a function finds in its environment beside the address of the Runtime API ([reserved variables]).
+/// The environment variables of a function, in addition to the address of the Runtime API ([reserved variables]).
 ///
 /// [reserved variables]: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 const ENVIRONMENT: [(&str, &str); 8] = [
@@ -33,23 +33,24 @@ const ENVIRONMENT: [(&str, &str); 8] = [
 #[derive(Debug)]
 pub struct Function {
     child: Mutex<Child>,
-    /// What reads stdout and stderr, where they are captured: a child whose pipe is full would stop.
+    /// The threads that read stdout and stderr if they are captured. Without them, a child would block on a full pipe.
     output: [Option<JoinHandle<Vec<u8>>>; 2],
 }
 
-/// What came first.
+/// The event that ended a wait.
 #[derive(Debug)]
 pub enum Happening<T> {
-    /// What was waited for.
+    /// The expected message.
     Message(T),
     /// The end of the function.
     Exit(ExitStatus),
-    /// The end of the time.
+    /// The timeout.
     Silence,
 }
 
 impl Function {
-    /// Starts a program for which the Runtime API is at `address`. What else `command` says of the environment stays.
+    /// Starts a program whose Runtime API is at `address`. Environment variables that `command` sets are kept, except for that
+    /// address.
     pub fn start(command: &mut Command, address: &str) -> io::Result<Self> {
         for (name, value) in ENVIRONMENT {
             if !command.get_envs().any(|(known, _)| known == name) {
@@ -66,16 +67,16 @@ impl Function {
         Ok(Function { child, output })
     }
 
-    /// The id of the process.
+    /// Returns the ID of the process.
     pub fn id(&self) -> u32 {
         self.lock().id()
     }
 
-    /// Waits for what somebody sends when the function has done its part.
+    /// Waits for a message on `channel`, the end of the function, or the timeout `at_most`.
     pub fn wait<T>(&self, channel: &Receiver<T>, at_most: Duration) -> io::Result<Happening<T>> {
         let start = Instant::now();
         loop {
-            // Looked at first, so that a message which came before the end is found.
+            // Check the process first, so that a message sent before it ended is still received.
             let ended = self.lock().try_wait()?;
             match channel.recv_timeout(PULSE) {
                 Ok(message) => return Ok(Happening::Message(message)),
@@ -91,7 +92,7 @@ impl Function {
         }
     }
 
-    /// Kills the function, and returns what it wrote where `command` had it captured.
+    /// Kills the function and returns its output, if `command` captured it.
     pub fn stop(mut self) -> io::Result<Output> {
         self.lock().kill()?;
         let status = self.lock().wait()?;
@@ -115,7 +116,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.lock().kill();
         let _ = self.lock().wait();
     }
@@ -125,7 +126,7 @@ fn collect(stream: Option<impl Read + Send + 'static>) -> Option<JoinHandle<Vec<
     let mut stream = stream?;
     Some(thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What came before an error is all that there is.
+        // After an error, return the bytes read so far.
         let _ = stream.read_to_end(&mut bytes);
         bytes
     }))

@@ -1,4 +1,4 @@
-//! The server's side of HTTP/1.1, for peers that mean well: also for this repository's tests, conformance and benches.
+//! The server side of HTTP/1.1, for trusted peers. This repository's tests, conformance suite and benchmarks use it as well.
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read},
@@ -10,10 +10,10 @@ use std::{
     thread,
 };
 
-/// Names and values, in the order in which they came.
+/// Names and values, in the order received.
 pub type Headers = Vec<(String, String)>;
 
-/// A server on a port of its own. It takes no more connections when it is dropped.
+/// A server on an unused port. It stops accepting connections when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: String,
@@ -21,7 +21,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Gives each connection to `converse`, with its number from 0, on a thread of its own.
+    /// Starts a server that passes each connection to `converse` on a separate thread, with its number from 0.
     pub fn start(
         converse: impl Fn(usize, BufReader<TcpStream>) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -39,7 +39,7 @@ impl Server {
                     return;
                 }
                 let converse = Arc::clone(&converse);
-                // A peer that goes away, or that nobody here understands, finds the connection closed.
+                // An error closes the connection.
                 thread::spawn(move || {
                     stream.set_nodelay(true)?;
                     converse(number, BufReader::new(stream))
@@ -49,12 +49,12 @@ impl Server {
         Ok(server)
     }
 
-    /// Host and port.
+    /// Returns the host and port.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The port alone.
+    /// Returns the port.
     pub fn port(&self) -> &str {
         self.address.trim_start_matches("127.0.0.1:")
     }
@@ -63,7 +63,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts.
+        // Wake the thread that accepts connections.
         drop(TcpStream::connect(&self.address));
     }
 }
@@ -73,26 +73,26 @@ impl Drop for Server {
 pub struct Request {
     /// The method and the path.
     pub line: String,
-    /// What came before the body.
+    /// The headers.
     pub headers: Headers,
-    /// The body, put together where it came in chunks.
+    /// The body, decoded if it was sent in chunks.
     pub body: Vec<u8>,
-    /// What came after the last chunk.
+    /// The headers after the last chunk.
     pub trailers: Headers,
 }
 
 impl Request {
-    /// The value of a header, whose name may be in any case.
+    /// Returns the value of a header, ignoring the case of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
 
-    /// The value of a trailer, whose name may be in any case.
+    /// Returns the value of a trailer, ignoring the case of its name.
     pub fn trailer(&self, name: &str) -> Option<&str> {
         find(&self.trailers, name)
     }
 
-    /// Reads the body and the trailers of a request that has its head. `watch` sees every chunk as it comes in.
+    /// Reads the body and the trailers of a request whose head has been read. Calls `watch` with every chunk as it arrives.
     pub fn read_body(
         &mut self,
         reader: &mut impl BufRead,
@@ -105,7 +105,7 @@ impl Request {
         }
         loop {
             let size = read_line(reader)?;
-            // The standard library takes a sign as well.
+            // The standard library's parser accepts a sign as well.
             let digits = size.bytes().all(|byte| byte.is_ascii_hexdigit());
             let size = u64::from_str_radix(&size, 16).ok().filter(|_| digits);
             let size = size.ok_or_else(malformed)?;
@@ -123,14 +123,14 @@ impl Request {
     }
 }
 
-/// The value of a header, whose name may be in any case.
+/// Returns the value of a header, ignoring the case of its name.
 pub(super) fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     let mut headers = headers.iter();
     let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.as_str())
 }
 
-/// The next request without its body, or `None` where the peer is done.
+/// Reads the next request without its body, or returns `None` if the peer has closed the connection.
 pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     if reader.fill_buf()?.is_empty() {
         return Ok(None);
@@ -145,7 +145,7 @@ pub fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     }))
 }
 
-/// The next request, or `None` where the peer is done.
+/// Reads the next request, or returns `None` if the peer has closed the connection.
 pub fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut request = read_head(reader)?;
     if let Some(request) = &mut request {
@@ -154,7 +154,7 @@ pub fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     Ok(request)
 }
 
-/// An answer with a body; `headers` are whole lines.
+/// Formats a response with a body; `headers` are complete lines.
 pub fn answer(status: &str, headers: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Vec<u8> {
     let (headers, body) = (headers.as_ref(), body.as_ref());
     let status = format!("HTTP/1.1 {status}\r\n");
@@ -192,7 +192,7 @@ fn read_exactly(reader: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> i
 }
 
 fn malformed() -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, "no request of HTTP/1.1")
+    io::Error::new(ErrorKind::InvalidData, "not an HTTP/1.1 request")
 }
 
 #[cfg(test)]
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_breaks_the_rules_is_malformed_and_what_is_cut_is_cut() {
+    fn an_invalid_request_is_malformed_and_a_cut_one_ends_early() {
         let chunks =
             |body: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         for bad in [

@@ -1,4 +1,4 @@
-//! A function that is a program of its own.
+//! A function that runs as a separate program.
 
 use std::{
     io::{self, ErrorKind},
@@ -11,8 +11,7 @@ use super::{
     server::Server,
 };
 
-/// A function that runs as a child process, made with this crate or with anything else. It is killed when this is
-/// dropped.
+/// A function that runs as a child process, whether it uses this crate or not. Dropping this kills the process.
 ///
 /// ```no_run
 /// use lambda_musl::testing::Program;
@@ -20,7 +19,7 @@ use super::{
 /// use std::process::Command;
 ///
 /// # fn main() -> std::io::Result<()> {
-/// // In a test of a crate of its own: env!("CARGO_BIN_EXE_greeting").
+/// // In an integration test of the program's crate: env!("CARGO_BIN_EXE_greeting").
 /// let greeting = Program::start(&mut Command::new("target/release/greeting"))?;
 /// let answer = greeting.invoke(json!({"name": "Ada"}))?;
 /// assert_eq!(answer.json()["message"], "Hello, Ada!");
@@ -34,25 +33,25 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts a program with a Runtime API of its own. What `command` says of the environment stays, the Runtime API's
-    /// address excepted.
+    /// Starts a program with its own Runtime API. Environment variables that `command` sets are kept, except for the address of
+    /// the Runtime API.
     ///
     /// # Errors
     ///
-    /// When the program cannot be started.
+    /// Returns an error if the Runtime API or the program cannot be started.
     pub fn start(command: &mut Command) -> io::Result<Self> {
         let server = Server::start()?;
         let function = Function::start(command, server.address())?;
         Ok(Program { server, function })
     }
 
-    /// Sends an event and waits for the answer. Several threads may do so at once, for a program that takes several
-    /// invocations at once.
+    /// Sends an event and waits for the response. Several threads may call this at the same time, to test a program that handles
+    /// concurrent invocations.
     ///
     /// # Errors
     ///
-    /// When the program ends instead, naming its exit status and the error that it reported for its init phase, and when
-    /// the event's time is over.
+    /// Returns an error if the program ends instead, with its exit status and the error that it reported for its init phase, or
+    /// if the event's time limit passes.
     pub fn invoke(&self, event: impl Into<Event>) -> io::Result<Answer> {
         let event = event.into();
         let timeout = event.timeout;
@@ -61,23 +60,23 @@ impl Program {
             Happening::Message(answer) => Ok(answer),
             Happening::Exit(status) => Err(io::Error::other(match self.server.init_error() {
                 Some(error) => format!(
-                    "the program ended with {status}, and reported {}",
+                    "the program ended with {status} and reported {}",
                     error.text()
                 ),
                 None => format!("the program ended with {status}"),
             })),
             Happening::Silence => {
-                let what = format!("no answer within {timeout:?}");
+                let what = format!("no response within {timeout:?}");
                 Err(io::Error::new(ErrorKind::TimedOut, what))
             }
         }
     }
 
-    /// Kills the program, and returns what it wrote where `command` had it captured.
+    /// Kills the program and returns its output, if `command` captured it.
     ///
     /// # Errors
     ///
-    /// When the program cannot be killed.
+    /// Returns an error if the program cannot be killed.
     pub fn stop(self) -> io::Result<Output> {
         self.function.stop()
     }

@@ -1,4 +1,4 @@
-//! The Runtime API of a test: answers as Lambda does, for well-behaved functions and for others.
+//! The Runtime API of a test, which responds like Lambda, even to functions that misbehave.
 
 use std::{
     collections::VecDeque,
@@ -17,14 +17,14 @@ use super::{
     http::{self, Request, answer, read_request},
 };
 
-/// Bytes of a response that Lambda takes ([quotas]).
+/// The maximum length of a response that Lambda accepts, in bytes ([quotas]).
 ///
 /// [quotas]: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const MAX_RESPONSE: usize = 6_291_556;
 
 const OK: &str = "200 OK";
 
-/// Where the answer to one event comes out. It is disconnected where none will come.
+/// The channel for the response to one event. It is disconnected if there will be none.
 pub(super) type Waiting = Receiver<Answer>;
 
 /// A Runtime API that stops when it is dropped.
@@ -43,13 +43,13 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<(Event, Sender<Answer>)>,
-    /// Invocations that are out, by request id.
+    /// The invocations in progress, by request ID.
     pending: Vec<(String, Sender<Answer>)>,
-    /// How many invocations went out.
+    /// The number of invocations sent so far.
     count: u64,
-    /// No events will come any more.
+    /// Whether no more events will be added.
     closed: bool,
-    /// The server is gone.
+    /// Whether the server has been dropped.
     stopped: bool,
     init_error: Option<Answer>,
 }
@@ -76,7 +76,7 @@ impl Server {
         waiting
     }
 
-    /// Says that no more events will come: `next` is refused when the queue is empty.
+    /// Declares that no more events will be added: once the queue is empty, `next` is refused.
     pub fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
@@ -100,7 +100,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers requests for as long as the peer keeps the connection.
+    /// Responds to requests for as long as the peer keeps the connection open.
     fn converse(&self, mut stream: BufReader<TcpStream>) -> io::Result<()> {
         while let Some(request) = read_request(&mut stream)? {
             stream.get_mut().write_all(&self.reply(request))?;
@@ -151,11 +151,11 @@ impl Shared {
         answer(OK, headers, event.body)
     }
 
-    /// Takes the one answer to an invocation.
+    /// Accepts the only response to an invocation.
     fn take(&self, id: &str, answer: Answer) -> Vec<u8> {
         let mut state = self.lock();
         let Some(index) = state.pending.iter().position(|(known, _)| known == id) else {
-            let what = "no invocation of this id waits for an answer";
+            let what = "no invocation with this request ID is waiting for a response";
             return refused("400 Bad Request", "InvalidRequestID", what);
         };
         let (_, sender) = state.pending.remove(index);
@@ -163,18 +163,18 @@ impl Shared {
             .header("Lambda-Runtime-Function-Response-Mode")
             .is_some();
         let size = answer.body.len();
-        // Whoever waited may have given up.
+        // The receiver may have timed out.
         if size <= MAX_RESPONSE || streams {
             let _ = sender.send(answer);
             return accepted();
         }
-        let what = format!("the response has {size} bytes, more than {MAX_RESPONSE}");
+        let what = format!("the response is {size} bytes long, more than {MAX_RESPONSE}");
         let error_type = "Function.ResponseSizeTooLarge";
         let _ = sender.send(Answer::report(error_type, &what));
         refused("413 Request Entity Too Large", error_type, &what)
     }
 
-    /// The API of an extension, which a function registers that wants to hear of its end. It never comes here.
+    /// The Extensions API, with which a function registers to be notified of its shutdown. A test never sends that event.
     fn extension(&self, request: &Request) -> Vec<u8> {
         if request.line.ends_with("/2020-01-01/extension/register") {
             return answer(OK, "Lambda-Extension-Identifier: test\r\n", "{}");

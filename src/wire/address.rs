@@ -1,4 +1,4 @@
-//! Where the Runtime API is.
+//! The address of the Runtime API.
 
 use std::{
     io,
@@ -13,12 +13,12 @@ use crate::{
     wire::request::{Base, Call},
 };
 
-/// The versions of the APIs that this crate speaks, as they stand in paths.
+/// The base paths of the APIs, which contain their versions.
 const RUNTIME: &str = "/2018-06-01/runtime";
 #[cfg(feature = "shutdown")]
 const EXTENSION: &str = "/2020-01-01/extension";
 
-/// `host:port`, and a path where an emulator has one.
+/// `host:port`, with an optional path that an emulator may need.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     host: Host,
@@ -29,8 +29,7 @@ pub(crate) struct Address {
     extension: [Arc<Base>; 2],
 }
 
-/// Lambda gives an IPv4 address. To look up a name, or to read an IPv6 address, takes code that not every function shall
-/// hold.
+/// Lambda's address is an IPv4 address. Code to resolve a name or to parse an IPv6 address is optional, to keep functions small.
 #[derive(Clone, Debug, PartialEq)]
 enum Host {
     Ip(Ipv4Addr),
@@ -51,9 +50,9 @@ impl Host {
             #[cfg(feature = "dns")]
             Err(_) => Ok(Host::Name(host.trim_matches(['[', ']']).to_owned())),
             #[cfg(not(feature = "dns"))]
-            Err(_) => {
-                Err("the host is not an IPv4 address; others need the feature dns of lambda-musl")
-            }
+            Err(_) => Err(
+                "the host is not an IPv4 address; names and IPv6 addresses need the feature dns of lambda-musl",
+            ),
         }
     }
 }
@@ -66,13 +65,13 @@ impl Address {
             variable: None,
         };
         if address.bytes().any(|byte| byte <= b' ') {
-            return Err(invalid("there is white space in it"));
+            return Err(invalid("it contains white space"));
         }
         let given = address.strip_prefix("http://").unwrap_or(address);
         let url = format!("http://{}", given.trim_end_matches('/'));
         let uri = Uri::try_from(&*url).map_err(|_| match given.starts_with(':') {
             true => invalid("the host is missing"),
-            false => invalid("the port is no number below 65536"),
+            false => invalid("the port is not a number below 65536"),
         })?;
         let base = |method, api| Arc::new(Base::new(method, &uri, api));
         Ok(Address {
@@ -93,25 +92,26 @@ impl Address {
         }
     }
 
-    /// A call of the Runtime API.
+    /// A GET call of the Runtime API.
     pub fn get(&self, path: &str) -> Call {
         let (base, path) = (Arc::clone(&self.get), path.to_owned());
         Call { base, path }
     }
 
-    /// A call of the Runtime API; the path is in parts.
+    /// A POST call of the Runtime API, with the path in parts.
     pub fn post(&self, path: &[&str]) -> Call {
         let (base, path) = (Arc::clone(&self.post), path.concat());
         Call { base, path }
     }
 
-    /// The same of the Extensions API.
+    /// A GET call of the Extensions API.
     #[cfg(feature = "shutdown")]
     pub fn get_extension(&self, path: &str) -> Call {
         let (base, path) = (Arc::clone(&self.extension[0]), path.to_owned());
         Call { base, path }
     }
 
+    /// A POST call of the Extensions API.
     #[cfg(feature = "shutdown")]
     pub fn post_extension(&self, path: &str) -> Call {
         let (base, path) = (Arc::clone(&self.extension[1]), path.to_owned());
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_host_a_port_and_perhaps_a_path() {
+    fn an_address_has_a_host_an_optional_port_and_an_optional_path() {
         for (address, host, port, path) in [
             ("127.0.0.1", "127.0.0.1", 80, ""),
             ("127.0.0.1:9001", "127.0.0.1", 9001, ""),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_named_with_the_reason() {
+    fn the_error_for_an_invalid_address_contains_the_address() {
         for address in [
             "",
             ":9001",

@@ -1,4 +1,4 @@
-//! The connection on a thread of its own, so that nothing blocks the executor that a handler shares with others.
+//! A connection on a separate thread, so that it does not block the executor.
 
 use std::{
     io::{self, ErrorKind},
@@ -15,10 +15,10 @@ use crate::{
     wire::request::Request,
 };
 
-/// Pieces of a body that wait for a slow peer before the writer waits as well.
+/// The number of pieces of a body that are queued for a slow peer before the writer blocks.
 const PIECES: usize = 4;
 
-/// A thread that does one exchange after the other. It ends when this is dropped and its last exchange is over.
+/// A thread that performs one exchange at a time. It ends after its last exchange once this is dropped.
 #[derive(Debug)]
 pub(crate) struct Background {
     jobs: Sender<(Job, Promise)>,
@@ -66,20 +66,20 @@ impl Background {
     fn start_job(&mut self, job: Job) -> Pending {
         let promise = Promise::default();
         let slot = Arc::clone(&promise.slot);
-        // Where the thread is gone, the promise is dropped with the message, and that answers.
+        // If the thread has ended, the promise is dropped with the message, which resolves it with an error.
         let _ = self.jobs.send((job, promise));
         Pending { slot }
     }
 }
 
-/// Sends the pieces as they come. A writer that goes away before the end leaves the request cut.
+/// Sends the pieces as they arrive. If the writer is dropped before the end, the request stays incomplete.
 fn upload(connection: &mut Connection, pieces: Receiver<Piece>) -> io::Result<Reply> {
     let mut upload = connection.begin()?;
     loop {
         match pieces.recv() {
             Ok(Piece::Bytes(bytes)) => {
                 if upload.send(&bytes).is_err() {
-                    // The writer is told by a channel without a receiver.
+                    // Dropping the receiver makes the writer's next `send` fail.
                     break;
                 }
             }
@@ -91,7 +91,7 @@ fn upload(connection: &mut Connection, pieces: Receiver<Piece>) -> io::Result<Re
     upload.finish()
 }
 
-/// A request that is under way on the other thread.
+/// A request in progress on the other thread.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pieces: SyncSender<Piece>,
@@ -105,7 +105,7 @@ impl Upload {
     }
 
     pub async fn finish(self) -> io::Result<Reply> {
-        // Where nobody listens any more, the answer is there.
+        // If the receiver is gone, the response or an error is already available.
         let _ = self.pieces.send(Piece::End);
         Pending { slot: self.slot }.await
     }
@@ -117,7 +117,7 @@ struct Slot {
     waker: Option<Waker>,
 }
 
-/// The reply that was promised.
+/// A future for the reply of a promise.
 struct Pending {
     slot: Arc<Mutex<Slot>>,
 }
@@ -140,7 +140,7 @@ impl Future for Pending {
     }
 }
 
-/// A reply that will come; one that is dropped comes as an error.
+/// A promise of a reply. Dropping it resolves it with an error.
 #[derive(Debug, Default)]
 struct Promise {
     slot: Arc<Mutex<Slot>>,

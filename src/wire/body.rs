@@ -1,28 +1,28 @@
-//! The body of an answer, read to its end: nothing that is cut is ever taken for whole.
+//! The body of a response, read to its end: a truncated body is never taken for a complete one.
 
 use std::io::{self, BufRead, ErrorKind};
 
 use crate::wire::head::{Head, Lines, MAX_HEAD, malformed, number, too_long};
 
-/// Bytes of a body for which room is made before they have come: Lambda's longest event.
+/// The maximum number of bytes allocated before a body arrives: the length of Lambda's longest event.
 const MAX_RESERVE: u64 = 6 * 1024 * 1024 + 100;
 
-/// Bytes of the line before a chunk.
+/// The maximum length of the line before a chunk, in bytes.
 const MAX_SIZE_LINE: u64 = 4096;
 
-/// How the end of a body is known (RFC 9112, section 6.3).
+/// How the end of a body is determined (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Framing {
-    /// There is none, whatever the headers say.
+    /// There is no body, regardless of the headers.
     Empty,
     Chunks,
     Length(u64),
-    /// It ends with the connection.
+    /// The body ends with the connection.
     Close,
 }
 
 impl Framing {
-    /// That of the answer to a request other than HEAD.
+    /// Returns the framing of a response to a request other than HEAD.
     pub fn of(head: &Head) -> io::Result<Self> {
         if head.status == 204 || head.status == 304 {
             return Ok(Framing::Empty);
@@ -36,7 +36,10 @@ impl Framing {
                 Some(number) if length.is_none_or(|length| length == number) => {
                     length = Some(number);
                 }
-                _ => return Err(malformed(format!("Content-Length is {text:?}"))),
+                _ => {
+                    let reason = format!("invalid or conflicting Content-Length {text:?}");
+                    return Err(malformed(reason));
+                }
             }
         }
         Ok(length.map_or(Framing::Close, Framing::Length))
@@ -45,7 +48,8 @@ impl Framing {
     /// Whether the connection can be used again after the body.
     pub fn keeps(self, head: &Head) -> bool {
         let clear = match self {
-            // Who sends a length as well, or is older than chunks, may mean another end (RFC 9112, section 6.1).
+            // A peer that also sends a length, or whose version predates chunks, may see the end elsewhere (RFC 9112,
+            // section 6.1).
             Framing::Chunks => !head.is_old() && head.get("Content-Length").is_none(),
             Framing::Close => false,
             Framing::Empty | Framing::Length(_) => true,
@@ -53,14 +57,14 @@ impl Framing {
         clear && head.keeps()
     }
 
-    /// Reads the body, of which `limit` bytes are taken and no more.
+    /// Reads the body; one longer than `limit` bytes is an error.
     pub fn read(self, reader: &mut impl BufRead, limit: u64) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         self.read_into(&mut body, reader, limit)?;
         Ok(body)
     }
 
-    /// Reads what comes of a body and is not more than `limit` bytes, and whether that is all of it.
+    /// Reads as much of the body as arrives, up to `limit` bytes; returns it and whether it is complete.
     pub fn read_some(self, reader: &mut impl BufRead, limit: u64) -> (Vec<u8>, bool) {
         let mut body = Vec::new();
         let some = match self {
@@ -80,9 +84,9 @@ impl Framing {
         match self {
             Framing::Empty => Ok(()),
             Framing::Chunks => read_chunks(reader, limit, body),
-            Framing::Length(length) if length > limit => Err(too_long("a body", limit)),
+            Framing::Length(length) if length > limit => Err(too_long("the body", limit)),
             Framing::Length(length) => {
-                // Memory that is zero already costs nothing until it is written: straight from the socket.
+                // Zeroed memory costs nothing until it is written, which the socket does directly.
                 *body = vec![0; length.min(MAX_RESERVE) as usize];
                 let mut filled = 0;
                 let read = fill(reader, body, &mut filled);
@@ -92,7 +96,7 @@ impl Framing {
             }
             Framing::Close => {
                 match append(body, reader, limit)? && !reader.fill_buf()?.is_empty() {
-                    true => Err(too_long("a body", limit)),
+                    true => Err(too_long("the body", limit)),
                     false => Ok(()),
                 }
             }
@@ -112,7 +116,7 @@ fn fill(reader: &mut impl BufRead, room: &mut [u8], filled: &mut usize) -> io::R
     Ok(())
 }
 
-/// Appends so many bytes, or as many as there are before the end; whether it was all of them.
+/// Appends `length` bytes, or fewer if the reader ends; returns whether it was all of them.
 fn append(body: &mut Vec<u8>, reader: &mut impl BufRead, mut length: u64) -> io::Result<bool> {
     while length > 0 {
         let ahead = match reader.fill_buf() {
@@ -141,31 +145,31 @@ fn read_chunks(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io:
     let mut line = Vec::new();
     loop {
         line.clear();
-        let mut lines = Lines::new("a line before a chunk", &mut *reader, MAX_SIZE_LINE);
+        let mut lines = Lines::new("a chunk size line", &mut *reader, MAX_SIZE_LINE);
         let text = lines.append(&mut line).map_err(no_body)?;
         let digits = text.split(|byte| *byte == b';').next().unwrap_or_default();
         let digits = digits.trim_ascii_end();
         let size = number(digits, 16).ok_or_else(|| {
             let digits = String::from_utf8_lossy(digits);
-            malformed(format!("{digits:?} is no size of a chunk"))
+            malformed(format!("{digits:?} is not a valid chunk size"))
         })?;
         if size == 0 {
-            let mut lines = Lines::new("trailers", reader, MAX_HEAD);
+            let mut lines = Lines::new("the trailer section", reader, MAX_HEAD);
             return lines.skip().map_err(no_body);
         }
         if size.saturating_add(body.len() as u64) > limit {
-            return Err(too_long("a body", limit));
+            return Err(too_long("the body", limit));
         }
         expect(append(body, reader, size)?)?;
         let mut end = [0; 2];
         fill(reader, &mut end, &mut 0)?;
         if &end != b"\r\n" {
-            return Err(malformed("a chunk is longer than it says".into()));
+            return Err(malformed("a chunk is longer than its size".into()));
         }
     }
 }
 
-/// What is too long is not the body.
+/// Converts an error about a line that is too long, which would otherwise count as an error about the length of the body.
 fn no_body(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::FileTooLarge => malformed(error.to_string()),
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_contradict_each_other_are_an_error() {
+    fn contradictory_lengths_are_an_error() {
         let two = |a, b| {
             format!("HTTP/1.1 200 OK\r\nContent-Length: {a}\r\ncontent-length: {b}\r\n\r\nabc")
         };
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_an_error_when_it_is_cut_at_any_byte() {
+    fn a_body_that_is_cut_at_any_byte_is_an_error() {
         for whole in [
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n1\r\nc\r\n0\r\nT: t\r\n\r\n",
@@ -210,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn a_length_beyond_all_memory_takes_none() {
+    fn a_length_beyond_all_memory_is_not_allocated() {
         let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\nabc", u64::MAX);
         let error = read_all(bytes.as_bytes()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     }
 
     #[test]
-    fn an_old_peer_keeps_the_connection_only_where_it_says_so() {
+    fn a_peer_with_http_1_0_keeps_the_connection_only_on_request() {
         let old = |header| format!("HTTP/1.0 200 OK\r\n{header}Content-Length: 0\r\n\r\n");
         assert!(!read_all(old("").as_bytes()).unwrap().1);
         assert!(
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_sizes_of_chunks_are_digits_alone() {
+    fn lengths_and_chunk_sizes_are_only_digits() {
         for length in [
             "+3",
             "-0",
@@ -264,12 +268,12 @@ mod tests {
             let chunks = format!("{size}\r\nabc\r\n0\r\n\r\n");
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             let error = read_all([head, &chunks].concat().as_bytes()).unwrap_err();
-            assert!(error.to_string().contains("size of a chunk"), "{error}");
+            assert!(error.to_string().contains("valid chunk size"), "{error}");
         }
     }
 
     #[test]
-    fn a_body_is_as_long_as_the_limit_or_too_long() {
+    fn a_body_may_be_as_long_as_the_limit_but_not_longer() {
         for framed in [
             "Content-Length: 3\r\n\r\nabc",
             "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
@@ -278,12 +282,12 @@ mod tests {
             let whole = format!("HTTP/1.1 200 OK\r\n{framed}");
             assert_eq!(read_up_to(whole.as_bytes(), 3).unwrap().0, b"abc");
             let error = read_up_to(whole.as_bytes(), 2).unwrap_err();
-            assert_eq!(error.to_string(), "a body of more than 2 bytes");
+            assert_eq!(error.to_string(), "the body is longer than 2 bytes");
         }
     }
 
     #[test]
-    fn some_of_a_body_is_what_came_of_it_up_to_the_limit() {
+    fn an_incomplete_body_is_returned_up_to_the_limit() {
         for (framing, bytes, limit, some) in [
             (Framing::Length(3), "abc", 9, ("abc", true)),
             (Framing::Length(9), "abc", 9, ("abc", false)),

@@ -1,25 +1,25 @@
-//! The chunked coding, as a function writes it (RFC 9112, section 7.1).
+//! The chunked transfer coding of a request body (RFC 9112, section 7.1).
 
 use std::io::{self, Write};
 
-/// Bytes that are collected before they go out as one chunk.
+/// The maximum length of a chunk, in bytes; shorter writes are collected.
 const MAX_CHUNK: usize = 64 * 1024;
 
-/// Room for the size of a chunk, eight hexadecimal digits, and the end of that line.
+/// A placeholder for the size of a chunk, eight hexadecimal digits, and its line break.
 const SIZE_LINE: &[u8] = b"00000000\r\n";
 
-/// Writes a head, chunks and trailers in as few pieces as can be: each is sent with one system call.
+/// Writes a head, chunks and trailers in as few pieces as possible: each is sent with one system call.
 #[derive(Debug)]
 pub(crate) struct Chunks<S> {
     send: S,
-    /// What was not sent yet: perhaps a head, then the chunk that grows.
+    /// The unsent bytes: the head, if it is not sent yet, then the current chunk.
     pending: Vec<u8>,
-    /// Where the chunk's size stands in it.
+    /// The position of the current chunk's size in `pending`.
     chunk: usize,
 }
 
 impl<S: FnMut(&mut Vec<u8>) -> io::Result<()>> Chunks<S> {
-    /// `send` takes all that is in the vector and leaves it empty.
+    /// Creates a writer. `send` must send all bytes of the vector and empty it.
     pub fn new(head: Vec<u8>, send: S) -> Self {
         let mut chunks = Chunks {
             send,
@@ -34,7 +34,7 @@ impl<S: FnMut(&mut Vec<u8>) -> io::Result<()>> Chunks<S> {
         self.pending.len() - self.chunk - SIZE_LINE.len()
     }
 
-    /// Ends the chunk that grows; one of no bytes would be the last.
+    /// Completes the current chunk. An empty one is removed, because it would mark the end of the body.
     fn seal(&mut self) {
         if self.size() == 0 {
             self.pending.truncate(self.chunk);
@@ -45,7 +45,7 @@ impl<S: FnMut(&mut Vec<u8>) -> io::Result<()>> Chunks<S> {
         self.pending.extend_from_slice(b"\r\n");
     }
 
-    /// Sends the last chunk, with trailers that end in `\r\n` each.
+    /// Sends the last chunk with the trailers, each of which ends with `\r\n`.
     pub fn end(mut self, trailers: &[u8]) -> io::Result<()> {
         self.seal();
         for part in [b"0\r\n", trailers, b"\r\n"] {
@@ -71,7 +71,7 @@ impl<S: FnMut(&mut Vec<u8>) -> io::Result<()>> Write for Chunks<S> {
             true => Ok(()),
             false => (self.send)(&mut self.pending),
         };
-        // What could not be sent is lost with the connection.
+        // Unsent bytes are lost with the connection.
         self.pending.clear();
         self.pending.extend_from_slice(SIZE_LINE);
         self.chunk = 0;
@@ -89,7 +89,7 @@ mod tests {
 
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-    /// What a peer reads, and the pieces in which it was sent.
+    /// Returns the body that a peer reads and the number of pieces in which it was sent.
     fn round_trip(act: impl FnOnce(&mut dyn Write)) -> (Vec<u8>, usize) {
         let (mut wire, mut pieces) = (Vec::new(), 0);
         let mut chunks = Chunks::new(HEAD.into(), |bytes: &mut Vec<u8>| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_of_all_lengths_and_cuts_come_back_whole() {
+    fn bodies_of_any_length_in_pieces_of_any_size_arrive_complete() {
         for length in [0, 1, 15, 16, 65_535, 65_536, 65_537, 200_000] {
             for piece in [1, 7, 4096, 65_536, 65_537, 1_000_000] {
                 if length / piece > 30_000 {

@@ -1,8 +1,8 @@
-//! One connection to the Runtime API that stays open: HTTP/1.1 over plain TCP.
+//! A persistent connection to the Runtime API: HTTP/1.1 over unencrypted TCP.
 //!
-//! http_req's own client opens a connection and a thread for every request, with a timeout that would end a function that
-//! is frozen; its readers take a lost connection for the end of a body and have no limits. So answers are read here, and
-//! every way in which that can go wrong is an error.
+//! http_req's own client opens a connection and a thread for every request, with a timeout that would end a frozen function.
+//! Its readers take a lost connection for the end of a body and have no limits. Therefore this module reads responses itself
+//! and turns every fault into an error.
 
 use std::{
     io::{self, ErrorKind},
@@ -17,31 +17,32 @@ use crate::wire::{
     socket::{Socket, Timed, is_close},
 };
 
-/// How long a connection may rest before it is looked at: a system call or three, for a function that takes its time.
+/// How long a connection may be idle before it is checked. The check takes up to three system calls, which matter only to
+/// functions faster than this.
 const REST: Duration = Duration::from_millis(1);
 
-/// How long the body of an answer other than an invocation is waited for, and how many bytes of it are read: it explains
-/// a refusal, and nothing hangs on it.
+/// The time limit for reading the body of a response that is not an invocation, and its maximum length in bytes. Such a body
+/// only explains a refusal.
 const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_EXPLANATION: u64 = 64 * 1024;
 
-/// What came back, read to its end.
+/// A response that has been read.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub head: Head,
     pub body: Vec<u8>,
 }
 
-/// How an exchange ends, where nothing fails on this side.
+/// The outcome of an exchange without a failure on this side.
 enum End {
     Reply(Reply),
-    /// The peer closed the connection without a word, and perhaps without having read the request.
+    /// The peer closed the connection without a response; `unread` if it has not read the request.
     Closed {
         unread: bool,
     },
 }
 
-/// A connection that is opened when it is needed and kept for as long as the peer keeps it.
+/// A connection that is opened on demand and kept for as long as the peer keeps it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     address: Address,
@@ -62,9 +63,9 @@ impl Connection {
         }
     }
 
-    /// Sends a request and reads what comes back, however long that takes.
+    /// Sends a request and reads the response, without a time limit.
     pub fn exchange(&mut self, request: &Request) -> io::Result<Reply> {
-        // What may be repeated need not be looked at.
+        // A request that can be repeated does not need a checked connection.
         let kept = self.take_kept().filter(|Kept { stream, since }| {
             request.is_idempotent() || since.elapsed() < REST || stream.stream().is_quiet()
         });
@@ -74,14 +75,14 @@ impl Connection {
         };
         match end {
             End::Reply(reply) => Ok(reply),
-            // A peer may close a kept connection at any time (RFC 9112, section 9.3.1): a new one has to do. What it has
-            // read may have been taken.
+            // A peer may close a kept connection at any time (RFC 9112, section 9.3.1), so the request is sent again on a new
+            // one, unless the peer may have processed it.
             End::Closed { unread } if unread || request.is_idempotent() => self.once(request),
             End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }
     }
 
-    /// An exchange over a new connection.
+    /// Performs an exchange over a new connection.
     fn once(&mut self, request: &Request) -> io::Result<Reply> {
         let stream = self.open()?;
         match self.attempt(stream, request)? {
@@ -90,9 +91,9 @@ impl Connection {
         }
     }
 
-    /// A connection for a body that is written piece by piece.
+    /// Begins a request whose body is written piece by piece.
     pub fn begin(&mut self) -> io::Result<Upload<'_>> {
-        // A body that is written piece by piece cannot be sent again.
+        // Such a request cannot be repeated, so the connection is always checked.
         let kept = self
             .take_kept()
             .filter(|kept| kept.stream.stream().is_quiet());
@@ -107,7 +108,7 @@ impl Connection {
         })
     }
 
-    /// The kept connection, unless it has said what no request asked for.
+    /// Takes the kept connection, unless the peer has sent unexpected data.
     fn take_kept(&mut self) -> Option<Kept> {
         self.kept
             .take()
@@ -121,14 +122,15 @@ impl Connection {
     fn attempt(&mut self, mut stream: Socket<Timed>, request: &Request) -> io::Result<End> {
         let closed = match stream.send(&request.head, &request.body) {
             Ok(()) => false,
-            // A peer that refuses a body may answer and close before it has read it: the answer says why.
+            // A peer that refuses a body may respond and close the connection before it has read the body. The response
+            // gives the reason.
             Err(error) if is_close(&error) => true,
             Err(error) => return Err(error),
         };
         self.read_reply(stream, closed, request.is_idempotent())
     }
 
-    /// `asked` where the body of the answer is what the request is for.
+    /// Reads the response. `asked` is whether its body is the purpose of the request.
     fn read_reply(
         &mut self,
         mut stream: Socket<Timed>,
@@ -150,7 +152,7 @@ impl Connection {
             Ok(Framing::Length(length)) => length <= stream.leftovers().len() as u64,
             _ => false,
         };
-        // An event may be long, and the environment may be frozen while it comes.
+        // There is no time limit for an event: it may be long, and the environment may be frozen while it arrives.
         let (framing, body, whole) = if here || asked && head.status == 200 {
             let framing = framing?;
             (framing, framing.read(&mut stream, u64::MAX)?, true)
@@ -171,8 +173,8 @@ impl Connection {
     }
 }
 
-/// A request that is under way. Dropped before [`finish`](Self::finish), it closes the connection: the peer sees that it
-/// was cut.
+/// A request in progress. Dropping it before [`finish`](Self::finish) closes the connection, so that the peer sees that the
+/// request is incomplete.
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
     connection: &'a mut Connection,
@@ -187,7 +189,7 @@ impl Upload<'_> {
         sent
     }
 
-    /// Reads the answer, which may have come before all was sent.
+    /// Reads the response, which may have arrived before the complete body was sent.
     pub fn finish(self) -> io::Result<Reply> {
         match self
             .connection

@@ -1,27 +1,27 @@
-//! The head of an answer: a status and headers, kept as they came.
+//! The head of a response: its status and its headers, stored as received.
 
 use std::io::{self, BufRead, ErrorKind};
 
-/// Bytes of a head, or of trailers, that are read before giving up. Lambda's own are some hundreds.
+/// The maximum length of a head or of trailers, in bytes. Lambda's own heads have a few hundred bytes.
 pub(crate) const MAX_HEAD: u64 = 1024 * 1024;
 
-/// A status line and headers. One piece of memory, searched when asked: there are few headers and fewer questions.
+/// A status line and headers, in a single allocation that is searched on access: there are few headers and fewer lookups.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
     pub status: u16,
     text: String,
-    /// Where the lines begin in it: the headers', and that of the empty one.
+    /// The positions in `text` at which the header lines and the empty line begin.
     lines: Vec<usize>,
 }
 
 impl Head {
-    /// Reads up to the empty line, past the heads of interim answers (1xx; RFC 9110, section 15.2), but no more than
-    /// `limit` bytes. What is not UTF-8 is replaced, a line that is no header says nothing about the others.
+    /// Reads up to the empty line, but no more than `limit` bytes, and skips the heads of interim responses (1xx; RFC 9110,
+    /// section 15.2). Invalid UTF-8 is replaced; a line that is not a header is ignored.
     pub fn read(reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
-        let mut lines = Lines::new("a head", reader, limit);
+        let mut lines = Lines::new("the head", reader, limit);
         loop {
             let head = Head::read_one(&mut lines)?;
-            // After 101 the connection speaks something else.
+            // After 101, the connection uses another protocol.
             if !(100..200).contains(&head.status) || head.status == 101 {
                 return Ok(head);
             }
@@ -31,7 +31,7 @@ impl Head {
     fn read_one(reader: &mut Lines<impl BufRead>) -> io::Result<Self> {
         let mut bytes = Vec::with_capacity(512);
         let mut lines = Vec::with_capacity(16);
-        // Empty lines before the first are what a careless peer sent too late (RFC 9112, section 2.2).
+        // Some peers send extra line breaks after the previous message (RFC 9112, section 2.2).
         while reader.append(&mut bytes)?.is_empty() {
             bytes.clear();
         }
@@ -41,7 +41,7 @@ impl Head {
             let line = reader.append(&mut bytes)?;
             let (empty, folded) = (line.is_empty(), matches!(line, [b' ' | b'\t', ..]));
             if folded && !lines.is_empty() {
-                // A line that goes on in the next (RFC 9112, section 5.2).
+                // This line continues the previous header (RFC 9112, section 5.2).
                 let end = bytes[..start].iter_mut().rev();
                 end.take_while(|byte| b"\r\n".contains(byte))
                     .for_each(|byte| *byte = b' ');
@@ -59,7 +59,7 @@ impl Head {
             for line in &mut lines {
                 text += &String::from_utf8_lossy(&bytes[start..*line]);
                 start = *line;
-                // What was replaced has moved the rest.
+                // Replacing invalid bytes moves the positions of the following lines.
                 *line = text.len();
             }
             text
@@ -71,19 +71,19 @@ impl Head {
         })
     }
 
-    /// The first header of that name, in any case, without the white space around it.
+    /// Returns the first header with this name, in any case, without the white space around it.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// All headers of that name.
+    /// Returns all headers with this name.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let bytes = self.text.as_bytes();
         self.lines.windows(2).filter_map(move |line| {
             let end = line[0] + name.len();
             let value = match bytes.get(end..line[1])? {
                 [b':', ..] => end + 1,
-                // A space before the colon is against the rules, and read as if it were not there.
+                // A space before the colon is not allowed; ignore it.
                 rest @ [b' ' | b'\t', ..] => match rest.trim_ascii_start() {
                     [b':', value @ ..] => line[1] - value.len(),
                     _ => return None,
@@ -97,7 +97,7 @@ impl Head {
         })
     }
 
-    /// All headers, as they came, without the lines that are none.
+    /// Returns all headers as received, without invalid lines.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines.windows(2).filter_map(|line| {
             let (name, value) = self.text[line[0]..line[1]].split_once(':')?;
@@ -106,19 +106,19 @@ impl Head {
         })
     }
 
-    /// Whether a header that is a list names `token`, in any case.
+    /// Whether a header that is a list contains `token`, in any case.
     pub fn names(&self, header: &str, token: &str) -> bool {
         self.list(header).any(|item| same(item, token))
     }
 
-    /// The items of a header that is a list.
+    /// Returns the items of a header that is a list.
     pub fn list<'a>(&'a self, header: &str) -> impl Iterator<Item = &'a str> {
         self.all(header)
             .flat_map(|list| list.split(','))
             .map(str::trim_ascii)
     }
 
-    /// Whether the peer means to keep the connection (RFC 9112, section 9.3).
+    /// Whether the peer keeps the connection open (RFC 9112, section 9.3).
     pub fn keeps(&self) -> bool {
         match self.is_old() {
             true => self.names("Connection", "keep-alive"),
@@ -126,7 +126,7 @@ impl Head {
         }
     }
 
-    /// Whether the peer speaks HTTP/1.0.
+    /// Whether the peer uses HTTP/1.0.
     pub fn is_old(&self) -> bool {
         self.text.starts_with("HTTP/1.0")
     }
@@ -138,11 +138,11 @@ impl Head {
     }
 }
 
-/// The status of a status line: three digits (RFC 9112, section 4).
+/// Parses the status of a status line: three digits (RFC 9112, section 4).
 fn status(line: &[u8]) -> io::Result<u16> {
     const VERSION: &[u8] = b"HTTP/1.";
-    // Not by `strip_prefix`, which calls `split_at`: serde_json calls it for every byte of a text, and the optimizer for size
-    // inlines it there only as long as nothing else in the loop does.
+    // Do not use `strip_prefix` here, because it calls `split_at`. serde_json calls `split_at` for every byte of a string, and
+    // when optimizing for size, the compiler inlines it there only if nothing else in the loop calls it.
     let rest = match line.starts_with(VERSION) {
         true => &line[VERSION.len()..],
         false => &[],
@@ -156,11 +156,11 @@ fn status(line: &[u8]) -> io::Result<u16> {
         .map(|status| status as u16)
         .ok_or_else(|| {
             let line = String::from_utf8_lossy(line.trim_ascii_end());
-            malformed(format!("{line:?} is no status line of HTTP/1.1"))
+            malformed(format!("{line:?} is not an HTTP/1.1 status line"))
         })
 }
 
-/// A number of digits alone: what parses numbers in std takes a sign as well.
+/// Parses a number that consists only of digits; std's parsers accept a sign as well.
 pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u64> {
     let number = digits.iter().try_fold(0u64, |number, digit| {
         let digit = char::from(*digit).to_digit(radix)?;
@@ -169,21 +169,21 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u64> {
     number.filter(|_| !digits.is_empty())
 }
 
-/// Whether two names are the same in any case. By hand, as std's goes through the bytes in a way that the optimizer for
-/// size does not inline.
+/// Whether two names are equal, ignoring case. When optimizing for size, the compiler does not inline the iteration of std's
+/// function for that.
 pub(crate) fn same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
     let (one, other) = (one.as_ref(), other.as_ref());
     let mut pairs = one.iter().zip(other);
     one.len() == other.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
-/// Whether the text can be the name of a header (RFC 9110, section 5.6.2).
+/// Whether the text is a valid header name (RFC 9110, section 5.6.2).
 pub(crate) fn is_token(text: &str) -> bool {
     let in_tokens = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(in_tokens)
 }
 
-/// Lines of a head or of trailers, with a limit on all of them together.
+/// A reader for the lines of a head or of trailers, with a limit on their total length.
 pub(crate) struct Lines<R> {
     reader: io::Take<R>,
     what: &'static str,
@@ -191,7 +191,7 @@ pub(crate) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// `what` they are, for the error where they are longer.
+    /// Creates a reader. `what` names the lines in the error if they exceed `limit` bytes.
     pub fn new(what: &'static str, reader: R, limit: u64) -> Self {
         let reader = reader.take(limit);
         Lines {
@@ -201,7 +201,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// Appends one line to `bytes`; returns it without its end.
+    /// Appends one line to `bytes`; returns it without its line break.
     pub fn append<'a>(&mut self, bytes: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
         let start = bytes.len();
         self.reader.read_until(b'\n', bytes)?;
@@ -212,7 +212,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// Reads the lines after the last chunk, which nobody here needs.
+    /// Reads and discards the lines up to the empty one.
     pub fn skip(&mut self) -> io::Result<()> {
         let mut bytes = Vec::new();
         while !self.append(&mut bytes)?.is_empty() {
@@ -222,9 +222,9 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// More bytes came than are taken: an error of a kind that nothing else has here.
+/// An error about a part that exceeds its limit. No other error in this crate has its kind.
 pub(crate) fn too_long(what: &str, limit: u64) -> io::Error {
-    let message = format!("{what} of more than {limit} bytes");
+    let message = format!("{what} is longer than {limit} bytes");
     io::Error::new(ErrorKind::FileTooLarge, message)
 }
 
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn header_names_are_found_in_any_case_and_whole() {
+    fn header_names_match_completely_and_in_any_case() {
         let head = read(b"HTTP/1.1 200 OK\r\nX-Ab: 1\r\nx-A:2\r\n\r\n").unwrap();
         assert_eq!(head.get("x-ab"), Some("1"));
         assert_eq!(head.get("X-a"), Some("2"));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_line_is_no_header() {
+    fn the_status_line_is_not_a_header() {
         let head = read(b"HTTP/1.1 200 X: y\r\n\r\n").unwrap();
         assert_eq!((head.status, head.get("HTTP/1.1 200 X")), (200, None));
     }
@@ -274,12 +274,12 @@ mod tests {
             "ICY 200 OK",
         ] {
             let error = read(format!("{line}\r\n\r\n").as_bytes()).unwrap_err();
-            assert!(error.to_string().contains("no status line"), "{error}");
+            assert!(error.to_string().contains("status line"), "{error}");
         }
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_are_replaced_and_the_others_stay() {
+    fn invalid_utf_8_is_replaced_and_the_rest_is_kept() {
         let head = read(b"HTTP/1.1 200 \xff\nX: a\xff\xe4b\nY: \xc3\xa4\n\n").unwrap();
         assert_eq!(head.get("X"), Some("a\u{fffd}\u{fffd}b"));
         assert_eq!(head.get("Y"), Some("ä"));
@@ -292,13 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_white_space_is_not_the_end() {
+    fn a_line_of_white_space_does_not_end_the_head() {
         let head = read(b"HTTP/1.1 200 OK\r\nA: b\r\n \t\r\nC: d\r\n\r\n").unwrap();
         assert_eq!((head.get("A"), head.get("C")), (Some("b"), Some("d")));
     }
 
     #[test]
-    fn what_is_no_header_is_none_of_them() {
+    fn invalid_lines_are_ignored() {
         let head = read(b"HTTP/1.1 200 OK\r\n A: b\r\n: c\r\nd\r\nE F: g\r\nH: i\r\n\r\n");
         let head = head.unwrap();
         assert_eq!(head.iter().collect::<Vec<_>>(), [("H", "i")]);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_goes_on_in_the_next_is_one_header() {
+    fn a_header_may_continue_on_the_next_line() {
         let head = read(b"HTTP/1.1 200 OK\r\nA: b\r\n\t c\r\nD : e\r\n\r\n").unwrap();
         assert_eq!(head.get("A"), Some("b  \t c"));
         assert_eq!(head.get("D"), Some("e"));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_names_its_items_in_any_case_and_over_several_lines() {
+    fn a_list_contains_its_items_in_any_case_and_over_several_headers() {
         let head = read(b"HTTP/1.1 200 OK\r\nA: gzip , Chunked\r\na: x\r\n\r\n").unwrap();
         assert!(head.names("A", "chunked"));
         assert!(head.names("A", "X"));
@@ -323,18 +323,18 @@ mod tests {
     }
 
     #[test]
-    fn interim_answers_are_skipped_up_to_the_limit() {
+    fn interim_responses_are_skipped_up_to_the_limit() {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
         let answer = "HTTP/1.1 200 OK\r\n\r\n";
         let bytes = [hints, hints, answer].concat();
         assert_eq!(read(bytes.as_bytes()).unwrap().status, 200);
         let endless = hints.repeat(100);
         let error = Head::read(&mut endless.as_bytes(), 1000).unwrap_err();
-        assert_eq!(error.to_string(), "a head of more than 1000 bytes");
+        assert_eq!(error.to_string(), "the head is longer than 1000 bytes");
     }
 
     #[test]
-    fn a_head_is_cut_or_no_head_at_every_byte_before_its_end() {
+    fn a_head_that_is_cut_at_any_byte_is_an_error() {
         let whole = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n";
         for end in 0..whole.len() {
             assert!(read(&whole[..end]).is_err(), "{end}");

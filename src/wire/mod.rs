@@ -1,5 +1,5 @@
-//! HTTP/1.1 as a client speaks it: what both the loop and [`client`](crate::client) need, and below it what the loop alone
-//! needs.
+//! The client side of HTTP/1.1. The loop and [`client`](crate::client) share the first group of modules; only the loop uses the
+//! second.
 
 pub(crate) mod body;
 pub(crate) mod chunks;

@@ -1,34 +1,35 @@
-//! A request, ready to be written.
+//! Requests to the APIs of Lambda.
 
 use std::{fmt, sync::Arc};
 
 use http_req::{request::Method, uri::Uri};
 
-/// Bytes of a body that is copied behind its head: one plain write is less work for the kernel than one of two parts.
+/// The maximum length in bytes of a body that is appended to its head: a plain write is less work for the kernel than a
+/// vectored one.
 const MAX_JOINED: usize = 4096;
 
-/// Who asks.
+/// The value of the `User-Agent` header.
 pub(crate) const USER_AGENT: &str = concat!("lambda-musl/", env!("CARGO_PKG_VERSION"));
 
-/// What all requests of one method to one API begin with, written once; each request puts its path in.
+/// The common part of all requests with one method to one API, formatted once; each request inserts its path.
 ///
-/// By hand: http_req's `RequestMessage` costs 2 µs for a request, a sixth of an invocation, as it formats two maps of
-/// headers; and 5 kB in the zip where it writes this alone.
+/// http_req's `RequestMessage` would cost 2 µs per request, a sixth of an invocation, because it formats two maps of headers;
+/// and 5 kB in a zip that uses it only for this.
 #[derive(Debug)]
 pub(crate) struct Base {
     method: Method,
     url: String,
     head: Vec<u8>,
-    /// Where the path goes on.
+    /// The position in `head` at which the path of a call is inserted.
     end: usize,
 }
 
 impl Base {
-    /// `server` has no slash at its end; the path of the API, which begins with one, comes behind it.
+    /// Formats the common part. `server` must not end with a slash; the path `api` begins with one.
     pub fn new(method: Method, server: &Uri<'_>, api: &str) -> Self {
         let url = server.get_ref();
         let host = url.split('/').nth(2).unwrap_or_default();
-        // Without a path, http_req has one all the same.
+        // If there is no path, http_req's `resource` still returns one.
         let path = server.path().map_or("", |_| server.resource());
         let start = [method.as_str(), " ", path, api].concat();
         let end = start.len();
@@ -49,11 +50,11 @@ impl Base {
     }
 }
 
-/// Which call of which API.
+/// A call of an API: its method and URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub base: Arc<Base>,
-    /// What comes behind the API's own path; it begins with a slash.
+    /// The path after the API's base path; it begins with a slash.
     pub path: String,
 }
 
@@ -64,7 +65,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// A head, and a body where that is long, owned, so that they can go to another thread.
+/// A request, owned so that it can be sent to another thread. `head` includes the body if that is short.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub head: Vec<u8>,
@@ -72,20 +73,20 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Whether it may be sent twice (RFC 9110, section 9.2.2).
+    /// Whether it can safely be sent twice (RFC 9110, section 9.2.2).
     pub fn is_idempotent(&self) -> bool {
         self.head.starts_with(b"GET ")
     }
 }
 
-/// The head of a request that is being written.
+/// The head of a request that is being built.
 #[derive(Debug)]
 pub(crate) struct Head(Vec<u8>);
 
 impl Head {
     pub fn new(call: &Call) -> Self {
         let mut head = Vec::with_capacity(512);
-        // Not by `split_at`, for the reason that `status` of an answer's head has.
+        // Do not use `split_at` here; see `status` in the module `head`.
         let Base { head: all, end, .. } = &*call.base;
         for part in [&all[..*end], call.path.as_bytes(), &all[*end..]] {
             head.extend_from_slice(part);
@@ -98,7 +99,7 @@ impl Head {
         for part in [name, ": ", value, "\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
-        // What a header may not hold (RFC 9110, section 5.5) could end it and start another.
+        // Replace bytes that a header must not contain (RFC 9110, section 5.5): they could end it and start another.
         let end = head.len() - 2;
         for byte in &mut head[end - value.len()..end] {
             if !matches!(byte, b'\t' | b' '..=b'~' | 0x80..) {

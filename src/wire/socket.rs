@@ -1,4 +1,4 @@
-//! A connection with what was read ahead of it, and a socket that waits no longer than it may.
+//! A connection with a read buffer, and a socket with a deadline.
 
 use std::{
     io::{self, BufRead, ErrorKind, IoSlice, Read, Write},
@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Bytes that are read ahead: a head and a short event come in one piece.
+/// The size of the read buffer, in bytes: enough to read a head and a short event at once.
 const AHEAD: usize = 8 * 1024;
 
-/// A buffer of our own in place of `BufReader`: with the latter, the optimizer for size no longer inlines what serde_json
-/// does for every byte of a text, which doubles the time that a long answer takes.
+/// A connection with its own read buffer instead of a `BufReader`. With the latter, the compiler, optimizing for size, no longer
+/// inlines what serde_json does for every byte of a string, which doubles the time for a long response.
 #[derive(Debug)]
 pub(crate) struct Socket<S> {
     stream: S,
@@ -38,12 +38,12 @@ impl<S: Read + Write> Socket<S> {
         &mut self.stream
     }
 
-    /// What was read that nobody has taken.
+    /// The bytes that were read from the socket but not consumed yet.
     pub fn leftovers(&self) -> &[u8] {
         &self.ahead[self.start..self.end]
     }
 
-    /// Writes head and body without joining them first: the body may be long.
+    /// Writes the head and the body without copying them together, because the body may be long.
     pub fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
         if body.is_empty() {
             return self.stream.write_all(head);
@@ -60,7 +60,7 @@ impl<S: Read + Write> Socket<S> {
         Ok(())
     }
 
-    /// Waits for the first bytes of an answer; whether there are any, or the peer has closed the connection.
+    /// Waits for the first bytes of a response. Returns `false` if the peer has closed the connection instead.
     pub fn wait(&mut self) -> io::Result<bool> {
         loop {
             match self.fill_buf() {
@@ -88,7 +88,7 @@ impl<S: Read> BufRead for Socket<S> {
 impl<S: Read> Read for Socket<S> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         if self.start == self.end && room.len() >= AHEAD {
-            // Straight to where it belongs.
+            // Bypass the buffer.
             return self.stream.read(room);
         }
         let ahead = self.fill_buf()?;
@@ -99,7 +99,7 @@ impl<S: Read> Read for Socket<S> {
     }
 }
 
-/// A socket on which every wait ends with the deadline, where there is one.
+/// A socket on which every wait ends at the deadline, if there is one.
 #[derive(Debug)]
 pub(crate) struct Timed {
     stream: TcpStream,
@@ -112,7 +112,7 @@ impl Timed {
         Ok(Timed { stream, deadline })
     }
 
-    /// Another deadline, or none any more.
+    /// Replaces or removes the deadline.
     pub fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         if self.deadline.is_some() && deadline.is_none() {
             self.stream.set_read_timeout(None)?;
@@ -122,8 +122,7 @@ impl Timed {
         Ok(())
     }
 
-    /// Whether a connection that nothing is expected of has nothing to say so far: neither its end nor what no request
-    /// asked for.
+    /// Whether an idle connection is still open and the peer has sent no unexpected data.
     pub fn is_quiet(&self) -> bool {
         let peeked = self.stream.set_nonblocking(true).and_then(|()| {
             let peeked = self.stream.peek(&mut [0]);
@@ -133,10 +132,10 @@ impl Timed {
         matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Whether a peer that has closed the connection did so without reading all that was sent: the kernel of a peer that
-    /// gets more after its close says so with a reset (RFC 9293, section 3.6.1).
+    /// Whether a peer has closed the connection without reading all data. If data arrives after the close, the peer's kernel
+    /// sends a reset (RFC 9293, section 3.6.1).
     ///
-    /// The reset comes a moment after the close, and is waited for: nothing else is left to do with this connection.
+    /// The reset arrives a moment after the close, so this waits up to 10 ms for it.
     pub fn was_reset(&self) -> bool {
         for _ in 0..10 {
             if !matches!(self.stream.take_error(), Ok(None)) {
@@ -147,12 +146,12 @@ impl Timed {
         false
     }
 
-    /// How long the next wait may be.
+    /// The maximum duration of the next wait.
     fn left(&self) -> io::Result<Option<Duration>> {
         self.deadline.map(left).transpose()
     }
 
-    /// A socket whose timeout has passed says that it would block.
+    /// Converts the error of a socket whose timeout has passed, which is `WouldBlock`.
     fn timed<T>(&self, done: io::Result<T>) -> io::Result<T> {
         done.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock if self.deadline.is_some() => ErrorKind::TimedOut.into(),
@@ -181,7 +180,7 @@ impl Write for Timed {
             self.stream.set_write_timeout(Some(left))?;
         }
         let written = match parts {
-            // A plain write is less work for the kernel than one of parts.
+            // A plain write is less work for the kernel than a vectored one.
             [part] => self.stream.write(part),
             _ => self.stream.write_vectored(parts),
         };
@@ -193,7 +192,7 @@ impl Write for Timed {
     }
 }
 
-/// The time until `deadline`, which is never zero: a socket would take that for no timeout at all.
+/// The time until `deadline`, or an error if it has passed. It is never zero, because sockets do not accept that as a timeout.
 pub(crate) fn left(deadline: Instant) -> io::Result<Duration> {
     match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(ErrorKind::TimedOut.into()),
@@ -201,7 +200,7 @@ pub(crate) fn left(deadline: Instant) -> io::Result<Duration> {
     }
 }
 
-/// Whether the error is how a peer that closed the connection looks from here.
+/// Whether the error means that the peer has closed the connection.
 pub(crate) fn is_close(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! How requests reach the Runtime API. A type of its own for each way, so that a function links only the one it uses.
+//! The ways to send requests to the Runtime API. Each is a separate type, so that a function links only the one it uses.
 
 use std::io;
 
@@ -20,22 +20,22 @@ pub(crate) trait Transport {
     async fn exchange(&mut self, request: Request) -> io::Result<Reply>;
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>>;
 
-    /// Runs a part of an invocation that is the function's own.
+    /// Runs a part of an invocation that is the function's own code.
     async fn handle<T>(
         context: &Context,
         future: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure>;
 }
 
-/// A request that is under way, and cut where this is dropped before it is finished.
+/// A request in progress. Dropping it before it is finished leaves the request incomplete.
 pub(crate) trait Upload: Send {
-    /// Sends what is in `bytes` and leaves it empty.
+    /// Sends the contents of `bytes` and empties it.
     fn send(&mut self, bytes: &mut Vec<u8>) -> io::Result<()>;
-    /// Waits for the answer, which may have come before all was sent.
+    /// Waits for the response, which may arrive before the complete body is sent.
     async fn finish(self) -> io::Result<Reply>;
 }
 
-/// On this thread, which waits.
+/// Sends requests on this thread, which blocks.
 impl Transport for Connection {
     type Upload<'a> = connection::Upload<'a>;
 
@@ -67,7 +67,7 @@ impl Upload for connection::Upload<'_> {
     }
 }
 
-/// On a thread of its own, while this one does something else.
+/// Sends requests on a separate thread, without blocking this one.
 impl Transport for Background {
     type Upload<'a> = background::Upload;
 

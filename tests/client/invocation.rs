@@ -41,7 +41,7 @@ fn a_request_ends_before_its_invocation_does() {
         let handler = async |_: u8, _: Context| Ok::<_, Infallible>(get(&url, timeout));
         let [answer] = testing::run(handler, [within(500)]).unwrap();
         let (error, took): (String, u64) = serde_json::from_value(answer.json()).unwrap();
-        assert!(error.contains("no answer within 4"), "{error}");
+        assert!(error.contains("no response within 4"), "{error}");
         assert!((350..500).contains(&took), "{took} ms");
     }
 }
@@ -53,7 +53,7 @@ fn a_shorter_timeout_takes_precedence() {
     let handler = async |_: u8, _: Context| Ok::<_, Infallible>(get(&url, Some(100)));
     let [answer] = testing::run(handler, [within(5000)]).unwrap();
     let (error, _): (String, u64) = serde_json::from_value(answer.json()).unwrap();
-    assert!(error.contains("no answer within 100ms"), "{error}");
+    assert!(error.contains("no response within 100ms"), "{error}");
 }
 
 #[test]

@@ -114,7 +114,10 @@ fn a_request_that_is_not_idempotent_is_not_sent_again_if_the_server_may_have_it(
         client::get(server.url("/")).unwrap();
         let error = Request::new(method, server.url("/")).send().unwrap_err();
         assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
-        assert!(error.to_string().contains("may have been taken"), "{error}");
+        assert!(
+            error.to_string().contains("may have processed the request"),
+            "{error}"
+        );
         assert_eq!(connections(&server), [0, 0]);
     }
 }

@@ -168,7 +168,7 @@ fn a_body_that_the_server_does_not_read_ends_with_the_timeout() {
         .unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
     assert!(
-        error.to_string().contains("no answer within 300ms"),
+        error.to_string().contains("no response within 300ms"),
         "{error}"
     );
     assert!(start.elapsed() < Duration::from_millis(900));

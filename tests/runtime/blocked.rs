@@ -164,7 +164,7 @@ fn assert_answered(how: &str) {
 fn assert_names_process(message: impl Debug) {
     let message = format!("{message:?}");
     assert!(
-        message.contains("call `process` in place of `run`"),
+        message.contains("call `process` instead of `run`"),
         "{message}"
     );
 }

@@ -85,8 +85,8 @@ fn a_worker_that_loses_its_connection_retries_five_times() {
         .output()
         .unwrap();
     let text = child::stderr(output);
-    assert!(text.contains("try 1 of 5 in 100ms"), "{text}");
-    assert!(text.contains("try 5 of 5 in 1.6s"), "{text}");
+    assert!(text.contains("retry 1 of 5 in 100ms"), "{text}");
+    assert!(text.contains("retry 5 of 5 in 1.6s"), "{text}");
     assert!(start.elapsed() >= Duration::from_millis(3100));
     let received = api.received();
     assert_eq!(received.len(), 6);

@@ -53,7 +53,7 @@ fn an_invocation_without_a_usable_request_id_ends_the_loop() {
 fn an_invalid_address_in_the_environment_is_reported_with_its_variable() {
     let child = child::function("end::starts", "127.0.0.1:many").output();
     let text = child::stderr(child.unwrap());
-    let expected = "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is no number below 65536; expected host:port";
+    let expected = "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is not a number below 65536; expected host:port";
     assert!(text.contains(expected), "{text}");
 }
 
@@ -68,7 +68,7 @@ fn an_invalid_address_set_by_the_program_is_not_blamed_on_the_environment() {
     let error = Runtime::at("127.0.0.1:many").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the address of the Runtime API is \"127.0.0.1:many\": the port is no number below 65536; expected host:port"
+        "the address of the Runtime API is \"127.0.0.1:many\": the port is not a number below 65536; expected host:port"
     );
 }
 
@@ -117,13 +117,13 @@ fn a_truncated_or_malformed_response_ends_the_loop() {
         ),
         (
             format!("{chunked}10000000000000000\r\n12"),
-            "size of a chunk",
+            "valid chunk size",
         ),
-        (format!("{chunked}zz\r\n12"), "size of a chunk"),
-        (format!("{chunked}+2\r\n12"), "size of a chunk"),
-        (format!("{chunked}-0\r\n"), "size of a chunk"),
-        (format!("{chunked}\r\n12"), "size of a chunk"),
-        (format!("{chunked}1\r\n123\r\n"), "longer than it says"),
+        (format!("{chunked}zz\r\n12"), "valid chunk size"),
+        (format!("{chunked}+2\r\n12"), "valid chunk size"),
+        (format!("{chunked}-0\r\n"), "valid chunk size"),
+        (format!("{chunked}\r\n12"), "valid chunk size"),
+        (format!("{chunked}1\r\n123\r\n"), "longer than its size"),
         ("SSH-2.0-OpenSSH_9.2\r\n\r\n".into(), "status line"),
         ("HTTP/1.1 abc OK\r\n\r\n".into(), "status line"),
         ("HTTP/1.1 +20 OK\r\n\r\n".into(), "status line"),
@@ -139,5 +139,5 @@ fn a_truncated_or_malformed_response_ends_the_loop() {
 fn an_endless_head_ends_the_loop() {
     let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
     bytes.extend(b"X: y\r\n".repeat(300_000));
-    assert_end(bytes, "a head of more than");
+    assert_end(bytes, "the head is longer than");
 }

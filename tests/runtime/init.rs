@@ -33,7 +33,7 @@ fn an_initializer_that_fails_is_an_init_error() {
     );
     assert_eq!(
         end.to_string(),
-        "the function does not start: Function.NoTable: \"TABLE is not set\""
+        "the function failed to start: Function.NoTable: \"TABLE is not set\""
     );
 }
 

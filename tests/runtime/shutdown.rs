@@ -72,7 +72,7 @@ fn the_function_works_even_if_no_extension_can_be_registered() {
         .output()
         .unwrap();
     let text = child::stderr(output);
-    assert!(text.contains("SIGTERM will not come"), "{text}");
+    assert!(text.contains("Lambda will not send SIGTERM"), "{text}");
     assert!(
         text.contains("extension/register: the Runtime API answered 404"),
         "{text}"

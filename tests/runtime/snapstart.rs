@@ -68,7 +68,7 @@ fn a_failing_hook_before_the_snapshot_is_an_init_error() {
     let (calls, text) = run("snapstart::hooked", [accepted()], "before");
     assert_eq!(calls, [(0, "POST /2018-06-01/runtime/init/error".into())]);
     assert!(
-        text.contains("the function does not start: Function.Error: \"before\""),
+        text.contains("the function failed to start: Function.Error: \"before\""),
         "{text}"
     );
 }
