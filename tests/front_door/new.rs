@@ -375,7 +375,7 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
     );
     let (_, said) = invoke(&[]);
     assert!(!said.contains("built"), "{said}");
-    let again = "its sources have changed; it is built again with `build ";
+    let again = "its sources have changed; rebuilding it with `build ";
     for (file, text, expected) in [
         (
             "words/src/lib.rs",
