@@ -287,8 +287,8 @@ fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     run(cargo(&project, &["dev", "--port", &port])).failed_with(&[
-        &format!("--port {port}: another program has this port"),
-        "expected a free one",
+        &format!("--port {port}: another program uses this port"),
+        "choose a free one",
     ]);
     // Where nothing was asked for, the second takes another port.
     let both = [(); 2].map(|()| Dev::run(cargo(&project, &["dev"])));
