@@ -165,8 +165,8 @@ fn forget_what_is_gone(cache: &Cache) -> Result<()> {
     Ok(())
 }
 
-/// Rebuilds a package if its sources have changed, with the command that built it. A package from elsewhere, or whose
-/// sources are gone, is left unchanged.
+/// Rebuilds a package if its sources have changed, with the command that built it. A package that was built elsewhere, or whose
+/// sources no longer exist, is left unchanged.
 pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let record = fs::read(path_of(&std::path::absolute(zip)?, cache)?).unwrap_or_default();
     let Ok((_, record)) = serde_json::from_slice::<(PathBuf, Record)>(&record) else { return Ok(()) };

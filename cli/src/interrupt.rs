@@ -16,8 +16,8 @@ use signal_hook::iterator::Signals;
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals on a thread of its own. A second signal ends this program immediately, unless it arrives within a second
-/// of the first: make forwards a signal that the process group has received as well.
+/// Waits for signals on a separate thread. A second signal ends this program immediately, unless it arrives within a second of
+/// the first: make forwards a signal that the process group has received as well.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {
@@ -54,7 +54,7 @@ pub fn check() -> Result<()> {
     }
 }
 
-/// Runs a long computation on a thread of its own, and fails as soon as this program is told to stop.
+/// Runs a long computation on a separate thread, and fails as soon as this program is told to stop.
 pub fn compute<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let computing = thread::spawn(compute);
     while !computing.is_finished() {
@@ -68,7 +68,7 @@ fn running() -> MutexGuard<'static, Vec<Pid>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A running program in a process group of its own. The group is stopped when this program is stopped or the value is dropped.
+/// A running program in its own process group. The group is stopped when this program is stopped or the value is dropped.
 pub struct Running {
     child: Child,
     ended: bool,

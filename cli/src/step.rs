@@ -1,4 +1,4 @@
-//! Steps that take a while. On a terminal, a step shows a spinner with the elapsed time; elsewhere, it prints a line when it
+//! Runs steps that take a while. On a terminal, a step shows a spinner with the elapsed time; elsewhere, it prints a line when it
 //! begins and when it ends. The output of a step goes to a log. If the step fails, the end of the log is shown with its path.
 
 use std::fs::{self, File};
@@ -205,7 +205,7 @@ fn run_reading(
     let mut program = Running::start(command)?;
     // The command holds the write ends of the pipes, which would keep the readers from reaching the end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    // On threads of their own, because child processes of the program can keep the pipes open after it is stopped.
+    // On separate threads, because child processes of the program can keep the pipes open after it is stopped.
     let (sender, lines) = channel();
     for pipe in pipes {
         let sender = sender.clone();

@@ -17,7 +17,7 @@ use crate::step::{self, say};
 use crate::verify::{Verified, sha256_hex, verify};
 use crate::{environment, interrupt, options};
 
-/// How often a deployment starts again because of a concurrent one, and how long it waits before each attempt.
+/// The number of attempts if a concurrent deployment interferes, and the pause between them.
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -63,7 +63,7 @@ pub fn run(options: options::Deploy) -> Result<()> {
                 return Ok(());
             }
             Err(stop) if attempt < ATTEMPTS && is_of_another(&stop.error) => {
-                say(&format!("note: another deployment of {} is running; this one continues after it", options.name));
+                say(&format!("note: another deployment of {} is running; trying again", options.name));
                 thread::sleep(PAUSE);
             }
             Err(stop) => return Err(deployment.describe(&client, stop)),

@@ -21,7 +21,7 @@ pub struct Watched {
     pub packages: BTreeSet<PathBuf>,
     /// Single files, which need not exist.
     pub files: BTreeSet<PathBuf>,
-    /// Directories whose direct files are watched.
+    /// Directories whose files are watched, without subdirectories.
     pub directories: BTreeSet<PathBuf>,
     /// Cargo's target directories, which are not watched.
     pub targets: BTreeSet<PathBuf>,
@@ -173,8 +173,8 @@ impl Watch {
 
 fn is_left_out(path: &Path, targets: &BTreeSet<PathBuf>) -> bool {
     let name = path.file_name().unwrap_or_default();
-    // Cargo marks the target directories of other projects with CACHEDIR.TAG as well. A nested package that is a dependency has an
-    // entry of its own in `packages`.
+    // Cargo marks the target directories of other projects with CACHEDIR.TAG as well. A nested package that is a dependency has its
+    // own entry in `packages`.
     [".git", ".hg", ".jj", ".svn"].iter().any(|other| name == *other)
         || targets.contains(path)
         || path.join("CACHEDIR.TAG").exists()
@@ -212,7 +212,7 @@ fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> B
         git.arg("-C").arg(directory).args(["check-ignore", "-z", "--stdin"]);
         let mut git = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut stdin = git.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        // On a thread of its own, because git writes while it still reads.
+        // On a separate thread, because git writes while it still reads.
         let asking = std::thread::spawn(move || stdin.write_all(&input));
         let output = git.wait_with_output()?.stdout;
         let _ = asking.join();

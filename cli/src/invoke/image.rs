@@ -44,8 +44,8 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     let address = started.ok().and_then(|ports| ports.lines().next()?.parse().ok()).with_context(|| {
         format!("--image {image}: it does not listen; expected an image with AWS's emulator, like public.ecr.aws/lambda/provided:al2023")
     })?;
-    // On a thread of its own, so that a signal is handled during the wait. Before the emulator listens, the engine's proxy may accept
-    // a connection and close it.
+    // On a separate thread, so that a signal is handled during the wait. Before the emulator listens, the engine's proxy may accept a
+    // connection and close it.
     let (event, patience) = (event.to_vec(), Instant::now() + START);
     let answer = interrupt::compute(move || {
         let mut answer = post(address, &event);

@@ -100,7 +100,7 @@ pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
             Ok(format!("it runs, and its response to the event {shown} is: {text}"))
         }
         Some(kind) if !given && (kind.starts_with("Function.") || kind == "Runtime.UnmarshalError") => {
-            Ok(format!("it runs, and its response to the event {shown} is an error of its own: {text}"))
+            Ok(format!("it runs, and its response to the event {shown} is an error: {text}"))
         }
         _ => bail!("{}: it does not respond under the emulator: {text}", zip.display()),
     }

@@ -37,7 +37,9 @@ fn resolved(page: &Path, path: &str) -> PathBuf {
     let mut resolved = page.parent().unwrap_or(Path::new("")).to_owned();
     for component in Path::new(path).components() {
         match component {
-            Component::ParentDir => assert!(resolved.pop(), "{}: {path} leaves the repository", page.display()),
+            Component::ParentDir => {
+                assert!(resolved.pop(), "{}: {path} points outside of the repository", page.display())
+            }
             Component::CurDir => {}
             other => resolved.push(other),
         }
