@@ -297,7 +297,7 @@ fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
         "wrote rust-toolchain.toml\n",
         "left README.md unchanged: it exists already\n",
         "add these lines to .gitignore by hand:\n  /dist/\n  /.aws-sam/\n",
-        "add these lines to Makefile by hand:\n  # What `sam build` calls",
+        "add these lines to Makefile by hand:\n  # ",
         "add a call of the runtime, such as this one, to src/main.rs by hand:\n  fn main() ->",
     ] {
         assert!(
@@ -377,7 +377,7 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
         "{said}"
     );
     let (_, said) = invoke(&[]);
-    assert!(!said.contains("built"), "{said}");
+    assert!(!said.contains("building"), "{said}");
     let again = "its sources have changed; rebuilding it with `build ";
     for (file, text, expected) in [
         (
@@ -400,7 +400,7 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
     // What is no source is none.
     fs::write(package.join("README.md"), "mine").unwrap();
     let (_, said) = invoke(&[]);
-    assert!(!said.contains("built"), "{said}");
+    assert!(!said.contains("building"), "{said}");
     // The defaults of the metadata are a source as well.
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let manifest =
