@@ -107,8 +107,7 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
-    /// Waits until the program ends, and kills the processes that it left running. After the call of `forget`, its id may be
-    /// reused.
+    /// Waits until the program ends, and kills the processes that it left running. After `forget` is called, its id may be reused.
     pub fn wait_for_group(mut self, forget: impl FnOnce()) -> io::Result<ExitStatus> {
         // The id is not reused until the process is reaped.
         let end = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;

@@ -21,7 +21,7 @@ pub struct Compiled {
     pub script: Option<Script>,
 }
 
-/// What a build script that ran for the target told rustc to link, and its output directory.
+/// The libraries that a build script for the target told rustc to link, and the script's output directory.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Script {
     /// As in rustc's `-l`: `static=z`.

@@ -178,7 +178,7 @@ fn for_users(cargo: &mut Command) -> &mut Command {
     cargo.env("CARGO_TERM_PROGRESS_WHEN", "never")
 }
 
-/// Runs cargo on crates of others, whose warnings are not shown.
+/// Runs cargo on third-party crates, whose warnings are not shown.
 pub fn cargo_install(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
     run_reading(cache, Step::begin(text), command, Streams::One, |line| {
         status_of_cargo(line).map_or(Line::Kept, Line::At)

@@ -1,4 +1,4 @@
-//! Formats times like Lambda and like log files.
+//! Formats times as Lambda and log files do.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::report::{Record, Report};
 use crate::interrupt::Running;
 
-/// The maximum length of a log line in bytes, where Lambda cuts as well.
+/// The maximum length of a log line in bytes, the same as on Lambda.
 const LONGEST_LINE: usize = 256 * 1024;
 
 /// How a process ended.

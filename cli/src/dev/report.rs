@@ -1,4 +1,4 @@
-//! Reports what happens on stdout: as text on a terminal, as JSON lines elsewhere.
+//! Prints records of builds, events and responses on stdout: as text on a terminal, as JSON lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};

@@ -204,7 +204,7 @@ async fn pass_on(mut body: Incoming, mut sender: Sender<Bytes, Broken>) -> Resul
 
 /// The complete body, or `None` if it is longer than `limit`.
 pub async fn read(mut body: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
-    // Read a body that is too long to its end, because a client that is interrupted while writing may not read the reply.
+    // Read an oversized body to its end, because a client that is interrupted while writing may not read the reply.
     const READ: usize = 64 << 20;
     let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

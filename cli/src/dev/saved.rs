@@ -15,7 +15,7 @@ const NOTICE: Duration = Duration::from_millis(500);
 const HOLD: Duration = Duration::from_secs(15 * 60);
 
 pub struct Saved {
-    /// Whether no saved file is known that is not compiled yet.
+    /// Whether all saved files that are known so far are compiled.
     ready: watch::Sender<bool>,
     /// The sources of the last build, with their modification times.
     sources: Mutex<Vec<(PathBuf, Option<SystemTime>)>>,
