@@ -1,5 +1,5 @@
-//! Whether a package is what its sources build; where it is not, the command that built it runs again. What that command
-//! was, and what it read, is remembered in the cache.
+//! Rebuilds a package whose sources have changed, with the command that built it. The cache remembers that command and what
+//! it read.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -22,36 +22,36 @@ use crate::package::Built;
 use crate::step::say;
 use crate::{environment, options};
 
-/// How far the clock of files may be behind.
+/// How far the timestamps of files may lag behind the clock.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Files that decide how a package is built, here and above it.
+/// Files in the package's directory and above it that influence the build.
 const DECIDING: [&str; 6] =
     [".cargo/config", ".cargo/config.toml", "Cargo.lock", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
 
 const BUILD_SCRIPT: &str = "build.rs";
 
-/// A command.
+/// The command to repeat.
 #[derive(Deserialize, Serialize)]
 struct Repeat {
     directory: PathBuf,
     arguments: Vec<OsString>,
-    /// Options that were given as variables.
+    /// Options that were set in variables.
     variables: BTreeMap<String, OsString>,
 }
 
-/// What a build has read.
+/// The files and variables that a build read.
 #[derive(Deserialize, Serialize)]
 pub struct Sources {
     /// The directory of the function.
     package: PathBuf,
-    /// The directories of crates whose build scripts may read anything there, without other crates in them.
+    /// The directories of crates with build scripts, which may read any file there. Nested crates are excluded.
     crates: Vec<PathBuf>,
-    /// What else was read; some of it need not be there.
+    /// Other files and directories that were read. Some need not exist.
     others: Vec<PathBuf>,
-    /// What lies in those directories, and is no source.
+    /// Directories among them that contain no sources.
     without: Vec<PathBuf>,
-    /// Variables of the shell that the build has seen. Their values are nobody's here.
+    /// The names of the shell's variables that the build used. Their values are not stored.
     variables: Vec<String>,
 }
 
@@ -59,21 +59,21 @@ pub struct Sources {
 struct Record {
     repeat: Repeat,
     sources: Sources,
-    /// Of the sources, as they were when the build began; nothing, where one has changed since.
+    /// The state of the sources when the build began, or `None` if one has changed since.
     state: Option<String>,
-    /// Of the package.
+    /// The state of the package.
     zip: Option<String>,
 }
 
 impl Sources {
-    /// Those of a function, and `more` files that its build has read.
+    /// The sources of a function, and `more` files that its build read.
     pub fn of(built: &Built, out: &Path, more: impl IntoIterator<Item = PathBuf>, cache: &Cache) -> Self {
         let function = built.function;
         let own = built.crates.iter().filter(|krate| krate.is_path());
         let of_own = own.clone().flat_map(|krate| ["Cargo.toml", BUILD_SCRIPT].map(|name| krate.directory.join(name)));
         let deciding = function.directory.ancestors().flat_map(|above| DECIDING.map(|name| above.join(name)));
         let others = deciding.chain(of_own).chain(function.include.clone()).chain(built.sources.clone()).chain(more);
-        // What else is compiled, cargo has told.
+        // The other compiled files are in `built.sources`, which cargo reported.
         let scripted = own.filter(|krate| krate.script.is_some() || krate.directory.join(BUILD_SCRIPT).exists());
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Self {
@@ -85,7 +85,7 @@ impl Sources {
         }
     }
 
-    /// All files with their times and sizes, and the newest time.
+    /// A digest of all files with their times and sizes, and the newest time.
     fn state(&self) -> (String, Option<SystemTime>) {
         let is_in = |entry: &DirEntry| {
             !self.without.iter().any(|other| other == entry.path())
@@ -116,7 +116,7 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether cargo has made a directory to compile into, or this program to leave a package in.
+/// Whether a directory is a target directory of cargo, or the output directory of this program.
 fn is_made(path: &Path) -> bool {
     path.join("CACHEDIR.TAG").exists() || path.join("SHA256SUMS").exists() && path.join("build.json").exists()
 }
@@ -129,16 +129,16 @@ fn state_of_zip(zip: &Path) -> Option<String> {
     Some(state_of(&fs::metadata(zip).ok()?))
 }
 
-/// The files that a binary was compiled from, as cargo has written them down beside it.
+/// The source files of a binary, from the `.d` file that cargo writes next to it.
 pub fn sources_beside(binary: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(binary.with_extension("d")).unwrap_or_default();
     let (_, list) = text.lines().next().and_then(|line| line.split_once(": ")).unwrap_or_default();
-    // A space in a name has a backslash before it.
+    // A space in a name is escaped with a backslash.
     let paths = list.replace("\\ ", "\n");
     paths.split(' ').filter(|path| !path.is_empty()).map(|path| path.replace('\n', " ").into()).collect()
 }
 
-/// Remembers that this program has built a package from sources, since `start`.
+/// Records that this program built a package from these sources in a build that began at `start`.
 pub fn remember(zip: &Path, sources: Sources, start: SystemTime, cache: &Cache) -> Result<()> {
     let zip = std::path::absolute(zip)?;
     let set = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
@@ -165,8 +165,8 @@ fn forget_what_is_gone(cache: &Cache) -> Result<()> {
     Ok(())
 }
 
-/// Builds a package again where its sources have changed since: with the command that built it. A package that came from
-/// elsewhere, or whose sources are gone, stays as it is.
+/// Rebuilds a package if its sources have changed, with the command that built it. A package that was built elsewhere, or whose
+/// sources no longer exist, is left unchanged.
 pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let record = fs::read(path_of(&std::path::absolute(zip)?, cache)?).unwrap_or_default();
     let Ok((_, record)) = serde_json::from_slice::<(PathBuf, Record)>(&record) else { return Ok(()) };
@@ -177,15 +177,15 @@ pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     }
     if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {
         bail!(
-            "{}: its sources have changed, and {name} is not set, which its build has seen; expected {name} as it was then, or \
-             --zip {0} for the package as it is",
+            "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to the value that \
+             it had, or use the package unchanged with --zip {0}",
             zip.display()
         );
     }
     let Repeat { directory, arguments, variables } = record.repeat;
     let shown = arguments.iter().filter(|word| *word != "lambda-musl").map(|word| word.to_string_lossy());
     let shown = shown.collect::<Vec<_>>().join(" ");
-    say(&format!("{}: its sources have changed; it is built again with `{shown}`", zip.display()));
+    say(&format!("{}: its sources have changed; rebuilding it with `{shown}`", zip.display()));
     let mut command = Command::new(env::current_exe()?);
     for (name, _) in env::vars().filter(|(name, _)| options::is_variable(name)) {
         command.env_remove(name);
@@ -193,19 +193,19 @@ pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     build(command.args(arguments).envs(variables).current_dir(directory))
 }
 
-/// Builds the package that is missing.
+/// Builds a missing package.
 pub fn build_first(krate: &Path, out: &Path) -> Result<()> {
-    say(&format!("{}: there is no deployment package yet; it is built", out.display()));
+    say(&format!("{}: there is no deployment package yet; building one", out.display()));
     let mut command = Command::new(env::current_exe()?);
     build(command.arg("build").arg("--crate").arg(krate).arg("--out").arg(out))
 }
 
-/// stdout is for an answer alone.
+/// Runs a build with its output on stderr, because stdout is reserved for the function's response.
 fn build(command: &mut Command) -> Result<()> {
     let stderr = io::stderr().as_fd().try_clone_to_owned().context("stderr")?;
     let status = Running::start(command.stdin(Stdio::null()).stdout(stderr))?.wait()?;
     interrupt::check()?;
-    ensure!(status.success(), "the build ended with {status}");
+    ensure!(status.success(), "the build failed with {status}");
     Ok(())
 }
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crate_is_compiled_from_is_its_state_and_what_was_made_or_belongs_to_others_is_not() {
+    fn the_state_covers_the_sources_of_a_crate_but_no_output_and_no_other_crate() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         write(&root.join("krate/src/main.rs"), "");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_binary_was_compiled_from_is_read_with_spaces_in_names() {
+    fn the_list_of_a_binarys_sources_may_contain_names_with_spaces() {
         let directory = tempfile::tempdir().unwrap();
         let binary = directory.path().join("app");
         fs::write(binary.with_extension("d"), "/my\\ t/app: /my\\ p/src/main.rs /my\\ p/a.json\n").unwrap();

@@ -1,5 +1,5 @@
-//! What happens on Ctrl-C and its like: the programs that run are stopped, and the error that follows from it unwinds
-//! this program, which removes its temporary files on the way.
+//! Handles Ctrl-C and similar signals: stops the running programs and returns an error, so that this program removes its
+//! temporary files before it exits.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
@@ -16,8 +16,8 @@ use signal_hook::iterator::Signals;
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals, on a thread of its own. A second one ends this program at once, unless it comes with the first: of
-/// a signal to its group, make passes on its own.
+/// Waits for signals on a separate thread. A second signal ends this program immediately, unless it arrives within a second of
+/// the first: make forwards a signal that the process group has received as well.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {
@@ -35,18 +35,18 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// The signal that this program was sent.
+/// The signal that this program received.
 pub fn signal() -> Option<u8> {
     Some(SIGNAL.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
-/// Stops this program, as nobody reads what it prints.
+/// Stops this program because its stdout was closed.
 pub fn stop() {
     let signal = u8::try_from(SIGPIPE).unwrap_or_default();
     let _ = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
 }
 
-/// An error where this program was told to stop.
+/// Fails if this program was told to stop.
 pub fn check() -> Result<()> {
     match signal() {
         None => Ok(()),
@@ -54,22 +54,21 @@ pub fn check() -> Result<()> {
     }
 }
 
-/// What takes a while to compute, or an error as soon as this program was told to stop.
+/// Runs a long computation on a separate thread, and fails as soon as this program is told to stop.
 pub fn compute<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let computing = thread::spawn(compute);
     while !computing.is_finished() {
         check()?;
         thread::sleep(Duration::from_millis(20));
     }
-    computing.join().map_err(|_| anyhow!("a thread of this program has panicked"))
+    computing.join().map_err(|_| anyhow!("a thread of this program panicked"))
 }
 
 fn running() -> MutexGuard<'static, Vec<Pid>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A program that is stopped with this one, and when it goes out of scope; with all that it has started, which is a
-/// group of processes.
+/// A running program in its own process group. The group is stopped when this program is stopped or the value is dropped.
 pub struct Running {
     child: Child,
     ended: bool,
@@ -78,7 +77,7 @@ pub struct Running {
 impl Running {
     /// Starts a program.
     pub fn start(command: &mut Command) -> Result<Self> {
-        // Locked, so that a signal comes before it is started or after it is known.
+        // Hold the lock, so that a signal arrives either before the program starts or after it is registered.
         let mut running = running();
         check()?;
         let started = command.process_group(0).spawn();
@@ -87,12 +86,12 @@ impl Running {
         Ok(Self { child, ended: false })
     }
 
-    /// What the program prints, where that was asked for.
+    /// The pipes of the program's stdout and stderr, if they were requested.
     pub fn pipes(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.child.stdout.take(), self.child.stderr.take())
     }
 
-    /// Waits until the program ends, or this one is told to stop.
+    /// Waits until the program ends. Fails if this program is told to stop.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.try_wait()? {
@@ -103,14 +102,14 @@ impl Running {
         }
     }
 
-    /// The id of the program, and of the group of all that it starts.
+    /// The id of the process and of its process group.
     pub fn id(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// Waits until the program ends, and ends what it has started and left. From `forget` on, its id may be another's.
+    /// Waits until the program ends, and kills the processes that it left running. After `forget` is called, its id may be reused.
     pub fn wait_for_group(mut self, forget: impl FnOnce()) -> io::Result<ExitStatus> {
-        // Its id stays its own as long as its end is not taken note of.
+        // The id is not reused until the process is reaped.
         let end = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let waited = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(self.id()), end));
         forget();
@@ -121,7 +120,7 @@ impl Running {
         Ok(status)
     }
 
-    /// Whether the program has ended, and how.
+    /// The exit status, if the program has ended.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.child.try_wait()?;
         if status.is_some() {
@@ -130,7 +129,7 @@ impl Running {
         Ok(status)
     }
 
-    /// Asks the program to end, which lets it end those that it has started.
+    /// Asks the program to end, which lets it stop its own child processes.
     pub fn ask_to_end(&self) {
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
     }

@@ -1,4 +1,4 @@
-//! What cargo says of each crate that it compiles: whether that is linked, and what its build script has told rustc.
+//! Reads cargo's messages about the crates that it compiles: whether a crate is linked, and the output of its build script.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,32 +13,32 @@ pub struct Messages {
     scripts: Vec<BuildScript>,
 }
 
-/// What a build has made of a package.
+/// The result of compiling a package.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Compiled {
-    /// Compiled for the target; else it ran while the binary was built, like a build script or a procedural macro.
+    /// Whether it was compiled for the target. If not, it ran during the build, like a build script or a procedural macro.
     pub linked: bool,
     pub script: Option<Script>,
 }
 
-/// What a build script that ran for the target has told rustc to link, and where it wrote to.
+/// The libraries that a build script for the target told rustc to link, and the script's output directory.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Script {
-    /// As rustc's `-l` takes them: `static=z`.
+    /// As in rustc's `-l`: `static=z`.
     pub libraries: Vec<String>,
-    /// As rustc's `-L` takes them: `native=/target/…/out`.
+    /// As in rustc's `-L`: `native=/target/…/out`.
     pub paths: Vec<String>,
     pub out: PathBuf,
 }
 
 impl Messages {
-    /// The program that a binary target was compiled to.
+    /// The executable of a binary target.
     pub fn executable(&self, name: &str) -> Option<PathBuf> {
         let is_meant = |artifact: &&Artifact| artifact.target.name == name && artifact.executable.is_some();
         Some(self.artifacts.iter().find(is_meant)?.executable.clone()?.into())
     }
 
-    /// Keeps a line that is a message, and says whether it is one.
+    /// Stores the line if it is a message, and returns whether it is one.
     pub fn keep(&mut self, line: &str) -> bool {
         if !line.starts_with('{') {
             return false;
@@ -52,11 +52,11 @@ impl Messages {
         true
     }
 
-    /// The same messages, with the names that directories of a container have on this machine.
+    /// The same messages, with paths in a container replaced by those on this machine.
     pub fn renamed(&self, directories: &[(&str, &Path)]) -> Self {
         let mut renamed = self.clone();
         let rename = |path: &mut Utf8PathBuf| {
-            // A path to search for libraries may begin with the kind of them.
+            // A search path may begin with the kind of its libraries, as in `native=/path`.
             let (kind, real) = match path.as_str().split_once('=') {
                 Some((kind, real)) if !kind.contains('/') => (format!("{kind}="), real),
                 _ => (String::new(), path.as_str()),
@@ -80,7 +80,7 @@ impl Messages {
         renamed
     }
 
-    /// The packages by their directories: cargo's ids name those of a container.
+    /// The packages by directory, not by cargo's ids, which contain the container's paths.
     pub fn packages(&self, triple: &str) -> BTreeMap<PathBuf, Compiled> {
         let is_for_target = |path: &Utf8PathBuf| path.as_str().contains(&format!("/{triple}/release/"));
         let mut packages: BTreeMap<PathBuf, Compiled> = BTreeMap::new();
@@ -110,7 +110,7 @@ pub mod tests {
 
     const TRIPLE: &str = "x86_64-unknown-linux-musl";
 
-    /// What cargo says of a package in this directory: where its library went, and what its build script told.
+    /// Cargo's messages about a package in this directory, with the path of its library and the output of its build script.
     pub fn told(directory: &str, library: &str, script: Option<(&str, &[&str], &[&str])>) -> Vec<String> {
         let id = format!("path+file://{directory}#0.1.0");
         let artifact = json!({
@@ -134,7 +134,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_lies_below_the_directory_of_the_target_is_linked() {
+    fn an_artifact_below_the_directory_of_the_target_is_linked() {
         let of_target = format!("/t/{TRIPLE}/release/deps/liba.rlib");
         let lines = [told("/a", &of_target, None), told("/b", "/t/release/deps/libb.so", None)].concat();
         let packages = messages(lines).packages(TRIPLE);
@@ -143,7 +143,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_build_script_counts_as_it_ran_for_the_target_and_in_the_names_of_this_machine() {
+    fn only_a_build_script_for_the_target_counts_and_its_paths_are_those_on_this_machine() {
         let library = format!("/target/{TRIPLE}/release/deps/liba.rlib");
         let out = format!("/target/{TRIPLE}/release/build/a-1/out");
         let paths = [format!("native={out}"), "/usr/lib".into()];
@@ -164,7 +164,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_a_program_prints_is_no_message() {
+    fn output_of_a_program_is_not_a_message() {
         let mut messages = Messages::default();
         for line in ["", "warning: unused", "{\"a\": 1}", "{\"reason\":\"compiler-artifact\"", "{\"reason\":1}"] {
             assert!(!messages.keep(line), "{line}");

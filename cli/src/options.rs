@@ -1,5 +1,5 @@
-//! The verbs and their options. Each option can also be given in the variable of its name in capitals; an empty
-//! variable counts as none, so that `make` can pass all of them.
+//! The verbs and their options. Each option can also be set in the environment variable of its name in capitals. An empty
+//! variable counts as unset, which lets `make` pass all of them.
 
 use std::ffi::{OsStr, OsString};
 use std::{env, ops::Deref, path::Path, path::PathBuf};
@@ -9,22 +9,23 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, Va
 
 use crate::{arch::Arch, aws::Url, package::Form};
 
-const AFTER_HELP: &str = "Each option can be given in the variable of its name in capitals. Defaults of a project stand in its \
-    Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for what is downloaded and compiled \
-    once, CONTAINER_ENGINE one of several container engines.";
+const AFTER_HELP: &str = "Each option can also be set in the environment variable of its name in capitals. A project's defaults are in \
+    its Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for downloads and compiled libraries; \
+    CONTAINER_ENGINE chooses one of several container engines.";
 
 const DEPLOY_HELP: &str = "Examples:\n  \
     cargo lambda-musl deploy greeting\n  \
     cargo lambda-musl deploy greeting --alias live --url iam --memory 256 --env-var TABLE=names\n  \
     cargo lambda-musl deploy greeting --dry-run\n\n\
-    What no option names is as Cargo.toml has it under [package.metadata.lambda-musl.deploy], else as AWS has it. The aws client \
-    brings credentials, region and endpoint: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL. docs/deploy.md has the rest.";
+    A setting without an option comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is not there either, AWS keeps \
+    its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL. \
+    docs/deploy.md describes the details.";
 
 const STATUS_HELP: &str = "Examples:\n  \
     cargo lambda-musl status greeting\n  \
     cargo lambda-musl status greeting --qualifier live --zip dist/function.zip\n\n\
-    Exit status: 0: the same bytes, architecture, runtime and handler; 1: something differs, and the line says what; 2: that could \
-    not be found out.";
+    Exit status: 0: the bytes, architecture, runtime and handler match; 1: the printed line lists the differences; 2: the comparison \
+    failed.";
 const EXAMPLES_OF_DEV: &str = "Examples:
   cargo lambda-musl dev
   cargo lambda-musl dev --bins --port 8000 --timeout 0
@@ -32,14 +33,14 @@ const EXAMPLES_OF_DEV: &str = "Examples:
   curl -i http://localhost:9000/orders/0
   aws lambda invoke --endpoint-url http://localhost:9000 --function-name greeting --payload '{}' /dev/stdout";
 
-/// A Rust function for AWS Lambda as one small static file, from a toolchain that anyone can rebuild to the byte.
+/// Build a Rust function for AWS Lambda as one small static file, with a toolchain that anyone can rebuild byte for byte.
 #[derive(Parser)]
 #[command(name = "cargo-lambda-musl", bin_name = "cargo lambda-musl", version, arg_required_else_help = true)]
 #[command(after_help = AFTER_HELP)]
 pub struct Options {
     #[command(subcommand)]
     pub verb: Verb,
-    /// Print the output of every step as it comes
+    /// Print the output of every step as it runs
     #[arg(long, short, global = true, env, value_parser = FalseyValueParser::new())]
     pub verbose: bool,
 }
@@ -49,57 +50,57 @@ pub enum Verb {
     /// Build the deployment package with zig: no Docker, no root
     #[command(after_help = "Example: cargo lambda-musl build --arch arm64")]
     Build(Build),
-    /// Build the deployment package with cross, in an image that compiles musl and OpenSSL from the pins
+    /// Build the deployment package with cross, in an image with musl and OpenSSL compiled from the pins
     #[command(after_help = "Example: cargo lambda-musl docker-build --pins current")]
     DockerBuild(DockerBuild),
-    /// Say what a deployment package is, or print one line for each problem with it
+    /// Describe a deployment package, or print one line for each problem with it
     #[command(after_help = "Example: cargo lambda-musl verify --zip dist/function.zip --arch arm64")]
     Verify(Verify),
-    /// Run the deployment package under AWS's Runtime Interface Emulator and print its answer
+    /// Run the deployment package under AWS's Runtime Interface Emulator and print its response
     #[command(
         after_help = "Examples:\n  cargo lambda-musl invoke --event '{\"url\":\"https://example.com\"}'\n  cargo lambda-musl invoke --example sqs\n  cargo lambda-musl invoke --remote greeting --event @event.json"
     )]
     Invoke(Invoke),
-    /// Write a new package: a function with a test, a SAM template and a workflow
+    /// Create a package: a function with a test, a SAM template and a workflow
     #[command(
         after_help = "Examples:\n  cargo lambda-musl new hello\n  cargo lambda-musl new hello --http\n  cargo lambda-musl new orders --event sqs --dir services/orders"
     )]
     New(New),
-    /// Add to a package what `new` writes, and overwrite nothing
+    /// Add the files that `new` creates to an existing package, without overwriting any
     #[command(after_help = "Example: cargo lambda-musl init --event sqs")]
     Init(Init),
-    /// Serve functions on this machine, compiled anew when their sources are saved
+    /// Serve functions on this machine, and recompile them when their sources are saved
     #[command(after_help = EXAMPLES_OF_DEV)]
     Dev(Dev),
-    /// Upload the verified deployment package, wait, and check that AWS has these bytes
+    /// Upload the verified deployment package, wait for Lambda, and check that AWS has the same bytes
     #[command(after_help = DEPLOY_HELP)]
     Deploy(Deploy),
-    /// Say whether what runs in AWS is what these sources build, or what --zip holds
+    /// Compare the function in AWS with a build of these sources, or with the package in --zip
     #[command(after_help = STATUS_HELP)]
     Status(Status),
     /// Build twice under different conditions and compare every byte
     #[command(after_help = "Example: cargo lambda-musl reproduce --how docker-build")]
     Reproduce(Reproduce),
-    /// Compile musl and OpenSSL from the pins into a directory of this Linux host
+    /// Compile musl and OpenSSL from the pins into a directory on this Linux host
     #[command(after_help = "Example: cargo lambda-musl toolchain --prefix /opt/musl --pins current")]
     Toolchain(Toolchain),
-    /// Download everything that a later build needs, so that it runs without a network
+    /// Download everything that a later build needs to run without a network
     #[command(after_help = "Example: cargo lambda-musl fetch --pins current")]
     Fetch(Fetch),
-    /// Make a base image for docker-build from Debian's packages, where no registry can be reached
+    /// Create a base image for docker-build from Debian packages, if no registry can be reached
     #[command(after_help = "Example: cargo lambda-musl base-image")]
     BaseImage(BaseImage),
-    /// Say what this machine lacks for each verb, and the command that installs it
+    /// List the programs that each verb needs and this machine lacks, with the commands that install them
     #[command(after_help = "Example: cargo lambda-musl doctor --fix")]
     Doctor {
-        /// Offer to run the commands that install what is missing
+        /// Offer to run the commands that install the missing programs
         #[arg(long, env, value_parser = FalseyValueParser::new())]
         fix: bool,
         /// With --fix: run them without asking
         #[arg(long, env, value_parser = FalseyValueParser::new())]
         yes: bool,
     },
-    /// Write a zip of the entry point and a compiled binary
+    /// Write a zip with the entry point and a compiled binary
     #[command(after_help = "Example: cargo lambda-musl package target/release/greeting greeting.zip")]
     Package {
         /// The compiled function
@@ -108,12 +109,12 @@ pub enum Verb {
         #[arg(default_value = "function.zip")]
         zip: PathBuf,
     },
-    /// Say where two files, or the files of two directories, differ
+    /// Show where two files, or the files in two directories, differ
     #[command(after_help = "Example: cargo lambda-musl difference dist other/dist")]
     Difference {
         /// A file or a directory
         first: PathBuf,
-        /// What it is compared with
+        /// The file or directory to compare it with
         second: PathBuf,
     },
     /// Print a completion script for a shell
@@ -130,13 +131,13 @@ pub enum Verb {
     Wheel { name: String },
 }
 
-/// Which functions of which package.
+/// The package and its functions.
 #[derive(Args, Clone)]
 pub struct Selection {
     /// The directory of the package [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
-    /// The binary target [default: default-run, or the only one, or the one named like the package]
+    /// The binary target [default: default-run, or the only target, or the one with the package's name]
     #[arg(long, env, value_name = "NAME")]
     pub bin: Option<String>,
     /// Features of the package, separated by commas
@@ -145,12 +146,12 @@ pub struct Selection {
     /// Leave out the package's default features
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub no_default_features: bool,
-    /// Every binary target of the package, each into a directory of its name in --out
+    /// Every binary target of the package, each in its own directory under --out
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "bin")]
     pub bins: bool,
 }
 
-/// What is built.
+/// The sources and the form of a build.
 #[derive(Args, Clone)]
 pub struct Source {
     /// The architecture of the function [default: x86_64]
@@ -158,29 +159,29 @@ pub struct Source {
     pub arch: Option<Arch>,
     #[command(flatten)]
     pub selection: Selection,
-    /// Files or directories that go into the zip beside the function, under their paths in the package's directory
+    /// Files or directories to add to the zip, under their paths relative to the package's directory
     #[arg(long, env, value_name = "PATH", value_delimiter = ',')]
     pub include: Vec<PathBuf>,
-    /// How the zip is laid out [default: script]
+    /// The layout of the zip [default: script]
     #[arg(long, env)]
     pub layout: Option<Layout>,
-    /// A Lambda extension: the zip is a layer with the binary in extensions/
+    /// Build a Lambda extension: the zip is a layer with the binary in extensions/
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "layout")]
     pub extension: bool,
-    /// Variables of this environment that cargo and the compilers get to see
+    /// Environment variables to pass to cargo and the compilers
     #[arg(long, env, value_name = "NAME", value_delimiter = ',')]
     pub pass_env: Vec<String>,
 }
 
 impl Source {
-    /// A package, without any option.
+    /// The package in a directory, without any other option.
     pub fn of(krate: &Path) -> Self {
         let krate = krate.into();
         let selection = Selection { krate, bin: None, features: Vec::new(), no_default_features: false, bins: false };
         Self::of_this_machine(selection)
     }
 
-    /// What is compiled for this machine as cargo does it.
+    /// A selection that cargo compiles for this machine.
     pub fn of_this_machine(selection: Selection) -> Self {
         let (include, pass_env) = (Vec::new(), Vec::new());
         Self { arch: None, selection, include, layout: None, extension: false, pass_env }
@@ -195,27 +196,27 @@ impl Deref for Source {
     }
 }
 
-/// How a function lies in its zip.
+/// The layout of a function in its zip.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Layout {
-    /// The script bootstrap, which starts the file binary
+    /// A script named bootstrap, which starts the file named binary
     Script,
-    /// The binary itself is bootstrap
+    /// The binary itself, named bootstrap
     Single,
 }
 
-/// What musl and OpenSSL are compiled from.
+/// The sources of musl and OpenSSL.
 #[derive(Args)]
 pub struct PinsOptions {
     /// classic (musl 1.2.1, OpenSSL 1.0.1k), current (the newest), or a pins file [default: classic]
     #[arg(long, env, value_name = "PINS")]
     pub pins: Option<String>,
-    /// A directory with archives that then need not be downloaded
+    /// A directory with archives to use instead of downloading them
     #[arg(long, env, value_name = "DIR")]
     pub sources: Option<PathBuf>,
 }
 
-/// The container image that compiles.
+/// The builder image.
 #[derive(Args)]
 pub struct ImageOptions {
     #[command(flatten)]
@@ -223,7 +224,7 @@ pub struct ImageOptions {
     /// The base image [default: Amazon Linux 2023, pinned by digest]
     #[arg(long, env, value_name = "IMAGE")]
     pub base: Option<String>,
-    /// Build the image anew, without the engine's build cache
+    /// Build the image from scratch, without the engine's build cache
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub fresh: bool,
 }
@@ -232,10 +233,10 @@ pub struct ImageOptions {
 pub struct Build {
     #[command(flatten)]
     pub source: Source,
-    /// The directory for the deployment package and what belongs to it
+    /// The directory for the deployment package and its accompanying files
     #[arg(long, env, value_name = "DIR", default_value = "dist")]
     pub out: PathBuf,
-    /// An image of the function as well: function.oci.tar, which skopeo, podman and docker take
+    /// Also write a container image of the function, function.oci.tar, for skopeo, podman and docker
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "extension")]
     pub oci: bool,
 }
@@ -246,15 +247,15 @@ pub struct DockerBuild {
     pub build: Build,
     #[command(flatten)]
     pub image: ImageOptions,
-    /// Build the builder image alone, for `cross build`, and print its name
+    /// Build only the builder image, for `cross build`, and print its name
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub image_only: bool,
 }
 
-/// Which deployment package.
+/// The deployment package.
 #[derive(Args)]
 pub struct Zip {
-    /// The directory that the deployment package is in
+    /// The directory that contains the deployment package
     #[arg(long, env, value_name = "DIR", default_value = "dist")]
     out: PathBuf,
     /// The deployment package [default: function.zip or extension.zip in --out]
@@ -263,7 +264,7 @@ pub struct Zip {
 }
 
 impl Zip {
-    /// The directory that it is built into, where no file is named.
+    /// The directory of the build's output, unless a file is named.
     pub fn built_into(&self) -> Option<&Path> {
         self.zip.is_none().then_some(&self.out)
     }
@@ -283,13 +284,13 @@ impl Zip {
 pub struct Verify {
     #[command(flatten)]
     pub zip: Zip,
-    /// The architecture that it must be for [default: either]
+    /// The architecture that the package must be for [default: either]
     #[arg(long, env)]
     pub arch: Option<Arch>,
-    /// Invoke it as well, with --event or with {}
+    /// Also invoke the function, with --event or {}
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub run: bool,
-    /// The event for --run: JSON, or @ and the path of a file
+    /// The event for --run: JSON, or @ followed by the path of a file
     #[arg(long, env, value_name = "JSON|@FILE")]
     pub event: Option<OsString>,
 }
@@ -299,27 +300,27 @@ pub struct Invoke {
     /// Send the event to the server that `dev` runs for this project
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with_all = ["image", "arch", "remote"])]
     pub dev: bool,
-    /// With --dev: which of several functions
+    /// With --dev: the function to invoke, if there are several
     #[arg(long, env, value_name = "NAME")]
     pub bin: Option<String>,
     #[command(flatten)]
     pub zip: Zip,
-    /// The event: JSON, or @ and the path of a file (required, or --example)
+    /// The event: JSON, or @ followed by the path of a file (required without --example)
     #[arg(long, env, value_name = "JSON|@FILE")]
     pub event: Option<OsString>,
-    /// An event like those of a service; without a name, the names
+    /// Send an example event of a service; without a name, list the examples
     #[arg(long, env, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "event")]
     pub example: Option<String>,
-    /// The directory of the package, which is built where there is no deployment package [default: the current directory]
+    /// The directory of the package, which is built if there is no deployment package [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
-    /// Run it in this container image, like public.ecr.aws/lambda/provided:al2023, instead of on this machine
+    /// Run the function in this container image, such as public.ecr.aws/lambda/provided:al2023, instead of on this machine
     #[arg(long, env, value_name = "IMAGE")]
     pub image: Option<String>,
-    /// The architecture of that image [default: x86_64]
+    /// The architecture of --image [default: x86_64]
     #[arg(long, env)]
     pub arch: Option<Arch>,
-    /// Send it to the function of this name in AWS instead
+    /// Send the event to the function with this name in AWS instead
     #[arg(long, env, value_name = "NAME", conflicts_with = "image")]
     pub remote: Option<String>,
     /// With --remote: a version or an alias
@@ -329,44 +330,44 @@ pub struct Invoke {
 
 #[derive(Args)]
 pub struct Deploy {
-    /// The name of the function, or of the layer of an extension
+    /// The name of the function or, for an extension, of its layer
     pub name: String,
     #[command(flatten)]
     pub zip: Zip,
-    /// The directory of the package, whose Cargo.toml may have defaults [default: the current directory]
+    /// The directory of the package, whose Cargo.toml may contain defaults [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
-    /// The name or the ARN of its execution role [default: lambda-musl-NAME, which is created]
+    /// The name or ARN of the function's execution role [default: lambda-musl-NAME, created if it does not exist]
     #[arg(long, env)]
     pub role: Option<String>,
     /// Memory in MB, 128 to 32768
     #[arg(long, env, value_name = "MB")]
     pub memory: Option<u32>,
-    /// Seconds that an invocation may take, 1 to 900
+    /// Timeout of an invocation in seconds, 1 to 900
     #[arg(long, env, value_name = "SECONDS")]
     pub timeout: Option<u32>,
-    /// An environment variable; in the variable ENV_VAR, one a line
+    /// An environment variable of the function; ENV_VAR itself may contain several, one per line
     #[arg(long, env, value_name = "NAME=VALUE", value_delimiter = '\n', hide_env_values = true)]
     pub env_var: Vec<String>,
-    /// A file with lines NAME=VALUE
+    /// A file of environment variables, one NAME=VALUE per line
     #[arg(long, env, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// ARNs of versions of layers, separated by commas, or none
+    /// ARNs of layer versions, separated by commas, or none to remove all layers
     #[arg(long, env, value_name = "LIST", value_delimiter = ',')]
     pub layers: Vec<String>,
-    /// Who may call the function URL
+    /// Access to the function URL
     #[arg(long, env)]
     pub url: Option<Url>,
-    /// An alias for a new version; the function URL is then that of the alias
+    /// The alias to point to a new version; the function URL then belongs to the alias
     #[arg(long, env)]
     pub alias: Option<String>,
     /// Tags, separated by commas
     #[arg(long, env, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub tags: Vec<String>,
-    /// A bucket in S3, for a zip of more than 50 MB
+    /// The S3 bucket to upload a zip of more than 50 MB to
     #[arg(long, env, value_name = "BUCKET")]
     pub s3_bucket: Option<String>,
-    /// Print the commands that would run; only what reads is run
+    /// Print the commands that would run, and run only those that read
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
 }
@@ -377,7 +378,7 @@ pub struct Status {
     pub name: String,
     #[command(flatten)]
     pub source: Source,
-    /// A deployment package, instead of building one
+    /// The deployment package to compare, instead of building one
     #[arg(long, env, value_name = "FILE")]
     pub zip: Option<PathBuf>,
     /// A version or an alias [default: $LATEST]
@@ -385,38 +386,38 @@ pub struct Status {
     pub qualifier: Option<String>,
 }
 
-/// What a function is for: a JSON event, where nothing is said.
+/// The kind of function. Without an option, it handles JSON events.
 #[derive(Args)]
 pub struct Purpose {
-    /// Answer HTTP
+    /// Handle HTTP requests
     #[arg(long, env, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "closure")]
     #[arg(conflicts_with_all = ["event", "stream"])]
     pub http: Option<Http>,
-    /// Take the events of a service
+    /// Handle the events of a service
     #[arg(long, env, value_name = "SERVICE", conflicts_with = "stream")]
     pub event: Option<Service>,
-    /// Answer HTTP with a stream
+    /// Handle HTTP requests, and stream the responses
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub stream: bool,
     /// The architecture of the function [default: x86_64]
     #[arg(long, env)]
     pub arch: Option<Arch>,
-    /// Where the runtime is: a clone, or the URL of a repository with the tag of this version [default: the clone that this
-    /// program was compiled in, or its repository]
+    /// The location of the runtime: a clone, or the URL of a repository with the tag of this version [default: the clone in
+    /// which this program was compiled, or its repository]
     #[arg(long, env, value_name = "DIR|URL")]
     pub runtime: Option<String>,
 }
 
-/// A handler of HTTP.
+/// The form of an HTTP handler.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Http {
-    /// A function of a request
+    /// A function that takes a request
     Closure,
-    /// A router of axum
+    /// An axum router
     Axum,
 }
 
-/// A service whose events a function takes.
+/// A service whose events a function handles.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Service {
     Sqs,
@@ -424,7 +425,7 @@ pub enum Service {
     Eventbridge,
     Sns,
     Dynamodb,
-    /// A schedule of EventBridge
+    /// An EventBridge schedule
     Cron,
 }
 
@@ -432,7 +433,7 @@ pub enum Service {
 pub struct New {
     /// The name of the package and of the function
     pub name: String,
-    /// The directory that it goes into [default: one of its name]
+    /// The directory to create [default: NAME]
     #[arg(long, env)]
     pub dir: Option<PathBuf>,
     #[command(flatten)]
@@ -448,12 +449,12 @@ pub struct Init {
     pub purpose: Purpose,
 }
 
-/// How what happens is printed.
+/// The output format of `dev`.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Text for people
     Text,
-    /// A line of JSON for each thing that happens
+    /// One JSON object per line
     Json,
 }
 
@@ -461,19 +462,19 @@ pub enum Format {
 pub struct Dev {
     #[command(flatten)]
     pub selection: Selection,
-    /// The port of the server [default: 9000, or the next one that is free]
+    /// The port of the server [default: 9000, or the next free port]
     #[arg(long, env)]
     pub port: Option<u16>,
-    /// Seconds that an invocation may take, 0 for no limit [default: that of deploy in the Cargo.toml, or 3]
+    /// Timeout of an invocation in seconds, 0 for no limit [default: the deploy timeout in Cargo.toml, or 3]
     #[arg(long, env, value_name = "SECONDS")]
     pub timeout: Option<u64>,
-    /// A file with variables for the function [default: .env in the directory of the package, where it is there]
+    /// A file of environment variables for the function [default: .env in the package's directory, if it exists]
     #[arg(long, env, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Files with events that are sent when they are saved, as events/*.json are; of several functions, NAME=FILE
+    /// Event files to send whenever they are saved, in addition to events/*.json; NAME=FILE if there are several functions
     #[arg(long, env, value_name = "FILE", value_delimiter = ',')]
     pub watch_event: Vec<String>,
-    /// How what happens is printed [default: text on a terminal, json elsewhere]
+    /// The output format [default: text on a terminal, json elsewhere]
     #[arg(long, env)]
     pub format: Option<Format>,
 }
@@ -489,7 +490,7 @@ pub enum How {
 pub struct Reproduce {
     #[command(flatten)]
     pub of: Fetch,
-    /// Which verb builds
+    /// The verb that builds
     #[arg(long, env, default_value = "build")]
     pub how: How,
 }
@@ -498,15 +499,15 @@ pub struct Reproduce {
 pub struct Toolchain {
     #[command(flatten)]
     pub pins: PinsOptions,
-    /// The directory that it goes into, which must not exist (required)
+    /// The directory to create, which must not exist (required)
     #[arg(long, env, value_name = "DIR")]
     pub prefix: Option<PathBuf>,
-    /// The architecture, which has to be this machine's [default: this machine's]
+    /// The architecture, which must be this machine's [default: this machine's]
     #[arg(long, env)]
     pub arch: Option<Arch>,
 }
 
-/// What either way to build is made of.
+/// The options that `build` and `docker-build` share with `fetch` and `reproduce`.
 #[derive(Args)]
 pub struct Fetch {
     #[command(flatten)]
@@ -520,15 +521,15 @@ pub struct BaseImage {
     /// The architecture of the image [default: x86_64]
     #[arg(long, env)]
     pub arch: Option<Arch>,
-    /// The release of Debian
+    /// The Debian release
     #[arg(long, env, default_value = "bookworm")]
     pub suite: String,
-    /// The mirror of Debian [default: debootstrap's]
+    /// The Debian mirror [default: debootstrap's]
     #[arg(long, env, value_name = "URL")]
     pub mirror: Option<String>,
 }
 
-/// Reads the options, or ends with what is wrong with them and those that there are.
+/// Parses the options. On an error, prints the problem and the available options, and exits.
 pub fn parse(mut arguments: Vec<OsString>) -> Options {
     // `cargo lambda-musl VERB` calls `cargo-lambda-musl lambda-musl VERB`.
     if arguments.get(1).is_some_and(|name| name == "lambda-musl") {
@@ -539,7 +540,9 @@ pub fn parse(mut arguments: Vec<OsString>) -> Options {
     options.unwrap_or_else(|error| {
         let _ = error.print();
         if error.kind() == ErrorKind::InvalidValue {
-            eprintln!("\nWhere no such option was given, the value is that of the variable of its name in capitals.");
+            eprintln!(
+                "\nIf this option was not given, its value is that of the environment variable of its name in capitals."
+            );
         }
         if let Some(known) = known_options(&error) {
             eprintln!("\nThe options are: {known}");
@@ -548,7 +551,7 @@ pub fn parse(mut arguments: Vec<OsString>) -> Options {
     })
 }
 
-/// Whether a variable of this name is an option of some verb.
+/// Whether a variable of this name sets an option of any verb.
 pub fn is_variable(name: &str) -> bool {
     let is_of = |argument: &clap::Arg| argument.get_env().is_some_and(|variable| variable == name);
     let command = Options::command();
@@ -564,7 +567,7 @@ fn without_empty_variables(command: Command) -> Command {
     arguments.mut_subcommands(without_empty_variables)
 }
 
-/// The options of the verb to which an unknown one was given.
+/// The options of the verb that was given an unknown one.
 fn known_options(error: &clap::Error) -> Option<String> {
     let ContextValue::StyledStr(usage) = error.get(ContextKind::Usage)? else { return None };
     let usage = usage.to_string();
@@ -580,7 +583,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_options_are_consistent_and_each_says_what_it_does_and_every_verb_has_an_example() {
+    fn the_options_are_consistent_and_have_descriptions_and_every_verb_has_an_example() {
         Options::command().debug_assert();
         for verb in Options::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
             let example = verb.get_after_help().unwrap().to_string();
@@ -590,7 +593,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_can_be_given_in_the_variable_of_its_name_in_capitals() {
+    fn every_option_can_be_set_in_the_variable_of_its_name_in_capitals() {
         for option in Options::command().get_subcommands().flat_map(|verb| verb.get_opts()) {
             let variable = option.get_long().unwrap().to_uppercase().replace('-', "_");
             assert_eq!(option.get_env().unwrap().to_str(), Some(&*variable));

@@ -1,5 +1,5 @@
-//! Steps that take a while: a spinner with the elapsed time on a terminal, a line when one begins and ends elsewhere.
-//! What a step prints goes into a log; when it fails, the end of the log is shown, and where the rest is.
+//! Runs steps that take a while. On a terminal, a step shows a spinner with the elapsed time; elsewhere, it prints a line when it
+//! begins and when it ends. The output of a step goes to a log. If the step fails, the end of the log is shown with its path.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -15,20 +15,20 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use crate::interrupt::{self, Running};
 use crate::{cache::Cache, command::find, doctor, files::At, messages::Messages};
 
-/// Lines of a log that are shown when a step fails.
+/// The number of log lines to show when a step fails.
 const SHOWN: usize = 40;
 
-/// Letters of a line of a linker that are shown.
+/// The number of characters to show of a linker's line.
 const LONGEST: usize = 1000;
 
-/// How often a step looks whether it is to stop.
+/// How often a step checks whether to stop.
 const PULSE: Duration = Duration::from_millis(50);
 
-/// How cargo begins the lines that say what it is at.
+/// The first words of cargo's status lines.
 const STATUS: &str = "Adding Blocking Building Compiling Downgrading Downloaded Downloading Finished Fresh Ignored Installed \
     Installing Locking Replacing Updating Upgrading";
 
-/// Whether the output of every step is printed as it comes.
+/// Whether to print the output of every step as it runs.
 pub static VERBOSE: AtomicBool = AtomicBool::new(false);
 static DISPLAY: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
@@ -36,22 +36,22 @@ fn is_verbose() -> bool {
     VERBOSE.load(Ordering::Relaxed)
 }
 
-/// Prints a line on stderr, above the steps that run.
+/// Prints a line on stderr, above the running steps.
 pub fn say(line: &str) {
     above(|| eprintln!("{line}"));
 }
 
-/// Prints something above the steps that run.
+/// Calls a function that prints, so that its output appears above the running steps.
 pub fn above(print: impl FnOnce()) {
     DISPLAY.suspend(print);
 }
 
-/// A step that runs. It is done when `done` is called; otherwise it has failed.
+/// A running step. It succeeds when `done` is called; if it is dropped before, it has failed.
 pub struct Step {
     text: String,
     start: Instant,
     spinner: ProgressBar,
-    /// Only a terminal sees it, and only while it runs.
+    /// Shown only on a terminal, and only while it runs.
     is_silent: bool,
 }
 
@@ -80,7 +80,7 @@ impl Step {
         Self { text, start: Instant::now(), spinner, is_silent }
     }
 
-    /// Shows what the step is at, on a terminal.
+    /// Shows the current activity of the step, on a terminal.
     pub fn at(&self, what: impl Into<String>) {
         self.spinner.set_message(what.into());
     }
@@ -99,20 +99,21 @@ impl Drop for Step {
     }
 }
 
-/// What becomes of a line that a program prints, beside that it goes into the log.
+/// What to do with a line that a program prints, in addition to logging it.
 enum Line {
+    /// Show it if the program fails and it is among the last lines.
     Kept,
-    /// The step is said to be at this.
+    /// Show this as the current activity of the step.
     At(String),
-    /// It is printed as it is.
+    /// Print it unchanged.
     Shown,
-    /// It is in the log alone.
+    /// Only log it.
     Logged,
-    /// It is for programs, and not even in the log.
+    /// Not even log it, because it is meant for programs.
     Message,
 }
 
-/// Whether what a program prints and its errors are read in their order, or each in its whole lines.
+/// Whether to read stdout and stderr from one pipe, which keeps their order, or from two, which keeps their lines complete.
 enum Streams {
     One,
     Two,
@@ -123,21 +124,21 @@ pub fn run(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
     run_reading(cache, Step::begin(text), command, Streams::One, |_| Line::Kept)
 }
 
-/// Runs cargo on crates of the user's, as a step that is at one after the other. Its warnings and errors are shown.
+/// Runs cargo on the user's crates, as a step that shows the current crate. Cargo's warnings and errors are printed.
 pub fn cargo(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
     run_reading(cache, Step::begin(text), for_users(command), Streams::One, |line| {
         status_of_cargo(line).map_or(Line::Shown, Line::At)
     })
 }
 
-/// Runs cargo that compiles crates of the user's likewise, and returns what it says of each. Where it fails, `explain`
-/// says why from that and its errors; without an explanation, what a linker has said is shown.
+/// Like [`cargo`], for a command that compiles, and returns cargo's messages. If it fails, `explain` may find the cause in
+/// the messages and the errors; without an explanation, the linker's output is shown.
 pub fn compile(
     cache: &Cache, step: Step, command: &mut Command, explain: impl FnOnce(&Messages, &str) -> Option<String>,
 ) -> Result<Messages> {
     let (mut messages, mut said) = (Messages::default(), String::new());
     let (mut of_linker, mut is_of_linker) = (Vec::new(), false);
-    // Errors and warnings are still texts.
+    // Errors and warnings are still printed as text.
     command.arg("--message-format=json-render-diagnostics");
     let result = run_reading(cache, step, for_users(command), Streams::Two, |line| {
         if messages.keep(line) {
@@ -149,7 +150,7 @@ pub fn compile(
         let plain = plain(line);
         said += &plain;
         said.push('\n');
-        // It can be a line of a hundred thousand letters, and a thousand symbols; an empty line is its end.
+        // A linker error can have a line of 100,000 characters and name a thousand symbols. It ends at an empty line.
         let begins = plain.starts_with("error: linking with ");
         if begins || is_of_linker {
             is_of_linker = begins || !plain.is_empty();
@@ -177,14 +178,14 @@ fn for_users(cargo: &mut Command) -> &mut Command {
     cargo.env("CARGO_TERM_PROGRESS_WHEN", "never")
 }
 
-/// Runs cargo on crates of others, whose warnings are nobody's here.
+/// Runs cargo on third-party crates, whose warnings are not shown.
 pub fn cargo_install(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
     run_reading(cache, Step::begin(text), command, Streams::One, |line| {
         status_of_cargo(line).map_or(Line::Kept, Line::At)
     })
 }
 
-/// Runs a program whose every line decides what becomes of it.
+/// Runs a program as a step. `read` decides what to do with each line of its output.
 fn run_reading(
     cache: &Cache, step: Step, command: &mut Command, streams: Streams, mut read: impl FnMut(&str) -> Line,
 ) -> Result<()> {
@@ -192,7 +193,7 @@ fn run_reading(
     let name = text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     let path = cache.directory("logs")?.join(format!("{name}.{}.log", std::process::id()));
     let mut log = File::create(&path).at(&path)?;
-    // Two lines that come one after the other on one pipe may come the other way round on two.
+    // Two pipes can swap lines that one pipe keeps in order.
     let (output, input) = io::pipe().context("a pipe")?;
     let mut pipes = vec![output];
     command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
@@ -202,9 +203,9 @@ fn run_reading(
         command.stdout(input);
     }
     let mut program = Running::start(command)?;
-    // The command keeps the writing ends of the pipes, which would never be at their ends.
+    // The command holds the write ends of the pipes, which would keep the readers from reaching the end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    // Apart, as programs that the program has started can keep the pipes open when it is stopped.
+    // On separate threads, because child processes of the program can keep the pipes open after it is stopped.
     let (sender, lines) = channel();
     for pipe in pipes {
         let sender = sender.clone();
@@ -245,24 +246,24 @@ fn run_reading(
     }
     drop(step);
     end.iter().for_each(|line| say(line));
-    bail!("{text} failed with {status}; the whole log: {}", path.display())
+    bail!("{text} failed with {status}; the full log: {}", path.display())
 }
 
-/// What cargo is at, where a line says no more than that.
+/// The status in a line of cargo's output, or `None` if the line is anything else.
 fn status_of_cargo(line: &str) -> Option<String> {
     let plain = plain(line);
     let word = plain.split_whitespace().next()?;
     STATUS.split(' ').any(|status| status == word).then(|| plain.trim().to_owned())
 }
 
-/// A line without colours, which are `ESC [ … m`.
+/// Removes colours, which are `ESC [ … m`, from a line.
 fn plain(line: &str) -> String {
     let mut parts = line.split('\x1b');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
-/// Downloads a URL into a file, with curl or else wget, and shows on a terminal how many bytes are there.
+/// Downloads a URL to a file with curl or wget, and shows the number of bytes so far on a terminal.
 pub fn download(url: &str, file: &Path) -> Result<()> {
     doctor::require(&[doctor::CURL])?;
     let step = Step::begin(format!("fetching {url}"));
@@ -278,7 +279,7 @@ pub fn download(url: &str, file: &Path) -> Result<()> {
         thread::sleep(PULSE);
     }
     interrupt::check()?;
-    ensure!(program.wait()?.success(), "{url} could not be fetched");
+    ensure!(program.wait()?.success(), "{url} could not be downloaded");
     step.done();
     Ok(())
 }
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cargo_is_at_is_told_from_what_it_has_to_say() {
+    fn a_status_of_cargo_is_distinguished_from_its_other_output() {
         let compiling = "\x1b[1m\x1b[92m   Compiling\x1b[0m serde v1.0.229";
         assert_eq!(status_of_cargo(compiling).as_deref(), Some("Compiling serde v1.0.229"));
         for line in ["warning: unused variable: `x`", "12 |     Compiling the future", ""] {

@@ -67,7 +67,7 @@ fn a_library_that_does_not_compile_is_named_with_the_end_of_its_log_and_its_stat
     let build = pins_of_a_musl_with(script, directory.path());
     let run =
         docker_build(&build, &[&base]).failed_with(&["a word of the compiler", "patched", "77"]);
-    let log = run.stderr.split("the whole log: ").nth(1).unwrap();
+    let log = run.stderr.split("the full log: ").nth(1).unwrap();
     let log = fs::read_to_string(log.lines().next().unwrap()).unwrap();
     assert!(log.contains("a word of the compiler"), "{log}");
     assert!(!run.stderr.contains("OpenSSL 9 …"), "{}", run.stderr);

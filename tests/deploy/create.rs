@@ -42,7 +42,7 @@ fn make_deploy_creates_a_function_with_all_that_was_named() {
         "{line}"
     );
     assert!(
-        line.ends_with(&format!("CodeSha256 {}: that of {ZIP}", checksum())),
+        line.ends_with(&format!("CodeSha256 {}: the same as {ZIP}", checksum())),
         "{line}"
     );
     assert_eq!(run.stdout.lines().count(), 1);
@@ -161,10 +161,10 @@ fn a_role_that_was_left_without_its_policy_gets_it() {
     aws.client(r#"[ "$2" != attach-role-policy ] || { echo 'An error occurred (ServiceFailure) when calling it' >&2; exit 254; }"#);
     let run = aws.deploy("roles", &[]);
     run.failed_with(&[
-        "stopped at 'the policy of lambda-musl-roles'",
+        "stopped at 'attaching the policy to lambda-musl-roles'",
         "ServiceFailure",
-        "AWS has no function roles now",
-        "The same command again",
+        "AWS has no function roles.",
+        "Run the same command again",
     ]);
     aws.client("");
     aws.calls();
@@ -209,7 +209,7 @@ fn a_name_that_aws_does_not_take_is_an_error_before_anything_runs() {
         run.failed_with(&["the name of the function is", "expected up to 64 letters"]);
     }
     for (option, value, expected) in [
-        ("--alias", "1", "a letter in it"),
+        ("--alias", "1", "could be a version number"),
         ("--memory", "1", "128 to 32768"),
         ("--timeout", "1000", "1 to 900"),
         ("--env-var", "A-B=c", "the name \"A-B\""),

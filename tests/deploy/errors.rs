@@ -48,9 +48,9 @@ fn without_credentials_or_a_region_the_error_says_what_sets_them() {
     for (variable, expected) in [
         (
             "AWS_ACCESS_KEY_ID",
-            "There are no credentials: `aws configure`",
+            "There are no credentials: set them up with `aws configure`",
         ),
-        ("AWS_REGION", "There is no region: AWS_REGION"),
+        ("AWS_REGION", "There is no region: set AWS_REGION"),
     ] {
         for (verb, status) in [("deploy", 1), ("status", 2)] {
             let mut program = aws.program(&[verb, "x", "--zip", ZIP]);
@@ -79,7 +79,7 @@ fn a_permission_that_is_missing_is_named() {
     aws.deploy("denied", &[]).failed_with(&[
         "stopped at 'creating denied'",
         "lack the permission lambda:CreateFunction",
-        "AWS has no function denied now.",
+        "AWS has no function denied.",
     ]);
 }
 
@@ -105,10 +105,7 @@ fn where_aws_takes_no_more_requests_it_is_tried_as_often_as_the_user_says() {
     let output = status.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(
-        said.contains("AWS takes no more requests for now"),
-        "{said}"
-    );
+    assert!(said.contains("AWS is throttling requests"), "{said}");
     assert_eq!(count.load(Ordering::Relaxed), 2);
 }
 
@@ -160,11 +157,11 @@ fn a_connection_that_is_cut_or_refused_is_an_error_and_the_next_run_completes() 
     let mut deploy = between.program(&["deploy", "cut-midway", "--zip", ZIP]);
     deploy.env("AWS_MAX_ATTEMPTS", "1");
     run(deploy).failed_with(&[
-        "stopped at 'code of cut-midway'",
+        "stopped at 'updating the code of cut-midway'",
         "The connection to AWS failed",
-        "AWS has cut-midway now with the code with CodeSha256",
-        &format!("not that of the zip, {}", checksum()),
-        "The same command again does what is missing.",
+        "In AWS, cut-midway now has the CodeSha256",
+        &format!("unlike the zip, which has {}", checksum()),
+        "Run the same command again to complete the deployment.",
     ]);
     aws.deploy("cut-midway", &[]).succeeded();
 }
@@ -185,11 +182,15 @@ fn credentials_that_expire_midway_are_named_with_what_aws_had_last() {
         }
     });
     let aws = Aws::behind(port);
-    aws.deploy("expires", &["--memory", "300", "--alias", "live"]).failed_with(&[
-        "stopped at 'a version of expires'",
-        "The credentials have expired",
-        &format!("When AWS last answered, it had expires with the code with CodeSha256 {}, that of the zip.", checksum()),
-    ]);
+    aws.deploy("expires", &["--memory", "300", "--alias", "live"])
+        .failed_with(&[
+            "stopped at 'publishing a version of expires'",
+            "The credentials have expired",
+            &format!(
+                "In the last response of AWS, expires had the CodeSha256 {}, the same as the zip.",
+                checksum()
+            ),
+        ]);
     let aws = Aws::new();
     aws.deploy("expires", &["--memory", "300", "--alias", "live"])
         .succeeded();
@@ -216,7 +217,7 @@ fn an_answer_that_is_not_json_is_shown() {
     let (port, _) = counted(|| Answer::Instead(200, &[], "<html>Log in to this network".into()));
     Aws::behind(port)
         .deploy("x", &[])
-        .failed_with(&["aws lambda get-function: expected JSON, and the answer is empty"]);
+        .failed_with(&["aws lambda get-function: expected JSON, but the response is empty"]);
 }
 
 #[test]
@@ -226,7 +227,7 @@ fn a_client_that_does_not_know_an_option_is_called_too_old() {
     aws.client(r#"case "$*" in *invoked-via*) echo 'Unknown options: --invoked-via-function-url' >&2; exit 252 ;; esac"#);
     let run = aws.deploy("old-client", &["--url", "public"]);
     run.failed_with(&[
-        "stopped at 'the function URL'",
+        "stopped at 'setting the function URL'",
         "too old",
         "`aws --version`",
     ]);

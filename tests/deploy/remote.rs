@@ -90,7 +90,7 @@ fn a_function_that_is_not_there_and_a_name_that_cannot_be_are_named() {
         &["--remote", "a", "--qualifier", "b c"],
     ] {
         let run = aws.run(&[&["invoke", "--event", "{}"], arguments].concat());
-        run.failed_with(&["letters of a to z"]);
+        run.failed_with(&["letters (a to z, A to Z)"]);
     }
     make(&["invoke", "EVENT={}", "QUALIFIER=1"]).failed_with(&["--remote"]);
 }

@@ -31,7 +31,7 @@ fn two_deployments_at_once_leave_one_function_with_these_bytes() {
     let runs = both.map(|one| one.join().unwrap().succeeded());
     let notes = runs.iter().filter(|run| {
         run.stderr
-            .contains("note: another deployment of at-once runs")
+            .contains("note: another deployment of at-once is running")
     });
     assert!(notes.count() > 0, "{runs:?}");
     assert_eq!(
@@ -56,7 +56,7 @@ fn a_deployment_that_is_stopped_says_what_aws_has_and_the_next_one_completes() {
     let mut lines = BufReader::new(deploy.stderr.take().unwrap())
         .lines()
         .map(Result::unwrap);
-    assert!(lines.any(|line| line == "code of stopped …"));
+    assert!(lines.any(|line| line == "updating the code of stopped …"));
     thread::sleep(Duration::from_millis(500));
     let start = Instant::now();
     kill("INT", deploy.id());
@@ -64,10 +64,10 @@ fn a_deployment_that_is_stopped_says_what_aws_has_and_the_next_one_completes() {
     assert_eq!(deploy.wait().unwrap().code(), Some(130), "{said}");
     assert!(start.elapsed() < Duration::from_secs(10), "{said}");
     for expected in [
-        "stopped at 'code of stopped'",
-        "AWS has stopped now with the code with CodeSha256",
-        "not that of the zip",
-        "The same command again",
+        "stopped at 'updating the code of stopped'",
+        "In AWS, stopped now has the CodeSha256",
+        "unlike the zip",
+        "Run the same command again",
     ] {
         assert!(said.contains(expected), "{said}");
     }

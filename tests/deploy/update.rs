@@ -172,9 +172,10 @@ fn cargo_toml_has_defaults_and_an_option_is_before_them() {
         "`memory`",
     ]);
     of("another", "memory = 1024\n");
-    deploy(&[])
-        .succeeded()
-        .said(&["is greeting: what Cargo.toml in", "does not count"]);
+    deploy(&[]).succeeded().said(&[
+        "contains greeting, so the deploy settings of Cargo.toml in",
+        "are ignored",
+    ]);
     assert_eq!(aws.function("defaults")["Configuration"]["MemorySize"], 256);
 }
 
@@ -215,7 +216,7 @@ fn a_function_of_a_container_image_is_an_error() {
         );
     let aws = Aws::behind(port);
     aws.deploy("image", &[])
-        .failed_with(&["is of a container image"]);
+        .failed_with(&["is a container image"]);
     assert_eq!(aws.changes(), [""; 0]);
 }
 
@@ -230,8 +231,8 @@ fn a_zip_that_changes_after_it_was_verified_is_not_uploaded() {
     aws.client(&change);
     let run = aws.run(&["deploy", "changed", "--zip", copy.to_str().unwrap()]);
     run.failed_with(&[
-        "function.zip: has changed since it was verified",
-        "AWS has no function changed now",
+        "function.zip has changed since it was verified",
+        "AWS has no function changed.",
     ]);
     assert!(!aws.changes().contains(&"create-function".to_owned()));
 }

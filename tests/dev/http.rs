@@ -390,7 +390,7 @@ fn functions_of_a_workspace_are_served_side_by_side() {
             &[&["invoke", "--dev", "--event", "{}"], options].concat(),
         ))
     };
-    invoke(&[]).failed_with(&["expected one of them with --bin: orders, stock_list"]);
+    invoke(&[]).failed_with(&["name one of them with --bin: orders, stock_list"]);
     invoke(&["--bin", "order"]).failed_with(&["did you mean orders?"]);
     // An event of no request.
     invoke(&["--bin", "orders"]).failed_with(&["the function reported an error"]);

@@ -287,8 +287,8 @@ fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     run(cargo(&project, &["dev", "--port", &port])).failed_with(&[
-        &format!("--port {port}: another program has this port"),
-        "expected a free one",
+        &format!("--port {port}: another program uses this port"),
+        "choose a free one",
     ]);
     // Where nothing was asked for, the second takes another port.
     let both = [(); 2].map(|()| Dev::run(cargo(&project, &["dev"])));
@@ -310,7 +310,7 @@ fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
     invoked.failed_with(&["the function reported an error"]);
     drop(both);
     run(cargo(&project, &["invoke", "--dev", "--event", "1"]))
-        .failed_with(&["no server runs for this project"]);
+        .failed_with(&["no server is running for this project"]);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn a_server_that_was_killed_is_not_in_the_way_of_the_next() {
     kill("KILL", dev.id());
     drop(dev);
     run(cargo(&project, &["invoke", "--dev", "--event", "1"]))
-        .failed_with(&["no server runs for this project"]);
+        .failed_with(&["no server is running for this project"]);
     let dev = Dev::run(cargo(&project, &["dev", "--port", &port]));
     process(&dev.invoke("killed", &json!({})));
 }

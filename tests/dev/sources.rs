@@ -230,7 +230,7 @@ fn a_file_with_an_event_is_sent_when_it_is_saved_and_may_vanish() {
                 .contains(file.to_str().unwrap())
         });
         assert!(
-            note["message"].as_str().unwrap().contains("no JSON"),
+            note["message"].as_str().unwrap().contains("is not JSON"),
             "{note}"
         );
     }

@@ -209,7 +209,7 @@ fn a_download_with_another_checksum_is_named_with_both_and_not_kept() {
     make.env("PIP_NO_INDEX", "1")
         .env("PIP_FIND_LINKS", directory.path());
     let got = sha256(&wheel);
-    run(make).failed_with(&["ziglang", pinned("--hash=sha256:"), &got, "the whole log: "]);
+    run(make).failed_with(&["ziglang", pinned("--hash=sha256:"), &got, "the full log: "]);
     assert_eq!(names(&cache.join("wheels")), [""; 0], "nothing is kept");
 }
 

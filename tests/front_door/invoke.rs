@@ -174,7 +174,7 @@ fn a_program_that_ends_before_it_answers_is_said_to_end() {
     write_crate(directory.path(), manifest, "fn main() {}");
     let krate = format!("CRATE={}", directory.path().display());
     make(&[&krate, "OUT=dist/ends"]).succeeded();
-    make(&["invoke", "OUT=dist/ends", "EVENT={}"]).failed_with(&["ended before it answered"]);
+    make(&["invoke", "OUT=dist/ends", "EVENT={}"]).failed_with(&["ended before it responded"]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_new_package_says_what_to_do_next_and_has_all_that_it_needs() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     let made = verb(&parent, &["new", "hello"]).succeeded();
-    assert!(made.stdout.starts_with("hello: a function that takes"));
+    assert!(made.stdout.starts_with("hello: a function that handles"));
     let next = "cd hello\n  cargo test\n  cargo lambda-musl invoke --event '{\"name\":\"Ada\"}'\n";
     assert!(made.stdout.ends_with(next), "{}", made.stdout);
     let expected = [
@@ -72,7 +72,10 @@ fn what_cannot_be_a_new_package_is_named_and_nothing_is_left() {
             &["caf\u{e9}"][..],
             ["the name \"caf\u{e9}\"", "ASCII letters, digits, - and _"],
         ),
-        (&["match"], ["the name \"match\"", "a word of Rust"]),
+        (
+            &["match"],
+            ["the name \"match\"", "a reserved word of Rust"],
+        ),
         (&["serde"], ["the name \"serde\"", "depends on"]),
         (&["a/b"], ["the name \"a/b\"", "--dir"]),
         (
@@ -93,7 +96,7 @@ fn what_cannot_be_a_new_package_is_named_and_nothing_is_left() {
         (&["a", "--dir", "none/a"], ["none/a: ", "does not exist"]),
         (
             &["a", "--dir", "/proc/a"],
-            ["/proc: ", "expected a directory that can be written"],
+            ["/proc: ", "expected a writable directory"],
         ),
         (
             &["a", "--runtime", "none"],
@@ -168,7 +171,7 @@ fn without_a_registry_there_is_a_package_and_a_note_that_it_is_not_locked() {
     new.env("CARGO_HOME", directory.path().join("cargo"));
     run(new)
         .succeeded()
-        .said(&["note: without Cargo.lock, which the first `build` writes: "]);
+        .said(&["note: Cargo.lock was not created: "]);
     assert!(parent.join("hello/src/main.rs").exists());
 }
 
@@ -183,7 +186,7 @@ fn in_a_workspace_it_is_a_member_where_that_names_it_and_else_a_workspace_of_its
     verb(&parent, &["new", "other"]).succeeded();
     let member = verb(&parent, &["new", "member", "--dir", "crates/member"]).succeeded();
     member.said(&[
-        "note: it is a member of the workspace",
+        "note: the package is a member of the workspace",
         "`cargo update --workspace`",
     ]);
     let roots = ["other", "crates/member"].map(|package| {
@@ -203,7 +206,7 @@ fn in_a_repository_there_is_no_workflow_that_would_not_run() {
     let parent = empty(directory.path());
     git(&parent, &["init", "--quiet"]).succeeded();
     let made = verb(&parent, &["new", "hello"]).succeeded();
-    made.said(&["note: without .github/workflows/ci.yml"]);
+    made.said(&["note: .github/workflows/ci.yml was not created"]);
     assert!(!parent.join("hello/.github").exists());
 }
 
@@ -292,10 +295,10 @@ fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
         "wrote template.yaml\n",
         "wrote samconfig.toml\n",
         "wrote rust-toolchain.toml\n",
-        "left README.md alone, as it is there already\n",
-        "to add to .gitignore by hand, these lines:\n  /dist/\n  /.aws-sam/\n",
-        "to add to Makefile by hand, these lines:\n  # `sam build` runs this target",
-        "to add to src/main.rs by hand, a call of the runtime, like this one:\n  fn main() ->",
+        "left README.md unchanged: it exists already\n",
+        "add these lines to .gitignore by hand:\n  /dist/\n  /.aws-sam/\n",
+        "add these lines to Makefile by hand:\n  # ",
+        "add a call of the runtime, such as this one, to src/main.rs by hand:\n  fn main() ->",
     ] {
         assert!(
             first.stdout.contains(line),
@@ -374,8 +377,8 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
         "{said}"
     );
     let (_, said) = invoke(&[]);
-    assert!(!said.contains("built"), "{said}");
-    let again = "its sources have changed; it is built again with `build ";
+    assert!(!said.contains("building"), "{said}");
+    let again = "its sources have changed; rebuilding it with `build ";
     for (file, text, expected) in [
         (
             "words/src/lib.rs",
@@ -397,7 +400,7 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
     // What is no source is none.
     fs::write(package.join("README.md"), "mine").unwrap();
     let (_, said) = invoke(&[]);
-    assert!(!said.contains("built"), "{said}");
+    assert!(!said.contains("building"), "{said}");
     // The defaults of the metadata are a source as well.
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let manifest =

@@ -1,4 +1,4 @@
-//! Which commit a package is of: that of the sources, or the one that an attestation beside the zip names.
+//! Finds the commit of a package: that of the sources, or the one that an attestation next to the zip names.
 
 use std::path::Path;
 use std::{fs, process::Command};
@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::text;
 use crate::command::collect;
 
-/// Bytes of the longest file that could be an attestation.
+/// The maximum size of an attestation file in bytes.
 const LONGEST: u64 = 10 << 20;
 
-/// The commit of the sources in a directory, and whether they differ from it.
+/// The commit of the sources in a directory, with a note if they have changes.
 pub fn of_sources(directory: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = collect(Command::new("git").arg("-C").arg(directory).args(arguments)).ok()?;
@@ -23,8 +23,8 @@ pub fn of_sources(directory: &Path) -> Option<String> {
     Some(format!("commit {commit}{}", if changed.is_empty() { "" } else { " with changes" }))
 }
 
-/// The commit that an attestation in the directory of a zip names for its checksum. It is a claim until somebody has checked the
-/// signature.
+/// The commit that an attestation in the directory of a zip names for the zip's checksum. It is only a claim, because the
+/// signature is not checked here.
 pub fn attested(zip: &Path, sha256: &str) -> Option<String> {
     let directory = zip.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut files: Vec<_> = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
@@ -34,11 +34,12 @@ pub fn attested(zip: &Path, sha256: &str) -> Option<String> {
         |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LONGEST);
     files.iter().filter(|path| is_json(path) && is_short(path)).find_map(|path| {
         let commit = fs::read_to_string(path).ok()?.lines().find_map(|line| commit_in(line, sha256))?;
-        Some(format!("{commit} by the attestation {}, which `gh attestation verify` checks", path.display()))
+        Some(format!("{commit} according to the attestation {}, which `gh attestation verify` checks", path.display()))
     })
 }
 
-/// One bundle of Sigstore a line, as `gh attestation download` writes them: <https://in-toto.io/Statement/v1> in an envelope.
+/// The commit in a line of an attestation file. `gh attestation download` writes one Sigstore bundle per line, with a
+/// <https://in-toto.io/Statement/v1> in an envelope.
 fn commit_in(line: &str, sha256: &str) -> Option<String> {
     let bundle: Value = serde_json::from_str(line).ok()?;
     let payload = STANDARD.decode(text(&bundle, "/dsseEnvelope/payload")).ok()?;
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commit_is_that_of_the_attestation_with_the_checksum() {
+    fn the_commit_comes_from_the_attestation_with_the_checksum() {
         let directory = tempfile::tempdir().unwrap();
         let zip = directory.path().join("a.zip");
         fs::write(directory.path().join("build.json"), "{\n}").unwrap();
@@ -80,7 +81,7 @@ mod tests {
         fs::write(directory.path().join("attestations.jsonl"), lines).unwrap();
         let commit = attested(&zip, "22").unwrap();
         assert!(
-            commit.starts_with("commit bbbb by the attestation ") && commit.contains("attestations.jsonl"),
+            commit.starts_with("commit bbbb according to the attestation ") && commit.contains("attestations.jsonl"),
             "{commit}"
         );
         assert_eq!(attested(&zip, "33"), None);

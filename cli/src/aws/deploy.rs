@@ -1,4 +1,4 @@
-//! `deploy`: uploads a verified package, waits, and checks that AWS has these bytes.
+//! `deploy`: uploads a verified package, waits for Lambda, and checks that AWS has the same bytes.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -17,11 +17,12 @@ use crate::step::{self, say};
 use crate::verify::{Verified, sha256_hex, verify};
 use crate::{environment, interrupt, options};
 
-/// How often a deployment begins anew because of another one, and how long it waits before.
+/// The number of attempts if a concurrent deployment interferes, and the pause between them.
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long IAM may take until Lambda can assume a new role, and how often that is tried: a role that somebody has named is older.
+/// The number of attempts while Lambda cannot assume a new role yet, and the pause between them. The second number is for a role
+/// that the user named, which is probably older.
 const ROLE_ATTEMPTS: [u32; 2] = [20, 4];
 const ROLE_PAUSE: Duration = Duration::from_secs(3);
 
@@ -40,7 +41,7 @@ pub fn run(options: options::Deploy) -> Result<()> {
             if manifest.defaults != Settings::default() {
                 let (path, name) = (path.display(), &zip.name);
                 say(&format!(
-                    "note: {path} is {name}: what Cargo.toml in {} says of deploying does not count",
+                    "note: {path} contains {name}, so the deploy settings of Cargo.toml in {} are ignored",
                     options.krate.display()
                 ));
             }
@@ -62,7 +63,7 @@ pub fn run(options: options::Deploy) -> Result<()> {
                 return Ok(());
             }
             Err(stop) if attempt < ATTEMPTS && is_of_another(&stop.error) => {
-                say(&format!("note: another deployment of {} runs; this one goes on after it", options.name));
+                say(&format!("note: another deployment of {} is running; trying again", options.name));
                 thread::sleep(PAUSE);
             }
             Err(stop) => return Err(deployment.describe(&client, stop)),
@@ -71,13 +72,13 @@ pub fn run(options: options::Deploy) -> Result<()> {
     Ok(())
 }
 
-/// Whether AWS refused because something else has changed the function since it was read, or does so now.
+/// Whether AWS refused because the function is being changed, or was changed since it was read.
 fn is_of_another(error: &Error) -> bool {
     ["ResourceConflictException", "ConflictException", "EntityAlreadyExists", "ConcurrentModification"]
         .contains(&code(error))
 }
 
-/// Whether AWS refused because what it knows of a role is not everywhere yet.
+/// Whether AWS refused because a new role has not propagated yet.
 fn is_of_new_role(error: &Error) -> bool {
     let texts = [
         "cannot be assumed by Lambda",
@@ -88,7 +89,7 @@ fn is_of_new_role(error: &Error) -> bool {
     code(error) == "InvalidParameterValueException" && texts.iter().any(|text| said.contains(text))
 }
 
-/// An error where a source of the package is newer than the zip.
+/// Fails if a source of the package is newer than the zip.
 fn check_newer(zip: &Path, krate: &Path) -> Result<()> {
     let modified =
         |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -106,20 +107,21 @@ fn check_newer(zip: &Path, krate: &Path) -> Result<()> {
     if let Some(newer) = newer {
         let (zip, newer) = (zip.display(), newer.path().display());
         bail!(
-            "{zip} is older than {newer}; `cargo lambda-musl build`, in the clone `make`, builds it anew; --zip {zip} takes it as it is"
+            "{zip} is older than {newer}; rebuild it with `cargo lambda-musl build`, in the clone with `make`, or deploy it unchanged with \
+             --zip {zip}"
         );
     }
     Ok(())
 }
 
-/// Prints what a step would run; what the client would read is not printed, as it may be secrets.
+/// Prints the commands of a step, without the client's input, which may contain secrets.
 fn show(step: &Step) {
     for call in &step.calls {
         if let Some(input) = &call.input {
             let input: Value = serde_json::from_str(input).unwrap_or_default();
             let names: Vec<&String> = input["Variables"].as_object().into_iter().flat_map(|map| map.keys()).collect();
             let names = names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-            say(&format!("note: {} reads from its standard input the environment variables {names}", call.words[1]));
+            say(&format!("note: {} reads the environment variables {names} from its standard input", call.words[1]));
         }
         println!("{}", call.shown());
     }
@@ -131,10 +133,10 @@ struct Deployment<'a> {
     settings: Settings,
 }
 
-/// Where a deployment has stopped, and why.
+/// The step at which a deployment stopped, and the error.
 struct Stop {
     step: String,
-    /// What AWS said last of the checksum.
+    /// The last checksum that AWS returned.
     checksum: Option<String>,
     error: Error,
 }
@@ -146,7 +148,7 @@ impl Deployment<'_> {
 
     fn plan(&self, client: &mut Client) -> Result<Vec<Step>> {
         let name = self.name;
-        let step = step::Step::begin(format!("what AWS has of {name}"));
+        let step = step::Step::begin(format!("reading the state of {name}"));
         let steps = match self.zip().form {
             Form::Extension => plan::of_layer(client, name, &self.package, &self.settings),
             Form::Script | Form::Single => plan::of_function(client, name, &self.package, &self.settings),
@@ -155,7 +157,7 @@ impl Deployment<'_> {
         Ok(steps)
     }
 
-    /// Carries the steps out, and says what AWS has then.
+    /// Carries the steps out, and returns a line that describes the result.
     fn carry_out(&self, client: &Client, steps: &[Step]) -> std::result::Result<String, Stop> {
         let mut version = String::new();
         let mut url = String::new();
@@ -182,8 +184,8 @@ impl Deployment<'_> {
         let stop = |error| Stop { step: "comparing the checksums".into(), checksum: checksum.clone(), error };
         if of_aws != self.package.checksum {
             return Err(stop(Error::msg(format!(
-                "AWS has the CodeSha256 {of_aws}, and the zip that was verified has {}: another deployment came after this one, or the \
-                 zip has changed",
+                "AWS has the CodeSha256 {of_aws}, but the verified zip has {}: another deployment has replaced this one, or the zip has \
+                 changed",
                 self.package.checksum
             ))));
         }
@@ -191,10 +193,10 @@ impl Deployment<'_> {
         let alias =
             self.settings.alias.as_ref().map(|alias| format!(", alias {alias}: version {version}")).unwrap_or_default();
         let url = if url.is_empty() { url } else { format!(", {url}") };
-        Ok(format!("{arn}{alias}{url}, CodeSha256 {of_aws}: that of {}", self.package.path.display()))
+        Ok(format!("{arn}{alias}{url}, CodeSha256 {of_aws}: the same as {}", self.package.path.display()))
     }
 
-    /// A call; again for a while where Lambda does not know the function's role yet.
+    /// Makes a call, and repeats it for a while if Lambda cannot use the function's role yet.
     fn call(&self, client: &Client, call: &Call) -> Result<Value> {
         for _ in 1..ROLE_ATTEMPTS[usize::from(self.settings.role.is_some())] {
             match client.call(call) {
@@ -208,15 +210,16 @@ impl Deployment<'_> {
         client.call(call)
     }
 
-    /// An error where the zip is not what was verified.
+    /// Fails if the zip has changed since it was verified.
     fn unchanged(&self) -> Result<()> {
         let path = self.package.path;
         let is_same = fs::read(path).is_ok_and(|bytes| sha256_hex(&bytes) == sha256_hex(&self.zip().bytes));
-        ensure!(is_same, "{}: has changed since it was verified", path.display());
+        ensure!(is_same, "{} has changed since it was verified", path.display());
         Ok(())
     }
 
-    /// Why it has stopped, what AWS has now, and what to do. Where this program was told to stop, nobody else would say it.
+    /// Describes why the deployment stopped, the state in AWS, and what to do. Prints the description after a signal, because the
+    /// error is not printed then.
     fn describe(&self, client: &Client, stop: Stop) -> Error {
         let name = self.name;
         let has = match self.zip().form {
@@ -224,8 +227,8 @@ impl Deployment<'_> {
             _ => Some(client.last_call(&lambda("get-function-configuration", name, None))),
         };
         let compared = |checksum: &str| match checksum == self.package.checksum {
-            true => format!("the code with CodeSha256 {checksum}, that of the zip"),
-            false => format!("the code with CodeSha256 {checksum}, not that of the zip, {}", self.package.checksum),
+            true => format!("the CodeSha256 {checksum}, the same as the zip"),
+            false => format!("the CodeSha256 {checksum}, unlike the zip, which has {}", self.package.checksum),
         };
         let state = |answer: &Value| {
             let reasons =
@@ -235,19 +238,19 @@ impl Deployment<'_> {
         };
         let now = match (has, &stop.checksum) {
             (Some(Ok(answer)), _) => {
-                format!("AWS has {name} now with {}, {}.", compared(text(&answer, "/CodeSha256")), state(&answer))
+                format!("In AWS, {name} now has {}; {}.", compared(text(&answer, "/CodeSha256")), state(&answer))
             }
             (Some(Err(error)), _) if code(&error) == "ResourceNotFoundException" => {
-                format!("AWS has no function {name} now.")
+                format!("AWS has no function {name}.")
             }
-            (_, Some(checksum)) => format!("When AWS last answered, it had {name} with {}.", compared(checksum)),
-            (Some(Err(_)), None) => format!("What AWS has of {name} now could not be found out."),
+            (_, Some(checksum)) => format!("In the last response of AWS, {name} had {}.", compared(checksum)),
+            (Some(Err(_)), None) => format!("The state of {name} in AWS is unknown."),
             (None, None) => "AWS has no new version of the layer.".to_owned(),
         };
         let signal = interrupt::signal().is_some();
         let why = if signal { String::new() } else { format!(": {:#}", stop.error) };
         let line = format!(
-            "the deployment of {name} stopped at {}{why}\n{now}\nThe same command again does what is missing.",
+            "the deployment of {name} stopped at {}{why}\n{now}\nRun the same command again to complete the deployment.",
             quoted(&stop.step)
         );
         if signal {

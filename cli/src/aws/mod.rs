@@ -1,4 +1,4 @@
-//! What is in AWS, through the `aws` client, which has the user's own credentials, region and endpoint.
+//! Calls AWS through the `aws` client, which uses the user's own credentials, region and endpoint.
 
 mod commit;
 pub mod deploy;
@@ -22,24 +22,24 @@ use sha2::{Digest, Sha256};
 use crate::command::{self, collect_given, shown};
 use crate::{doctor, environment::path_in};
 
-/// Letters that are shown of an answer that is not what was expected, and of an error, which can be a page for a browser.
+/// The number of characters to show of an unexpected response, and of an error, which can be an HTML page.
 const SHOWN: usize = 200;
 const LONGEST: usize = 2000;
 
-/// Letters of a value of an environment variable that is looked for in an error: shorter ones are parts of other words.
+/// The minimum length of an environment variable's value to hide in errors. Shorter values occur in other words.
 const SHORTEST: usize = 4;
 
-/// The client, which is another program.
+/// The `aws` client.
 pub struct Client {
-    /// What no error may show: the values of environment variables.
+    /// The values of environment variables, which no error may show.
     secrets: BTreeSet<String>,
 }
 
-/// One call of the client.
+/// A call of the client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     pub words: Vec<String>,
-    /// What the client reads: secrets would be seen by all users of this machine among its words.
+    /// The standard input, for secrets: all users of this machine can see the command line.
     pub input: Option<String>,
 }
 
@@ -48,25 +48,25 @@ impl Call {
         Self { words: words.into_iter().map(Into::into).collect(), input: None }
     }
 
-    /// With an option and its value.
+    /// Adds an option and its value.
     pub fn with(mut self, option: &str, value: impl Into<String>) -> Self {
         self.words.extend([option.to_owned(), value.into()]);
         self
     }
 
-    /// As one would type it.
+    /// The command as a user would type it.
     pub fn shown(&self) -> String {
         shown(Command::new("aws").args(&self.words))
     }
 
-    /// Whether AWS answers more than that it is done.
+    /// Whether the operation returns a response with content.
     fn is_answered(&self) -> bool {
         let operation = self.words.get(1).map_or("", String::as_str);
         let starts = ["add-", "create-", "get-", "invoke", "list-", "publish-", "update-"];
         starts.iter().any(|start| operation.starts_with(start))
     }
 
-    /// The permission of IAM that it takes: `lambda:GetFunction` for `lambda get-function`.
+    /// The IAM permission that the call needs: `lambda:GetFunction` for `lambda get-function`.
     fn permission(&self) -> String {
         let [service, operation] = [0, 1].map(|index| self.words.get(index).map_or("", String::as_str));
         let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
@@ -75,7 +75,7 @@ impl Call {
     }
 }
 
-/// `lambda OPERATION --function-name NAME`, of a version or an alias where one is named.
+/// The call `lambda OPERATION --function-name NAME`, with `--qualifier` if a version or an alias is given.
 pub fn lambda(operation: &str, name: &str, qualifier: Option<&str>) -> Call {
     let call = Call::new(["lambda", operation]).with("--function-name", name);
     match qualifier {
@@ -84,10 +84,10 @@ pub fn lambda(operation: &str, name: &str, qualifier: Option<&str>) -> Call {
     }
 }
 
-/// What the client said where it failed.
+/// An error of the client.
 #[derive(Debug)]
 pub struct Refusal {
-    /// AWS's name of the error, where it was AWS that refused.
+    /// AWS's error code, empty if the error is not from AWS.
     pub code: String,
     text: String,
 }
@@ -100,12 +100,12 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The code with which AWS refused.
+/// AWS's error code, or an empty string.
 pub fn code(error: &Error) -> &str {
     error.downcast_ref::<Refusal>().map_or("", |refusal| &refusal.code)
 }
 
-/// None where AWS does not have what was asked for.
+/// Turns the error that a resource does not exist into `None`.
 pub fn if_there(result: Result<Value>) -> Result<Option<Value>> {
     match result {
         Err(error) if ["ResourceNotFoundException", "NoSuchEntity"].contains(&code(&error)) => Ok(None),
@@ -119,7 +119,7 @@ impl Client {
         Ok(Self { secrets: BTreeSet::new() })
     }
 
-    /// Keeps values out of errors, as they are and as JSON has them.
+    /// Hides values in errors, both unchanged and escaped as in JSON.
     pub fn hide<'a>(&mut self, values: impl IntoIterator<Item = &'a String>) {
         for value in values.into_iter().filter(|value| value.len() >= SHORTEST) {
             let json = Value::from(value.as_str()).to_string();
@@ -127,12 +127,12 @@ impl Client {
         }
     }
 
-    /// What the client answers: null where it says nothing.
+    /// Runs a call, and returns its response, or null if there is none.
     pub fn call(&self, call: &Call) -> Result<Value> {
         self.call_with(call, &[])
     }
 
-    /// The same, with variables that say how the client is to go about it.
+    /// Like [`Self::call`], with environment variables for the client.
     pub fn call_with(&self, call: &Call, variables: &[(&str, &str)]) -> Result<Value> {
         let mut command = command(call);
         command.envs(variables.iter().copied());
@@ -141,7 +141,7 @@ impl Client {
             Some(input) => {
                 let (reader, mut writer) = io::pipe().context("a pipe")?;
                 let input = input.clone();
-                // Apart, as a pipe takes only so much before somebody reads.
+                // On a separate thread, because a write to a full pipe blocks until the client reads.
                 thread::spawn(move || writer.write_all(input.as_bytes()));
                 collect_given(&mut command, reader)?
             }
@@ -149,7 +149,7 @@ impl Client {
         self.read(call, &output)
     }
 
-    /// The answer to a last call, though this program was told to stop. It does not take long.
+    /// Makes a last call with short timeouts, even if this program was told to stop.
     pub fn last_call(&self, call: &Call) -> Result<Value> {
         let mut command = command(call);
         command.args(["--cli-connect-timeout", "5", "--cli-read-timeout", "5"]).env("AWS_MAX_ATTEMPTS", "1");
@@ -163,10 +163,10 @@ impl Client {
             let said: String = self.without_secrets(stderr.trim()).chars().take(LONGEST).collect();
             let code = code_in(&said).to_owned();
             let advice = advice(&said, &code, call).map(|advice| format!("\n{advice}")).unwrap_or_default();
-            let said = if said.is_empty() { format!("it ended with {}", output.status) } else { said };
+            let said = if said.is_empty() { format!("failed with {}", output.status) } else { said };
             return Err(Refusal { code, text: format!("{name}: {said}{advice}") }.into());
         }
-        // The client takes what is not JSON for an answer with nothing in it.
+        // The client itself treats a response that is not JSON as an empty one.
         let is_missing = stdout.trim().is_empty() && call.is_answered();
         if stdout.trim().is_empty() && !is_missing {
             return Ok(Value::Null);
@@ -174,24 +174,26 @@ impl Client {
         serde_json::from_str(&stdout).ok().filter(|_| !is_missing).with_context(|| {
             let shown: String = self.without_secrets(&stdout).chars().take(SHOWN).collect();
             let shown = if is_missing { "empty".into() } else { format!("\n{shown}") };
-            format!("{name}: expected JSON, and the answer is {shown}\nIs something between this machine and AWS, like a proxy?")
+            format!(
+                "{name}: expected JSON, but the response is {shown}\nIs there a proxy between this machine and AWS?"
+            )
         })
     }
 
     fn without_secrets(&self, text: &str) -> String {
-        // The longest first: one may be a part of another.
+        // The longest first, because one secret may be part of another.
         let mut secrets: Vec<&String> = self.secrets.iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 
-/// The client runs in all of the user's environment, which says who the user is and where AWS is.
+/// Creates the client's command. It inherits the user's complete environment, for the credentials and the endpoint.
 fn command(call: &Call) -> Command {
     let mut command = Command::new("aws");
     command.args(&call.words);
     command.envs([("AWS_PAGER", ""), ("AWS_CLI_AUTO_PROMPT", "off"), ("AWS_DEFAULT_OUTPUT", "json")]);
-    // Version 1 reads the second alone.
+    // Version 1 of the client reads only AWS_DEFAULT_REGION.
     if let (Some(region), None) = (path_in("AWS_REGION"), path_in("AWS_DEFAULT_REGION")) {
         command.env("AWS_DEFAULT_REGION", region);
     }
@@ -201,7 +203,7 @@ fn command(call: &Call) -> Command {
     command
 }
 
-/// Whether the user has said how often the client is to try.
+/// Whether the user has configured retries.
 fn has_retries_of_its_own() -> bool {
     let file = path_in("AWS_CONFIG_FILE").or_else(|| Some(path_in("HOME")?.join(".aws/config")));
     let file = file.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
@@ -209,12 +211,12 @@ fn has_retries_of_its_own() -> bool {
     names.iter().any(|name| file.contains(name) || env::var_os(format!("AWS_{}", name.to_uppercase())).is_some())
 }
 
-/// `An error occurred (CODE) when calling …`.
+/// The code in a message like `An error occurred (CODE) when calling …`.
 fn code_in(said: &str) -> &str {
     said.split_once("An error occurred (").and_then(|(_, rest)| rest.split_once(')')).map_or("", |(code, _)| code)
 }
 
-/// What a user can do about an error.
+/// Advice for the user on an error.
 fn advice(said: &str, code: &str, call: &Call) -> Option<String> {
     let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     let is = |codes: &[&str]| codes.iter().any(|known| code.starts_with(known));
@@ -222,27 +224,27 @@ fn advice(said: &str, code: &str, call: &Call) -> Option<String> {
         () if is(&["ExpiredToken", "RequestExpired"])
             || says(&["Token has expired", "token has expired", "session has expired"]) =>
         {
-            "The credentials have expired: get new ones, with `aws sso login` for instance, and run this again."
+            "The credentials have expired: renew them, for example with `aws sso login`, and try again."
         }
         () if says(&["Unable to locate credentials", "NoCredentials"]) => {
-            "There are no credentials: `aws configure` or `aws sso login` sets them up; AWS_PROFILE names a profile that has some."
+            "There are no credentials: set them up with `aws configure` or `aws sso login`, or select a profile with AWS_PROFILE."
         }
         () if is(&["UnrecognizedClient", "InvalidClientTokenId", "InvalidSignature", "SignatureDoesNotMatch"]) => {
-            "AWS does not know these credentials: `aws sts get-caller-identity` says whether others are right; AWS_PROFILE names a profile."
+            "AWS does not accept these credentials: check them with `aws sts get-caller-identity`, or select a profile with AWS_PROFILE."
         }
         () if says(&["must specify a region"]) => {
-            "There is no region: AWS_REGION names one, like eu-central-1, or `aws configure set region`."
+            "There is no region: set AWS_REGION, for example to eu-central-1, or run `aws configure set region`."
         }
         () if is(&["AccessDenied", "UnauthorizedOperation"]) => {
             let named =
                 said.split_once("not authorized to perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
             let permission = named.map_or_else(|| call.permission(), Into::into);
             return Some(format!(
-                "These credentials lack the permission {permission}; docs/deploy.md lists all that it takes."
+                "These credentials lack the permission {permission}; docs/deploy.md lists the required permissions."
             ));
         }
         () if is(&["Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"]) || says(&["Rate exceeded"]) => {
-            "AWS takes no more requests for now: run this again later; AWS_MAX_ATTEMPTS says how often it is tried."
+            "AWS is throttling requests: try again later, or raise the number of attempts with AWS_MAX_ATTEMPTS."
         }
         () if says(&[
             "Could not connect",
@@ -254,23 +256,23 @@ fn advice(said: &str, code: &str, call: &Call) -> Option<String> {
             "Connection broken",
         ]) =>
         {
-            "The connection to AWS failed: is the network there, and the region right? Run this again."
+            "The connection to AWS failed: check the network and the region, and try again."
         }
         () if says(&["Unknown options", "nvalid choice"]) => {
-            "The aws client is too old for this: `aws --version` says which one it is; a new one knows it."
+            "The aws client is too old for this call: `aws --version` prints its version; install a newer one."
         }
         () => return None,
     };
     Some(advice.into())
 }
 
-/// An error where AWS would not take the name of a function:
+/// Fails if AWS would not accept the name of a function:
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
 pub fn check_name(name: &str) -> Result<()> {
     check_word("the name of the function", name, 64)
 }
 
-/// An error where AWS would not take the name of a version or an alias.
+/// Fails if AWS would not accept the name of a version or an alias.
 pub fn check_qualifier(qualifier: Option<&str>) -> Result<()> {
     match qualifier {
         None | Some("$LATEST") => Ok(()),
@@ -282,17 +284,17 @@ fn check_word(what: &str, word: &str, longest: usize) -> Result<()> {
     let is_known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     ensure!(
         (1..=longest).contains(&word.len()) && word.chars().all(is_known) && !word.starts_with('-'),
-        "{what} is {word:?}; expected up to {longest} letters of a to z and A to Z, digits, - and _, the first of them no -"
+        "{what} is {word:?}; expected up to {longest} letters (a to z, A to Z), digits, - and _, not starting with -"
     );
     Ok(())
 }
 
-/// The checksum as AWS has it: base64 of SHA-256.
+/// The checksum in AWS's form: the SHA-256 in base64.
 pub fn sha256_base64(bytes: &[u8]) -> String {
     STANDARD.encode(Sha256::digest(bytes))
 }
 
-/// A text in an answer, or nothing.
+/// A string in a response, or an empty string.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_the_client_said_and_what_to_do() {
+    fn an_error_has_the_message_of_the_client_and_advice() {
         let of_aws = |code: &str, said: &str| {
             format!("An error occurred ({code}) when calling the GetFunction operation: {said}")
         };
@@ -328,7 +330,7 @@ mod tests {
             ),
             (
                 of_aws("UnrecognizedClientException", "The security token is invalid."),
-                "does not know these credentials",
+                "does not accept these credentials",
             ),
             ("You must specify a region. You can also …".into(), "AWS_REGION"),
             (of_aws("AccessDeniedException", "no"), "lack the permission lambda:GetFunction;"),
@@ -347,30 +349,30 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_json_is_shown_up_to_its_first_letters() {
+    fn the_beginning_of_a_response_that_is_not_json_is_shown() {
         let page = format!("<html>{}", "x".repeat(1000));
         let error = answer(0, &page, "", &[]).unwrap_err().to_string();
         assert!(error.contains("expected JSON") && error.contains("<html>") && error.len() < 500, "{error}");
         let error = answer(0, " \n", "", &[]).unwrap_err().to_string();
-        assert!(error.contains("the answer is empty"), "{error}");
+        assert!(error.contains("the response is empty"), "{error}");
     }
 
     #[test]
-    fn values_of_variables_are_in_no_error() {
+    fn no_error_contains_values_of_variables() {
         let said = r#"Value '{KEY=hunter2, hunter22}' at 'environment.variables' failed: {"KEY": "a \"b\""}"#;
         let error = answer(254, "", said, &["hunter2", "hunter22", "a \"b\""]).unwrap_err().to_string();
         assert!(!error.contains("hunter") && !error.contains("***2") && !error.contains("a \\"), "{error}");
     }
 
     #[test]
-    fn what_is_not_there_is_no_error() {
+    fn a_missing_resource_is_not_an_error() {
         let said = "An error occurred (ResourceNotFoundException) when calling the GetFunction operation: no";
         assert_eq!(if_there(answer(254, "", said, &[])).unwrap(), None);
         assert!(if_there(answer(254, "", &said.replace("ResourceNotFound", "Service"), &[])).is_err());
     }
 
     #[test]
-    fn names_are_those_of_the_documented_pattern() {
+    fn names_must_match_the_documented_pattern() {
         let longest = "a".repeat(64);
         for name in ["a", "My_function-1", &longest] {
             check_name(name).unwrap();

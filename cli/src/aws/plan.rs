@@ -1,5 +1,6 @@
-//! What a deployment does: it follows from the package, the settings and what AWS has, which is read first. So it is known, and
-//! can be shown, before anything is done; and what was done before, or by another deployment, is not done again.
+//! Plans a deployment from the package, the settings and the current state in AWS, which is read first. The plan is therefore
+//! complete, and can be printed, before anything changes; and steps that are already done, perhaps by another deployment, are
+//! not repeated.
 
 use std::path::Path;
 
@@ -10,24 +11,24 @@ use super::settings::{Settings, Url};
 use super::{Call, Client, if_there, lambda, sha256_base64, text};
 use crate::verify::{Verified, archive, sha256_hex};
 
-/// What a package needs of Lambda.
+/// The runtime and the handler that a package needs.
 pub const RUNTIME: &str = "provided.al2023";
 pub const HANDLER: &str = "bootstrap";
 
-/// Stands for the number that AWS gives the version.
+/// A placeholder for the version number that AWS assigns.
 pub const VERSION: &str = "<version>";
 
-/// The statements that open a function URL to everybody; since October 2025 it takes both.
+/// The policy statements that make a function URL public. Since October 2025, AWS requires both.
 const STATEMENTS: [(&str, &str, [&str; 2]); 2] = [
     ("lambda-musl-url", "lambda:InvokeFunctionUrl", ["--function-url-auth-type", "NONE"]),
     ("lambda-musl-invoke", "lambda:InvokeFunction", ["--invoked-via-function-url", ""]),
 ];
 
-/// A package, where it lies.
+/// A package and its path.
 pub struct Package<'a> {
     pub path: &'a Path,
     pub zip: &'a Verified,
-    /// As AWS has it.
+    /// In AWS's form.
     pub checksum: String,
 }
 
@@ -40,11 +41,11 @@ impl<'a> Package<'a> {
         self.zip.bytes.len() as u64 > archive::ZIPPED
     }
 
-    /// An error where Lambda would not take it from a request, and no bucket is named.
+    /// Fails if the zip is too large for a request and no bucket is named.
     pub fn check_size(&self, settings: &Settings) -> Result<()> {
         ensure!(
             !self.is_large() || settings.s3_bucket.is_some(),
-            "{}: has {} bytes; over {} bytes, Lambda takes a zip from a bucket in S3 alone: --s3-bucket names one",
+            "{} has {} bytes; Lambda accepts a zip over {} bytes only from an S3 bucket: name one with --s3-bucket",
             self.path.display(),
             self.zip.bytes.len(),
             archive::ZIPPED
@@ -58,11 +59,11 @@ impl<'a> Package<'a> {
 pub struct Step {
     pub text: String,
     pub calls: Vec<Call>,
-    /// The zip is read for it.
+    /// Whether the step uploads the zip.
     pub sends_zip: bool,
 }
 
-/// What is read and what is decided.
+/// The state that the planner reads, and the steps that it has planned.
 struct Planner<'a> {
     client: &'a Client,
     name: &'a str,
@@ -71,7 +72,7 @@ struct Planner<'a> {
     steps: Vec<Step>,
 }
 
-/// The steps that make AWS have this package with these settings.
+/// The steps that deploy this package with these settings.
 pub fn of_function(client: &mut Client, name: &str, package: &Package, settings: &Settings) -> Result<Vec<Step>> {
     package.check_size(settings)?;
     client.hide(settings.env_var.values());
@@ -91,17 +92,17 @@ pub fn of_function(client: &mut Client, name: &str, package: &Package, settings:
         planner.tags(function);
     }
     let configuration = lambda("get-function-configuration", name, settings.alias.as_deref());
-    planner.step("what AWS has now", [configuration]);
+    planner.step("reading the result", [configuration]);
     Ok(planner.steps)
 }
 
-/// The steps that make a layer's newest version have this package.
+/// The steps that deploy this package as the newest version of a layer.
 pub fn of_layer(client: &Client, name: &str, package: &Package, settings: &Settings) -> Result<Vec<Step>> {
     package.check_size(settings)?;
     let only_bucket = Settings { s3_bucket: settings.s3_bucket.clone(), ..Settings::default() };
     ensure!(
         *settings == only_bucket,
-        "{}: is an extension, which is deployed as a layer: it has no role, alias, URL or other settings of a function",
+        "{} is an extension, which is deployed as a layer and has no role, alias, URL or other function settings",
         package.path.display()
     );
     let mut planner = Planner { client, name, package, settings, steps: Vec::new() };
@@ -112,18 +113,18 @@ pub fn of_layer(client: &Client, name: &str, package: &Package, settings: &Setti
     if let Some(version) = newest {
         let call = read(version);
         if text(&client.call(&call)?, "/Content/CodeSha256") == package.checksum {
-            planner.step("what AWS has now", [call]);
+            planner.step("reading the result", [call]);
             return Ok(planner.steps);
         }
     }
     let code = planner.code(["--zip-file", "--content"], true);
     let mut publish = layer("publish-layer-version").with("--compatible-architectures", package.zip.arch.name());
     publish.words.extend(code);
-    planner.sending(&format!("a version of the layer {name}"), [publish]);
+    planner.sending(&format!("publishing a version of the layer {name}"), [publish]);
     Ok(planner.steps)
 }
 
-/// The role that a function gets where none is named. IAM takes up to 64 letters.
+/// The name of the role that is created for a function. IAM allows up to 64 characters.
 fn role_of(name: &str) -> String {
     let role = format!("lambda-musl-{name}");
     match role.len() {
@@ -180,30 +181,30 @@ impl Planner<'_> {
         let name = self.name;
         ensure!(
             has("PackageType") != "Image",
-            "the function {name} is of a container image, and AWS keeps it so: take another name, or delete it first"
+            "the function {name} is a container image, which AWS cannot change to a zip: choose another name, or delete the function first"
         );
         let wait = self.waiting("function-updated-v2");
         if has("State") == "Pending" {
-            self.step("an earlier creation", [self.waiting("function-active-v2")]);
+            self.step("waiting for an earlier creation", [self.waiting("function-active-v2")]);
         }
         if has("LastUpdateStatus") == "InProgress" {
-            self.step("an earlier update", [wait.clone()]);
+            self.step("waiting for an earlier update", [wait.clone()]);
         }
         let configure = self.configuration(function)?;
         if configure.words.len() > self.lambda("").words.len() {
-            self.step(&format!("configuration of {name}"), [configure, wait.clone()]);
+            self.step(&format!("updating the configuration of {name}"), [configure, wait.clone()]);
         }
         let arch = self.package.zip.arch.name();
         if has("CodeSha256") != self.package.checksum || has("Architectures/0") != arch {
             let code = self.code(["--zip-file", ""], false);
             let mut update = self.lambda("update-function-code").with("--architectures", arch);
             update.words.extend(code);
-            self.sending(&format!("code of {name}"), [update, wait]);
+            self.sending(&format!("updating the code of {name}"), [update, wait]);
         }
         Ok(())
     }
 
-    /// What makes the configuration what was named; what nobody has named stays.
+    /// The call that changes the configuration to the named settings, and keeps all others.
     fn configuration(&self, function: &Value) -> Result<Call> {
         let configuration = &function["Configuration"];
         let mut call = self.lambda("update-function-configuration");
@@ -231,7 +232,7 @@ impl Planner<'_> {
         Ok(with_variables(call, &variables))
     }
 
-    /// All variables, where one of those that were named is new: AWS takes all or none.
+    /// All variables, if a named one is new or different: AWS replaces them all at once.
     fn variables(&self, configuration: &Value) -> Result<Option<Value>> {
         let of_aws = &configuration["Environment"];
         let mut variables = of_aws["Variables"].as_object().cloned().unwrap_or_else(Map::new);
@@ -240,13 +241,16 @@ impl Planner<'_> {
             return Ok(None);
         }
         if let Some(error) = of_aws.get("Error") {
-            bail!("AWS does not show the environment variables of {}, which would be lost: {error}", self.name);
+            bail!(
+                "AWS does not return the environment variables of {}, which an update would delete: {error}",
+                self.name
+            );
         }
         variables.extend(named.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
         Ok(Some(variables.into()))
     }
 
-    /// The ARN of a role that has to exist.
+    /// The ARN of an existing role.
     fn arn_of(&self, role: &str) -> Result<String> {
         if role.starts_with("arn:") {
             return Ok(role.into());
@@ -256,8 +260,8 @@ impl Planner<'_> {
         Ok(text(&found, "/Role/Arn").into())
     }
 
-    /// The role for a function of this name, which is made where it is not there; a deployment that was stopped may have left it
-    /// without the policy.
+    /// The ARN of the default role of a function of this name. Plans to create the role if it does not exist. The policy is always
+    /// attached, because an interrupted deployment may have left the role without it.
     fn own_role(&mut self) -> Result<String> {
         let role = role_of(self.name);
         let call = |operation| Call::new(["iam", operation]).with("--role-name", &*role);
@@ -276,19 +280,19 @@ impl Planner<'_> {
                     }],
                 });
                 let create = call("create-role").with("--assume-role-policy-document", trust.to_string());
-                self.step(&format!("the role {role}"), [create]);
+                self.step(&format!("creating the role {role}"), [create]);
                 arn
             }
         };
         let partition = arn.split(':').nth(1).unwrap_or("aws");
         let policy = format!("arn:{partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole");
         let attach = call("attach-role-policy").with("--policy-arn", policy);
-        self.step(&format!("the policy of {role}"), [attach]);
+        self.step(&format!("attaching the policy to {role}"), [attach]);
         Ok(arn)
     }
 
-    /// The words that name the code: the zip, or where it is in the bucket once this has uploaded it. The options for either differ
-    /// from operation to operation.
+    /// The words that name the code: the zip or, if it is large, its key in the bucket, after a step that uploads it there. The
+    /// options for these differ between operations.
     fn code(&mut self, [of_file, of_bucket]: [&str; 2], is_one_word: bool) -> Vec<String> {
         let path = self.package.path.display();
         let Some(bucket) = self.settings.s3_bucket.as_ref().filter(|_| self.package.is_large()) else {
@@ -304,16 +308,16 @@ impl Planner<'_> {
         }
     }
 
-    /// A version, and the alias that points to it. AWS makes no second version of the same code and configuration.
+    /// Publishes a version and points the alias to it. AWS creates no second version of the same code and configuration.
     fn publish(&mut self, exists: bool) -> Result<()> {
         let Some(alias) = &self.settings.alias else { return Ok(()) };
         let publish = self.lambda("publish-version").with("--code-sha256", &*self.package.checksum);
         let wait = self.waiting("published-version-active").with("--qualifier", VERSION);
-        self.step(&format!("a version of {}", self.name), [publish, wait]);
+        self.step(&format!("publishing a version of {}", self.name), [publish, wait]);
         let of_alias = |operation: &str| self.lambda(operation).with("--name", &**alias);
         let is_there = exists && if_there(self.client.call(&of_alias("get-alias")))?.is_some();
         let operation = if is_there { "update-alias" } else { "create-alias" };
-        self.step(&format!("the alias {alias}"), [of_alias(operation).with("--function-version", VERSION)]);
+        self.step(&format!("setting the alias {alias}"), [of_alias(operation).with("--function-version", VERSION)]);
         Ok(())
     }
 
@@ -334,7 +338,7 @@ impl Planner<'_> {
             (None, Url::None) => None,
             (Some(_), Url::None) => Some(call("delete-function-url-config")),
             (None, _) => Some(call("create-function-url-config").with("--auth-type", authentication)),
-            // Once more, where nothing changes: the answer names the URL.
+            // Even if nothing changes, because the response contains the URL.
             (Some(_), _) => Some(call("update-function-url-config").with("--auth-type", authentication)),
         };
         let mut calls: Vec<Call> = operation.into_iter().collect();
@@ -351,7 +355,7 @@ impl Planner<'_> {
             }
         }
         if !calls.is_empty() {
-            self.step("the function URL", calls);
+            self.step("setting the function URL", calls);
         }
         Ok(())
     }
@@ -361,12 +365,12 @@ impl Planner<'_> {
         if tags.iter().any(|(key, value)| function["Tags"][key] != *value) {
             let arn = text(function, "/Configuration/FunctionArn");
             let call = Call::new(["lambda", "tag-resource"]).with("--resource", arn);
-            self.step("tags", [call.with("--tags", json!(tags).to_string())]);
+            self.step("setting the tags", [call.with("--tags", json!(tags).to_string())]);
         }
     }
 }
 
-/// With environment variables, which the client reads: they may be secrets.
+/// Adds environment variables on the client's standard input, because they may be secrets.
 fn with_variables(call: Call, variables: &Value) -> Call {
     let call = call.with("--environment", "file:///dev/stdin");
     Call { input: Some(json!({ "Variables": variables }).to_string()), ..call }
@@ -377,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_has_the_name_of_its_function_in_the_64_letters_that_iam_takes() {
+    fn the_name_of_a_role_contains_that_of_its_function_in_at_most_64_characters() {
         assert_eq!(role_of("greeting"), "lambda-musl-greeting");
         let longest = "a".repeat(64);
         let roles = [&longest, &format!("{}b", &longest[1..])].map(|name| role_of(name));

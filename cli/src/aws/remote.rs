@@ -1,4 +1,4 @@
-//! `invoke --remote`: an event for a function in AWS.
+//! `invoke --remote`: sends an event to a function in AWS.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::{Client, check_name, check_qualifier, if_there, lambda, text};
 use crate::{cache::Cache, files::At};
 
-/// What the function answers, and whether it reported an error. The end of its log goes to stderr.
+/// Returns the function's response and whether it is an error. Prints the end of the function's log on stderr.
 pub fn invoke(name: &str, qualifier: Option<&str>, event: &[u8]) -> Result<(Vec<u8>, bool)> {
     check_name(name)?;
     check_qualifier(qualifier)?;
@@ -17,10 +17,10 @@ pub fn invoke(name: &str, qualifier: Option<&str>, event: &[u8]) -> Result<(Vec<
     let [payload, answer] = ["event.json", "answer"].map(|file| work.path().join(file));
     fs::write(&payload, event).at(&payload)?;
     let mut call = lambda("invoke", name, qualifier).with("--log-type", "Tail");
-    // Both versions of the client take bytes from such a path as they are. The function may run for 15 minutes.
+    // With fileb://, both versions of the client send the bytes unchanged. The function may run for 15 minutes.
     call = call.with("--payload", format!("fileb://{}", payload.display())).with("--cli-read-timeout", "930");
     call.words.push(answer.display().to_string());
-    // An event that may have come through already is not sent again.
+    // No retries, because the event may have reached the function already.
     let said = if_there(client.call_with(&call, &[("AWS_MAX_ATTEMPTS", "1")]))?;
     let said = said.with_context(|| {
         let version = qualifier.map(|qualifier| format!(" with the version or alias {qualifier}")).unwrap_or_default();
@@ -31,6 +31,6 @@ pub fn invoke(name: &str, qualifier: Option<&str>, event: &[u8]) -> Result<(Vec<
     let answer = fs::read(&answer).at(&answer)?;
     match said["StatusCode"].as_u64() {
         Some(200) => Ok((answer, !text(&said, "/FunctionError").is_empty())),
-        other => bail!("AWS answers with status {other:?}; expected 200"),
+        other => bail!("AWS responded with status {other:?}; expected 200"),
     }
 }

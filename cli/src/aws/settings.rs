@@ -1,5 +1,5 @@
-//! What a deployed function is to have: the options before `[package.metadata.lambda-musl.deploy]` in Cargo.toml. What neither
-//! names stays as AWS has it.
+//! The settings of a deployed function. Options take precedence over `[package.metadata.lambda-musl.deploy]` in Cargo.toml. A
+//! setting in neither is left unchanged in AWS.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use toml::{Table, Value};
 use super::check_word;
 use crate::{files::At, options};
 
-/// Who may call a function URL.
+/// Access to a function URL.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Url {
-    /// There is no function URL
+    /// No function URL
     None,
-    /// Those whom IAM lets
+    /// Callers with permission from IAM
     Iam,
-    /// Everybody
+    /// Everyone
     Public,
 }
 
-/// As the keys of the metadata and the options are called.
+/// The settings, under the names of the metadata's keys and of the options.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Settings {
@@ -41,7 +41,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The options before the defaults, each variable and each tag by itself.
+    /// Merges the options into the defaults. Variables and tags are merged one by one.
     pub fn of(options: &options::Deploy, defaults: Self) -> Result<Self> {
         let mut settings = defaults;
         let variables = match &options.env_file {
@@ -68,7 +68,7 @@ impl Settings {
         settings.check().map(|()| settings)
     }
 
-    /// Errors that are better known before anything is done.
+    /// Rejects invalid settings before anything is changed.
     fn check(&self) -> Result<()> {
         let is_between = |value: Option<u32>, least, most| value.is_none_or(|value| (least..=most).contains(&value));
         ensure!(is_between(self.memory, 128, 32768), "--memory: expected 128 to 32768 MB");
@@ -80,7 +80,7 @@ impl Settings {
                 && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
             ensure!(
                 is_name,
-                "--env-var: the name {name:?}; Lambda takes two or more of a to z, A to Z, 0 to 9 and _, the first of them a letter"
+                "--env-var: the name {name:?}; expected two or more of a to z, A to Z, 0 to 9 and _, starting with a letter"
             );
         }
         for layer in self.layers.iter().flatten() {
@@ -89,7 +89,7 @@ impl Settings {
                 matches!(parts[..], ["arn", _, "lambda", _, _, "layer", _, version] if version.parse::<u64>().is_ok());
             ensure!(
                 is_version,
-                "--layers: {layer:?}; expected ARNs of layer versions, arn:aws:lambda:…:layer:NAME:1, or none"
+                "--layers: {layer:?}; expected ARNs of layer versions, like arn:aws:lambda:…:layer:NAME:1, or none"
             );
         }
         if let Some(role) = &self.role {
@@ -100,13 +100,13 @@ impl Settings {
                 Some((_, rest)) => role.starts_with("arn:") && rest.contains(":role/"),
                 None => is_name(role) && role.len() <= 64 && !role.starts_with('-'),
             };
-            ensure!(is_role, "--role: {role:?}; expected the name or the ARN of a role, arn:aws:iam::…:role/NAME");
+            ensure!(is_role, "--role: {role:?}; expected the name or the ARN of a role, like arn:aws:iam::…:role/NAME");
         }
         if let Some(alias) = &self.alias {
             check_word("--alias", alias, 128)?;
             ensure!(
                 !alias.chars().all(|c| c.is_ascii_digit()),
-                "--alias: {alias} could be a version; expected a letter in it"
+                "--alias: {alias} could be a version number; expected a name with at least one letter"
             );
         }
         if let Some(bucket) = &self.s3_bucket {
@@ -119,8 +119,8 @@ impl Settings {
     }
 }
 
-/// What the Cargo.toml of a package says, and that of its workspace; nothing where there is none: who deploys what others have
-/// built needs no sources.
+/// The deploy defaults in the Cargo.toml of a package and of its workspace. Without a Cargo.toml there are none, because a package
+/// can be deployed without its sources.
 #[derive(Debug, Default)]
 pub struct Manifest {
     /// The name of the package.
@@ -133,7 +133,7 @@ impl Manifest {
         let directory = env::current_dir()?.join(krate);
         let Some((path, own)) = read(&directory)? else { return Ok(Self::default()) };
         let name = own.get("package").and_then(|package| package.get("name")).and_then(Value::as_str).map(Into::into);
-        // The nearest one that has a workspace, as for cargo.
+        // The nearest Cargo.toml with a workspace, as in cargo.
         let mut tables = Vec::new();
         for directory in directory.ancestors() {
             if let Some((path, table)) = read(directory)?.filter(|(_, table)| table.contains_key("workspace")) {
@@ -171,15 +171,15 @@ fn metadata(manifest: &Table, of: &str) -> Option<Table> {
 fn pairs(option: &str, words: &[String]) -> Result<BTreeMap<String, String>> {
     let pair = |word: &String| {
         let (key, value) = word.split_once('=').with_context(|| {
-            // What stands there may be a secret.
-            format!("{option}: expected NAME=VALUE, and one of them has no =")
+            // The entry is not shown, because it may be a secret.
+            format!("{option}: expected NAME=VALUE, but an entry has no =")
         })?;
         Ok((key.to_owned(), value.to_owned()))
     };
     words.iter().map(pair).collect()
 }
 
-/// The lines `NAME=VALUE` of a file; empty ones and those that begin with # do not count.
+/// The lines `NAME=VALUE` of a file, without empty lines and lines that begin with #.
 fn variables_in(file: &Path) -> Result<BTreeMap<String, String>> {
     let text = fs::read_to_string(file).with_context(|| format!("--env-file {}", file.display()))?;
     let lines: Vec<String> =
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_has_its_own_defaults_before_those_of_its_workspace() {
+    fn defaults_of_a_package_take_precedence_over_those_of_its_workspace() {
         let workspace = tempfile::tempdir().unwrap();
         let package = workspace.path().join("greeting");
         fs::create_dir(&package).unwrap();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_of_another_kind_is_named_with_its_file() {
+    fn a_default_of_the_wrong_type_is_an_error_that_names_the_file() {
         let package = tempfile::tempdir().unwrap();
         let text = "[package]\nname = 'a'\n[package.metadata.lambda-musl.deploy]\nmemory = 'much'\n";
         fs::write(package.path().join("Cargo.toml"), text).unwrap();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_variables_has_one_a_line_to_the_letter() {
+    fn each_line_of_a_file_is_a_variable_whose_value_is_kept_verbatim() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "# a comment\n\nONE=a=b # c\nTWO= \"d\" \n").unwrap();
         let expected =

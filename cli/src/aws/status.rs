@@ -1,4 +1,4 @@
-//! `status`: whether what runs in AWS is what these sources build, or what a zip holds.
+//! `status`: compares the function in AWS with a build of the sources, or with a zip.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -12,16 +12,16 @@ use crate::step::{Step, say};
 use crate::verify::{Verified, sha256_hex, verify};
 use crate::{build, cache::Cache, environment, options};
 
-/// The exit status where what is in AWS differs, and where that could not be found out.
+/// The exit status if the function in AWS differs, and if the comparison failed.
 const DIFFERS: u8 = 1;
 pub const UNKNOWN: u8 = 2;
 
-/// Says on one line whether both are the same.
+/// Prints one line with the result of the comparison.
 pub fn run(options: options::Status) -> Result<ExitCode> {
     check_name(&options.name)?;
     check_qualifier(options.qualifier.as_deref())?;
     let client = Client::find()?;
-    // Before minutes of compiling.
+    // First, because compiling can take minutes.
     let of_aws = configuration(&client, &options)?;
     let ours = Ours::of(&options)?;
     let name = &options.name;
@@ -40,16 +40,16 @@ pub fn run(options: options::Status) -> Result<ExitCode> {
 
 fn configuration(client: &Client, options: &options::Status) -> Result<Value> {
     let (name, qualifier) = (&options.name, options.qualifier.as_deref());
-    let step = Step::begin(format!("what AWS has of {name}"));
+    let step = Step::begin(format!("reading the state of {name}"));
     let answer = if_there(client.call(&lambda("get-function-configuration", name, qualifier)))?;
     step.done();
     answer.with_context(|| {
         let version = qualifier.map(|qualifier| format!(" with the version or alias {qualifier}")).unwrap_or_default();
-        format!("AWS has no function {name}{version} in this region and account; `cargo lambda-musl deploy {name}` creates one")
+        format!("AWS has no function {name}{version} in this region and account; create it with `cargo lambda-musl deploy {name}`")
     })
 }
 
-/// A package, and in words what it is.
+/// The local package and its description.
 struct Ours {
     zip: Verified,
     checksum: String,
@@ -57,7 +57,7 @@ struct Ours {
 }
 
 impl Ours {
-    /// The zip that was named, or what the sources build, in a directory of its own.
+    /// The named zip, or a build of the sources in a temporary directory.
     fn of(options: &options::Status) -> Result<Self> {
         let (zip, path, commit);
         match &options.zip {
@@ -72,7 +72,7 @@ impl Ours {
         };
         ensure!(
             zip.form != Form::Extension,
-            "{}: is an extension; status is of functions, and `deploy --dry-run` says whether the newest version of a layer is the same",
+            "{} is an extension, and `status` compares only functions; `deploy --dry-run` shows whether the layer is up to date",
             path.display()
         );
         let commit = commit.map(|commit| format!(", {commit}")).unwrap_or_default();
@@ -83,16 +83,16 @@ impl Ours {
 }
 
 fn built(options: &options::Status) -> Result<(Verified, PathBuf)> {
-    ensure!(!options.source.bins, "--bins: status is of one function; --bin names its binary target");
+    ensure!(!options.source.bins, "--bins: `status` compares one function; name its binary target with --bin");
     let work = Cache::open()?.temporary("status")?;
     let build = options::Build { source: options.source.clone(), out: work.path().to_owned(), oci: false };
     build::build(&build, |line| say(&line))?;
     let files = Form::FILES.map(|name| work.path().join(name));
-    let path = files.into_iter().find(|path| path.exists()).context("the build has left no zip")?;
+    let path = files.into_iter().find(|path| path.exists()).context("the build created no zip")?;
     Ok((verify(&path, None, &environment::roots()?)?, path))
 }
 
-/// Each with both values.
+/// The differences, each with both values.
 fn differences(of_aws: &Value, zip: &Verified, checksum: &str) -> Vec<String> {
     let pairs = [
         ("CodeSha256", text(of_aws, "/CodeSha256"), checksum),

@@ -1,4 +1,4 @@
-//! Compiles functions for this machine as plain `cargo build` does, and says what they are made of.
+//! Compiles functions for this machine like plain `cargo build`, and lists the files to watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,25 +15,25 @@ use crate::files::At;
 use crate::step::{self, Step};
 use crate::{cache::Cache, project::Function, rust::Rust};
 
-/// What compiles the functions.
+/// Compiles the functions.
 pub struct Builder {
     pub rust: Rust,
     pub cache: Cache,
     pub functions: Vec<Function>,
-    /// Where the programs are put that run, as cargo may compile meanwhile.
+    /// The directory of the running programs. They are copies, because cargo may overwrite its own files while they run.
     pub directory: PathBuf,
-    /// The programs that cargo has compiled last, with their times and sizes.
+    /// The programs that cargo compiled last, with their times and sizes.
     last: BTreeMap<String, (PathBuf, SystemTime, u64)>,
-    /// What was compiled.
+    /// The compiled source files.
     pub sources: BTreeSet<PathBuf>,
 }
 
-/// What a build has made.
+/// The result of a build.
 #[derive(Default)]
 pub struct Built {
-    /// The functions that are new, and their programs.
+    /// The functions that changed, and their programs.
     pub programs: Vec<(String, PathBuf)>,
-    /// The functions that do not compile, and what the compiler said.
+    /// The functions that do not compile, and the compiler's messages.
     pub errors: Vec<(String, String)>,
     pub seconds: f64,
 }
@@ -43,7 +43,7 @@ impl Builder {
         Self { rust, cache, functions, directory, last: BTreeMap::new(), sources: BTreeSet::new() }
     }
 
-    /// Compiles what has changed.
+    /// Compiles the functions that have changed.
     pub fn build(&mut self) -> Result<Built> {
         let (start, mut built) = (Instant::now(), Built::default());
         let packages: BTreeSet<&Path> = self.functions.iter().map(|function| &*function.directory).collect();
@@ -53,7 +53,7 @@ impl Builder {
             let mut cargo = self.cargo("build", package)?;
             let features: BTreeSet<String> = functions.iter().flat_map(|function| function.features()).collect();
             cargo.args(features).args(functions.iter().flat_map(|function| ["--bin", &function.binary]));
-            // What a function is compiled for is nothing that this machine has to be.
+            // The project may set a target that this machine cannot run.
             if functions[0].configuration.target()?.is_some() {
                 cargo.args(["--target", &self.rust.host]);
             }
@@ -76,7 +76,8 @@ impl Builder {
                 Ok(messages) => {
                     for function in functions {
                         let name = &function.binary;
-                        let program = messages.executable(name).with_context(|| format!("cargo has made no {name}"))?;
+                        let program =
+                            messages.executable(name).with_context(|| format!("cargo built no executable {name}"))?;
                         self.sources.extend(sources(&program));
                         let metadata = program.metadata().at(&program)?;
                         let made = (program, metadata.modified()?, metadata.len());
@@ -92,7 +93,7 @@ impl Builder {
         Ok(built)
     }
 
-    /// The packages that the functions are made of, and the files around them that decide how.
+    /// The local packages that the functions consist of, and the files around them that influence the build.
     pub fn watched(&self) -> Result<Watched> {
         let mut watched = Watched::default();
         for function in &self.functions {
@@ -128,7 +129,7 @@ impl Builder {
     }
 }
 
-/// Copies a program to where cargo does not replace it while it runs.
+/// Copies a program to a path where cargo does not replace it while it runs.
 fn set_aside(program: &Path, directory: &Path, name: &str) -> Result<PathBuf> {
     let (path, new) = (directory.join(name), directory.join(format!(".{name}.new")));
     fs::copy(program, &new).at(program)?;
@@ -136,9 +137,9 @@ fn set_aside(program: &Path, directory: &Path, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-const OPENSSL: &str = "note: on this machine, the function is linked with the OpenSSL of this machine, which is missing; what installs \
-    it is, on Debian and Ubuntu: apt-get install libssl-dev pkg-config, on Fedora: dnf install openssl-devel, on Alpine: apk add \
-    openssl-dev pkgconf";
+const OPENSSL: &str = "note: `dev` links the function with this machine's OpenSSL, which is missing; install it on Debian and Ubuntu \
+    with `apt-get install libssl-dev pkg-config`, on Fedora with `dnf install openssl-devel`, on Alpine with `apk add openssl-dev \
+    pkgconf`";
 
 fn lacks_openssl(said: &str) -> bool {
     said.contains("openssl-sys") && said.contains("Could not find")

@@ -1,4 +1,4 @@
-//! Times, as Lambda and logs write them.
+//! Formats times as Lambda and log files do.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,7 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year}-{month:02}-{day}T{of_day}.{milliseconds:03}Z")
 }
 
-/// Milliseconds, with the two places that Lambda has.
+/// Milliseconds with two decimal places, as in Lambda's reports.
 pub fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_written_in_either_form() {
+    fn a_time_is_formatted_for_logs_and_as_rfc_3339() {
         let time = UNIX_EPOCH + Duration::from_millis(1_795_564_800_007);
         assert_eq!(of_logs(time), "25/Nov/2026:00:00:00 +0000");
         assert_eq!(rfc3339(time), "2026-11-25T00:00:00.007Z");

@@ -1,4 +1,4 @@
-//! `.env` files: a line `NAME=value` for each variable of the function.
+//! Reads `.env` files, which have a line `NAME=value` for each environment variable of the function.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::files::At;
 
-/// The variables of a file, in their order.
+/// The variables of a file, in order.
 pub fn read(path: &Path) -> Result<Vec<(String, String)>> {
     let variables = dotenvy::from_path_iter(path).at(path)?;
     let expected = "expected lines like NAME=value, NAME='a value' or NAME=\"a $OTHER value\", and comments after #";
     let read = |variable: dotenvy::Result<(String, String)>| match variable {
         Ok(variable) => Ok(variable),
-        Err(dotenvy::Error::LineParse(line, _)) => bail!("{line:?} is no variable; {expected}"),
+        Err(dotenvy::Error::LineParse(line, _)) => bail!("{line:?} is not a variable; {expected}"),
         Err(error) => Err(error).context(expected),
     };
     variables.map(read).collect::<Result<_>>().at(path)
@@ -24,7 +24,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_line_is_a_variable_and_what_is_none_is_named() {
+    fn a_line_is_a_variable_and_any_other_line_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".env");
         fs::write(&path, "# a comment\nA=1\nexport B='two words' # more\nC=\"$A ${B}\"\nD='$A'\nE=\nF=\"a\\nb\"\n\n")
@@ -33,6 +33,6 @@ mod tests {
         assert_eq!(read(&path).unwrap(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         fs::write(&path, "A=1\nB: 2\n").unwrap();
         let error = format!("{:#}", read(&path).unwrap_err());
-        assert!(error.contains(".env: \"B: 2\" is no variable; expected lines like NAME=value"), "{error}");
+        assert!(error.contains(".env: \"B: 2\" is not a variable; expected lines like NAME=value"), "{error}");
     }
 }

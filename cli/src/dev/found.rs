@@ -1,5 +1,5 @@
-//! How `invoke --dev` finds a server: by a file in the project's target directory, which the server keeps locked as long as it
-//! runs.
+//! Lets `invoke --dev` find a running server, through a file in the project's target directory that the server keeps locked while
+//! it runs.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{cache::lock_directory, files::At};
 
-/// What a server says of itself.
+/// The description of a server in its file.
 #[derive(Deserialize, Serialize)]
 pub struct Server {
     pub port: u16,
@@ -17,7 +17,7 @@ pub struct Server {
     pub functions: Vec<String>,
 }
 
-/// A directory of a running server, which goes with this.
+/// The directory of a running server, which is removed when this is dropped.
 pub struct Directory {
     pub path: PathBuf,
     _lock: File,
@@ -30,24 +30,24 @@ fn directory(target: &Path) -> PathBuf {
 const FILE: &str = "server.json";
 
 impl Directory {
-    /// Makes the directory of the server on a port.
+    /// Creates the directory of a server.
     pub fn create(target: &Path, server: &Server) -> Result<Self> {
         let path = directory(target).join(server.port.to_string());
         let is_new = !target.exists();
         let _lock_of_all = lock_directory(&directory(target))?;
-        // Those that were killed have left theirs.
+        // Killed servers leave their directories behind.
         for left in entries(target).filter(|(_, is_running)| !is_running).map(|(path, _)| path) {
             fs::remove_dir_all(&left).at(&left)?;
         }
         fs::create_dir_all(&path).at(&path)?;
         if is_new {
-            // As cargo does where it makes the directory itself: backups leave it out.
+            // As cargo does when it creates the directory: backup programs skip it.
             let tag = target.join("CACHEDIR.TAG");
             fs::write(&tag, "Signature: 8a477f597d28d172789f06886806bc55\n").at(&tag)?;
         }
         let file = path.join(FILE);
         let lock = File::options().create(true).write(true).truncate(false).open(&file).at(&file)?;
-        lock.try_lock().with_context(|| format!("{}: another program holds it", file.display()))?;
+        lock.try_lock().with_context(|| format!("{} is locked by another program", file.display()))?;
         fs::write(&file, serde_json::to_vec(server)?).at(&file)?;
         Ok(Self { path, _lock: lock })
     }
@@ -59,14 +59,14 @@ impl Drop for Directory {
     }
 }
 
-/// The directories of servers, and whether they run.
+/// The directories of servers, and whether each server is running.
 fn entries(target: &Path) -> impl Iterator<Item = (PathBuf, bool)> {
     let is_held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     let entries = fs::read_dir(directory(target)).into_iter().flatten().flatten();
     entries.map(move |entry| (entry.path(), File::open(entry.path().join(FILE)).is_ok_and(is_held)))
 }
 
-/// The servers that run for a project.
+/// The running servers of a project.
 pub fn servers(target: &Path) -> Vec<Server> {
     let running = entries(target).filter(|(_, is_running)| *is_running);
     running.filter_map(|(path, _)| serde_json::from_slice(&fs::read(path.join(FILE)).ok()?).ok()).collect()
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_found_while_it_runs_and_leaves_nothing() {
+    fn a_server_is_found_while_it_runs_and_leaves_no_files_behind() {
         let target = tempfile::tempdir().unwrap();
         let server = |port| Server { port, functions: vec!["greeting".into()] };
         let running = Directory::create(target.path(), &server(9000)).unwrap();
@@ -88,7 +88,7 @@ mod tests {
         assert!(Directory::create(target.path(), &server(9000)).is_err());
         let left = killed.path.clone();
         let _another = Directory::create(target.path(), &server(9002)).unwrap();
-        assert!(!left.exists(), "it goes with the next one that starts");
+        assert!(!left.exists(), "the next server removes it");
         let path = running.path.clone();
         drop(running);
         assert!(!path.exists());

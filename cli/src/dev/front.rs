@@ -1,4 +1,4 @@
-//! What functions are called by: HTTP as through their function URLs, and Invoke as the `aws` client calls it.
+//! The HTTP server in front of the functions. It accepts requests as a function URL does, and Invoke calls from the `aws` client.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -20,25 +20,25 @@ use super::report::Report;
 use super::runtime_api::{Broken, LONGEST, Stream, read};
 use super::url::{self, Route};
 
-/// The port where nothing else was asked for, and how many after it are tried.
+/// The default port, and the number of ports to try from there.
 pub const PORT: u16 = 9000;
 const PORTS: u16 = 10;
 
 type Reply = Response<Either<Full<Bytes>, Channel<Bytes, Broken>>>;
 
-/// What stands in front of the functions.
+/// The server in front of the functions.
 pub struct Front {
     pub functions: Vec<Arc<Function>>,
     pub port: u16,
     pub report: Arc<Report>,
 }
 
-/// Takes the port that was asked for, or the first one that is free.
+/// Binds the given port, or the first free one.
 pub fn bind(port: Option<u16>) -> Result<(Vec<TcpListener>, u16)> {
     if let Some(port) = port {
         return listen(port).map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => {
-                anyhow!("--port {port}: another program has this port; expected a free one, 0 takes any")
+                anyhow!("--port {port}: another program uses this port; choose a free one, or 0 for any free port")
             }
             _ => anyhow!("--port {port}: {error}"),
         });
@@ -49,23 +49,23 @@ pub fn bind(port: Option<u16>) -> Result<(Vec<TcpListener>, u16)> {
             result => return result.with_context(|| format!("port {port}")),
         }
     }
-    bail!("other programs have the ports {PORT} to {}; expected a free one: --port names it", PORT + PORTS - 1)
+    bail!("other programs use the ports {PORT} to {}; name a free port with --port", PORT + PORTS - 1)
 }
 
-/// `localhost` is either of two addresses.
+/// Listens on both addresses of `localhost`.
 fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let port = first.local_addr()?.port();
     match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
         Ok(second) => Ok((vec![first, second], port)),
         Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
-        // A machine need not have it.
+        // The machine may not support IPv6.
         Err(_) => Ok((vec![first], port)),
     }
 }
 
 impl Front {
-    /// Where a function is.
+    /// The URL of a function.
     pub fn url(&self, name: &str) -> String {
         match self.functions.len() {
             1 => format!("http://localhost:{}/", self.port),
@@ -73,7 +73,7 @@ impl Front {
         }
     }
 
-    /// Takes connections from now on.
+    /// Starts to accept connections.
     pub fn serve(self: &Arc<Self>, listeners: Vec<TcpListener>) -> Result<()> {
         for listener in listeners {
             listener.set_nonblocking(true)?;
@@ -92,7 +92,7 @@ impl Front {
                                 let _ = server.serve_connection(TokioIo::new(connection), service_fn(reply)).await;
                             });
                         }
-                        // There are too many files open.
+                        // Too many open files.
                         Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
                     }
                 }
@@ -114,11 +114,11 @@ impl Front {
                 None => Ok(self.list(head.uri.path())),
             },
         };
-        // Who sends no whole body has gone away.
+        // An incomplete body means that the client has gone away.
         Ok(reply.unwrap_or_else(|error| text(StatusCode::BAD_REQUEST, error.to_string())))
     }
 
-    /// The only function, or the one that the host names: `NAME.localhost`, or as an event has it, `NAME.lambda-url.localhost`.
+    /// The only function, or the one named by the host: `NAME.localhost` or, as in events, `NAME.lambda-url.localhost`.
     fn of_host(&self, head: &hyper::http::request::Parts) -> Option<&Arc<Function>> {
         if let [function] = &self.functions[..] {
             return Some(function);
@@ -130,7 +130,8 @@ impl Front {
         self.functions.iter().find(|function| function.name.eq_ignore_ascii_case(name))
     }
 
-    /// The function of a name, an ARN, or a name with a version behind it; the emulator calls the only one `function`.
+    /// The function with a name, an ARN, or a name followed by a version. A single function can also be called `function`, its name
+    /// under the emulator.
     fn of_name(&self, name: &str) -> Option<&Arc<Function>> {
         let name = name.rsplit_once(":function:").map_or(name, |(_, name)| name);
         let name = name.split(':').next().unwrap_or_default();
@@ -138,7 +139,7 @@ impl Front {
         found.or_else(|| self.functions.first().filter(|_| name == "function" && self.functions.len() == 1))
     }
 
-    /// Which functions there are, for who has named none.
+    /// A list of the functions, for requests that name none.
     fn list(&self, path: &str) -> Reply {
         let line = |function: &Arc<Function>| {
             let (name, url) = (&function.name, self.url(&function.name));
@@ -152,7 +153,7 @@ impl Front {
         reply
     }
 
-    /// A request of HTTP becomes the event of a function URL.
+    /// Handles an HTTP request as a function URL does.
     async fn request(
         &self, function: &Arc<Function>, client: SocketAddr, head: &hyper::http::request::Parts, body: Incoming,
     ) -> Result<Reply, hyper::Error> {
@@ -182,9 +183,9 @@ impl Front {
         Ok(response.unwrap_or_else(|error| text(StatusCode::BAD_GATEWAY, error.to_string())))
     }
 
-    /// What Lambda makes of an answer that is none, and here also why.
+    /// Lambda's reply to an invalid response, with a note that explains the problem.
     fn bad_gateway(&self, function: &Function, why: &anyhow::Error) -> Reply {
-        self.report.note(format!("{}: its answer is no response of a function URL: {why:#}", function.name));
+        self.report.note(format!("{}: its response is not valid for a function URL: {why:#}", function.name));
         text(StatusCode::BAD_GATEWAY, "Internal Server Error")
     }
 
@@ -205,7 +206,7 @@ impl Front {
             let message = format!("Function not found: {name}; expected one of: {}", names.join(", "));
             return refuse(StatusCode::NOT_FOUND, "ResourceNotFoundException", message);
         };
-        // The aws client sends nothing where it was given no payload.
+        // The aws client sends an empty body if it was given no payload.
         let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };
         if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&event) {
             let message = format!("Could not parse request body into json: {error}");
@@ -264,7 +265,7 @@ impl Front {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The response of a stream, whose body is passed on as it comes.
+/// The HTTP response to a stream, whose body is forwarded as it arrives.
 async fn begin(stream: Stream) -> Result<(hyper::http::response::Builder, Channel<Bytes, Broken>)> {
     let Stream { content_type, mut body } = stream;
     let content_type = content_type.and_then(|kind| kind.to_str().map(Into::into).ok());
@@ -274,7 +275,11 @@ async fn begin(stream: Stream) -> Result<(hyper::http::response::Builder, Channe
     }
     let mut prelude = url::Prelude::default();
     let (response, first) = loop {
-        let frame = body.frame().await.context("it ended within its prelude")?.map_err(|error| anyhow!(error))?;
+        let frame = body
+            .frame()
+            .await
+            .context("the stream ended before the end of its prelude")?
+            .map_err(|error| anyhow!(error))?;
         let Ok(piece) = frame.into_data() else { continue };
         if let Some(begun) = prelude.add(&piece)? {
             break begun;

@@ -1,4 +1,4 @@
-//! A function that is served: its events wait in a queue, and a process of its takes them one after the other.
+//! A served function. Its events wait in a queue, and its process handles them one by one.
 
 use std::collections::{BTreeMap, VecDeque, hash_map::RandomState};
 use std::hash::BuildHasher;
@@ -24,25 +24,25 @@ use super::saved::Saved;
 use super::{clock, runtime_api, runtime_api::Stream};
 use crate::{environment::OF_MAKE, interrupt, options};
 
-/// How long a function may take to ask for its first event, as in Lambda.
+/// The maximum duration of the init phase, until the function requests its first event, as in Lambda.
 const INIT: Duration = Duration::from_secs(10);
 
-/// What Lambda leaves to a function that has registered for it between SIGTERM and SIGKILL.
+/// The time between SIGTERM and SIGKILL for a function that has registered for shutdown, as in Lambda.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
-/// The longest timeout that Lambda has.
+/// Lambda's longest timeout.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// Where nothing says else.
+/// The region if none is configured.
 const REGION: &str = "us-east-1";
 
-/// What a function runs with.
+/// The settings of a function.
 pub struct Settings {
-    /// The directory of its package, in the place of that of its zip.
+    /// The directory of the package. On Lambda, the function runs in the directory of the unpacked zip.
     pub directory: PathBuf,
-    /// None is for ever.
+    /// `None` means no limit.
     pub timeout: Option<Duration>,
-    /// Megabytes that it is told to have.
+    /// The memory size in megabytes that is reported to the function. It is not enforced.
     pub memory: u64,
 }
 
@@ -52,23 +52,23 @@ pub struct Function {
     report: Arc<Report>,
     saved: Arc<Saved>,
     state: Mutex<State>,
-    /// There may be an event for who asks.
+    /// Signals that an event may be waiting.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// The last one that compiled.
+    /// The last program that compiled.
     program: Option<PathBuf>,
-    /// The compiler's message, where the last one did not.
+    /// The compiler's message, if the last build failed.
     error: String,
-    /// Of its `.env` file.
+    /// The variables of the `.env` file.
     environment: Vec<(String, String)>,
     queue: VecDeque<(Invocation, oneshot::Sender<Answer>)>,
-    /// The processes that run. All but the current one end once they have answered.
+    /// The running processes. All except the current one end once they have responded.
     instances: BTreeMap<u64, Instance>,
     current: Option<u64>,
-    /// How many were started.
+    /// The number of processes started so far.
     count: u64,
 }
 
@@ -77,24 +77,24 @@ pub struct Invocation {
     pub id: String,
     pub event: Bytes,
     pub trace: String,
-    /// As the caller of Invoke gave it, in JSON.
+    /// The JSON that the caller of Invoke passed.
     pub client_context: Option<HeaderValue>,
 }
 
-/// A process and what it has to answer.
+/// A process and its open invocations.
 struct Instance {
     process: Process,
-    /// What takes its connections.
+    /// The task that accepts its connections to the Runtime API.
     server: AbortHandle,
     started: Instant,
-    /// How long it took to ask for its first event.
+    /// The duration of the init phase, until the process requested its first event.
     init: Option<Duration>,
-    /// The error that it has reported of its init phase.
+    /// The error that it reported for its init phase.
     init_error: Option<Bytes>,
     taken: BTreeMap<String, Taken>,
-    /// The last invocation that was answered.
+    /// The id of the last invocation that it responded to.
     answered: String,
-    /// It has asked to be told of its end.
+    /// Whether it has registered for shutdown.
     is_registered: bool,
     is_stopped: bool,
 }
@@ -115,33 +115,33 @@ impl Instance {
     }
 }
 
-/// An invocation that a process has taken.
+/// An invocation that a process is handling.
 struct Taken {
     start: Instant,
     init: Option<Duration>,
-    /// None once a stream has begun.
+    /// `None` once a stream has begun.
     answer: Option<oneshot::Sender<Answer>>,
 }
 
-/// What becomes of an invocation.
+/// The outcome of an invocation.
 pub enum Answer {
     Whole(Bytes),
     Stream(Stream),
-    /// In the form that Lambda gives to errors.
+    /// An error in Lambda's form.
     Error(Bytes),
-    /// There is nothing that runs, and why.
+    /// The reason why no process can handle the invocation.
     Nothing(String),
 }
 
-/// Why an answer is not taken.
+/// Why a response was rejected.
 pub enum Refused {
     /// There is no such invocation.
     Unknown,
-    /// It was answered already.
+    /// The invocation already has a response.
     Answered,
 }
 
-/// An error in the form of Lambda's.
+/// An error in Lambda's form.
 pub fn error(kind: &str, message: &str) -> Bytes {
     json!({"errorType": kind, "errorMessage": message}).to_string().into()
 }
@@ -153,7 +153,7 @@ pub fn new_id() -> String {
     format!("{:08x}-{c:04x}-4{d:03x}-{e:04x}-{:012x}", a >> 32, b >> 16)
 }
 
-/// A trace id that nobody samples.
+/// A trace id that is not sampled.
 pub fn new_trace() -> String {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let id = new_id().replace('-', "");
@@ -170,17 +170,17 @@ impl Function {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The name that Lambda gives to a function of this name.
+    /// The ARN that Lambda would give to the function.
     pub fn arn(&self) -> String {
         let region = env::var("AWS_REGION").ok().filter(|region| !region.is_empty());
         format!("arn:aws:lambda:{}:000000000000:function:{}", region.as_deref().unwrap_or(REGION), self.name)
     }
 
-    /// Sends an event, and waits for the answer.
+    /// Sends an event, and waits for the response.
     pub async fn invoke(self: &Arc<Self>, invocation: Invocation, source: &str) -> Answer {
         let (request_id, event) = (&*invocation.id, report::value(&invocation.event));
         self.report.say(&Record::Event { function: &self.name, request_id, source, event });
-        // Who has saved a file wants the answer of the new one.
+        // After a file was saved, the new program must respond.
         self.saved.compiled().await;
         let (sender, answer) = oneshot::channel();
         {
@@ -196,19 +196,19 @@ impl Function {
         answer.await.unwrap_or_else(|_| Answer::Nothing("the server is stopping".to_owned()))
     }
 
-    /// Puts a new program in the place of the one that runs, which answers what it has taken.
+    /// Replaces the running program. Its process completes the invocations that it has taken.
     pub fn replace(self: &Arc<Self>, program: PathBuf) {
         let mut state = self.lock();
         state.program = Some(program);
         self.restart(&mut state);
     }
 
-    /// Remembers why there is no new program.
+    /// Stores the compiler's message.
     pub fn does_not_compile(&self, message: &str) {
         self.lock().error = message.to_owned();
     }
 
-    /// Sets the variables of the `.env` file, and starts a process that has them.
+    /// Sets the variables of the `.env` file, and restarts the process if they have changed.
     pub fn set_environment(self: &Arc<Self>, environment: Vec<(String, String)>) {
         let mut state = self.lock();
         if state.environment != environment {
@@ -253,7 +253,7 @@ impl Function {
         });
     }
 
-    /// Starts a process where none runs that takes events.
+    /// Starts a process unless a current one exists.
     fn ensure_started(self: &Arc<Self>, state: &mut State) {
         if state.current.is_some() || interrupt::signal().is_some() {
             return;
@@ -291,11 +291,11 @@ impl Function {
         Ok(())
     }
 
-    /// A program in the environment of the shell, with the variables of the `.env` file and those of Lambda.
+    /// The command of a program, with the environment of the shell, the variables of the `.env` file and those of Lambda.
     fn command(&self, program: &Path, environment: &[(String, String)]) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.settings.directory);
-        // What make passes without a value is nothing that the user has set.
+        // Variables that make passes without a value were not set by the user.
         let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_of_make = |name: &str| OF_MAKE.contains(&name) || options::is_variable(name) && !is_set(name);
         let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -305,7 +305,7 @@ impl Function {
         let regions = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().filter(|name| !is_set(name));
         command.envs(regions.map(|name| (name, REGION)));
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        // Those that Lambda reserves.
+        // Lambda's reserved variables.
         command.env("AWS_LAMBDA_FUNCTION_NAME", &self.name).env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
         command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", self.settings.memory.to_string());
         command.env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name));
@@ -314,7 +314,7 @@ impl Function {
         command
     }
 
-    /// The next event for a process, and until when it is to be answered. A process that was replaced gets none.
+    /// Waits for the next event for a process, and returns it with its deadline. A replaced process gets none.
     pub async fn next(self: &Arc<Self>, number: u64) -> (Invocation, SystemTime) {
         loop {
             let mut changed = pin!(self.changed.notified());
@@ -335,7 +335,7 @@ impl Function {
         if !is_current {
             return None;
         }
-        // Who has gone away needs no answer.
+        // Drop events whose sender has gone away.
         while queue.front().is_some_and(|(_, answer)| answer.is_closed()) {
             queue.pop_front();
         }
@@ -356,7 +356,7 @@ impl Function {
         Some((invocation, deadline))
     }
 
-    /// Waits while what `is_late` is under a debugger.
+    /// Waits while a debugger is attached to a late process.
     async fn wait_for_debugger(&self, number: u64, is_late: impl Fn(&Instance) -> bool) {
         let is_traced = || {
             let state = self.lock();
@@ -390,14 +390,14 @@ impl Function {
         };
         instance.is_stopped = true;
         instance.process.signal(Signal::KILL);
-        let message = format!("it did not ask for an event within {} s; does its main call `run`?", INIT.as_secs());
+        let message = format!("it did not request an event within {} s; does its main call `run`?", INIT.as_secs());
         self.report.say(&Record::Exit { function: &self.name, reason: &message });
         let message = format!("Task timed out after {:.2} seconds", INIT.as_secs_f64());
         self.fail_queued(&mut state, |id| error_of(id, "Sandbox.Timedout", &message));
         self.forget(&mut state, number);
     }
 
-    /// The next event is for another process.
+    /// Sends no more events to a process, and starts another one if events are waiting.
     fn forget(self: &Arc<Self>, state: &mut State, number: u64) {
         if state.current == Some(number) {
             state.current = None;
@@ -423,7 +423,7 @@ impl Function {
                 let _ = answer.send(Answer::Error(error));
             }
         }
-        // Another process would end as this one did.
+        // Another process would fail in the same way.
         if instance.init.is_none() && state.current == Some(number) {
             self.fail_queued(&mut state, |id| match &instance.init_error {
                 Some(error) => error.clone(),
@@ -441,7 +441,7 @@ impl Function {
         }
     }
 
-    /// Reports that no process has taken an invocation.
+    /// Reports an invocation that no process has taken.
     fn not_taken(&self, request_id: &str, answer: Value) {
         let (function, duration_ms) = (&*self.name, 0.0);
         let (init_ms, max_memory_bytes, status) = (None, None, "error");
@@ -471,7 +471,7 @@ impl Function {
         });
     }
 
-    /// Who waits for the answer to an invocation; a stream goes on after that.
+    /// Returns the sender for the response to an invocation. After that, the response may still stream.
     pub fn begin_answer(&self, number: u64, id: &str) -> Result<oneshot::Sender<Answer>, Refused> {
         let mut state = self.lock();
         let instance = state.instances.get_mut(&number).ok_or(Refused::Unknown)?;
@@ -482,7 +482,7 @@ impl Function {
         }
     }
 
-    /// Notes that all of an answer has come, or an error in its place.
+    /// Records that a response is complete, or that an error replaced it.
     pub fn end_answer(self: &Arc<Self>, number: u64, id: &str, is_error: bool, answer: Value) {
         let mut state = self.lock();
         let is_current = state.current == Some(number);
@@ -495,7 +495,7 @@ impl Function {
         }
     }
 
-    /// Keeps the error of an init phase, unless that is over.
+    /// Stores the error of the init phase, unless that phase is over.
     pub fn fail_init(&self, number: u64, error: &Bytes) -> bool {
         let mut state = self.lock();
         let instance = state.instances.get_mut(&number).filter(|instance| instance.init.is_none());
@@ -508,7 +508,7 @@ impl Function {
         true
     }
 
-    /// Notes that a process wants to be told of its end.
+    /// Records that a process has registered for shutdown.
     pub fn register(&self, number: u64) {
         if let Some(instance) = self.lock().instances.get_mut(&number) {
             instance.is_registered = true;
@@ -516,7 +516,7 @@ impl Function {
     }
 }
 
-/// An error that Lambda reports in the place of the function.
+/// An error that Lambda reports in place of the function's response.
 fn error_of(id: &str, kind: &str, message: &str) -> Bytes {
     error(kind, &format!("RequestId: {id} Error: {message}"))
 }

@@ -1,4 +1,4 @@
-//! `dev`: compiles functions for this machine, serves them, and compiles them anew when their sources are saved.
+//! `dev`: compiles functions for this machine, serves them, and recompiles them when their sources are saved.
 
 mod build;
 mod clock;
@@ -34,13 +34,13 @@ use self::saved::Saved;
 use self::watch::Watch;
 use crate::{cache::Cache, doctor, interrupt, options, project, rust::Rust};
 
-/// How long nothing may be saved before what was is compiled, as editors write several files at once.
+/// How long to wait after the last saved file before compiling, because editors may write several files.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Seconds that Lambda gives to a function where nothing was said.
+/// Lambda's default timeout in seconds.
 const TIMEOUT: u64 = 3;
 
-/// Megabytes likewise.
+/// Lambda's default memory size in megabytes.
 const MEMORY: u64 = 128;
 
 pub fn run(options: options::Dev) -> Result<()> {
@@ -54,29 +54,29 @@ pub fn run(options: options::Dev) -> Result<()> {
     served
 }
 
-/// A build that runs.
+/// A running build.
 type Building = JoinHandle<(Builder, Result<Built>)>;
 
-/// A server with all that it looks after.
+/// A server and everything that it manages.
 struct Dev {
     front: Arc<Front>,
     report: Arc<Report>,
     watch: Watch,
-    /// It is away while it builds.
+    /// `None` during a build.
     builder: Option<Builder>,
     saved: Arc<Saved>,
-    /// The `.env` file of each function, and whether it has to be there.
+    /// The `.env` file of each function, and whether it must exist.
     environments: Vec<(PathBuf, bool)>,
     events: Events,
-    /// Goes at the end.
+    /// Removed at the end.
     _directory: Directory,
 }
 
-/// Files that are sent when they are saved.
+/// Files to send whenever they are saved.
 struct Events {
-    /// Each with the number of its function.
+    /// Files, each with the index of its function.
     files: BTreeMap<PathBuf, usize>,
-    /// Directories of which each `.json` file is.
+    /// Directories whose `.json` files are sent.
     directories: BTreeMap<PathBuf, usize>,
 }
 
@@ -124,7 +124,7 @@ impl Dev {
         Ok(dev)
     }
 
-    /// Watches what the functions are made of now.
+    /// Watches the current sources of the functions.
     fn look_at_sources(&mut self) -> Result<()> {
         let Some(builder) = &self.builder else { return Ok(()) };
         let mut watched = builder.watched()?;
@@ -156,18 +156,18 @@ impl Dev {
 
     async fn watch_and_build(&mut self) -> Result<()> {
         let mut building = self.build();
-        // When sources, a manifest among them, and other files were saved last.
+        // When sources were last saved, whether a manifest was among them, and when each other file was saved.
         let (mut sources, mut is_manifest) = (None::<Instant>, false);
         let mut others = BTreeMap::<PathBuf, Instant>::new();
         loop {
             let due = sources.filter(|_| building.is_none()).map(|saved| saved + QUIET);
             let other = others.values().min().map(|saved| *saved + QUIET);
             tokio::select! {
-                // What was saved before a build has ended is not in it.
+                // In this order, because a file that was saved before the end of a build is not part of it.
                 biased;
                 () = interrupted() => {
                     if let Some(building) = building {
-                        // It stops what it runs as well.
+                        // The build stops its own programs as well.
                         let _ = timeout(Duration::from_secs(2), building).await;
                     }
                     return interrupt::check();
@@ -176,7 +176,7 @@ impl Dev {
                     if self.events.of(&path).is_some() || self.environments.iter().any(|(file, _)| *file == path) {
                         others.insert(path, Instant::now());
                     } else if self.watch.is_another(&path) {
-                        // Whoever comes from now on wants the answer of what was saved.
+                        // From now on, events wait for the saved sources to be compiled.
                         self.saved.begin();
                         is_manifest |= path.file_name().is_some_and(|name| name == "Cargo.toml" || name == "Cargo.lock");
                         sources = Some(Instant::now());
@@ -237,7 +237,7 @@ impl Dev {
         }
     }
 
-    /// Sends an event, or takes over variables.
+    /// Handles a saved file that is not a source: sends an event, or updates environment variables.
     fn saved(&self, path: &Path) {
         let number = self.events.of(path);
         if let Some(Err(error)) = number.map(|number| self.send(path, &self.front.functions[number])) {
@@ -249,19 +249,19 @@ impl Dev {
             }
             match if path.exists() { env_file::read(path) } else { Ok(Vec::new()) } {
                 Ok(variables) => function.set_environment(variables),
-                Err(error) => self.report.note(format!("the variables stay as they were: {error:#}")),
+                Err(error) => self.report.note(format!("the environment variables are unchanged: {error:#}")),
             }
         }
     }
 
     fn send(&self, path: &Path, function: &Arc<Function>) -> Result<()> {
         let bytes = match fs::read(path) {
-            // It was removed.
+            // The file was removed.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             result => result.with_context(|| path.display().to_string())?,
         };
-        ensure!(bytes.len() <= runtime_api::LONGEST, "{}: longer than the events that Lambda takes", path.display());
-        serde_json::from_slice::<IgnoredAny>(&bytes).with_context(|| format!("{}: no JSON", path.display()))?;
+        ensure!(bytes.len() <= runtime_api::LONGEST, "{}: longer than the events that Lambda accepts", path.display());
+        serde_json::from_slice::<IgnoredAny>(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
         let (function, source) = (Arc::clone(function), path.display().to_string());
         let (id, trace) = (new_id(), new_trace());
         let invocation = Invocation { id, event: Bytes::from(bytes), trace, client_context: None };
@@ -270,8 +270,8 @@ impl Dev {
     }
 }
 
-/// Which files are sent when they are saved: those that were named, and `events/*.json` of each package. Where a package has
-/// several functions, `events/NAME/*.json`.
+/// The files to send whenever they are saved: the named ones, and `events/*.json` of each package or, if the package has several
+/// functions, `events/NAME/*.json`.
 fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
     let mut events = Events { files: BTreeMap::new(), directories: BTreeMap::new() };
     for (number, function) in functions.iter().enumerate() {
@@ -291,14 +291,14 @@ fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
         };
         ensure!(
             functions.len() == 1 || file != named,
-            "--watch-event {named}: it names no function; expected NAME=FILE, NAME one of: {}",
+            "--watch-event {named}: the function is missing; expected NAME=FILE, with NAME one of: {}",
             names.join(", ")
         );
         let file = std::path::absolute(file)?;
         let is_there = file.parent().is_some_and(Path::is_dir);
         ensure!(
             is_there,
-            "--watch-event {named}: there is no such directory; expected that of a file that is to be saved"
+            "--watch-event {named}: its directory does not exist; expected a file in an existing directory"
         );
         events.files.insert(file, number);
     }
@@ -312,7 +312,7 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// The builder and what it has built, once it has.
+/// Waits for the build, and returns the builder and the result.
 async fn finished(building: &mut Option<Building>) -> Result<(Builder, Result<Built>)> {
     match building {
         Some(building) => building.await.context("compiling"),

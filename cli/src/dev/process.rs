@@ -1,4 +1,4 @@
-//! A process of a function: its environment, its log, its memory and its end.
+//! A process of a function, with its log, its memory usage and its exit status.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -15,16 +15,16 @@ use tokio::sync::oneshot;
 use super::report::{Record, Report};
 use crate::interrupt::Running;
 
-/// Bytes of the longest line of a log; Lambda cuts there as well.
+/// The maximum length of a log line in bytes, the same as on Lambda.
 const LONGEST_LINE: usize = 256 * 1024;
 
 /// How a process ended.
 pub type End = io::Result<ExitStatus>;
 
-/// A process that ends when this is dropped, with all that it has started.
+/// A process that is killed with its child processes when this is dropped.
 pub struct Process {
     id: Pid,
-    /// None once it has ended: its id may be another's.
+    /// `None` once the process has ended, because its id may be reused.
     group: Arc<Mutex<Option<Pid>>>,
     logs: [Arc<Log>; 2],
 }
@@ -38,13 +38,13 @@ impl Process {
         command.stdin(Stdio::null()).stdout(stdout.1).stderr(stderr.1);
         let mut tries = 0..20;
         let running = loop {
-            // A file that was just written may be open in a process that another thread has begun to start.
+            // A process that another thread is starting may still have the new file open for writing.
             match Running::start(command) {
                 Err(error) if is_busy(&error) && tries.next().is_some() => thread::sleep(Duration::from_millis(10)),
                 result => break result?,
             }
         };
-        // The command keeps the writing ends of the pipes.
+        // The command holds the write ends of the pipes.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let log = |stream, pipe: io::PipeReader| -> Result<Arc<Log>> {
             let (function, report) = (function.to_owned(), Arc::clone(report));
@@ -65,27 +65,27 @@ impl Process {
         Ok((Self { id, group, logs }, end))
     }
 
-    /// Sends a signal to the process and to all that it has started.
+    /// Sends a signal to the process and its child processes.
     pub fn signal(&self, signal: Signal) {
         if let Some(group) = *lock(&self.group) {
             let _ = kill_process_group(group, signal);
         }
     }
 
-    /// Reports what the process has printed until now.
+    /// Reports the output of the process so far.
     pub fn drain(&self) {
         for log in &self.logs {
             log.drain();
         }
     }
 
-    /// Reports what it has printed, once it has ended.
+    /// Reports the rest of the output after the process has ended.
     pub fn finish(&self) {
         self.drain();
         self.logs.iter().for_each(|log| log.end());
     }
 
-    /// The most memory that the process had, in bytes.
+    /// The peak memory usage of the process in bytes.
     pub fn memory(&self) -> Option<u64> {
         let text = self.status("VmHWM:")?;
         Some(text.strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
@@ -96,7 +96,7 @@ impl Process {
         self.status("TracerPid:").is_some_and(|tracer| tracer != "0")
     }
 
-    /// What Linux says of the process.
+    /// A value from Linux's `/proc/PID/status`.
     fn status(&self, key: &str) -> Option<String> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id.as_raw_nonzero())).ok()?;
         Some(status.lines().find_map(|line| line.strip_prefix(key))?.trim().to_owned())
@@ -117,18 +117,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the two streams that a process prints to.
+/// Standard output or standard error of a process.
 struct Log {
     function: String,
     stream: &'static str,
     report: Arc<Report>,
     pipe: pipe::Receiver,
-    /// A line whose end has not come.
+    /// The beginning of an incomplete line.
     begun: Mutex<Vec<u8>>,
 }
 
 impl Log {
-    /// Reports what is there, and says whether more may come.
+    /// Reports the available output, and returns whether more may follow.
     fn drain(&self) -> bool {
         let mut begun = lock(&self.begun);
         let mut buffer = [0; 16 * 1024];
@@ -164,7 +164,7 @@ impl Log {
     }
 }
 
-/// How a process ended, in Lambda's words.
+/// Describes how a process ended, in Lambda's words.
 pub fn describe(end: &End) -> String {
     const SIGNALS: [(i32, &str); 9] = [
         (1, "hangup"),

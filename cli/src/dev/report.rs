@@ -1,4 +1,4 @@
-//! What happens, on stdout: for people on a terminal, as JSON lines elsewhere.
+//! Prints records of builds, events and responses on stdout: as text on a terminal, as JSON lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -11,21 +11,21 @@ use serde_json::{Value, json};
 use super::clock;
 use crate::{interrupt, options::Format, step};
 
-/// Letters of an event or an answer that are shown to people.
+/// The number of characters of an event or a response to show as text.
 const SHOWN: usize = 240;
 
-/// Bytes of an event or an answer that a line of JSON holds.
+/// The maximum size in bytes of an event or a response in a line of JSON.
 const LONGEST: usize = 256 * 1024;
 
 pub struct Report {
     format: Format,
     colours: bool,
-    /// There are several functions, which lines name.
+    /// Whether there are several functions, so that lines contain their names.
     several: bool,
     stdout: Mutex<io::Stdout>,
 }
 
-/// A function and where it is.
+/// A function and its URL.
 #[derive(Serialize)]
 pub struct Served {
     pub name: String,
@@ -36,11 +36,11 @@ pub struct Served {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Record<'a> {
-    /// The front takes requests.
+    /// The server accepts requests.
     Serving { url: &'a str, functions: &'a [Served] },
-    /// Sources were compiled, or do not compile.
+    /// A build succeeded or failed.
     Build { ok: bool, seconds: f64, message: Option<&'a str> },
-    /// An event came in.
+    /// An event arrived.
     #[serde(rename_all = "camelCase")]
     Event { function: &'a str, request_id: &'a str, source: &'a str, event: Value },
     /// A line that a function printed.
@@ -58,9 +58,9 @@ pub enum Record<'a> {
         max_memory_bytes: Option<u64>,
         answer: Value,
     },
-    /// A process ended that was not told to.
+    /// A process ended unexpectedly.
     Exit { function: &'a str, reason: &'a str },
-    /// Something to know.
+    /// A message for the user.
     Note { message: &'a str },
 }
 
@@ -84,7 +84,7 @@ impl Report {
         let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
         let mut written = Ok(());
         step::above(|| written = writeln!(stdout, "{line}").and_then(|()| stdout.flush()));
-        // Who closes a pipe has read enough.
+        // The reader has closed the pipe.
         if written.is_err() {
             interrupt::stop();
         }
@@ -94,7 +94,8 @@ impl Report {
         let of = |function: &str| if self.several { format!("{function} ") } else { String::new() };
         match record {
             Record::Serving { url, functions } => {
-                let hint = self.dim("\n  cargo lambda-musl invoke --dev --event JSON sends an event, Ctrl-C ends this");
+                let hint =
+                    self.dim("\n  cargo lambda-musl invoke --dev --event JSON sends an event, Ctrl-C stops the server");
                 let lines = functions.iter().map(|Served { name, url }| format!("\n  {name}: {url}"));
                 match &functions[..] {
                     [one] => self.bold(&format!("{} is served at {url}", one.name)) + &hint,
@@ -102,7 +103,7 @@ impl Report {
                 }
             }
             Record::Build { ok: true, seconds, .. } => self.dim(&format!("compiled in {seconds:.1} s")),
-            // The compiler's own message is on stderr.
+            // The compiler's message is on stderr.
             Record::Build { ok: false, seconds, .. } => self.red(&format!("does not compile ({seconds:.1} s)")),
             Record::Event { function, source, event, .. } => {
                 let head = self.bold(&format!("{}← ", of(function)));
@@ -150,7 +151,7 @@ impl Report {
     }
 }
 
-/// One line, with the time in front.
+/// A record as one line of JSON that begins with the time.
 fn json_line(record: &Record) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -162,7 +163,7 @@ fn json_line(record: &Record) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-/// What a record has of an event or an answer: JSON as it is, other text as text, and of the rest how long it is.
+/// The value for an event or a response in a record: the JSON itself, other text as a string, or else the number of bytes.
 pub fn value(bytes: &[u8]) -> Value {
     if bytes.len() > LONGEST {
         return json!({"bytes": bytes.len()});
@@ -173,7 +174,7 @@ pub fn value(bytes: &[u8]) -> Value {
     })
 }
 
-/// A response of HTTP by its status and its type, other answers as they are.
+/// Formats an HTTP response as status, content type and body, and other responses as JSON.
 fn of_answer(answer: &Value) -> String {
     let Some(status) = answer.get("statusCode") else { return short(answer) };
     let headers = answer.get("headers").and_then(Value::as_object).into_iter().flatten();
@@ -183,7 +184,7 @@ fn of_answer(answer: &Value) -> String {
     format!("{status} {}{}", kind.unwrap_or_default(), body.unwrap_or_default())
 }
 
-/// One line of limited length, whose signs are all visible.
+/// JSON in one line of limited length.
 fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN) {

@@ -1,4 +1,4 @@
-//! The Runtime API of one process: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
+//! The Runtime API for one process: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use tokio::task::AbortHandle;
 use super::function::{Answer, Function, Refused, error};
 use super::report;
 
-/// Bytes of the longest event and the longest response that Lambda takes.
+/// Lambda's maximum size of an event and of a response, in bytes.
 pub const LONGEST: usize = 6_291_556;
 
-/// Bytes of the longest stream.
+/// The maximum length of a stream in bytes.
 const LONGEST_STREAM: usize = 200 << 20;
 
 const MODE: &str = "lambda-runtime-function-response-mode";
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 const ERROR_BODY: &str = "lambda-runtime-function-error-body";
 
-/// A response that comes piece by piece.
+/// A response that arrives in pieces.
 pub struct Stream {
     pub content_type: Option<HeaderValue>,
     pub body: Channel<Bytes, Broken>,
 }
 
-/// Why a stream has no end.
+/// The error of a stream that did not end properly.
 #[derive(Debug)]
 pub struct Broken;
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the function has not ended its stream")
+        f.write_str("the function did not complete its stream")
     }
 }
 
@@ -48,7 +48,7 @@ impl std::error::Error for Broken {}
 
 type Reply = Response<Full<Bytes>>;
 
-/// Serves one process of a function.
+/// Serves the Runtime API to one process of a function.
 pub fn serve(function: Arc<Function>, number: u64, listener: TcpListener) -> Result<AbortHandle> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -59,7 +59,7 @@ pub fn serve(function: Arc<Function>, number: u64, listener: TcpListener) -> Res
             let function = Arc::clone(&function);
             tokio::spawn(async move {
                 let reply = |request| reply(Arc::clone(&function), number, request);
-                // Some write headers as Lambda does, and know no other case.
+                // Some functions accept header names only in Lambda's case.
                 let mut server = http1::Builder::new();
                 let server = server.title_case_headers(true).max_headers(1000);
                 let _ = server.serve_connection(TokioIo::new(connection), service_fn(reply)).await;
@@ -92,7 +92,7 @@ async fn reply(function: Arc<Function>, number: u64, request: Request<Incoming>)
             None => too_large(),
         },
         (&Method::GET, ["restore", "next"]) => status(StatusCode::OK, ""),
-        // For a function that wants to hear of its end, which a signal tells it.
+        // A function registers as an extension to receive SIGTERM on shutdown.
         (&Method::POST, ["", "2020-01-01", "extension", "register"]) => {
             function.register(number);
             let about = json!({"functionName": function.name, "functionVersion": "$LATEST", "handler": "bootstrap"});
@@ -102,7 +102,7 @@ async fn reply(function: Arc<Function>, number: u64, request: Request<Incoming>)
         }
         (&Method::GET, ["", "2020-01-01", "extension", "event", "next"]) => std::future::pending().await,
         (method, _) => {
-            let message = format!("{method} {path} is no request of the Runtime API");
+            let message = format!("{method} {path} is not a request of the Runtime API");
             status(StatusCode::NOT_FOUND, refusal("InvalidRequest", &message))
         }
     })
@@ -128,7 +128,7 @@ async fn next(function: &Arc<Function>, number: u64) -> Reply {
     reply
 }
 
-/// Takes a response: at once, or piece by piece as it comes.
+/// Receives a response, complete or as a stream.
 async fn response(
     function: &Arc<Function>, number: u64, id: &str, request: Request<Incoming>,
 ) -> Result<Reply, hyper::Error> {
@@ -170,10 +170,10 @@ async fn response(
     })
 }
 
-/// Passes a stream on, and says how many bytes it had, or the error that ended it.
+/// Forwards a stream, and returns the number of its bytes or the error that ended it.
 async fn pass_on(mut body: Incoming, mut sender: Sender<Bytes, Broken>) -> Result<usize, Bytes> {
     let (mut length, mut trailers) = (0, HeaderMap::new());
-    // Who has gone away needs no more, and the function is not to notice.
+    // After the client has gone away, the rest is read and dropped, so that the function does not notice.
     let mut is_read = true;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
@@ -185,7 +185,7 @@ async fn pass_on(mut body: Incoming, mut sender: Sender<Bytes, Broken>) -> Resul
                 length += data.len();
                 if length > LONGEST_STREAM {
                     sender.abort(Broken);
-                    let message = format!("the stream is longer than the {LONGEST_STREAM} bytes that Lambda takes");
+                    let message = format!("the stream is longer than the {LONGEST_STREAM} bytes that Lambda accepts");
                     return Err(error("Function.ResponseSizeTooLarge", &message));
                 }
                 if is_read {
@@ -202,9 +202,9 @@ async fn pass_on(mut body: Incoming, mut sender: Sender<Bytes, Broken>) -> Resul
     Err(reported.map_or_else(|| error(&kind, "the stream ended with an error"), Bytes::from))
 }
 
-/// The whole body, or nothing where it is longer than `limit`.
+/// The complete body, or `None` if it is longer than `limit`.
 pub async fn read(mut body: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
-    // To its end, as who is interrupted while it writes may not read what it is told.
+    // Read an oversized body to its end, because a client that is interrupted while writing may not read the reply.
     const READ: usize = 64 << 20;
     let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

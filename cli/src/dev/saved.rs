@@ -1,4 +1,5 @@
-//! Whether all that was saved is compiled, for who asks right after it was saved: the system takes its time to tell who watches.
+//! Tracks whether all saved files are compiled. An event can arrive before the system's notification that a file was saved, so the
+//! files themselves are checked as well.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -7,16 +8,16 @@ use std::{fs, iter};
 
 use tokio::{sync::watch, time::timeout};
 
-/// How long the system may take to say that a file was saved.
+/// How long to wait for the system's notification of a saved file.
 const NOTICE: Duration = Duration::from_millis(500);
 
-/// How long an event waits for a compiler.
+/// How long an event waits for the compiler.
 const HOLD: Duration = Duration::from_secs(15 * 60);
 
 pub struct Saved {
-    /// Whether nothing is known that is to be compiled.
+    /// Whether all saved files that are known so far are compiled.
     ready: watch::Sender<bool>,
-    /// What was compiled last, and when each file was saved.
+    /// The sources of the last build, with their modification times.
     sources: Mutex<Vec<(PathBuf, Option<SystemTime>)>>,
 }
 
@@ -25,29 +26,29 @@ impl Saved {
         Self { ready: watch::channel(false).0, sources: Mutex::default() }
     }
 
-    /// Something was saved.
+    /// Records that a file was saved.
     pub fn begin(&self) {
         self.ready.send_replace(false);
     }
 
-    /// These were compiled; `is_ready` where nothing was saved meanwhile.
+    /// Records that these sources were compiled. `is_ready` if no file was saved in the meantime.
     pub fn end(&self, sources: impl IntoIterator<Item = PathBuf>, is_ready: bool) {
         let sources = sources.into_iter().map(|path| (time(&path), path)).map(|(time, path)| (path, time));
         *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources.collect();
         self.ready.send_replace(is_ready);
     }
 
-    /// Waits until all that is saved now is compiled.
+    /// Waits until all files that are saved by now are compiled.
     pub async fn compiled(&self) {
         let mut ready = self.ready.subscribe();
         if self.is_newer() {
-            // Where it has the same content as before, nothing is compiled.
+            // If the content is the same as before, nothing is compiled.
             let _ = timeout(NOTICE, ready.wait_for(|ready| !ready)).await;
         }
         let _ = timeout(HOLD, ready.wait_for(|ready| *ready)).await;
     }
 
-    /// Whether a file was saved since this was asked last.
+    /// Whether a file was saved since the last call.
     fn is_newer(&self) -> bool {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_newer = false;
@@ -64,14 +65,14 @@ fn time(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The files that a program was compiled from, as cargo writes them beside it.
+/// The source files of a program, from the `.d` file that cargo writes next to it.
 pub fn sources(program: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();
     words(line.split_once(": ").map_or("", |(_, files)| files)).map(PathBuf::from).collect()
 }
 
-/// Words between spaces; one in a word has a backslash before it.
+/// The words between spaces. A space in a word is escaped with a backslash.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let mut letters = text.chars();
     iter::from_fn(move || {
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sources_of_a_program_are_those_that_cargo_names() {
+    fn the_sources_of_a_program_are_read_from_the_file_next_to_it() {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("my function");
         fs::write(program.with_extension("d"), "/a\\ b/my\\ function: /a\\ b/src/main.rs  /a\\ b/src/c.rs\n").unwrap();
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_waits_for_a_file_of_which_nobody_knows_yet_that_it_was_saved() {
+    async fn an_event_waits_for_a_saved_file_without_a_notification() {
         let directory = tempfile::tempdir().unwrap();
         let source = directory.path().join("main.rs");
         fs::write(&source, "one").unwrap();

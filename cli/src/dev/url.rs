@@ -1,4 +1,4 @@
-//! Function URLs: a request becomes an event of payload format 2.0, and what the function answers becomes a response.
+//! Function URLs: converts a request to an event of payload format 2.0, and the function's response to an HTTP response.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
 
@@ -19,13 +19,13 @@ use super::clock;
 /// The content type of a stream that begins with a prelude.
 pub const INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";
 
-/// What stands between a prelude and the body.
+/// The separator between a prelude and the body.
 const END_OF_PRELUDE: [u8; 8] = [0; 8];
 
-/// Bytes of the longest prelude.
+/// The maximum length of a prelude in bytes.
 const LONGEST_PRELUDE: usize = 1 << 20;
 
-/// Headers of one connection, which end where it does.
+/// Headers that apply to one connection and are not forwarded.
 const OF_CONNECTION: [&str; 9] = [
     "connection",
     "expect",
@@ -38,7 +38,7 @@ const OF_CONNECTION: [&str; 9] = [
     "content-length",
 ];
 
-/// Who asks whom.
+/// The client and the function of a request.
 pub struct Route<'a> {
     pub function: &'a str,
     pub client: SocketAddr,
@@ -62,7 +62,7 @@ pub fn event(head: &Parts, body: &[u8], route: &Route) -> Value {
         add(CONTENT_LENGTH.as_str(), body.len().to_string());
     }
     add("x-forwarded-for", client.ip().to_string());
-    // What stands before this server may know it better.
+    // A proxy in front of this server may have set these already.
     headers.entry("x-forwarded-proto".into()).or_insert_with(|| "http".into());
     headers.entry("x-forwarded-port".into()).or_insert_with(|| port.to_string());
     headers.entry("x-amzn-trace-id".into()).or_insert_with(|| trace.to_owned());
@@ -83,7 +83,7 @@ pub fn event(head: &Parts, body: &[u8], route: &Route) -> Value {
         "requestContext": {
             "accountId": "anonymous",
             "apiId": function,
-            // By which functions see that they have a URL of their own, and may stream.
+            // Lets functions detect that they are called through a function URL, which supports streams.
             "domainName": format!("{function}.lambda-url.localhost"),
             "domainPrefix": function,
             "http": {
@@ -119,7 +119,7 @@ pub fn event(head: &Parts, body: &[u8], route: &Route) -> Value {
     event
 }
 
-/// Whether AWS hands a body of this content type over as it is: a form, for one, it does not.
+/// Whether AWS passes a body of this content type as text. It encodes a form, for example, in base64.
 fn is_text(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(CONTENT_TYPE) else { return !headers.contains_key(CONTENT_ENCODING) };
     let kind = String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase();
@@ -129,7 +129,7 @@ fn is_text(headers: &HeaderMap) -> bool {
     is_text && !headers.contains_key(CONTENT_ENCODING)
 }
 
-/// Status, headers and cookies, as an answer or the prelude of a stream has them.
+/// The status, headers and cookies of a response, or of the prelude of a stream.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Head {
@@ -154,17 +154,17 @@ impl Head {
         let values = self.headers.into_iter().flatten().map(|(name, value)| match value {
             Value::String(text) => Ok((name, text)),
             Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
-            _ => bail!("its header {name} is {value}: expected a text"),
+            _ => bail!("its header {name} is {value}: expected a string"),
         });
         let cookies = self.cookies.into_iter().flatten().map(|cookie| Ok(("set-cookie".to_owned(), cookie)));
         for header in values.chain(cookies) {
             let (name, value) = header?;
             let key = HeaderName::from_bytes(name.as_bytes()).ok();
             let bytes = HeaderValue::from_bytes(value.as_bytes()).ok();
-            let (key, value) = key.zip(bytes).with_context(|| format!("{name:?}: {value:?} is no header"))?;
+            let (key, value) = key.zip(bytes).with_context(|| format!("{name:?}: {value:?} is not a valid header"))?;
             match key == CONTENT_TYPE {
                 true => drop(headers.insert(key, value)),
-                // How long the body is, the server sees itself.
+                // The server sets the content length itself.
                 false if OF_CONNECTION.contains(&key.as_str()) => {}
                 false => drop(headers.append(key, value)),
             }
@@ -175,7 +175,7 @@ impl Head {
     }
 }
 
-/// The response that an answer describes; any other JSON is the body of one.
+/// The HTTP response that a function's response describes. Any JSON without a `statusCode` becomes the body.
 pub fn response(answer: &[u8]) -> Result<(Builder, Bytes)> {
     let value: Value = serde_json::from_slice(answer).context("it is not JSON")?;
     if value.get("statusCode").is_none() {
@@ -189,7 +189,7 @@ pub fn response(answer: &[u8]) -> Result<(Builder, Bytes)> {
     let body = match &value["body"] {
         Value::Null => Vec::new(),
         Value::String(text) if value["isBase64Encoded"] == true => {
-            BASE64_STANDARD.decode(text).context("isBase64Encoded is true, and its body is not base64")?
+            BASE64_STANDARD.decode(text).context("isBase64Encoded is true, but its body is not base64")?
         }
         Value::String(text) => text.clone().into_bytes(),
         other => other.to_string().into_bytes(),
@@ -198,12 +198,12 @@ pub fn response(answer: &[u8]) -> Result<(Builder, Bytes)> {
     Ok((head.response("application/json")?, body.into()))
 }
 
-/// The beginning of a stream, which may come in any number of pieces.
+/// The prelude of a stream, which may arrive in any number of pieces.
 #[derive(Default)]
 pub struct Prelude(Vec<u8>);
 
 impl Prelude {
-    /// Takes a piece; once the prelude is whole, returns the response and what has come of its body.
+    /// Adds a piece. Once the prelude is complete, returns the response and the received part of its body.
     pub fn add(&mut self, piece: &[u8]) -> Result<Option<(Builder, Bytes)>> {
         self.0.extend_from_slice(piece);
         let end = self.0.windows(END_OF_PRELUDE.len()).position(|bytes| bytes == END_OF_PRELUDE);
@@ -216,13 +216,13 @@ impl Prelude {
     }
 }
 
-/// The response of a prelude.
+/// The HTTP response that a prelude describes.
 fn plain(prelude: &[u8]) -> Result<Builder> {
-    let head: Head = serde_json::from_slice(prelude).context("its prelude is no JSON object with a statusCode")?;
+    let head: Head = serde_json::from_slice(prelude).context("its prelude is not a JSON object with a statusCode")?;
     head.response("application/octet-stream")
 }
 
-/// The response of a stream without a prelude.
+/// The HTTP response to a stream without a prelude.
 pub fn response_of_type(content_type: &str) -> Result<Builder> {
     Head { status_code: 200, headers: None, cookies: None }.response(content_type)
 }
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use hyper::Request;
 
-    /// Events of function URLs, each as the crate's own tests know what it reads in it.
+    /// Events of function URLs, from the cases that the crate's own tests use.
     fn cases() -> Vec<(String, Value)> {
         let cases: Value = serde_json::from_str(include_str!("../../../tests/http/cases.json")).unwrap();
         let cases = cases["requests"].as_array().unwrap().iter();
@@ -245,7 +245,7 @@ mod tests {
         if event["isBase64Encoded"] == true { BASE64_STANDARD.decode(body).unwrap() } else { body.into() }
     }
 
-    /// The request that AWS has made an event of.
+    /// The request that corresponds to an event from AWS.
     fn request(event: &Value) -> Parts {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let query = Some(text(&event["rawQueryString"])).filter(|query| !query.is_empty());
@@ -263,12 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_becomes_the_event_that_aws_makes_of_it() {
+    fn a_request_becomes_the_same_event_as_on_aws() {
         let client = "192.0.2.1:50000".parse().unwrap();
         for (name, expected) in cases() {
             let route = Route { function: "orders", client, port: 9000, id: "id-1", trace: "Root=1" };
             let mut head = request(&expected);
-            // It is added.
+            // `event` adds this header.
             head.headers.remove("x-forwarded-for");
             let event = event(&head, &bytes(&expected), &route);
             for key in ["version", "rawPath", "rawQueryString", "cookies", "routeKey"] {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_a_response_or_the_body_of_one() {
+    fn a_response_describes_an_http_response_or_is_the_body_of_one() {
         let json = ("content-type".to_owned(), "application/json".to_owned());
         for (answer, body) in [
             (r#"{"a":1}"#, &br#"{"a":1}"#[..]),
@@ -320,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_no_response_is_an_error_that_says_why() {
+    fn the_error_of_an_invalid_response_explains_the_problem() {
         for (answer, expected) in [
             ("no JSON", "it is not JSON"),
             (r#"{"statusCode":199}"#, "expected 200 to 599"),
             (r#"{"statusCode":"ok"}"#, "invalid type"),
-            (r#"{"statusCode":200,"headers":{"a b":"c"}}"#, "\"a b\": \"c\" is no header"),
-            (r#"{"statusCode":200,"headers":{"a":{}}}"#, "its header a is {}: expected a text"),
+            (r#"{"statusCode":200,"headers":{"a b":"c"}}"#, "\"a b\": \"c\" is not a valid header"),
+            (r#"{"statusCode":200,"headers":{"a":{}}}"#, "its header a is {}: expected a string"),
             (r#"{"statusCode":200,"body":"?","isBase64Encoded":true}"#, "its body is not base64"),
         ] {
             let error = format!("{:#}", response(answer.as_bytes()).map(drop).unwrap_err());
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prelude_may_come_in_any_pieces() {
+    fn a_prelude_may_arrive_in_pieces_of_any_size() {
         let stream =
             [br#"{"statusCode":201,"headers":{"a":"b"},"cookies":["c=d"]}"#, &END_OF_PRELUDE[..], b"body"].concat();
         for length in 1..=stream.len() {

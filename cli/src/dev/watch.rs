@@ -1,4 +1,4 @@
-//! Which files were saved.
+//! Watches files, and reports those that were saved.
 
 use std::collections::{BTreeSet, HashMap, hash_map::DefaultHasher};
 use std::hash::{Hash, Hasher};
@@ -11,19 +11,19 @@ use anyhow::{Context, Result};
 use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Bytes of the longest file that is read to see whether it is another one.
+/// The maximum size in bytes of a file that is read to compare its content.
 const LONGEST: u64 = 1 << 20;
 
-/// What is watched.
+/// The files and directories to watch.
 #[derive(Default)]
 pub struct Watched {
-    /// Directories of packages, with all below them but for other packages.
+    /// Directories of packages, with everything below them except other packages.
     pub packages: BTreeSet<PathBuf>,
-    /// Single files, which need not be there.
+    /// Single files, which need not exist.
     pub files: BTreeSet<PathBuf>,
-    /// Directories of which each file counts.
+    /// Directories whose files are watched, without subdirectories.
     pub directories: BTreeSet<PathBuf>,
-    /// Directories that are left out: those that cargo compiles into.
+    /// Cargo's target directories, which are not watched.
     pub targets: BTreeSet<PathBuf>,
 }
 
@@ -32,9 +32,9 @@ pub struct Watch {
     events: UnboundedReceiver<notify::Result<notify::Event>>,
     watched: Watched,
     directories: BTreeSet<PathBuf>,
-    /// What git ignores, as far as that was asked.
+    /// Whether git ignores a path, for the paths checked so far.
     ignored: HashMap<PathBuf, bool>,
-    /// What was in files that have changed.
+    /// Hashes of the contents of changed files.
     contents: HashMap<PathBuf, Option<u64>>,
 }
 
@@ -42,7 +42,7 @@ impl Watch {
     pub fn new() -> Result<Self> {
         let (sender, events) = unbounded_channel();
         let watcher = notify::recommended_watcher(move |event| {
-            // Nobody listens any more at the end.
+            // The receiver may be gone at the end.
             let _ = sender.send(event);
         });
         let watcher = watcher.map_err(explain)?;
@@ -50,7 +50,7 @@ impl Watch {
         Ok(Self { watcher, events, watched, directories, ignored: HashMap::new(), contents: HashMap::new() })
     }
 
-    /// Watches these from now on.
+    /// Replaces the watched files and directories.
     pub fn set(&mut self, watched: Watched) -> Result<()> {
         let around = watched.files.iter().filter_map(|file| file.parent());
         let alone = around.chain(watched.directories.iter().map(PathBuf::as_path)).filter(|path| path.is_dir());
@@ -59,7 +59,7 @@ impl Watch {
             directories.extend(below(package, &watched.targets));
         }
         for old in self.directories.difference(&directories) {
-            // It may be gone.
+            // It may have been removed.
             let _ = self.watcher.unwatch(old);
         }
         for new in directories.difference(&self.directories) {
@@ -70,10 +70,10 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for files that were saved, or are new or gone.
+    /// Waits for files that were saved, created or removed.
     pub async fn next(&mut self) -> Result<BTreeSet<PathBuf>> {
         loop {
-            let event = self.events.recv().await.context("nothing watches files any more")?;
+            let event = self.events.recv().await.context("the file watcher has stopped")?;
             let mut changed = BTreeSet::new();
             self.add(event, &mut changed)?;
             while let Ok(event) = self.events.try_recv() {
@@ -88,12 +88,12 @@ impl Watch {
     fn add(&mut self, event: notify::Result<notify::Event>, changed: &mut BTreeSet<PathBuf>) -> Result<()> {
         let event = match event {
             Ok(event) => event,
-            // It was removed while it was looked at.
+            // The file was removed in the meantime.
             Err(error) if matches!(error.kind, ErrorKind::PathNotFound | ErrorKind::Io(_)) => return Ok(()),
             Err(error) => return Err(explain(error)),
         };
         if event.need_rescan() {
-            // Some events are lost.
+            // Some events were lost.
             changed.extend(self.watched.packages.iter().cloned());
         }
         if matches!(event.kind, EventKind::Access(_)) {
@@ -109,7 +109,7 @@ impl Watch {
         Ok(())
     }
 
-    /// A directory that is new, with all that has come into it meanwhile.
+    /// Adds a new directory with the files that have been created in it by now.
     fn add_directory(&mut self, path: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<()> {
         let Some(package) = self.package_of(path).map(Path::to_owned) else { return Ok(()) };
         if self.directories.contains(path)
@@ -119,7 +119,7 @@ impl Watch {
             return Ok(());
         }
         for directory in below(path, &self.watched.targets) {
-            // Another one may have removed it.
+            // Another program may have removed it.
             if self.watcher.watch(&directory, RecursiveMode::NonRecursive).is_err() {
                 continue;
             }
@@ -134,7 +134,7 @@ impl Watch {
     }
 
     fn package_of(&self, path: &Path) -> Option<&Path> {
-        // Packages may lie in each other.
+        // Packages may be nested.
         let around = self.watched.packages.iter().filter(|package| path.starts_with(package));
         around.max_by_key(|package| package.components().count()).map(PathBuf::as_path)
     }
@@ -148,7 +148,7 @@ impl Watch {
         if name == ".gitignore" {
             self.ignored.clear();
         }
-        // Editors write such files beside the one that is edited.
+        // Editors write such files next to the edited one.
         if name.starts_with(['.', '#']) || name.ends_with(['~', '#']) || name.parse::<u32>().is_ok() {
             return false;
         }
@@ -157,7 +157,7 @@ impl Watch {
         !*is_ignored.or_insert_with(|| !ignored(&package, [path]).is_empty())
     }
 
-    /// Whether there is something else in a file than when it changed last.
+    /// Whether the content of a file differs from that at its last change.
     pub fn is_another(&mut self, path: &Path) -> bool {
         let content = match path.metadata() {
             Ok(metadata) if metadata.len() > LONGEST || metadata.is_dir() => return true,
@@ -173,14 +173,15 @@ impl Watch {
 
 fn is_left_out(path: &Path, targets: &BTreeSet<PathBuf>) -> bool {
     let name = path.file_name().unwrap_or_default();
-    // cargo marks what it compiles into for others as well; a package of its own is watched where it is one of those.
+    // Cargo marks the target directories of other projects with CACHEDIR.TAG as well. A nested package that is a dependency has its
+    // own entry in `packages`.
     [".git", ".hg", ".jj", ".svn"].iter().any(|other| name == *other)
         || targets.contains(path)
         || path.join("CACHEDIR.TAG").exists()
         || path.join("Cargo.toml").exists()
 }
 
-/// A directory and those below it, but for what git ignores, what cargo compiles into, and other packages.
+/// A directory and its subdirectories, without those that git ignores, target directories, and other packages.
 fn below(root: &Path, targets: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let (mut all, mut level) = (Vec::new(), vec![root.to_owned()]);
     while !level.is_empty() {
@@ -195,7 +196,7 @@ fn below(root: &Path, targets: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     all
 }
 
-/// Those of the paths that git ignores; where there is no git, it ignores none.
+/// The paths that git ignores. Without git, there are none.
 fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let mut input = Vec::new();
@@ -211,7 +212,7 @@ fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> B
         git.arg("-C").arg(directory).args(["check-ignore", "-z", "--stdin"]);
         let mut git = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut stdin = git.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        // Apart, as git answers while it is asked.
+        // On a separate thread, because git writes while it still reads.
         let asking = std::thread::spawn(move || stdin.write_all(&input));
         let output = git.wait_with_output()?.stdout;
         let _ = asking.join();
@@ -222,11 +223,11 @@ fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> B
     paths.map(|path| std::ffi::OsString::from_vec(path.to_vec()).into()).collect()
 }
 
-/// What to do where the system watches no more files.
+/// Adds advice to an error if the system's limit of watched files is reached.
 fn explain(error: notify::Error) -> anyhow::Error {
     let is_full = matches!(error.kind, ErrorKind::MaxFilesWatch);
-    let limit = "this user watches as many files as the system allows; expected room for those of this project: \
-        `sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024` makes it";
+    let limit = "the system's limit of watched files is reached; raise it with \
+        `sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024`";
     let full = |error: &io::Error| error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error());
     match &error.kind {
         ErrorKind::Io(inner) if full(inner) => anyhow::Error::from(error).context(limit),
@@ -241,7 +242,7 @@ mod tests {
     use std::time::Duration;
     use tokio::time::timeout;
 
-    /// A package with directories that are watched, and others that are not.
+    /// A package with some directories to watch and some to ignore.
     fn package() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_is_watched_but_for_others_and_for_what_cargo_and_git_leave_out() {
+    fn a_package_is_watched_without_other_packages_target_directories_and_ignored_files() {
         let directory = package();
         let root = directory.path();
         let expected = ["", "src", "src/deep"].map(|path| root.join(path).components().collect::<PathBuf>());
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_are_seen_when_they_are_saved_moved_removed_or_in_a_new_directory() {
+    async fn files_are_reported_when_they_are_saved_moved_removed_or_in_a_new_directory() {
         let directory = package();
         let root = directory.path();
         let mut watch = Watch::new().unwrap();

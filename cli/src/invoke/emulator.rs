@@ -1,4 +1,4 @@
-//! The emulator on this machine.
+//! Runs a package under the Runtime Interface Emulator on this machine.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::{fd::AsFd, unix::fs::PermissionsExt};
@@ -13,7 +13,7 @@ use crate::command::{find, quoted};
 use crate::interrupt::{self, Running};
 use crate::{arch::Arch, cache::Cache, files::At, verify::elf, wheels};
 
-/// How often ports that another program has taken meanwhile are replaced by others.
+/// The number of attempts with other ports, because another program may take a free port first.
 const ATTEMPTS: u32 = 5;
 
 /// Sends the event to the function in a package. The log goes to stderr.
@@ -23,12 +23,12 @@ pub fn invoke(zip: &Path, event: &[u8], cache: &Cache) -> Result<Answer> {
     emulate_architecture(&unpack(zip, &task)?)?;
     let emulator = Emulator::start(&wheels::emulator(cache)?, &task)?;
     let answer = post(emulator.address, event);
-    // What a signal has ended is no answer.
+    // After a signal, the response is not valid.
     interrupt::check()?;
     answer
 }
 
-/// Puts qemu-user before a binary for another architecture.
+/// Wraps a binary for another architecture in a script that runs it with qemu-user.
 fn emulate_architecture(binary: &Path) -> Result<()> {
     let bytes = fs::read(binary).at(binary)?;
     let arch = elf::architecture(&bytes).ok();
@@ -52,14 +52,14 @@ fn emulate_architecture(binary: &Path) -> Result<()> {
     fs::set_permissions(binary, fs::Permissions::from_mode(0o755)).at(binary)
 }
 
-/// The emulator with the function in it.
+/// The emulator that runs the function.
 struct Emulator {
     program: Running,
     address: SocketAddr,
 }
 
 impl Emulator {
-    /// Starts the emulator on ports that nobody else has.
+    /// Starts the emulator on free ports.
     fn start(emulator: &Path, task: &Path) -> Result<Self> {
         let mut ended = String::new();
         for _ in 0..ATTEMPTS {
@@ -90,7 +90,7 @@ impl Emulator {
 }
 
 impl Drop for Emulator {
-    /// Lets the emulator end the function as well, which a kill would not.
+    /// Lets the emulator stop the function as well. If the emulator were killed, the function would keep running.
     fn drop(&mut self) {
         self.program.ask_to_end();
         let patience = Instant::now() + Duration::from_secs(5);

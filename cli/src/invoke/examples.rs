@@ -1,4 +1,4 @@
-//! Events like those of services, for `--example`.
+//! The example events of `--example`.
 
 use anyhow::{Result, bail};
 
@@ -17,16 +17,16 @@ const EXAMPLES: [(&str, &str, &str); 13] = examples![
     ("websocket", "a message to a WebSocket API of API Gateway"),
     ("alb", "a request to an Application Load Balancer"),
     ("lattice", "a request to a service of VPC Lattice"),
-    ("sqs", "two messages of an SQS queue"),
-    ("sns", "a message of an SNS topic"),
-    ("s3", "an object that is new in an S3 bucket"),
-    ("dynamodb", "two changes of a DynamoDB table"),
-    ("kinesis", "a record of a Kinesis stream"),
-    ("eventbridge", "an event of an EventBridge bus"),
-    ("cron", "an event of an EventBridge schedule"),
+    ("sqs", "two messages from an SQS queue"),
+    ("sns", "a message from an SNS topic"),
+    ("s3", "a new object in an S3 bucket"),
+    ("dynamodb", "two changes in a DynamoDB table"),
+    ("kinesis", "a record from a Kinesis stream"),
+    ("eventbridge", "an event from an EventBridge bus"),
+    ("cron", "an event from an EventBridge schedule"),
 ];
 
-/// The event of this name, or an error that lists those that there are.
+/// The event with this name, or an error that lists the available names.
 pub fn named(name: &str) -> Result<Vec<u8>> {
     let names = EXAMPLES.map(|(name, ..)| name);
     match EXAMPLES.iter().find(|(other, ..)| *other == name) {
@@ -35,7 +35,7 @@ pub fn named(name: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// All of them, a line for each.
+/// A list of all examples, one per line.
 pub fn list() -> String {
     EXAMPLES.iter().map(|(name, about, _)| format!("{name:<12} {about}\n")).collect()
 }

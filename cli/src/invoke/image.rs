@@ -1,4 +1,4 @@
-//! The emulator in a container image, like those of AWS.
+//! Runs a package under the emulator of a container image, such as AWS's base images.
 
 use std::time::{Duration, Instant};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
@@ -10,7 +10,7 @@ use crate::command::{clean_up, collect};
 use crate::engine::{Engine, check_emulation, check_image};
 use crate::{arch::Arch, cache::Cache, files::At, interrupt, verify};
 
-/// A container that goes with this value.
+/// A container that is removed when this is dropped.
 struct Container<'a>(&'a Engine, String);
 
 impl Drop for Container<'_> {
@@ -19,7 +19,7 @@ impl Drop for Container<'_> {
     }
 }
 
-/// Sends the event to the function in a package, which runs in the image. Its log goes to stderr.
+/// Runs the function of a package in the image, and sends it the event. The function's log goes to stderr.
 pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) -> Result<Answer> {
     check_image("--image", image)?;
     check_emulation(arch)?;
@@ -28,11 +28,11 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     let work = cache.temporary("invoke")?;
     let (task, bootstrap) = (work.path().join("task"), work.path().join("task/bootstrap"));
     let binary = unpack(zip, &task)?;
-    // The container has another user.
+    // The container runs as another user.
     for path in [work.path(), &task, &bootstrap, &binary] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)?;
     }
-    // The image starts what lies in /var/runtime; the rest of a package is in /var/task.
+    // The image starts /var/runtime/bootstrap; the rest of the package is in /var/task.
     let task = format!("--volume={}:/var/task:ro", task.display());
     let bootstrap = format!("--volume={}:/var/runtime/bootstrap:ro", bootstrap.display());
     let platform = format!("--platform={}", arch.platform());
@@ -42,10 +42,10 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     let id = &*container.1;
     let started = engine.output(["start", id]).and_then(|_| engine.output(["port", id, "8080/tcp"]));
     let address = started.ok().and_then(|ports| ports.lines().next()?.parse().ok()).with_context(|| {
-        format!("--image {image}: does not listen; expected one with AWS's emulator, like public.ecr.aws/lambda/provided:al2023")
+        format!("--image {image}: it does not listen; expected an image with AWS's emulator, like public.ecr.aws/lambda/provided:al2023")
     })?;
-    // Apart, so that a signal is not kept waiting for the answer. Before the emulator listens, what stands between may
-    // take a connection and close it.
+    // On a separate thread, so that a signal is handled during the wait. Before the emulator listens, the engine's proxy may accept a
+    // connection and close it.
     let (event, patience) = (event.to_vec(), Instant::now() + START);
     let answer = interrupt::compute(move || {
         let mut answer = post(address, &event);

@@ -1,4 +1,4 @@
-//! `invoke`: runs a deployment package as Lambda would, under AWS's Runtime Interface Emulator, for one event.
+//! `invoke`: runs a deployment package for one event, as Lambda would, under AWS's Runtime Interface Emulator.
 
 mod emulator;
 mod examples;
@@ -20,13 +20,13 @@ use zip::ZipArchive;
 use crate::package::form::EXTENSIONS;
 use crate::{again, aws::remote, cache::Cache, interrupt, options, verify};
 
-/// How long the emulator may take to listen.
+/// How long the emulator may take until it listens.
 const START: Duration = Duration::from_secs(20);
 
-/// How long an invocation may take: Lambda's own limit, and the time to start.
+/// How long an invocation may take: Lambda's limit, with the time to start.
 const INVOCATION: Duration = Duration::from_secs(15 * 60 + 30);
 
-/// Bytes of the longest event that Lambda takes; the emulator cuts what is longer without a word.
+/// Lambda's maximum size of an event in bytes. The emulator silently truncates longer events.
 const LONGEST_EVENT: usize = 6_291_556;
 
 const EXAMPLE: &str = r#"{"url":"https://example.com"}"#;
@@ -34,7 +34,7 @@ const EXAMPLE: &str = r#"{"url":"https://example.com"}"#;
 /// A status and a body.
 type Answer = (u16, Vec<u8>);
 
-/// The answer alone is on stdout; the function's log is on stderr.
+/// Prints only the function's response on stdout. The function's log goes to stderr.
 pub fn run(options: options::Invoke) -> Result<()> {
     let event = match (&options.example, &options.event) {
         (Some(name), _) if name.is_empty() => {
@@ -44,13 +44,13 @@ pub fn run(options: options::Invoke) -> Result<()> {
         (Some(name), _) => examples::named(name)?,
         (None, Some(event)) => read_event(event)?,
         (None, None) => bail!(
-            "--event is missing: invoke --event '{EXAMPLE}', --event @file or --example NAME, in the clone make invoke \
+            "--event is missing: use --event '{EXAMPLE}', --event @file or --example NAME, or in the clone: make invoke \
              EVENT='{EXAMPLE}'"
         ),
     };
     if let Some(name) = &options.remote {
         let (answer, is_error) = remote::invoke(name, options.qualifier.as_deref(), &event)?;
-        print(&answer).context("printing the answer")?;
+        print(&answer).context("printing the response")?;
         ensure!(!is_error, "the function reported an error");
         return Ok(());
     }
@@ -64,22 +64,22 @@ pub fn run(options: options::Invoke) -> Result<()> {
             None => emulator::invoke(&zip, &event, &cache)?,
         }
     };
-    print(&answer).context("printing the answer")?;
+    print(&answer).context("printing the response")?;
     if status == 200 && kind_of_error(&answer).is_none() {
         return Ok(());
     }
-    // A program that ends, for whatever reason, says nothing.
-    ensure!(!answer.is_empty(), "the program ended before it answered; does its main call `run`?");
+    // If the program ends, for whatever reason, the response is empty.
+    ensure!(!answer.is_empty(), "the program ended before it responded; does its main call `run`?");
     bail!("the function reported an error")
 }
 
-/// The package, built where it is missing or older than its sources. One that is named is taken as it is.
+/// The package, which is built if it is missing or its sources have changed. A package named with `--zip` is never rebuilt.
 fn up_to_date(options: &options::Invoke, cache: &Cache) -> Result<PathBuf> {
     let zip = options.zip.path();
     match options.zip.built_into() {
         Some(out) if !zip.exists() && options.krate.join("Cargo.toml").exists() => {
             again::build_first(&options.krate, out)?;
-            // What there is now may be an extension.
+            // The new package may be an extension, which has another name.
             Ok(options.zip.path())
         }
         Some(_) => again::refresh(&zip, cache).map(|()| zip),
@@ -87,8 +87,8 @@ fn up_to_date(options: &options::Invoke, cache: &Cache) -> Result<PathBuf> {
     }
 }
 
-/// Invokes a package for `verify`, and says how that went. Whatever a function makes of an event that it does not know,
-/// an error of its own is an answer.
+/// Invokes a package for `verify`, and describes the result. Without an event from the user, an error of the function's own
+/// counts as a response, because the function may not accept `{}`.
 pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
     let given = event.is_some();
     let event = event.unwrap_or_else(|| "{}".into());
@@ -96,11 +96,13 @@ pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
     let text = String::from_utf8_lossy(&answer).trim_end().to_owned();
     let shown = event.to_string_lossy();
     match kind_of_error(&answer) {
-        None if status == 200 && !answer.is_empty() => Ok(format!("it runs, and answers the event {shown}: {text}")),
-        Some(kind) if !given && (kind.starts_with("Function.") || kind == "Runtime.UnmarshalError") => {
-            Ok(format!("it runs, and answers the event {shown} with an error of its own: {text}"))
+        None if status == 200 && !answer.is_empty() => {
+            Ok(format!("it runs, and its response to the event {shown} is: {text}"))
         }
-        _ => bail!("{}: does not answer under the emulator: {text}", zip.display()),
+        Some(kind) if !given && (kind.starts_with("Function.") || kind == "Runtime.UnmarshalError") => {
+            Ok(format!("it runs, and its response to the event {shown} is an error: {text}"))
+        }
+        _ => bail!("{}: it does not respond under the emulator: {text}", zip.display()),
     }
 }
 
@@ -109,7 +111,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
         Some(file) => {
             let name = format!("--event {}", event.display());
             let file = PathBuf::from(OsStr::from_bytes(file));
-            // A pipe may keep its reader waiting, and a device never end.
+            // A read from a pipe may block, and a device may never end.
             let read = move || -> io::Result<Vec<u8>> {
                 let mut bytes = Vec::new();
                 fs::File::open(file)?.take(LONGEST_EVENT as u64 + 1).read_to_end(&mut bytes)?;
@@ -120,7 +122,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
         }
         None => ("--event".to_owned(), event.as_bytes().to_vec()),
     };
-    ensure!(bytes.len() <= LONGEST_EVENT, "{name} has more than the {LONGEST_EVENT} bytes that Lambda takes");
+    ensure!(bytes.len() <= LONGEST_EVENT, "{name} has more than the {LONGEST_EVENT} bytes that Lambda accepts");
     let text = str::from_utf8(&bytes).with_context(|| format!("{name} is not JSON"))?;
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => Ok(bytes),
@@ -128,7 +130,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
     }
 }
 
-/// Prints an answer as it is; text ends with a new line.
+/// Prints a response unchanged, except that text gets a final newline.
 fn print(answer: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(answer)?;
@@ -138,7 +140,7 @@ fn print(answer: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
-/// The type of the error, where the answer is what Lambda makes of a failed invocation: the emulator says no more.
+/// The error type, if the response has the form of Lambda's errors. The emulator reports a failed invocation in no other way.
 fn kind_of_error(answer: &[u8]) -> Option<String> {
     const KEYS: [&str; 5] = ["errorType", "errorMessage", "stackTrace", "requestId", "cause"];
     let Ok(Value::Object(object)) = serde_json::from_slice(answer) else { return None };
@@ -146,13 +148,13 @@ fn kind_of_error(answer: &[u8]) -> Option<String> {
     object.get("errorType").filter(|_| is_error).map(|kind| kind.as_str().unwrap_or_default().to_owned())
 }
 
-/// Unpacks a package, which has to have an entry point, and says where its binary is.
+/// Unpacks a package, which must have an entry point, and returns the path of its binary.
 fn unpack(zip: &Path, directory: &Path) -> Result<PathBuf> {
     let bytes = verify::read(zip, verify::archive::UNZIPPED)?;
     let describe = || format!("{}: expected a deployment package", zip.display());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).with_context(describe)?;
     let is_bomb = archive.decompressed_size().is_none_or(|size| size > verify::archive::UNZIPPED.into());
-    ensure!(!is_bomb, "{}: unpacks to more than Lambda takes", zip.display());
+    ensure!(!is_bomb, "{}: unpacks to more than Lambda accepts", zip.display());
     archive.extract(directory).with_context(describe)?;
     let [binary, bootstrap] = verify::archive::NAMES.map(|name| directory.join(name));
     let is_single = fs::read(&bootstrap).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"));
@@ -160,20 +162,20 @@ fn unpack(zip: &Path, directory: &Path) -> Result<PathBuf> {
         _ if is_single => return Ok(bootstrap),
         (true, true) => return Ok(binary),
         (false, false) if directory.join(EXTENSIONS).is_dir() => {
-            "function in it: it is an extension, which Lambda runs beside one"
+            "function: it is an extension, which Lambda runs next to a function"
         }
-        (_, false) => "bootstrap in it",
-        (false, true) => "binary in it",
+        (_, false) => "file bootstrap",
+        (false, true) => "file binary",
     };
-    Err(anyhow!("there is no {missing}")).with_context(describe)
+    Err(anyhow!("it contains no {missing}")).with_context(describe)
 }
 
-/// Sends an event to an emulator that listens.
+/// Sends an event to a listening emulator.
 fn post(address: SocketAddr, event: &[u8]) -> Result<Answer> {
-    post_to(address, "function", event).context("the emulator did not answer")
+    post_to(address, "function", event).context("the emulator did not respond")
 }
 
-/// Sends an event to a function of this name.
+/// Sends an event to the function with this name.
 fn post_to(address: SocketAddr, name: &str, event: &[u8]) -> Result<Answer> {
     let url = format!("http://{address}/2015-03-31/functions/{name}/invocations");
     let uri = Uri::try_from(url.as_str()).map_err(|error| anyhow!("{url}: {error}"))?;
@@ -193,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_in_the_form_of_lambdas_errors_is_an_error_and_one_that_mentions_them_is_not() {
+    fn a_response_in_the_form_of_lambdas_errors_is_an_error_and_one_that_mentions_them_is_not() {
         for (answer, kind) in [
             (r#"{"errorType":"Function.Error","errorMessage":"no"}"#, Some("Function.Error")),
             (r#"{"errorType":"a","errorMessage":"b","stackTrace":[],"requestId":"c"}"#, Some("a")),

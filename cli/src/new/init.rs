@@ -1,4 +1,4 @@
-//! `init`: what `new` writes, for a package that is there already; it overwrites nothing.
+//! `init`: adds the files that `new` creates to an existing package, without overwriting any.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::project::Function;
 use crate::rust::Rust;
 use crate::step::say;
 
-/// Of an example's dependencies, those that any call of the runtime needs.
+/// The dependencies of an example that a call of the runtime may need.
 const CALLED: [&str; 4] = ["aws_lambda_events", "axum", "lambda-musl", "tokio"];
 
 pub fn run(options: options::Init) -> Result<()> {
@@ -24,7 +24,7 @@ pub fn run(options: options::Init) -> Result<()> {
     source.selection.bins = true;
     crate::project::manifest(&source)?;
     let rust = Rust::of(&krate, &Cache::open()?)?;
-    // Fails where it has no binary.
+    // Fails if the package has no binary.
     let functions = Function::all(&source, &rust)?;
     let function = functions.first().context("no binary target")?;
     let template = Template::of(&function.name, &purpose)?;
@@ -32,7 +32,7 @@ pub fn run(options: options::Init) -> Result<()> {
     let directory = &function.directory;
     let mut manifest = Manifest::read(directory.join("Cargo.toml"))?;
     let dependencies = template.kind.dependencies(&template.runtime);
-    // Each goes before the one that was added last.
+    // Each line is inserted before the previous one.
     for (name, line) in dependencies.iter().rev().filter(|(name, _)| CALLED.contains(name)) {
         manifest.depend(name, line, &mut report);
     }
@@ -40,7 +40,7 @@ pub fn run(options: options::Init) -> Result<()> {
     match function.workspace == *directory {
         true => manifest.add("profile.release", PROFILE, &mut report),
         false if Manifest::read(root.clone())?.has("profile.release") => {}
-        false => report.by_hand(&root, "a profile that makes small files", PROFILE),
+        false => report.by_hand(&root, "a profile for small binaries", PROFILE),
     }
     manifest.add("package.metadata.lambda-musl", &template.fill(METADATA), &mut report);
     manifest.write(&mut report)?;
@@ -49,10 +49,10 @@ pub fn run(options: options::Init) -> Result<()> {
         let is_above = |name: &str| directory.ancestors().any(|above| above.join(name).exists());
         match name {
             WORKFLOW if repository(directory).is_some() => {
-                report.leave(&path, "as workflows count in the root of a repository alone");
+                report.leave(&path, "GitHub reads workflows only in the root of a repository");
             }
             "rust-toolchain.toml" if is_above(name) || is_above("rust-toolchain") => {
-                report.leave(&path, "as there is one already");
+                report.leave(&path, "one exists already");
             }
             _ if path.exists() => complete(&path, &text, &mut report)?,
             _ => {
@@ -64,7 +64,11 @@ pub fn run(options: options::Init) -> Result<()> {
     let calls = fs::read_dir(directory.join("src")).into_iter().flatten().flatten();
     let is_call = |path: PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("lambda_musl::"));
     if !calls.into_iter().any(|entry| is_call(entry.path())) {
-        report.by_hand(&directory.join("src/main.rs"), "a call of the runtime, like this one", template.kind.main());
+        report.by_hand(
+            &directory.join("src/main.rs"),
+            "a call of the runtime, such as this one,",
+            template.kind.main(),
+        );
     }
     report.print(directory);
     if let Some(fault) = template.runtime.fault() {
@@ -73,7 +77,7 @@ pub fn run(options: options::Init) -> Result<()> {
     Ok(())
 }
 
-/// What is missing in a file that is there, where that matters.
+/// Reports the lines that an existing file lacks and needs.
 fn complete(path: &Path, text: &str, report: &mut Report) -> Result<()> {
     let own = fs::read_to_string(path).at(path)?;
     let needed = match path.file_name().and_then(|name| name.to_str()) {
@@ -82,18 +86,18 @@ fn complete(path: &Path, text: &str, report: &mut Report) -> Result<()> {
         _ => Vec::new(),
     };
     match needed.is_empty() {
-        true => report.leave(path, "as it is there already"),
+        true => report.leave(path, "it exists already"),
         false => report.by_hand(path, "these lines", &needed.join("\n")),
     }
     Ok(())
 }
 
-/// Whether two lines of a .gitignore mean the same directory.
+/// Whether two lines of a .gitignore name the same directory.
 fn same(one: &str, other: &str) -> bool {
     one.trim().trim_matches('/') == other.trim_matches('/')
 }
 
-/// A Cargo.toml that gets what it lacks; what is there stays as it is, to the letter.
+/// A Cargo.toml that gets missing entries. Its existing text is not changed.
 struct Manifest {
     path: PathBuf,
     before: String,
@@ -110,7 +114,7 @@ impl Manifest {
         toml::from_str(&self.text).unwrap_or_default()
     }
 
-    /// Whether it has a table or a key.
+    /// Whether it contains a table or a key.
     fn has(&self, path: &str) -> bool {
         let mut keys = path.split('.');
         let first = keys.next().unwrap_or_default();
@@ -118,12 +122,12 @@ impl Manifest {
         keys.try_fold(table.get(first), |value, key| value.map(|value| value.get(key))).flatten().is_some()
     }
 
-    /// Adds a line to the dependencies, or says what to add to the one that is there.
+    /// Adds a line to the dependencies. For an existing dependency, reports the features to add by hand.
     fn depend(&mut self, name: &str, line: &str, report: &mut Report) {
         let key = format!("dependencies.{name}");
         if self.has(&key) {
             if line.contains("features") {
-                report.by_hand(&self.path, "these features, where they are missing", line);
+                report.by_hand(&self.path, "the missing ones of these features", line);
             }
             return;
         }
@@ -149,18 +153,18 @@ impl Manifest {
         }
     }
 
-    /// Takes a text that has something more than the one before.
+    /// Replaces the text, unless the new one does not parse with the added entry.
     fn take(&mut self, text: String, path: &str, added: &str, report: &mut Report) {
         let before = std::mem::replace(&mut self.text, text);
         if !self.has(path) {
             self.text = before;
-            report.by_hand(&self.path, "what its form keeps this program from adding", added);
+            report.by_hand(&self.path, "these lines, which could not be inserted,", added);
         }
     }
 
     fn write(self, report: &mut Report) -> Result<()> {
         if self.text == self.before {
-            report.leave(&self.path, "as it has all of it");
+            report.leave(&self.path, "nothing is missing");
             return Ok(());
         }
         write_whole(&self.path, self.text.as_bytes())?;
@@ -169,7 +173,7 @@ impl Manifest {
     }
 }
 
-/// What was done to which file, and what is left to do.
+/// The files that were written and left unchanged, and the changes to make by hand.
 #[derive(Default)]
 struct Report {
     wrote: Vec<PathBuf>,
@@ -196,14 +200,14 @@ impl Report {
             println!("wrote {}", shown(path));
         }
         for (path, why) in &self.left {
-            println!("left {} alone, {why}", shown(path));
+            println!("left {} unchanged: {why}", shown(path));
         }
         for (path, what, text) in &self.by_hand {
             let text: String = text.lines().map(|line| format!("  {line}\n")).collect();
-            print!("to add to {} by hand, {what}:\n{text}", shown(path));
+            print!("add {what} to {} by hand:\n{text}", shown(path));
         }
         if find("cargo-lambda-musl").is_some() {
-            println!("then: cargo lambda-musl build");
+            println!("next: cargo lambda-musl build");
         }
     }
 }
@@ -217,13 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_goes_behind_the_header_and_the_rest_stays_to_the_letter() {
+    fn a_dependency_is_added_after_the_header_and_the_rest_is_unchanged() {
         let mut report = Report::default();
         let mut own = manifest("[package]\nname = 'x'\n\n[dependencies] # own\na = '1' # kept\n");
         own.depend("b", "b = \"2\"", &mut report);
         own.depend("a", "a = \"3\"", &mut report);
         assert_eq!(own.text, "[package]\nname = 'x'\n\n[dependencies] # own\nb = \"2\"\na = '1' # kept\n");
-        // A table that is closed cannot get more behind it.
+        // An inline table cannot be extended.
         let mut closed = manifest("dependencies = { a = '1' }\n");
         closed.depend("b", "b = \"2\"", &mut report);
         assert_eq!((closed.text.as_str(), report.by_hand.len()), (closed.before.as_str(), 1));
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_added_where_there_is_none_in_any_form() {
+    fn a_table_is_added_unless_it_exists_in_any_form() {
         let mut report = Report::default();
         for text in
             ["[profile.release]\nlto = true\n", "[profile]\nrelease = { lto = true }\n", "profile.release.lto = true\n"]

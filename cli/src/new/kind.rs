@@ -1,16 +1,16 @@
-//! What a function is for: its code is that of an example, and its resources those of a template.
+//! The kinds of functions. The code of each kind comes from an example, and its resources come from a template.
 
 use super::runtime::Runtime;
 use crate::options::{Http, Purpose, Service};
 
 pub struct Kind {
-    /// What such a function does.
+    /// What the function does, in a few words.
     pub does: &'static str,
     manifest: &'static str,
     pub code: &'static str,
-    /// What stands below the function's properties in its SAM template.
+    /// The lines after the function's properties in its SAM template.
     pub resources: &'static str,
-    /// The option of `invoke` with an event that it takes.
+    /// An option of `invoke` with an event that the function accepts.
     pub event: &'static str,
 }
 
@@ -32,16 +32,16 @@ macro_rules! resources {
     };
 }
 
-const GREETING: Kind = kind!("greeting", "", "--event '{\"name\":\"Ada\"}'", "takes a JSON event");
-const HTTP: Kind = kind!("http", resources!("http"), "--example url", "answers HTTP");
-const AXUM: Kind = kind!("router", resources!("http"), "--example url", "answers HTTP with a router of axum");
-const STREAM: Kind = kind!("stream", resources!("stream"), "--example url", "answers HTTP with a stream");
-const SQS: Kind = kind!("sqs", resources!("sqs"), "--example sqs", "takes messages of SQS");
-const S3: Kind = kind!("s3", resources!("s3"), "--example s3", "takes events of S3");
+const GREETING: Kind = kind!("greeting", "", "--event '{\"name\":\"Ada\"}'", "handles a JSON event");
+const HTTP: Kind = kind!("http", resources!("http"), "--example url", "handles HTTP requests");
+const AXUM: Kind = kind!("router", resources!("http"), "--example url", "handles HTTP requests with axum");
+const STREAM: Kind = kind!("stream", resources!("stream"), "--example url", "streams its HTTP responses");
+const SQS: Kind = kind!("sqs", resources!("sqs"), "--example sqs", "handles SQS messages");
+const S3: Kind = kind!("s3", resources!("s3"), "--example s3", "handles S3 events");
 const EVENTBRIDGE: Kind =
-    kind!("eventbridge", resources!("eventbridge"), "--example eventbridge", "takes events of EventBridge");
-const SNS: Kind = kind!("sns", resources!("sns"), "--example sns", "takes messages of SNS");
-const DYNAMODB: Kind = kind!("dynamodb", resources!("dynamodb"), "--example dynamodb", "follows a table of DynamoDB");
+    kind!("eventbridge", resources!("eventbridge"), "--example eventbridge", "handles EventBridge events");
+const SNS: Kind = kind!("sns", resources!("sns"), "--example sns", "handles SNS messages");
+const DYNAMODB: Kind = kind!("dynamodb", resources!("dynamodb"), "--example dynamodb", "follows a DynamoDB table");
 const CRON: Kind = kind!("cron", resources!("cron"), "--example cron", "runs on a schedule");
 
 impl Kind {
@@ -66,14 +66,14 @@ impl Kind {
         format!("[package]\nname = \"{name}\"\nversion = {}", rest.replace(EXAMPLES_RUNTIME, &runtime.keys()))
     }
 
-    /// The function `main` of its code.
+    /// The `main` function of the code.
     pub fn main(&self) -> &str {
         let start = self.code.find("#[tokio::main").or_else(|| self.code.find("fn main"));
         let code = &self.code[start.unwrap_or_default()..];
         code.split("\n\n").next().unwrap_or_default()
     }
 
-    /// The dependencies with their names, a line for each.
+    /// The dependencies, each with its name and its line.
     pub fn dependencies(&self, runtime: &Runtime) -> Vec<(&'static str, String)> {
         let (_, rest) = self.manifest.split_once("[dependencies]\n").unwrap_or_default();
         let lines = rest.lines().take_while(|line| !line.is_empty());
@@ -83,7 +83,7 @@ impl Kind {
     }
 }
 
-/// Where the examples have the runtime.
+/// The key of the runtime in the examples' manifests.
 const EXAMPLES_RUNTIME: &str = "path = \"../..\"";
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_manifest_of_an_example_gets_the_name_and_the_runtime_of_the_new_package() {
+    fn the_manifest_of_a_new_package_has_its_name_and_its_runtime() {
         let runtime = Runtime::Git("https://example.com/runtime".into());
         let all = [&GREETING, &HTTP, &AXUM, &STREAM, &SQS, &S3, &EVENTBRIDGE, &SNS, &DYNAMODB, &CRON];
         for kind in all {

@@ -1,4 +1,4 @@
-//! `new`: a package that builds, tests, runs and deploys as it is.
+//! `new`: creates a package that can be built, tested, run and deployed without changes.
 
 pub mod init;
 mod kind;
@@ -34,8 +34,8 @@ pub fn run(options: options::New) -> Result<()> {
     check_free(&directory)?;
     let above = workspace::above(&directory)?;
     let parent = directory.parent().unwrap_or(Path::new("/"));
-    let unwritable = || format!("{}: expected a directory that can be written, for {name}", parent.display());
-    // Aside, so that who is interrupted has nothing that is half made.
+    let unwritable = || format!("{}: expected a writable directory for {name}", parent.display());
+    // In a temporary directory first, so that an interruption leaves no incomplete package.
     let work = tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(parent).with_context(unwritable)?;
     let package = work.path().join(&name);
     let files = template.package(&above);
@@ -58,17 +58,17 @@ pub fn run(options: options::New) -> Result<()> {
     Ok(())
 }
 
-/// An error where a new directory cannot be.
+/// Fails if the new directory cannot be created.
 fn check_free(directory: &Path) -> Result<()> {
     let shown = directory.display();
     match fs::read_dir(directory) {
         Ok(mut entries) => match entries.next() {
-            Some(_) => bail!("{shown} is not empty; expected a new directory, or `init` for a package that is there"),
+            Some(_) => bail!("{shown} is not empty; expected a new directory (for an existing package, use `init`)"),
             None => Ok(()),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => match directory.parent().is_none_or(Path::is_dir) {
             true => Ok(()),
-            false => bail!("{shown}: the directory that it is to be in does not exist"),
+            false => bail!("{shown}: its parent directory does not exist"),
         },
         Err(error) => Err(error).with_context(|| format!("{shown}: expected a new directory")),
     }
@@ -77,19 +77,19 @@ fn check_free(directory: &Path) -> Result<()> {
 /// Writes the lock file.
 fn lock(package: &Path) -> Result<()> {
     let rust = Rust::of(package, &Cache::open()?)?;
-    let step = Step::begin("choosing the versions of crates");
+    let step = Step::begin("resolving the versions of crates");
     let mut cargo = rust.program("cargo")?;
     output(cargo.args(["generate-lockfile", "--quiet"]).current_dir(package))?;
     step.done();
     Ok(())
 }
 
-/// The repository that a directory is in, and not the root of.
+/// The repository that contains a directory, unless the directory is its root.
 fn repository(directory: &Path) -> Option<PathBuf> {
     directory.ancestors().skip(1).find(|above| above.join(".git").exists()).map(Into::into)
 }
 
-/// The files of a function, filled in.
+/// The template of a package.
 struct Template {
     name: String,
     arch: &'static str,
@@ -108,18 +108,18 @@ impl Template {
         let mut manifest = self.kind.manifest(&self.name, &self.runtime);
         manifest += &format!("\n{}", self.fill(METADATA));
         match above {
-            // There, the profiles of the workspace count.
+            // The profiles of the workspace apply.
             Above::Member(_) => {}
             Above::Nothing => manifest += &format!("\n{PROFILE}"),
             Above::Stranger(_) => {
-                manifest += &format!("\n{PROFILE}\n# Not a member of the workspace that it lies in.\n[workspace]\n");
+                manifest += &format!("\n{PROFILE}\n# Not a member of the workspace above it.\n[workspace]\n");
             }
         }
         let own = [("Cargo.toml", manifest), ("src/main.rs", self.kind.code.into())];
         own.into_iter().chain(self.company()).collect()
     }
 
-    /// The files beside a package's own.
+    /// The files other than the manifest and the code.
     fn company(&self) -> [(&'static str, String); 7] {
         [
             ("rust-toolchain.toml", include_str!("../../../rust-toolchain.toml").into()),
@@ -148,7 +148,7 @@ impl Template {
         .fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value))
     }
 
-    /// What to do next, as one would type it here.
+    /// The next commands, as a user would type them here.
     fn steps(&self, dir: &Path) -> String {
         let (dir, event) = (quoted(&dir.to_string_lossy()), self.kind.event);
         if find("cargo-lambda-musl").is_some() {
@@ -159,18 +159,18 @@ impl Template {
         format!("  make invoke CRATE={dir} OUT={dir}/dist {}={value}", variable.to_uppercase())
     }
 
-    /// What is not as one might think.
+    /// Prints notes about results that may be unexpected.
     fn notes(&self, above: &Above, repository: Option<&Path>, unlocked: Option<Option<Error>>) {
         if let Above::Member(root) = above {
             say(&format!(
-                "note: it is a member of the workspace {}: the profiles there count, and `cargo update --workspace` \
-                 brings it into the lock file",
+                "note: the package is a member of the workspace {}, whose profiles apply; `cargo update --workspace` \
+                 adds it to the lock file",
                 root.display()
             ));
         }
         if let Some(repository) = repository {
             say(&format!(
-                "note: without {WORKFLOW}, which counts in the root of a repository alone: {}",
+                "note: {WORKFLOW} was not created, because GitHub reads workflows only in the root of a repository: {}",
                 repository.display()
             ));
         }
@@ -178,9 +178,10 @@ impl Template {
             say(&format!("note: {fault}"));
         }
         if let Some(why) = unlocked {
-            // cargo names the cause last.
+            // Cargo's last line names the cause.
             let cause = why.and_then(|error| Some(format!(": {}", format!("{error:#}").lines().last()?.trim())));
-            say(&format!("note: without Cargo.lock, which the first `build` writes{}", cause.unwrap_or_default()));
+            let cause = cause.unwrap_or_default();
+            say(&format!("note: Cargo.lock was not created{cause}; the first `build` creates it"));
         }
     }
 }

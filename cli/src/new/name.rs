@@ -1,14 +1,14 @@
-//! Names that cargo takes for a package and a binary, and Lambda for a function.
+//! Checks that a name is valid for a package and a binary of cargo, and for a function on Lambda.
 
 use anyhow::{Result, bail};
 
-/// Words of Rust, names of its own crates, and directories of cargo's.
+/// Rust's keywords, the names of its own crates, and names of cargo's directories.
 const RESERVED: &str = "Self abstract alloc as async await become box break build const continue core crate deps do dyn else enum \
     examples extern false final fn for gen if impl in incremental let loop macro match mod move mut override priv proc-macro \
     proc_macro pub ref return self static std struct super test trait true try type typeof unsafe unsized use virtual where \
     while yield";
 
-/// Letters of the longest name that Lambda takes.
+/// The maximum length of a function's name on Lambda.
 const LONGEST: usize = 64;
 
 pub fn check(name: &str, dependencies: &[&str]) -> Result<()> {
@@ -18,16 +18,16 @@ pub fn check(name: &str, dependencies: &[&str]) -> Result<()> {
         bail!("{}; --dir names the directory", expected("the name of a package, without a path"));
     }
     if name.is_empty() || !name.chars().all(is_known) {
-        bail!("{}", expected("ASCII letters, digits, - and _, as cargo and Lambda take them"));
+        bail!("{}", expected("ASCII letters, digits, - and _, which cargo and Lambda allow"));
     }
     if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        bail!("{}", expected("a letter or _ at its begin, as cargo takes it"));
+        bail!("{}", expected("a letter or _ as its first character, as cargo requires"));
     }
     if name.len() > LONGEST {
-        bail!("{}, as Lambda takes them; it has {}", expected(&format!("{LONGEST} letters at most")), name.len());
+        bail!("{}, the limit of Lambda; it has {}", expected(&format!("at most {LONGEST} characters")), name.len());
     }
     if RESERVED.split_whitespace().any(|word| word == name) {
-        bail!("{}", expected("another one: this is a word of Rust or of cargo"));
+        bail!("{}", expected("another one: this is a reserved word of Rust or cargo"));
     }
     let same = |other: &&str| other.replace('-', "_") == name.replace('-', "_");
     if dependencies.iter().any(same) {
@@ -41,18 +41,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_for_cargo_and_for_lambda() {
+    fn a_name_must_be_valid_for_cargo_and_for_lambda() {
         let long = "a".repeat(65);
         for (name, why) in [
             ("", "ASCII letters"),
             ("café", "ASCII letters"),
             ("a.b", "ASCII letters"),
             ("a/b", "--dir"),
-            ("1a", "at its begin"),
-            ("-a", "at its begin"),
+            ("1a", "as its first character"),
+            ("-a", "as its first character"),
             (&*long, "it has 65"),
-            ("match", "a word of Rust"),
-            ("test", "a word of Rust"),
+            ("match", "a reserved word of Rust"),
+            ("test", "a reserved word of Rust"),
             ("serde-json", "depends on"),
         ] {
             let error = check(name, &["serde_json"]).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Where a new function has its runtime from.
+//! The source of the runtime for a new function.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
-/// The repository of this program, whose tag of the same version has the runtime.
+/// The repository of this program, which contains the runtime under the tag of the same version.
 pub const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// What stands there before somebody publishes it.
+/// The owner in the URL of a repository that has not been published.
 const PLACEHOLDER: &str = "/OWNER/";
 
 pub enum Runtime {
@@ -18,11 +18,11 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// The one that was named, or the clone that this program was compiled in, or its repository.
+    /// The given runtime, or the clone in which this program was compiled, or its repository.
     pub fn named(name: Option<&str>) -> Result<Self> {
         match name {
             Some(url) if url.contains("://") => {
-                // It goes into a manifest, a workflow and a page.
+                // The URL is written to a manifest, a workflow and a README.
                 let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/@%+=".contains(c);
                 ensure!(url.chars().all(is_plain), "--runtime {url}: expected a URL without spaces, quotes, ? or #");
                 Ok(Self::Git(url.into()))
@@ -47,16 +47,16 @@ impl Runtime {
         }
     }
 
-    /// Why others, or nobody at all, cannot build with it, and what to do.
+    /// The reason why a package with this runtime cannot be built elsewhere, or at all, and what to do.
     pub fn fault(&self) -> Option<String> {
         match self {
             Self::Path(path) => Some(format!(
-                "the runtime is {}, which other machines do not have: before they build this, Cargo.toml has to name a \
-                 repository (--runtime URL)",
+                "the runtime is {}, which other machines do not have; to build the package there, name a repository in \
+                 Cargo.toml (--runtime URL)",
                 path.display()
             )),
             Self::Git(url) if url.contains(PLACEHOLDER) => Some(format!(
-                "{url} names no owner: write the one of the repository in its place, or name a clone with --runtime DIR"
+                "{url} has a placeholder for its owner: replace it with the repository's owner, or name a clone with --runtime DIR"
             )),
             Self::Git(_) => None,
         }
@@ -67,7 +67,7 @@ impl Runtime {
     }
 }
 
-/// The clone that this program was compiled in, where it is still there; what cargo has checked out for itself is none.
+/// The clone in which this program was compiled, if it still exists. Cargo's own checkouts do not count.
 fn clone() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     let is_clone = version(root)? == env!("CARGO_PKG_VERSION") && !root.join(".cargo-ok").exists();
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runtime_is_a_directory_with_it_or_a_url_with_the_tag_of_this_version() {
+    fn a_runtime_is_the_directory_of_a_clone_or_a_url_with_the_tag_of_this_version() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let path = Runtime::named(root.to_str()).unwrap().keys();
         assert_eq!(path, format!("path = \"{}\"", root.display()));

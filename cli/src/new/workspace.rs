@@ -1,4 +1,4 @@
-//! Whether a new package would belong to a workspace above it.
+//! Finds out whether a new package would belong to a workspace above it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use toml::{Table, Value};
 
 use crate::files::At;
 
-/// What is above a package.
+/// The workspace above a package.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Above {
     Nothing,
-    /// A workspace that would take the package for one of its own that it does not name.
+    /// A workspace that does not list the package as a member. Cargo would reject the package.
     Stranger(PathBuf),
-    /// A workspace one of whose patterns names the package.
+    /// A workspace with a pattern in `members` that matches the package.
     Member(PathBuf),
 }
 
-/// As cargo looks for it.
+/// Searches for the workspace in the same way as cargo.
 pub fn above(package: &Path) -> Result<Above> {
     for directory in package.ancestors().skip(1) {
         let manifest = directory.join("Cargo.toml");
@@ -44,7 +44,7 @@ pub fn above(package: &Path) -> Result<Above> {
     Ok(Above::Nothing)
 }
 
-/// A star does not go beyond a slash.
+/// Matches a pattern in which `*` does not match `/`.
 fn matches(pattern: &Pattern, path: &Path) -> bool {
     let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
     pattern.matches_path_with(path, options)
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_belongs_to_the_workspace_above_it_whose_patterns_name_it() {
+    fn a_package_belongs_to_the_workspace_whose_patterns_match_it() {
         let root = tempfile::tempdir().unwrap();
         let [root, inner] = [root.path(), &root.path().join("inner")];
         fs::create_dir(inner).unwrap();

@@ -1,4 +1,4 @@
-//! Every block of code is compiled, parsed or run by a test.
+//! Checks that every block of code in the pages is compiled, parsed or run by a test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,18 +9,18 @@ use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 use super::{Page, assert_none, root};
 use crate::options::Options;
 
-/// Languages of one page that a test program of its own reads.
+/// Pages with languages that another test checks: the page, the languages and the file of the test.
 const ELSEWHERE: [(&str, &[&str], &str); 1] =
     [("docs/deploy.md", &["hcl", "json", "python", "text", "yaml"], "tests/deploy/snippets.rs")];
 
-/// Who compiles the Rust of pages.
+/// The crates whose doctests compile the Rust blocks of the pages.
 const DOCTESTS: [&str; 2] = ["src/lib.rs", "conformance/src/lib.rs"];
 
 /// A block of code.
 struct Block {
     language: String,
     text: String,
-    /// Where it begins.
+    /// The `path:line` of its first line.
     position: String,
 }
 
@@ -44,14 +44,14 @@ fn blocks(page: &Page) -> Vec<Block> {
     blocks
 }
 
-/// The commands of a block for the shell.
+/// The commands in a shell block.
 fn commands(text: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(Into::into).collect()
 }
 
-/// The words of a command up to what the shell does with them, without variables before it.
+/// The words of a command up to the first shell operator, without leading variable assignments.
 fn words(command: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     for c in command.chars() {
@@ -75,12 +75,12 @@ fn words(command: &str) -> Vec<String> {
     words.split_off(variables)
 }
 
-/// The options alone: what this process has in its environment is not the page's.
+/// Keeps the options from reading the environment of this process.
 fn without_variables(command: Command) -> Command {
     command.mut_args(|argument| argument.env(None::<&str>)).mut_subcommands(without_variables)
 }
 
-/// What is wrong with a command, as far as that is known without running it.
+/// The problem with a command that can be found without running it, if any.
 fn problem(command: &str, makefile: &str) -> Option<String> {
     let words = words(command);
     let list = |start: &str| {
@@ -99,7 +99,7 @@ fn problem(command: &str, makefile: &str) -> Option<String> {
                 None => known[..2].iter().any(|names| names.contains(**word)),
             };
             let unknown = arguments.iter().find(|word| !is_known(word));
-            return unknown.map(|word| format!("make does not know {word}"));
+            return unknown.map(|word| format!("make has no verb or option {word}"));
         }
         _ => return None,
     };
@@ -108,7 +108,7 @@ fn problem(command: &str, makefile: &str) -> Option<String> {
     (!matches!(error.kind(), DisplayHelp | DisplayVersion)).then(|| error.to_string())
 }
 
-/// What is wrong with a block.
+/// The problems with a block.
 fn check(page: &Page, block: &Block) -> Vec<String> {
     let of_page = page.path.to_str().unwrap();
     let language = block.language.split(',').next().unwrap();
@@ -126,7 +126,7 @@ fn check(page: &Page, block: &Block) -> Vec<String> {
             match found {
                 true => Vec::new(),
                 false => error(
-                    "nothing compiles a block with `ignore`, and no tests/program.rs of an example has its functions"
+                    "nothing compiles a block with `ignore`, and no example's tests/program.rs contains its functions"
                         .into(),
                 ),
             }
@@ -159,19 +159,19 @@ fn check(page: &Page, block: &Block) -> Vec<String> {
                 .filter_map(|command| Some(format!("{command}: {}", problem(command, &makefile)?)))
                 .collect()
         }
-        // What programs print.
+        // The output of programs.
         "text" if of_page == "docs/reference.md" => Vec::new(),
         "text" => {
             const PROGRAMS: [&str; 9] = ["$ ", "aws ", "cargo ", "cross ", "curl ", "docker ", "gh ", "make", "sudo "];
             let command = block.text.lines().find(|line| PROGRAMS.iter().any(|program| line.starts_with(program)));
             command.map(|line| format!("a command in a block of text; expected sh: {line}")).into_iter().collect()
         }
-        other => error(format!("no test reads a block of {other}; expected rust, sh, toml, json, yaml or text")),
+        other => error(format!("no test checks a block of {other}; expected rust, sh, toml, json, yaml or text")),
     }
 }
 
 #[test]
-fn every_block_is_read_by_a_test() {
+fn every_block_is_checked_by_a_test() {
     let mut problems = Vec::new();
     for page in Page::all() {
         for block in blocks(&page) {
@@ -182,7 +182,7 @@ fn every_block_is_read_by_a_test() {
 }
 
 #[test]
-fn what_reads_a_page_elsewhere_names_it() {
+fn a_test_elsewhere_names_the_page_that_it_reads() {
     let is_there = |path: &str| root().join(path).exists();
     let silent = ELSEWHERE.iter().filter(|(page, _, test)| {
         is_there(page) && !fs::read_to_string(root().join(test)).unwrap_or_default().contains(page)
@@ -191,7 +191,7 @@ fn what_reads_a_page_elsewhere_names_it() {
 }
 
 #[test]
-fn every_example_of_help_is_a_command_that_the_options_allow() {
+fn every_example_in_the_help_is_a_valid_command() {
     let mut problems = Vec::new();
     for verb in Options::command().get_subcommands() {
         let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
@@ -203,11 +203,11 @@ fn every_example_of_help_is_a_command_that_the_options_allow() {
 }
 
 #[test]
-fn a_block_that_no_test_reads_or_that_is_wrong_is_named() {
+fn an_unchecked_or_invalid_block_is_reported() {
     for (block, expected) in [
         ("```\na\n```", "without a language"),
         ("    indented\n", "without a language"),
-        ("```python\na\n```", "no test reads a block of python"),
+        ("```python\na\n```", "no test checks a block of python"),
         ("```rust\nfn main() {}\n```", "include it in src/lib.rs"),
         ("```rust,ignore\nfn nobody_has_this() {}\n```", "nothing compiles"),
         ("```toml\na =\n```", "TOML parse error"),
@@ -215,8 +215,8 @@ fn a_block_that_no_test_reads_or_that_is_wrong_is_named() {
         ("```yaml\na: [\n```", "expected node content"),
         ("```sh\ncargo lambda-musl build --nothing\n```", "unexpected argument '--nothing'"),
         ("```sh\ncargo lambda-musl nothing\n```", "unrecognized subcommand"),
-        ("```sh\nOUT=a make nothing\n```", "make does not know nothing"),
-        ("```sh\nmake NOTHING=1\n```", "make does not know NOTHING=1"),
+        ("```sh\nOUT=a make nothing\n```", "make has no verb or option nothing"),
+        ("```sh\nmake NOTHING=1\n```", "make has no verb or option NOTHING=1"),
         ("```text\nmake build\n```", "a command in a block of text"),
     ] {
         let page = Page { path: "docs/none.md".into(), text: format!("# A\n\n{block}\n") };

@@ -1,4 +1,4 @@
-//! Every link leads somewhere, on GitHub and in the book.
+//! Checks that every link has a target, on GitHub and in the book.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use super::{Page, assert_none, root};
 
 const REPOSITORY: &str = "https://github.com/OWNER/lambda-musl";
 
-/// The anchors of a page's headings, as GitHub and mdBook make them.
+/// The anchors that GitHub and mdBook generate for the headings of a page.
 fn anchors(page: &Page) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     let mut heading: Option<String> = None;
@@ -32,12 +32,14 @@ fn anchors(page: &Page) -> BTreeSet<String> {
     anchors
 }
 
-/// The path that a relative one of a page means.
+/// Resolves a relative path in a page to a path in the repository.
 fn resolved(page: &Path, path: &str) -> PathBuf {
     let mut resolved = page.parent().unwrap_or(Path::new("")).to_owned();
     for component in Path::new(path).components() {
         match component {
-            Component::ParentDir => assert!(resolved.pop(), "{}: {path} leaves the repository", page.display()),
+            Component::ParentDir => {
+                assert!(resolved.pop(), "{}: {path} points outside of the repository", page.display())
+            }
             Component::CurDir => {}
             other => resolved.push(other),
         }
@@ -45,7 +47,7 @@ fn resolved(page: &Path, path: &str) -> PathBuf {
     resolved
 }
 
-/// What is wrong with a link of a page.
+/// The problem with a link of a page, if any.
 fn problem(page: &Page, link: &str) -> Option<String> {
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let target = match path.strip_prefix(REPOSITORY) {
@@ -58,7 +60,7 @@ fn problem(page: &Page, link: &str) -> Option<String> {
         None => resolved(&page.path, path),
     };
     if !root().join(&target).exists() {
-        return Some(format!("there is no {}", target.display()));
+        return Some(format!("{} does not exist", target.display()));
     }
     let anchor = anchor?;
     let known = anchors(&Page::read(target.clone()));
@@ -67,7 +69,7 @@ fn problem(page: &Page, link: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_leads_to_a_file_and_a_heading_that_exist() {
+fn every_link_points_to_an_existing_file_and_heading() {
     let mut problems = Vec::new();
     for page in Page::all() {
         for (event, range) in page.events() {
@@ -91,18 +93,18 @@ fn every_page_of_the_book_is_in_its_summary() {
     let files =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let missing = files.filter(|file| file.ends_with(".md") && !listed.contains(file));
-    assert_none(missing.map(|file| format!("docs/SUMMARY.md: {file} is not in it")));
+    assert_none(missing.map(|file| format!("docs/SUMMARY.md: {file} is missing")));
 }
 
 #[test]
-fn a_dead_link_and_a_heading_that_moved_are_named() {
+fn a_dead_link_and_a_missing_heading_are_reported() {
     let text = "# A\n\n## Two `words`, twice\n\n## Two words twice\n".to_owned();
     let page = Page { path: "docs/start.md".into(), text };
     assert_eq!(anchors(&page).into_iter().collect::<Vec<_>>(), ["a", "two-words-twice", "two-words-twice-1"]);
     for (link, expected) in [
-        ("nothing.md", Some("there is no docs/nothing.md")),
-        ("../nothing", Some("there is no nothing")),
-        ("https://github.com/OWNER/lambda-musl/blob/main/nothing", Some("there is no nothing")),
+        ("nothing.md", Some("docs/nothing.md does not exist")),
+        ("../nothing", Some("nothing does not exist")),
+        ("https://github.com/OWNER/lambda-musl/blob/main/nothing", Some("nothing does not exist")),
         ("../SECURITY.md#nothing", Some("SECURITY.md has no heading #nothing; it has ")),
         ("../SECURITY.md#how-to-report", None),
         ("https://github.com/OWNER/lambda-musl/security", None),

@@ -1,5 +1,5 @@
-//! The pages of the repository: README, book, the crate's page. Their links, their code and the reference are held to what they are
-//! about; nothing of this is in the program.
+//! Tests of the pages of the repository: the README, the book and the crate's page. They check links, code blocks, error messages and
+//! the reference. None of this is compiled into the program.
 
 mod blocks;
 mod links;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser};
 
-/// Pages beside those of the book.
+/// Pages outside of the book.
 const BESIDE: [&str; 5] = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md"];
 
 fn root() -> &'static Path {
@@ -32,7 +32,7 @@ impl Page {
         Self { path, text }
     }
 
-    /// All of them.
+    /// All pages.
     fn all() -> Vec<Self> {
         let beside = BESIDE.iter().map(PathBuf::from).chain(["src/README.md".into()]);
         let mut book: Vec<PathBuf> = fs::read_dir(root().join("docs"))
@@ -48,7 +48,7 @@ impl Page {
         Parser::new_ext(&self.text, Options::ENABLE_TABLES).into_offset_iter()
     }
 
-    /// `path:line` of a position in the text.
+    /// The `path:line` of an offset in the text.
     fn position(&self, offset: usize) -> String {
         let line = self.text[..offset].matches('\n').count() + 1;
         format!("{}:{line}", self.path.display())

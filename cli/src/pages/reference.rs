@@ -1,4 +1,4 @@
-//! The reference of verbs, options and keys, as the program itself has them.
+//! Generates the reference of verbs, options and keys from the program itself.
 
 use std::{env, fmt::Write, fs};
 
@@ -8,16 +8,16 @@ use super::{assert_none, root};
 use crate::{options::Options, project::KEYS};
 
 const PAGE: &str = "docs/reference.md";
-const MARK: &str = "<!-- What follows is written by `make reference`. -->\n";
+const MARK: &str = "<!-- Everything below is written by `make reference`. -->\n";
 
-/// Keys of the metadata that are no options.
+/// Keys of the metadata that are not options.
 const KEYS_ALONE: [(&str, &str); 2] = [
     (
         "classic-lock",
-        "In a workspace's table: a lock file with crates that OpenSSL 1.0 is new enough for, which `docker-build` takes with such pins. \
-         Relative to the workspace",
+        "In a workspace's table: a lock file with crate versions that support OpenSSL 1.0, which `docker-build` uses with pins of \
+         OpenSSL 1.0. Relative to the workspace",
     ),
-    ("deploy", "A table with what `deploy` sets, under the names of its options; see [Deploy](deploy.md)"),
+    ("deploy", "A table with the settings of `deploy`, under the names of its options; see [Deploy](deploy.md)"),
 ];
 
 fn verbs(command: &Command) -> impl Iterator<Item = &Command> {
@@ -29,12 +29,12 @@ fn arguments(verb: &Command) -> impl Iterator<Item = &Arg> {
         .filter(|argument| !argument.is_hide_set() && !["help", "verbose"].contains(&argument.get_id().as_str()))
 }
 
-/// Text in a cell of a table.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }
 
-/// The name of an argument, with what it takes.
+/// The name of an argument, with the names of its values.
 fn name(argument: &Arg) -> String {
     let value = argument.get_value_names().filter(|_| argument.get_action().takes_values());
     let value = value.map(|names| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "));
@@ -44,10 +44,10 @@ fn name(argument: &Arg) -> String {
     }
 }
 
-/// What an argument is, which values it takes, and what it is when none is given.
+/// The help text of an argument, with its possible values and its default.
 fn description(argument: &Arg) -> String {
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    // clap has no place for a default that is none of clap's.
+    // The help text contains the defaults that clap does not set itself.
     let (help, default) = match help.split_once(" [default: ") {
         Some((help, default)) => (help.to_owned(), Some(default.trim_end_matches(']').to_owned())),
         None => (help, None),
@@ -78,7 +78,7 @@ fn description(argument: &Arg) -> String {
 fn of_verb(verb: &Command) -> String {
     let mut text = format!("### `{}`\n\n{}.\n\n", verb.get_name(), verb.get_about().unwrap_or_default());
     if arguments(verb).next().is_some() {
-        text += "| option | what it is |\n| --- | --- |\n";
+        text += "| option | description |\n| --- | --- |\n";
         for argument in arguments(verb) {
             writeln!(text, "| `{}` | {} |", cell(&name(argument)), description(argument)).unwrap();
         }
@@ -89,7 +89,7 @@ fn of_verb(verb: &Command) -> String {
     text
 }
 
-/// The option of the same name, of whichever verb has it first.
+/// The option of the same name, from the first verb that has it.
 fn option<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
     verbs(command).flat_map(|verb| verb.get_arguments()).find(|argument| argument.get_long() == Some(key))
 }
@@ -105,7 +105,7 @@ fn generated() -> String {
     command.build();
     let mut text = "\n## Verbs\n\n".to_owned();
     verbs(&command).filter(|verb| verb.get_name() != "help").for_each(|verb| text += &of_verb(verb));
-    text += "## Keys of the metadata\n\n| key | what it is |\n| --- | --- |\n";
+    text += "## Keys of the metadata\n\n| key | description |\n| --- | --- |\n";
     for key in KEYS {
         writeln!(text, "| `{key}` | {} |", of_key(&command, key)).unwrap();
     }
@@ -113,16 +113,16 @@ fn generated() -> String {
 }
 
 #[test]
-fn the_reference_is_what_the_program_has() {
+fn the_reference_matches_the_program() {
     let text = fs::read_to_string(root().join(PAGE)).unwrap();
     let (own, found) =
-        text.split_once(MARK).unwrap_or_else(|| panic!("{PAGE}: has lost the mark of its generated part"));
+        text.split_once(MARK).unwrap_or_else(|| panic!("{PAGE}: the mark of the generated part is missing"));
     let expected = generated();
     if env::var_os("WRITE_REFERENCE").is_some() {
         return fs::write(root().join(PAGE), format!("{own}{MARK}{expected}")).unwrap();
     }
     let line = own.lines().count() + 2 + found.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
-    assert!(found == expected, "{PAGE}:{line}: is not what the program has; `make reference` writes it");
+    assert!(found == expected, "{PAGE}:{line}: does not match the program; run `make reference`");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn every_verb_that_only_the_clone_has_is_in_the_reference() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let verbs = makefile.lines().find_map(|line| line.strip_prefix(".PHONY: $(verbs) ")).unwrap();
     let missing = verbs.split(' ').filter(|verb| *verb != "help" && !page.contains(&format!("`{verb}`")));
-    assert_none(missing.map(|verb| format!("{PAGE}: make {verb} is not in it")));
+    assert_none(missing.map(|verb| format!("{PAGE}: make {verb} is missing")));
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! The error messages of the page on troubleshooting are those that the programs print.
+//! Checks that the programs print the error messages of the troubleshooting page.
 
 use pulldown_cmark::{Event, HeadingLevel, Tag, TagEnd};
 use walkdir::WalkDir;
 
 use super::{Page, assert_none, root};
 
-/// Where error messages are written.
+/// Directories whose files contain error messages.
 const SOURCES: [&str; 4] = ["cli/src", "docker", "scripts", "src"];
 
-/// All sources but these tests, with the lines of each text joined.
+/// All sources except these tests, with the lines of each string literal joined.
 fn sources() -> String {
     let files = SOURCES.iter().flat_map(|directory| WalkDir::new(root().join(directory)));
     let files = files.map(Result::unwrap).filter(|file| file.file_type().is_file());
@@ -34,7 +34,7 @@ fn every_error_message_of_the_page_is_in_the_sources() {
                 problems.extend(missing.map(|part| format!("{}: nothing prints {part:?}", page.position(range.start))));
             }
             Event::Text(text) if is_message => {
-                problems.push(format!("{}: {text:?} is no error message", page.position(range.start)));
+                problems.push(format!("{}: {text:?} is not an error message", page.position(range.start)));
             }
             _ => {}
         }
