@@ -14,7 +14,7 @@ use std::{
 };
 
 use machine::{
-    COMPANY, Run, call, command, find_program, make, names, python, root, run, sha256, skip,
+    BUILD_OUTPUTS, Run, call, command, find_program, make, names, python, root, run, sha256, skip,
     write_crate,
 };
 use serde_json::Value;
@@ -201,8 +201,8 @@ fn a_binary_with_a_path_of_the_clone_or_of_its_own_directory_is_not_packaged() {
 #[ignore = "through make"]
 fn the_checksums_are_those_of_all_that_lies_beside_the_zip() {
     let directory = greeting();
-    assert_eq!(names(&directory), COMPANY);
-    assert_eq!(checked(&directory).lines().count(), COMPANY.len() - 1);
+    assert_eq!(names(&directory), BUILD_OUTPUTS);
+    assert_eq!(checked(&directory).lines().count(), BUILD_OUTPUTS.len() - 1);
 }
 
 /// What sha256sum says of the files in SHA256SUMS.
@@ -613,7 +613,7 @@ fn a_release_needs_two_builders_that_agree() {
     };
     for builder in ["first", "second"] {
         fs::create_dir_all(built(builder)).unwrap();
-        for name in COMPANY {
+        for name in BUILD_OUTPUTS {
             fs::copy(dist.join(name), built(builder).join(name)).unwrap();
         }
     }
@@ -626,7 +626,7 @@ fn a_release_needs_two_builders_that_agree() {
     collect().succeeded();
     let checked = checked(&assets);
     assert!(checked.contains("function-x86_64.zip: OK"), "{checked}");
-    assert_eq!(checked.lines().count(), COMPANY.len() - 1);
+    assert_eq!(checked.lines().count(), BUILD_OUTPUTS.len() - 1);
 
     fs::write(built("second").join("build.json"), "{}").unwrap();
     collect().failed_with(&[

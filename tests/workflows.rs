@@ -241,10 +241,10 @@ fn a_crate_that_was_published_before_has_to_be_the_same() {
             .env("CARGO_REGISTRY_TOKEN", "a token");
         run(publish)
     };
-    publish().succeeded().said(&["Published lambda-musl"]);
+    publish().succeeded().reported(&["Published lambda-musl"]);
     publish()
         .succeeded()
-        .said(&["is published already, with the same contents"]);
+        .reported(&["is published already, with the same contents"]);
 
     fs::write(clone.join("src/another.rs"), "").unwrap();
     git(&clone, &["add", "--all"]).succeeded();

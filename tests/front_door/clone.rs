@@ -1,4 +1,4 @@
-//! What the clone says of itself and holds to.
+//! Rules that the clone's own files follow.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::machine::{call, make, names, root};
 
 #[test]
 #[ignore = "through make"]
-fn help_lists_every_verb_of_the_makefile() {
+fn help_lists_every_target_of_the_makefile() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let phony = makefile
         .lines()
@@ -20,16 +20,16 @@ fn help_lists_every_verb_of_the_makefile() {
     for verb in verbs.split(' ').chain(phony.split(' ')) {
         assert!(
             help.contains(&format!("  make {verb}: ")),
-            "{verb} is not in:\n{help}"
+            "the help does not list {verb}:\n{help}"
         );
     }
 }
 
 #[test]
 #[ignore = "through make"]
-fn the_makefile_needs_no_make_that_is_newer_than_that_of_macos() {
+fn the_makefile_uses_no_feature_that_the_make_of_macos_lacks() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
-    // What came after 3.81.
+    // Features newer than make 3.81, which macOS has.
     let newer = [
         "$(file ",
         "!=",
@@ -47,7 +47,7 @@ fn the_makefile_needs_no_make_that_is_newer_than_that_of_macos() {
 
 #[test]
 #[ignore = "through make"]
-fn shell_is_for_a_few_scripts_that_evaluate_no_text() {
+fn there_are_at_most_16_scripts_and_none_uses_eval() {
     let scripts = names(&root().join("scripts"));
     assert!(scripts.len() <= 16, "{scripts:?}");
     let found = call("grep", &["-rnw", "eval", "scripts", "cli/src"]);
