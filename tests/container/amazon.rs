@@ -46,7 +46,7 @@ fn in_amazon(image: &str, script: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn docker_build_compiles_and_links_with_the_packages_of_amazon_linux() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -63,7 +63,7 @@ fn docker_build_compiles_and_links_with_the_packages_of_amazon_linux() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_release() {
     if let Err(why) = complete_build() {
         return skip("Amazon Linux's packages", why);
@@ -83,7 +83,7 @@ fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_releas
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_package_missing_from_the_list_or_the_repository_is_reported_at_the_end_of_the_log() {
     if let Err(why) = complete_build() {
         return skip("a missing package", why);

@@ -43,7 +43,7 @@ fn assert_probed_with_the_pinned_openssl(answer: &str) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn docker_build_links_the_pinned_musl_and_openssl() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -73,7 +73,7 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn two_concurrent_docker_builds_create_the_same_zip() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -88,7 +88,7 @@ fn two_concurrent_docker_builds_create_the_same_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_binary_runs_in_an_empty_image() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -161,7 +161,7 @@ fn write_main(krate: &Path, answer: &str) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_no_library() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -215,7 +215,7 @@ fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_n
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn invoke_builds_a_zip_of_docker_build_again_with_docker_build() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -243,7 +243,7 @@ fn invoke_builds_a_zip_of_docker_build_again_with_docker_build() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn verify_accepts_a_crate_with_a_git_dependency() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -269,7 +269,7 @@ fn verify_accepts_a_crate_with_a_git_dependency() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_version_of_musl_that_differs_from_the_archive_is_reported() {
     let build = match complete_build() {
         Ok(build) => build,

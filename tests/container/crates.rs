@@ -10,7 +10,7 @@ use crate::{
 const OUT: &str = "OUT=target/container-kinds";
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_container_builds_the_same_function_as_zig_except_for_the_c_compiler() {
     let build = match complete_build() {
         Ok(build) => build,

@@ -56,7 +56,7 @@ fn pins_of_a_musl_with(script: &str, directory: &Path) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_library_that_fails_to_compile_is_reported_with_its_log_and_its_status() {
     let base = match base() {
         Ok(base) => format!("BASE={base}"),
@@ -74,7 +74,7 @@ fn a_library_that_fails_to_compile_is_reported_with_its_log_and_its_status() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_stopped_docker_build_leaves_no_image_and_no_container() {
     let base = match base() {
         Ok(base) => format!("BASE={base}"),
@@ -109,7 +109,7 @@ fn a_stopped_docker_build_leaves_no_image_and_no_container() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn without_an_engine_docker_build_fails_and_names_the_alternative() {
     let directory = tempfile::tempdir().unwrap();
     programs_without(&["docker", "podman"], directory.path());
@@ -132,7 +132,7 @@ fn docker_build_with_failing_docker(text: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_engine_that_does_not_run_is_reported_with_its_message() {
     let message = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
     docker_build_with_failing_docker(message).failed_with(&[
@@ -144,7 +144,7 @@ fn an_engine_that_does_not_run_is_reported_with_its_message() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_socket_without_permission_is_reported_with_the_solution() {
     let message = "permission denied while trying to connect to the Docker daemon socket";
     docker_build_with_failing_docker(message).failed_with(&[
@@ -155,7 +155,7 @@ fn a_socket_without_permission_is_reported_with_the_solution() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_base_that_cannot_be_pulled_is_reported_with_the_alternative() {
     if let Err(why) = base() {
         return skip("a base that cannot be pulled", why);
@@ -166,7 +166,7 @@ fn a_base_that_cannot_be_pulled_is_reported_with_the_alternative() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn files_that_root_creates_for_a_base_image_belong_to_the_owner_of_the_clone() {
     if let Err(why) = engine() {
         return skip("the owner of the files that make base-image creates", why);
@@ -198,7 +198,7 @@ fn files_that_root_creates_for_a_base_image_belong_to_the_owner_of_the_clone() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_architecture_that_needs_an_emulator_is_reported_with_the_alternative() {
     let (other, name) = match arch() {
         "arm64" => ("x86_64", "x86_64"),

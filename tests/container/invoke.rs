@@ -63,7 +63,7 @@ fn invoke(image: &str, event: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_zip_runs_in_an_image_like_those_of_aws() {
     let base = match base() {
         Ok(base) => base,
@@ -89,7 +89,7 @@ fn a_zip_runs_in_an_image_like_those_of_aws() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_image_without_an_emulator_is_rejected() {
     let base = match base() {
         Ok(base) => base,
@@ -99,7 +99,7 @@ fn an_image_without_an_emulator_is_rejected() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_signal_to_only_make_ends_a_hanging_invocation_in_an_image() {
     let base = match base() {
         Ok(base) => base,

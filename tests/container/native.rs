@@ -48,7 +48,7 @@ fn main_of(declarations: &str, expression: &str) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_cpp_standard_library_works_and_exceptions_and_panics_cross_languages() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -90,7 +90,7 @@ fn the_cpp_standard_library_works_and_exceptions_and_panics_cross_languages() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn functions_that_gcc_calls_in_its_own_library_are_linked() {
     let build = match complete_build() {
         Ok(build) => build,

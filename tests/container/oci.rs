@@ -34,7 +34,7 @@ fn read(archive: &Path, name: &str) -> Value {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_image_is_reproducible_and_does_not_change_the_zip() {
     let [first, second] = ["dist/oci", "dist/oci-again"].map(|out| image(out, &[]));
     assert_eq!(sha256(&first), sha256(&second));
@@ -54,7 +54,7 @@ fn an_image_is_reproducible_and_does_not_change_the_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_image_runs_under_awss_emulator_in_each_engine() {
     let engines = ["docker", "podman"].into_iter();
     let engines: Vec<&str> = engines
@@ -124,7 +124,7 @@ fn an_image_runs_under_awss_emulator_in_each_engine() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn pushing_an_image_keeps_its_digest() {
     let (skopeo, registry) = (find_program("skopeo"), find_program("docker-registry"));
     let (Some(_), Some(_)) = (skopeo, registry) else {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_project_without_a_clone_is_built_in_the_builder_image() {
     let build = match complete_build() {
         Ok(build) => build,
@@ -43,7 +43,7 @@ fn a_project_without_a_clone_is_built_in_the_builder_image() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn cross_links_the_libraries_of_the_last_image_of_docker_build() {
     let build = match complete_build() {
         Ok(build) => build,

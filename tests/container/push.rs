@@ -42,7 +42,7 @@ impl Drop for Registry {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_builder_image_is_pushed_and_its_digest_is_printed() {
     let build = match complete_build() {
         Ok(build) => build,

@@ -39,7 +39,7 @@ fn package(parent: &Path, name: &str, options: &[&str]) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn sam_accepts_the_template_of_every_kind_of_package() {
     let directory = tempfile::tempdir().unwrap();
     let parent = directory.path().join("my functions");
@@ -81,7 +81,7 @@ impl Drop for Image {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn sam_builds_and_invokes_a_new_package() {
     let base = match base() {
         Ok(base) => base,

@@ -60,7 +60,7 @@ fn good_pins() -> String {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn archives_in_the_sources_directory_are_used_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let sources = directory.path().join("my sources");
@@ -82,7 +82,7 @@ fn archives_in_the_sources_directory_are_used_as_they_are() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_archive_with_the_wrong_checksum_is_reported_with_both_checksums() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("musl.tgz"), "").unwrap();
@@ -93,7 +93,7 @@ fn an_archive_with_the_wrong_checksum_is_reported_with_both_checksums() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_url_with_the_wrong_contents_is_reported_and_the_next_one_is_tried() {
     let directory = tempfile::tempdir().unwrap();
     let server = serve_files();
@@ -136,7 +136,7 @@ fn a_url_with_the_wrong_contents_is_reported_and_the_next_one_is_tried() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn dead_urls_are_reported_with_the_alternative() {
     let directory = tempfile::tempdir().unwrap();
     let pins = pins_file(directory.path(), &good_pins());
@@ -152,7 +152,7 @@ fn dead_urls_are_reported_with_the_alternative() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_invalid_value_is_reported_with_the_file_and_the_line() {
     let directory = tempfile::tempdir().unwrap();
     let pins = good_pins().replace("=9.1", "=$(date)");
@@ -163,13 +163,13 @@ fn an_invalid_value_is_reported_with_the_file_and_the_line() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn unknown_pins_are_rejected_with_a_list_of_the_known_ones() {
     make(&["fetch", "PINS=modern"]).failed_with(&["--pins modern", "classic, current"]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_lock_file_of_the_classic_pins_matches_the_workspace() {
     let directory = tempfile::tempdir().unwrap();
     copy_of_the_clone(&["."], directory.path());
@@ -184,7 +184,7 @@ fn the_lock_file_of_the_classic_pins_matches_the_workspace() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn toolchain_does_not_overwrite_an_existing_directory() {
     let directory = tempfile::tempdir().unwrap();
     let prefix = directory.path().display();
@@ -194,7 +194,7 @@ fn toolchain_does_not_overwrite_an_existing_directory() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_linker_wrapper_repeats_libc_and_the_compilers_libraries_after_those_of_crates() {
     let directory = tempfile::tempdir().unwrap();
     let linker = directory.path().join("rust-musl-gcc");

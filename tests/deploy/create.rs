@@ -15,7 +15,7 @@ pub fn checksum() -> String {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn make_deploy_creates_a_function_with_all_given_settings() {
     build();
     let aws = Aws::without_role();
@@ -92,7 +92,7 @@ fn make_deploy_creates_a_function_with_all_given_settings() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_dry_run_prints_the_exact_commands_of_the_deployment_and_changes_nothing() {
     let aws = Aws::without_role();
     let options = [
@@ -155,7 +155,7 @@ fn a_dry_run_prints_the_exact_commands_of_the_deployment_and_changes_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_next_deployment_attaches_the_missing_policy_to_a_role() {
     let aws = Aws::without_role();
     aws.client(r#"[ "$2" != attach-role-policy ] || { echo 'An error occurred (ServiceFailure) when calling it' >&2; exit 254; }"#);
@@ -173,7 +173,7 @@ fn the_next_deployment_attaches_the_missing_policy_to_a_role() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn deploy_waits_for_a_role_that_lambda_cannot_assume_yet() {
     let aws = Aws::without_role();
     let not_yet = "An error occurred (InvalidParameterValueException) when calling the CreateFunction operation: \
@@ -189,7 +189,7 @@ fn deploy_waits_for_a_role_that_lambda_cannot_assume_yet() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_role_given_by_its_name_must_exist() {
     let aws = Aws::new();
     let none = aws.deploy("named", &["--role", "nobodys"]);
@@ -200,7 +200,7 @@ fn a_role_given_by_its_name_must_exist() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_invalid_name_or_option_is_rejected_before_any_call_to_aws() {
     let aws = Aws::new();
     let too_long = "a".repeat(65);
@@ -226,7 +226,7 @@ fn an_invalid_name_or_option_is_rejected_before_any_call_to_aws() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
     build();
     let aws = Aws::new();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_missing_client_is_reported_with_the_command_that_installs_it() {
     build();
     let aws = Aws::new();
@@ -41,7 +41,7 @@ fn a_missing_client_is_reported_with_the_command_that_installs_it() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn missing_credentials_or_a_missing_region_is_reported_with_the_solution() {
     build();
     let aws = Aws::new();
@@ -67,7 +67,7 @@ fn missing_credentials_or_a_missing_region_is_reported_with_the_solution() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_missing_permission_is_named() {
     let port = proxy(
         |request| match request.line.starts_with("POST /2015-03-31/functions ") {
@@ -94,7 +94,7 @@ fn counted(answer: impl Fn() -> Answer + Send + Sync + 'static) -> (u16, &'stati
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_throttled_request_is_tried_as_often_as_the_user_has_set() {
     build();
     let (port, count) =
@@ -113,7 +113,7 @@ fn a_throttled_request_is_tried_as_often_as_the_user_has_set() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn retries_are_set_only_if_the_user_has_not_set_them() {
     build();
     let aws = Aws::new();
@@ -139,7 +139,7 @@ fn retries_are_set_only_if_the_user_has_not_set_them() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_deployment_completes_after_an_earlier_one_lost_its_connection() {
     build();
     let (port, _) = counted(|| Answer::Cut);
@@ -170,7 +170,7 @@ fn a_deployment_completes_after_an_earlier_one_lost_its_connection() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn credentials_that_expire_midway_are_reported_with_the_last_known_state() {
     build();
     Aws::new().create("expires", ZIP, json!({}));
@@ -197,7 +197,7 @@ fn credentials_that_expire_midway_are_reported_with_the_last_known_state() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_response_that_is_not_json_is_shown() {
     build();
     let aws = Aws::new();
@@ -220,7 +220,7 @@ fn a_response_that_is_not_json_is_shown() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_client_without_a_required_option_is_reported_as_too_old() {
     let aws = Aws::new();
     aws.client(r#"case "$*" in *invoked-via*) echo 'Unknown options: --invoked-via-function-url' >&2; exit 252 ;; esac"#);

@@ -39,7 +39,7 @@ impl Journey {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_new_user_gets_from_an_empty_directory_to_a_verified_function_in_aws() {
     let directory = new_directory();
     let mut journey = Journey {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_extension_is_published_as_a_layer_version_only_once() {
     let aws = Aws::without_role();
     let directory = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout() {
     let port = proxy(|request| {
         assert!(
@@ -37,7 +37,7 @@ fn invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_error_of_the_function_is_printed_and_makes_invoke_fail() {
     let port = proxy(|_| {
         let headers = &[("X-Amz-Function-Error", "Unhandled")];
@@ -56,7 +56,7 @@ fn an_error_of_the_function_is_printed_and_makes_invoke_fail() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_event_is_sent_only_once_even_if_the_connection_is_lost() {
     static SENT: AtomicUsize = AtomicUsize::new(0);
     let port = proxy(|_| {
@@ -69,7 +69,7 @@ fn an_event_is_sent_only_once_even_if_the_connection_is_lost() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_missing_function_and_an_invalid_name_are_reported() {
     let port = proxy(|_| refuse(404, &[("x-amzn-errortype", "ResourceNotFoundException")]));
     let aws = Aws::behind(port);

@@ -37,7 +37,7 @@ fn python(wheels: &str, program: &str, files: &[(&str, &str)]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_table_contains_every_option_and_its_variable() {
     let page = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
     let table: BTreeSet<&str> = page
@@ -61,7 +61,7 @@ fn the_table_contains_every_option_and_its_variable() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_policy_allows_every_call_of_a_deployment() {
     let policy: Value = serde_json::from_str(&block("json")).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
@@ -111,7 +111,7 @@ fn the_policy_allows_every_call_of_a_deployment() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_keys_for_cargo_toml_are_accepted() {
     let aws = Aws::new();
     let manifest = format!("[package]\nname = 'greeting'\n{}", block("toml"));
@@ -135,7 +135,7 @@ fn the_keys_for_cargo_toml_are_accepted() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_command_prints_the_checksum_in_the_encoding_of_aws() {
     build();
     let mut shell = command("/bin/sh", root());
@@ -144,7 +144,7 @@ fn the_command_prints_the_checksum_in_the_encoding_of_aws() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn cfn_lint_accepts_the_template() {
     let lint = "import sys; sys.argv = ['cfn-lint', 'template.yaml']; from cfnlint.runner import main; main()";
     let template = block("yaml");
@@ -163,7 +163,7 @@ fn function() -> Value {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_terraform_resources_describe_the_function_that_deploy_creates() {
     let parse = "import hcl2, json; print(json.dumps(hcl2.load(open('main.tf'))))";
     let parsed = python("templates", parse, &[("main.tf", &block("hcl"))]).succeeded();
@@ -185,7 +185,7 @@ fn the_terraform_resources_describe_the_function_that_deploy_creates() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_cdk_program_describes_the_function_that_deploy_creates() {
     if find_program("node").is_none() {
         return skip("the CDK in docs/deploy.md", "node is not installed");

@@ -25,7 +25,7 @@ fn status(aws: &Aws, arguments: &[&str]) -> (i32, String) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn status_reports_equal_bytes_and_for_different_ones_both_checksums() {
     let aws = Aws::new();
     aws.deploy("compared", &["--alias", "live"]).succeeded();
@@ -55,7 +55,7 @@ fn status_reports_equal_bytes_and_for_different_ones_both_checksums() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn each_difference_is_reported_with_both_values() {
     build();
     let aws = Aws::new();
@@ -68,7 +68,7 @@ fn each_difference_is_reported_with_both_values() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_failed_comparison_has_its_own_exit_status() {
     build();
     let aws = Aws::new();
@@ -112,7 +112,7 @@ fn make_status(aws: &Aws, name: &str, krate: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn make_status_builds_the_sources_separately_and_prints_their_commit() {
     let aws = Aws::new();
     let directory = tempfile::tempdir().unwrap();

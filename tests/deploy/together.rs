@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn two_concurrent_deployments_leave_one_function_with_the_right_bytes() {
     build();
     let both = [1, 2].map(|_| {
@@ -41,7 +41,7 @@ fn two_concurrent_deployments_leave_one_function_with_the_right_bytes() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_stopped_deployment_reports_the_state_in_aws_and_the_next_one_completes() {
     let aws = Aws::new();
     build();

@@ -23,7 +23,7 @@ pub fn other_zip() -> &'static str {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn only_different_bytes_are_uploaded() {
     let aws = Aws::new();
     let other = other_zip();
@@ -40,7 +40,7 @@ fn only_different_bytes_are_uploaded() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn settings_that_are_not_given_stay_unchanged() {
     let aws = Aws::new();
     let variables = json!({"Variables": {"ONE": "1", "TWO": "2"}});
@@ -64,7 +64,7 @@ fn settings_that_are_not_given_stay_unchanged() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_function_of_another_runtime_and_architecture_is_changed_to_fit_the_package() {
     build();
     let aws = Aws::new();
@@ -87,7 +87,7 @@ fn a_function_of_another_runtime_and_architecture_is_changed_to_fit_the_package(
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_alias_moves_to_the_new_version_and_a_url_changes_from_public_to_iam_to_none() {
     let aws = Aws::new();
     aws.run(&[
@@ -134,7 +134,7 @@ fn an_alias_moves_to_the_new_version_and_a_url_changes_from_public_to_iam_to_non
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn options_override_the_defaults_in_cargo_toml() {
     build();
     let aws = Aws::new();
@@ -179,7 +179,7 @@ fn options_override_the_defaults_in_cargo_toml() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn values_of_environment_variables_appear_in_no_command_line_and_no_error() {
     let aws = Aws::new();
     let file = aws.path("secrets");
@@ -202,7 +202,7 @@ fn values_of_environment_variables_appear_in_no_command_line_and_no_error() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_function_with_a_container_image_is_rejected() {
     let function =
         json!({"Configuration": {"FunctionName": "image", "PackageType": "Image"}}).to_string();
@@ -220,7 +220,7 @@ fn a_function_with_a_container_image_is_rejected() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_zip_that_changes_after_it_was_verified_is_not_uploaded() {
     let zip = build();
     let aws = Aws::new();
@@ -237,7 +237,7 @@ fn a_zip_that_changes_after_it_was_verified_is_not_uploaded() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_large_zip_is_uploaded_through_a_bucket_and_rejected_without_one() {
     let aws = Aws::new();
     let directory = tempfile::tempdir().unwrap();

@@ -72,7 +72,7 @@ fn raw(dev: &Dev, request: &[u8]) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_request_becomes_a_function_url_event_and_the_functions_response_is_returned() {
     let directory = new_directory();
     let dev = web(directory.path(), "web");
@@ -143,7 +143,7 @@ fn a_request_becomes_a_function_url_event_and_the_functions_response_is_returned
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn all_forms_of_http_requests_are_accepted() {
     let directory = new_directory();
     let dev = web(directory.path(), "forms");
@@ -218,7 +218,7 @@ fn all_forms_of_http_requests_are_accepted() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_invalid_response_becomes_status_502_as_on_lambda() {
     let directory = new_directory();
     let dev = Dev::start(
@@ -262,7 +262,7 @@ fn an_invalid_response_becomes_status_502_as_on_lambda() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_stream_arrives_while_it_is_written_and_a_failed_one_has_no_end() {
     let directory = new_directory();
     let project = project(directory.path(), "streams", WEB);
@@ -326,7 +326,7 @@ fn a_stream_arrives_while_it_is_written_and_a_failed_one_has_no_end() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn all_functions_of_a_workspace_are_served_at_the_same_time() {
     let directory = new_directory();
     let workspace = directory.path().join("shop");
@@ -397,7 +397,7 @@ fn all_functions_of_a_workspace_are_served_at_the_same_time() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_aws_client_invokes_a_function() {
     let directory = new_directory();
     let dev = Dev::start(&project(directory.path(), "invoked", SUBJECT), &[]);
@@ -461,7 +461,7 @@ fn the_aws_client_invokes_a_function() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_browser_shows_the_page_of_a_function_at_its_host_name() {
     let Some(chromium) = find_program("chromium") else {
         return skip(

@@ -23,7 +23,7 @@ fn process(answer: &Value) -> u64 {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_end_of_a_process_is_lambdas_error_and_the_next_event_starts_a_new_one() {
     let directory = new_directory();
     let project = project(directory.path(), "ends", SUBJECT);
@@ -74,7 +74,7 @@ fn the_end_of_a_process_is_lambdas_error_and_the_next_event_starts_a_new_one() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn panics_errors_and_logs_are_shown_and_the_process_continues() {
     let directory = new_directory();
     let project = project(directory.path(), "fails", SUBJECT);
@@ -115,7 +115,7 @@ fn panics_errors_and_logs_are_shown_and_the_process_continues() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_program_that_requests_no_event_is_started_once_for_each_event() {
     let directory = new_directory();
     let main = "fn main() { println!(\"started\"); std::process::exit(3) }";
@@ -141,7 +141,7 @@ fn a_program_that_requests_no_event_is_started_once_for_each_event() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_error_of_the_init_phase_is_the_response() {
     let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
@@ -158,7 +158,7 @@ fn an_error_of_the_init_phase_is_the_response() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn several_workers_handle_events_at_the_same_time() {
     let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
@@ -190,7 +190,7 @@ fn several_workers_handle_events_at_the_same_time() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_signal_ends_the_server_and_all_processes_of_its_functions() {
     let directory = new_directory();
     let project = project(directory.path(), "stops", SUBJECT);
@@ -222,7 +222,7 @@ fn a_signal_ends_the_server_and_all_processes_of_its_functions() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_shutdown_hook_runs_when_the_function_is_replaced_and_when_the_server_ends() {
     let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
@@ -240,7 +240,7 @@ fn a_shutdown_hook_runs_when_the_function_is_replaced_and_when_the_server_ends()
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_closed_output_pipe_ends_the_server() {
     let directory = new_directory();
     let project = project(directory.path(), "piped", SUBJECT);
@@ -263,7 +263,7 @@ fn a_closed_output_pipe_ends_the_server() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_replaced_process_finishes_its_current_event() {
     let directory = new_directory();
     let project = project(directory.path(), "replaced", SUBJECT);
@@ -286,7 +286,7 @@ fn a_replaced_process_finishes_its_current_event() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn two_servers_of_a_project_work_and_a_port_in_use_is_reported() {
     let directory = new_directory();
     let project = project(directory.path(), "twice", SUBJECT);
@@ -320,7 +320,7 @@ fn two_servers_of_a_project_work_and_a_port_in_use_is_reported() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_killed_server_does_not_block_the_next_one() {
     let directory = new_directory();
     let project = project(directory.path(), "killed", SUBJECT);

@@ -22,7 +22,7 @@ fn answering(text: &str) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s() {
     let directory = new_directory();
     let greeting = example(directory.path(), "greeting");
@@ -63,7 +63,7 @@ fn a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn compiler_errors_are_shown_and_the_last_working_function_responds_until_they_are_fixed() {
     let directory = new_directory();
     let project = project(directory.path(), "broken", &answering("one"));
@@ -106,7 +106,7 @@ fn compiler_errors_are_shown_and_the_last_working_function_responds_until_they_a
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_function_that_never_compiled_responds_with_the_compilers_message() {
     let directory = new_directory();
     let project = project(directory.path(), "never", "fn main() { nothing }");
@@ -127,7 +127,7 @@ fn a_function_that_never_compiled_responds_with_the_compilers_message() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn path_dependencies_and_new_ones_are_watched_and_other_files_start_no_build() {
     let directory = new_directory();
     let project = project(directory.path(), "depends", &answering("one"));
@@ -166,7 +166,7 @@ fn path_dependencies_and_new_ones_are_watched_and_other_files_start_no_build() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_build_that_writes_a_source_file_does_not_loop() {
     let directory = new_directory();
     let project = project(directory.path(), "generates", &answering("one"));
@@ -194,7 +194,7 @@ fn a_build_that_writes_a_source_file_does_not_loop() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_event_file_is_sent_when_it_is_saved_and_may_be_deleted() {
     let directory = new_directory();
     let project = project(directory.path(), "files", SUBJECT);
@@ -242,7 +242,7 @@ fn an_event_file_is_sent_when_it_is_saved_and_may_be_deleted() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_function_has_the_variables_of_lambda_the_shell_and_its_env_file() {
     let directory = new_directory();
     let project = project(directory.path(), "variables", SUBJECT);
@@ -315,7 +315,7 @@ fn a_function_has_the_variables_of_lambda_the_shell_and_its_env_file() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_server_leaves_no_files_in_the_project_except_its_lock_file() {
     let directory = new_directory();
     let project = project(directory.path(), "tidy", &answering("one"));

@@ -66,27 +66,27 @@ fn build_with_truncated(end: &str, arguments: &[&str]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_truncated_wheel_is_installed_again() {
     build_with_truncated("ziglang/zig", &GREETING)
         .reported(&["is damaged (ziglang/zig): it is made again"]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_truncated_list_of_a_wheels_files_installs_the_wheel_again() {
     build_with_truncated("wheels/zig-*.json", &GREETING).reported(&["wheels of zig …"]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_truncated_file_in_zigs_cache_is_compiled_again() {
     build_with_truncated("zig/h/*.txt", &GREETING)
         .reported(&["is damaged (h/", "it is made again"]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_truncated_package_is_compressed_again() {
     fs::remove_dir_all(other_cache().join("packages")).unwrap();
     build_with_truncated("packages/*.zip", &GREETING).reported(&["compressing …"]);

@@ -48,7 +48,7 @@ fn assert_same_zip(clone: &Path, mut make: Command) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_submodule_with_autocrlf_builds_the_same_zip() {
     let directory = tempfile::tempdir().unwrap();
     let outer = directory.path().join("outer");
@@ -69,7 +69,7 @@ fn a_submodule_with_autocrlf_builds_the_same_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_read_only_archive_without_git_that_only_its_owner_can_read_builds_the_same_zip() {
     let directory = tempfile::tempdir().unwrap();
     let clone = directory.path().join("lambda-musl-0.1.0");

@@ -5,28 +5,28 @@ use std::fs;
 use crate::machine::{call, make, names, root};
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn help_lists_every_target_of_the_makefile() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let phony = makefile
         .lines()
         .find_map(|line| line.strip_prefix(".PHONY: $(verbs) "))
         .unwrap();
-    let verbs = makefile
+    let targets = makefile
         .lines()
         .find_map(|line| line.strip_prefix("verbs := "))
         .unwrap();
     let help = make(&["help"]).succeeded().stdout;
-    for verb in verbs.split(' ').chain(phony.split(' ')) {
+    for target in targets.split(' ').chain(phony.split(' ')) {
         assert!(
-            help.contains(&format!("  make {verb}: ")),
-            "the help does not list {verb}:\n{help}"
+            help.contains(&format!("  make {target}: ")),
+            "the help does not list {target}:\n{help}"
         );
     }
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_makefile_uses_no_feature_that_the_make_of_macos_lacks() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     // Features newer than make 3.81, which macOS has.
@@ -46,7 +46,7 @@ fn the_makefile_uses_no_feature_that_the_make_of_macos_lacks() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn there_are_at_most_16_scripts_and_none_uses_eval() {
     let scripts = names(&root().join("scripts"));
     assert!(scripts.len() <= 16, "{scripts:?}");

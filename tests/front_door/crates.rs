@@ -36,7 +36,7 @@ fn build(krate: &Path, more: &[&str]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn profile_config_dependency_c_and_cpp_of_a_crate_are_in_the_function_and_verify_accepts_it() {
     let built = kinds(&[]).succeeded();
     for key in ["build.rustc-wrapper", "linker"] {
@@ -55,7 +55,7 @@ fn profile_config_dependency_c_and_cpp_of_a_crate_are_in_the_function_and_verify
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn environment_variables_of_a_hostile_shell_do_not_change_the_zip() {
     let own = kinds(&[]).succeeded().checksum();
     let mut build = command("make", root());
@@ -68,7 +68,7 @@ fn environment_variables_of_a_hostile_shell_do_not_change_the_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_variable_in_pass_env_reaches_the_build() {
     let directory = tempfile::tempdir().unwrap();
     let main = ECHO.replace(
@@ -97,7 +97,7 @@ fn invoke(krate: &Path) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_second_function_does_not_compile_shared_dependencies_again() {
     let directory = tempfile::tempdir().unwrap();
     let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
@@ -115,7 +115,7 @@ fn a_second_function_does_not_compile_shared_dependencies_again() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_crate_with_two_binaries_is_rejected_without_bin_and_accepted_with_bins() {
     make(&["CRATE=tests/crates/kinds", "OUT=target/bins"]).failed_with(&[
         "api, worker",
@@ -136,7 +136,7 @@ fn a_crate_with_two_binaries_is_rejected_without_bin_and_accepted_with_bins() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_single_file_layout_and_an_extension_build_and_verify() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(directory.path(), &manifest(""), ECHO);
@@ -158,7 +158,7 @@ fn a_single_file_layout_and_an_extension_build_and_verify() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_cargo_setting_that_a_function_cannot_have_is_reported_with_its_file() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(directory.path(), &manifest(""), ECHO);
@@ -184,7 +184,7 @@ fn a_cargo_setting_that_a_function_cannot_have_is_reported_with_its_file() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_build_script_that_uses_libraries_or_the_processor_of_this_machine_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let manifest = "[workspace]\n[package]\nname = \"fn\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
@@ -213,7 +213,7 @@ fn a_build_script_that_uses_libraries_or_the_processor_of_this_machine_is_report
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_included_file_must_exist_and_must_not_replace_the_bootstrap() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(directory.path(), &manifest(""), ECHO);
@@ -224,7 +224,7 @@ fn an_included_file_must_exist_and_must_not_replace_the_bootstrap() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_setting_in_cargos_home_does_not_reach_the_function() {
     let directory = tempfile::tempdir().unwrap();
     let project = directory.path().join("project");

@@ -28,7 +28,7 @@ fn without_python(manager: &str, programs: &Path) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn doctor_reports_missing_programs_with_the_command_that_installs_them() {
     for (manager, install) in MANAGERS {
         let directory = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ fn doctor_reports_missing_programs_with_the_command_that_installs_them() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn without_a_terminal_doctor_installs_only_with_yes() {
     let directory = tempfile::tempdir().unwrap();
     without_python("apt-get", directory.path());

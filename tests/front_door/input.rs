@@ -11,26 +11,26 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_unknown_architecture_is_rejected_with_a_list_of_the_known_ones() {
     make(&["ARCH=sparc"]).failed_with(&["'sparc' for '--arch", "x86_64, arm64"]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_unknown_variable_is_rejected_with_a_list_of_the_known_ones() {
     make(&["ARHC=arm64"]).failed_with(&["unknown: ARHC", "The variables are ALIAS ARCH BASE BIN "]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_missing_crate_is_reported_with_what_was_expected() {
     let expected = "expected that of a package with a binary target";
     make(&["CRATE=nowhere"]).failed_with(&["--crate nowhere", "no Cargo.toml", expected]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_crate_without_a_binary_is_reported_with_the_workspace_members_that_have_one() {
     let directory = tempfile::tempdir().unwrap();
     let only_lib = directory.path().join("only-lib");
@@ -56,7 +56,7 @@ fn a_crate_without_a_binary_is_reported_with_the_workspace_members_that_have_one
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_outdated_lock_file_is_reported_with_the_command_that_updates_it() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(
@@ -71,7 +71,7 @@ fn an_outdated_lock_file_is_reported_with_the_command_that_updates_it() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_outdated_openssl_sys_is_reported_with_the_command_that_updates_it() {
     let directory = tempfile::tempdir().unwrap();
     let manifest =
@@ -91,7 +91,7 @@ fn an_outdated_openssl_sys_is_reported_with_the_command_that_updates_it() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_failed_build_keeps_the_previous_zip() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(
@@ -107,7 +107,7 @@ fn a_failed_build_keeps_the_previous_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_invalid_event_is_reported_before_the_function_starts() {
     build_greeting();
     let run = make(&["invoke", "OUT=dist/greeting", r#"EVENT={"name":}"#])
@@ -123,7 +123,7 @@ fn an_invalid_event_is_reported_before_the_function_starts() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_missing_or_invalid_zip_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("function.zip");
@@ -143,7 +143,7 @@ fn make_without_cache(programs: &Path) -> Command {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_missing_program_is_reported_with_the_command_that_installs_it() {
     for (program, named, install) in [
         (
@@ -172,7 +172,7 @@ fn a_missing_program_is_reported_with_the_command_that_installs_it() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_python_without_pip_is_reported_with_the_command_that_installs_pip() {
     let directory = tempfile::tempdir().unwrap();
     programs_without(&["python3", "apt-get"], directory.path());
@@ -188,7 +188,7 @@ fn a_python_without_pip_is_reported_with_the_command_that_installs_pip() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_download_with_the_wrong_checksum_is_reported_and_not_kept() {
     let directory = tempfile::tempdir().unwrap();
     let pins = fs::read_to_string(root().join("cli/wheels/zig.txt")).unwrap();
@@ -214,7 +214,7 @@ fn a_download_with_the_wrong_checksum_is_reported_and_not_kept() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_cache_path_with_a_dollar_sign_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let mut make = command("make", root());

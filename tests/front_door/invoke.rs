@@ -22,7 +22,7 @@ fn invoke_greeting(event: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_https_endpoint_is_probed_with_the_openssl_in_the_zip() {
     build();
     let directory = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ fn an_https_endpoint_is_probed_with_the_openssl_in_the_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_untrusted_certificate_is_reported_in_the_response() {
     build();
     let directory = tempfile::tempdir().unwrap();
@@ -55,7 +55,7 @@ fn an_untrusted_certificate_is_reported_in_the_response() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_silent_endpoint_is_reported_in_the_response_after_the_timeout() {
     build();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -71,7 +71,7 @@ fn a_silent_endpoint_is_reported_in_the_response_after_the_timeout() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_url_that_fails_is_reported_in_the_response_with_the_reason() {
     build();
     for (url, reason) in [
@@ -89,7 +89,7 @@ fn a_url_that_fails_is_reported_in_the_response_with_the_reason() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_event_without_a_url_is_an_error_with_an_example_of_an_event() {
     build();
     for event in [
@@ -110,7 +110,7 @@ fn an_event_without_a_url_is_an_error_with_an_example_of_an_event() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_event_reaches_the_function_unchanged() {
     build_greeting();
     let directory = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ fn an_event_reaches_the_function_unchanged() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_event_of_3_mb_reaches_the_function() {
     build_greeting();
     let directory = tempfile::tempdir().unwrap();
@@ -137,7 +137,7 @@ fn an_event_of_3_mb_reaches_the_function() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn concurrent_invocations_work_with_the_default_ports_taken() {
     build_greeting();
     // The emulator's default ports. Another program may have them already, which serves the test as well.
@@ -149,7 +149,7 @@ fn concurrent_invocations_work_with_the_default_ports_taken() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_function_exits_with_status_1_and_one_line_without_a_runtime_api() {
     build_greeting();
     if arch() != "x86_64" {
@@ -167,7 +167,7 @@ fn the_function_exits_with_status_1_and_one_line_without_a_runtime_api() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_program_that_exits_before_it_responds_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let manifest = "[package]\nname = 'ends'\n[workspace]\n";
@@ -178,7 +178,7 @@ fn a_program_that_exits_before_it_responds_is_reported() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_build_for_arm64_creates_an_arm64_binary_that_runs() {
     make(&["ARCH=arm64", "OUT=dist/arm64"]).succeeded();
     let e_machine = "import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).read('binary')[18])";

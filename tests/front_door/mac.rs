@@ -84,7 +84,7 @@ fn call_with(programs: &Path, call: &[&str]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn make_compiles_openssl_and_builds_the_same_zip_with_the_programs_of_macos() {
     let directory = tempfile::tempdir().unwrap();
     if let Err(why) = programs_of_macos(directory.path()) {
@@ -102,7 +102,7 @@ fn make_compiles_openssl_and_builds_the_same_zip_with_the_programs_of_macos() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_release_scripts_work_with_the_programs_of_macos() {
     let directory = tempfile::tempdir().unwrap();
     let [programs, built, assets] =
@@ -136,7 +136,7 @@ fn the_release_scripts_work_with_the_programs_of_macos() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_stand_ins_for_macos_reject_arguments_that_only_linux_accepts() {
     let directory = tempfile::tempdir().unwrap();
     if let Err(why) = programs_of_macos(directory.path()) {

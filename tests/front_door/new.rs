@@ -34,7 +34,7 @@ fn metadata(package: &Path) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn new_creates_all_files_and_prints_the_next_steps() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -63,7 +63,7 @@ fn new_creates_all_files_and_prints_the_next_steps() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn new_reports_invalid_arguments_and_creates_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -113,7 +113,7 @@ fn new_reports_invalid_arguments_and_creates_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn new_accepts_an_empty_directory_with_another_name() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -125,7 +125,7 @@ fn new_accepts_an_empty_directory_with_another_name() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_interrupted_new_leaves_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -145,7 +145,7 @@ fn an_interrupted_new_leaves_no_files() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn two_concurrent_calls_of_new_create_one_package() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -159,7 +159,7 @@ fn two_concurrent_calls_of_new_create_one_package() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn without_a_registry_new_creates_a_package_and_notes_that_it_has_no_lock_file() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -174,7 +174,7 @@ fn without_a_registry_new_creates_a_package_and_notes_that_it_has_no_lock_file()
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_new_package_in_a_workspace_is_a_member_only_if_the_workspace_lists_it() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -198,7 +198,7 @@ fn a_new_package_in_a_workspace_is_a_member_only_if_the_workspace_lists_it() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn new_inside_a_repository_creates_no_workflow() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
@@ -209,7 +209,7 @@ fn new_inside_a_repository_creates_no_workflow() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn new_with_a_repository_as_the_runtime_depends_on_the_tag_of_this_version() {
     let directory = tempfile::tempdir().unwrap();
     let repository = directory.path().join("runtime");
@@ -244,7 +244,7 @@ fn new_with_a_repository_as_the_runtime_depends_on_the_tag_of_this_version() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_workflow_of_a_new_package_uses_the_actions_that_this_clone_pins() {
     let own = fs::read_to_string(root().join(".github/workflows/ci.yml")).unwrap();
     let new = fs::read_to_string(root().join("cli/src/new/template/ci.yml")).unwrap();
@@ -258,7 +258,7 @@ fn the_workflow_of_a_new_package_uses_the_actions_that_this_clone_pins() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn make_new_passes_its_variables_to_new() {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("my orders");
@@ -278,7 +278,7 @@ fn make_new_passes_its_variables_to_new() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn init_adds_missing_files_lists_manual_steps_and_changes_nothing_the_second_time() {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("my package");
@@ -323,7 +323,7 @@ fn init_adds_missing_files_lists_manual_steps_and_changes_nothing_the_second_tim
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn init_needs_a_package_with_a_binary() {
     let directory = tempfile::tempdir().unwrap();
     let package = empty(directory.path());
@@ -360,7 +360,7 @@ fn package_with_sources(directory: &Path) -> PathBuf {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn invoke_builds_a_zip_that_is_missing_or_older_than_its_sources() {
     let directory = tempfile::tempdir().unwrap();
     let package = package_with_sources(directory.path());
@@ -419,7 +419,7 @@ fn invoke_builds_a_zip_that_is_missing_or_older_than_its_sources() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn invoke_builds_again_with_the_options_of_the_last_build() {
     let directory = tempfile::tempdir().unwrap();
     let package = package_with_sources(directory.path());

@@ -46,7 +46,7 @@ fn subcommand(project: &Path, arguments: &[&str]) -> Command {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_project_is_built_verified_and_invoked_in_place() {
     let directory = tempfile::tempdir().unwrap();
     let project = project_with_runtime(directory.path(), env!("CARGO_PKG_VERSION"));
@@ -70,7 +70,7 @@ fn a_project_is_built_verified_and_invoked_in_place() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_project_builds_the_same_zip_in_another_directory() {
     let checksums = [(); 2].map(|()| {
         let directory = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn a_project_builds_the_same_zip_in_another_directory() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn doctor_works_in_a_project() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(directory.path(), "", NO_DEPENDENCIES);
@@ -92,7 +92,7 @@ fn doctor_works_in_a_project() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn two_projects_that_are_built_at_the_same_time_share_one_cache() {
     let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
     // Without the libc that zig has compiled, which both builds need.
@@ -118,7 +118,7 @@ fn two_projects_that_are_built_at_the_same_time_share_one_cache() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_runtime_of_another_version_series_than_the_program_is_noted() {
     let directory = tempfile::tempdir().unwrap();
     let project = project_with_runtime(directory.path(), "99.0.0");
@@ -129,7 +129,7 @@ fn a_runtime_of_another_version_series_than_the_program_is_noted() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_unknown_option_is_rejected_with_the_closest_and_all_known_ones() {
     let directory = tempfile::tempdir().unwrap();
     let project = project(directory.path(), "", NO_DEPENDENCIES);
@@ -141,7 +141,7 @@ fn an_unknown_option_is_rejected_with_the_closest_and_all_known_ones() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_unknown_metadata_key_is_rejected_with_the_closest_and_all_known_ones() {
     let directory = tempfile::tempdir().unwrap();
     let metadata = "[package.metadata.lambda-musl]\nbinary = 'mine'\n";
@@ -154,7 +154,7 @@ fn an_unknown_metadata_key_is_rejected_with_the_closest_and_all_known_ones() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn package_metadata_sets_build_options_and_the_command_line_overrides_it() {
     let directory = tempfile::tempdir().unwrap();
     let manifest = "[features]\none = []\ntwo = []

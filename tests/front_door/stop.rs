@@ -20,7 +20,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_killed_build_leaves_no_partial_zip_and_the_next_build_succeeds() {
     let expected = sha256(&build_greeting());
     let zip = root().join("dist/killed/function.zip");
@@ -92,7 +92,7 @@ fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_signal_to_the_process_group_of_make_ends_a_build_and_leaves_nothing() {
     stop_at_each_step(
         || command("make", root()),
@@ -101,7 +101,7 @@ fn a_signal_to_the_process_group_of_make_ends_a_build_and_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_signal_to_only_the_program_ends_a_build_and_leaves_nothing() {
     let program = || {
         let mut program = command("scripts/cli", root());
@@ -112,7 +112,7 @@ fn a_signal_to_only_the_program_ends_a_build_and_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn invoke_leaves_no_process_and_no_file_behind() {
     build_greeting();
     let mut make = command("make", root());
@@ -124,7 +124,7 @@ fn invoke_leaves_no_process_and_no_file_behind() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_signal_to_only_make_ends_an_invocation_that_hangs() {
     build();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

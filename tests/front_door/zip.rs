@@ -23,7 +23,7 @@ fn unpack_binary(zip: &Path, directory: &Path) -> PathBuf {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_last_line_of_make_contains_the_zip_its_size_its_checksum_and_the_time() {
     let made = make(&[]).succeeded();
     let zip = root().join("dist/function.zip");
@@ -35,7 +35,7 @@ fn the_last_line_of_make_contains_the_zip_its_size_its_checksum_and_the_time() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn make_without_changes_takes_less_than_a_second() {
     build();
     let took = best_of_three(|| make(&[]));
@@ -43,7 +43,7 @@ fn make_without_changes_takes_less_than_a_second() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_zip_contains_only_the_entry_point_and_the_binary() {
     let code = "import sys, zipfile\nfor i in zipfile.ZipFile(sys.argv[1]).infolist(): print(i.filename, oct(i.external_attr >> 16), *i.date_time)";
     let expected = "binary 0o100755 1980 1 1 0 0 0\nbootstrap 0o100755 1980 1 1 0 0 0\n";
@@ -51,7 +51,7 @@ fn the_zip_contains_only_the_entry_point_and_the_binary() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_binary_contains_no_path_of_this_machine() {
     let directory = tempfile::tempdir().unwrap();
     let binary = fs::read(unpack_binary(&build(), directory.path())).unwrap();
@@ -68,7 +68,7 @@ fn the_binary_contains_no_path_of_this_machine() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_binary_is_a_static_pie_without_dynamic_dependencies() {
     let directory = tempfile::tempdir().unwrap();
     let binary = unpack_binary(&build(), directory.path());
@@ -91,14 +91,14 @@ fn the_binary_is_a_static_pie_without_dynamic_dependencies() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_zip_of_a_function_without_tls_stays_below_its_size_limit() {
     let size = fs::metadata(build_greeting()).unwrap().len();
     assert!(size <= SIZE_LIMIT, "{size} bytes");
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_crate_outside_the_clone_is_built_in_place() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("my function");
@@ -125,7 +125,7 @@ fn a_crate_outside_the_clone_is_built_in_place() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn two_concurrent_makes_build_the_same_zip() {
     let both =
         [1, 2].map(|_| thread::spawn(|| make(&["CRATE=examples/greeting", "OUT=dist/twice"])));
