@@ -211,7 +211,7 @@ impl Function {
     }
 }
 
-/// The reason of a failure in one line. Prints the complete output on stderr.
+/// The reason for a failure in one line. Prints the complete output on stderr.
 fn reason(what: &str, run: &Run) -> String {
     eprintln!("{}{}", run.stdout, run.stderr);
     let mut lines = run.stderr.lines();
@@ -220,7 +220,7 @@ fn reason(what: &str, run: &Run) -> String {
     format!("{what}: {error}")
 }
 
-/// A number with separators between its thousands.
+/// A number with thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let parts = digits.as_bytes().rchunks(3).rev();
@@ -270,7 +270,7 @@ fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String;
 }
 
 #[test]
-fn numbers_have_separators_between_their_thousands() {
+fn numbers_have_thousands_separators() {
     for (number, text) in [(1, "1"), (1234, "1,234"), (12_345_678, "12,345,678")] {
         assert_eq!(grouped(number), text);
     }

@@ -216,7 +216,7 @@ fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_n
 
 #[test]
 #[ignore = "run by make test"]
-fn invoke_builds_a_zip_of_docker_build_again_with_docker_build() {
+fn invoke_rebuilds_a_docker_build_zip_with_docker_build() {
     let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("invoke after docker-build", why),

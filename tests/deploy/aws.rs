@@ -327,7 +327,7 @@ pub fn role() -> String {
     format!("arn:aws:iam::{ACCOUNT}:role/shared")
 }
 
-/// The parts of a request that decide about the response.
+/// The parts of a request that determine the response.
 pub struct Request {
     /// The request line, with the method and the path.
     pub line: String,

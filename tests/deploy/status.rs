@@ -26,7 +26,7 @@ fn status(aws: &Aws, arguments: &[&str]) -> (i32, String) {
 
 #[test]
 #[ignore = "run by make test"]
-fn status_reports_equal_bytes_and_for_different_ones_both_checksums() {
+fn status_reports_the_same_bytes_or_both_checksums() {
     let aws = Aws::new();
     aws.deploy("compared", &["--alias", "live"]).succeeded();
     let (code, line) = status(&aws, &["compared", "--zip", ZIP]);

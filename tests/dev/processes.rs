@@ -24,7 +24,7 @@ fn process(answer: &Value) -> u64 {
 
 #[test]
 #[ignore = "run by make test"]
-fn the_end_of_a_process_is_lambdas_error_and_the_next_event_starts_a_new_one() {
+fn a_process_that_ends_returns_lambdas_error_and_is_replaced() {
     let directory = new_directory();
     let project = project(directory.path(), "ends", SUBJECT);
     let dev = Dev::start(&project, &["--timeout", "1"]);
@@ -32,7 +32,7 @@ fn the_end_of_a_process_is_lambdas_error_and_the_next_event_starts_a_new_one() {
     assert_eq!(
         process(&dev.invoke("ends", &json!({}))),
         last,
-        "one process handles many events"
+        "the process was replaced after one event"
     );
     for (what, kind, message) in [
         (

@@ -96,7 +96,7 @@ const EXCEPTIONS: &[(&str, Exception)] = &[
     ),
     (
         "cargo lambda-musl status",
-        Test("status_reports_equal_bytes_and_for_different_ones_both_checksums"),
+        Test("status_reports_the_same_bytes_or_both_checksums"),
     ),
     (
         "cargo lambda-musl doctor",
