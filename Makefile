@@ -84,7 +84,7 @@ http: ## events and responses of HTTP through this runtime and through lambda_ht
 	@PATH="$$(scripts/rust):$$PATH" cargo run --quiet --locked --manifest-path benches/Cargo.toml --package http-forms \
 	  --target-dir target/bench/http -- "$$PWD"
 
-crates: ## functions with crates of the registry, built both ways, verified and invoked, into docs/crates.md: ONLY='ring zstd' HOW=build
+crates: ## functions with crates of the registry, built both ways, verified and invoked, into docs/crates.md: ONLY='ring rocksdb' HOW=build
 	@PATH="$$(scripts/rust):$$PATH" env -u CARGO_BUILD_TARGET -u RUSTFLAGS cargo test --quiet --locked --package lambda-musl \
 	  --target-dir target --test registry -- --ignored --nocapture
 

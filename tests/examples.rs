@@ -1,7 +1,7 @@
-//! What `new` writes, and the examples: each passes cargo's own checks, is built, packaged and invoked with an event of its
+//! The packages that `new` creates, and the examples: each passes cargo's checks, is built, packaged, and invoked with an event of its
 //! kind.
 //!
-//! They compile for minutes, so `cargo test` leaves them out; `make test` runs a few of them, `make examples` all.
+//! They compile for minutes, so `cargo test` skips them. `make test` runs a few of them, and `make examples` all.
 
 #[path = "support/https.rs"]
 mod https;
@@ -17,17 +17,18 @@ use std::{
 use machine::{Run, call, cargo_lambda_musl, command, make, root, run, skip};
 use serde_json::{Value, json};
 
-/// Where all of them are compiled, so that what several depend on is compiled once.
+/// The target directory of all packages, so that shared dependencies are compiled once.
 fn target() -> PathBuf {
     root().join("target/examples")
 }
 
-/// Whether all are to be run.
+/// Whether to run all tests.
 fn all() -> bool {
     env::var_os("ALL").is_some()
 }
 
-/// What `new` can make: options, those that `invoke` gets, and what is in the answer. Those with true are always tried.
+/// The kinds of packages that `new` creates: whether the kind is always tried, options of `new`, options of `invoke`, and a part of the
+/// response.
 const KINDS: [(bool, &[&str], &[&str], &str); 10] = [
     (
         false,
@@ -91,7 +92,7 @@ const KINDS: [(bool, &[&str], &[&str], &str); 10] = [
     ),
 ];
 
-/// cargo in a package, with the toolchain that it names.
+/// Runs cargo in a package, with the pinned toolchain.
 fn cargo(package: &Path, arguments: &str) -> Run {
     let rust = call("scripts/rust", &[]).succeeded();
     let mut cargo = command(Path::new(rust.last_line()).join("cargo"), package);
@@ -104,29 +105,31 @@ fn cargo(package: &Path, arguments: &str) -> Run {
     run(cargo)
 }
 
-/// `cargo lambda-musl` with these arguments in a directory; `parent` lies beside a copy of the program.
-fn verb(parent: &Path, directory: &Path, arguments: &[&str]) -> Command {
-    let mut verb = cargo_lambda_musl(parent);
-    verb.args(arguments)
+/// `cargo lambda-musl` with these arguments in a directory. A copy of the program is next to `parent`.
+fn subcommand(parent: &Path, directory: &Path, arguments: &[&str]) -> Command {
+    let mut subcommand = cargo_lambda_musl(parent);
+    subcommand
+        .args(arguments)
         .current_dir(directory)
         .env("CARGO_TARGET_DIR", target());
-    verb
+    subcommand
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_new_makes_passes_cargos_checks_and_is_built_and_invoked() {
+#[ignore = "run by make test"]
+fn a_new_package_passes_cargos_checks_and_is_built_and_invoked() {
     let directory = tempfile::tempdir().unwrap();
     let parent = directory.path().join("my functions");
     fs::create_dir(&parent).unwrap();
-    let verb =
-        |package: &Path, arguments: &[&str]| run(verb(&parent, package, arguments)).succeeded();
+    let subcommand = |package: &Path, arguments: &[&str]| {
+        run(subcommand(&parent, package, arguments)).succeeded()
+    };
     for (index, (always, options, event, answer)) in KINDS.into_iter().enumerate() {
         if !always && !all() {
             continue;
         }
         let name = format!("kind-{index}");
-        verb(&parent, &[&["new", &name], options].concat());
+        subcommand(&parent, &[&["new", &name], options].concat());
         let package = parent.join(&name);
         for check in [
             "fmt --check",
@@ -135,26 +138,26 @@ fn what_new_makes_passes_cargos_checks_and_is_built_and_invoked() {
         ] {
             cargo(&package, check).succeeded();
         }
-        let invoked = verb(&package, &[&["invoke"], event].concat());
+        let invoked = subcommand(&package, &[&["invoke"], event].concat());
         assert!(
             invoked.stdout.contains(answer),
             "{options:?}: {}",
             invoked.stdout
         );
-        verb(&package, &["verify"]);
+        subcommand(&package, &["verify"]);
     }
     if !all() {
         skip("new functions of most kinds", "make examples");
     }
 }
 
-/// Whether this machine has what links with OpenSSL.
+/// Whether this machine has the files to link OpenSSL.
 fn has_openssl() -> bool {
     call("pkg-config", &["--exists", "openssl"]).success
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn every_example_passes_its_own_tests() {
     if !all() {
         return skip(
@@ -180,7 +183,7 @@ fn invoke(example: &str, event: &Value, variables: &[(&str, &Path)]) -> Run {
     fs::create_dir(&parent).unwrap();
     let (out, event) = (format!("../../dist/{example}"), event.to_string());
     let package = root().join("examples").join(example);
-    let mut invoke = verb(
+    let mut invoke = subcommand(
         &parent,
         &package,
         &["invoke", "--out", &out, "--event", &event],
@@ -193,7 +196,7 @@ fn answer(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run:?}"))
 }
 
-/// The answer of an example, where all are to be run.
+/// The response of an example, if all tests run.
 fn answer_of(example: &str, event: Value) -> Option<Value> {
     if !all() {
         skip(&format!("examples/{example}"), "make examples");
@@ -203,7 +206,7 @@ fn answer_of(example: &str, event: Value) -> Option<Value> {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn sqlite_counts_across_copies_of_the_function() {
     if !all() {
         return skip("examples/sqlite", "make examples");
@@ -218,8 +221,8 @@ fn sqlite_counts_across_copies_of_the_function() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn https_asks_a_server_whose_certificate_it_checks() {
+#[ignore = "run by make test"]
+fn https_requests_a_page_and_checks_the_certificate() {
     if !all() {
         return skip("examples/https", "make examples");
     }
@@ -237,10 +240,10 @@ fn https_asks_a_server_whose_certificate_it_checks() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn concurrent_asks_several_at_once() {
-    let nobody = "http://127.0.0.1:1/";
-    if let Some(answer) = answer_of("concurrent", json!({"urls": [nobody, nobody]})) {
+#[ignore = "run by make test"]
+fn concurrent_requests_several_urls() {
+    let closed = "http://127.0.0.1:1/";
+    if let Some(answer) = answer_of("concurrent", json!({"urls": [closed, closed]})) {
         assert_eq!(answer.as_array().unwrap().len(), 2);
         let error = answer[1]["error"].as_str().unwrap();
         assert!(error.contains("refused"), "{error}");
@@ -248,7 +251,7 @@ fn concurrent_asks_several_at_once() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn process_runs_under_tokio() {
     if let Some(answer) = answer_of("process", json!({"url": "https://example.com/a"})) {
         assert_eq!(answer, json!({"host": "example.com", "path": "/a"}));
@@ -256,8 +259,8 @@ fn process_runs_under_tokio() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_of_awss_own_runtime_is_built_as_it_is() {
+#[ignore = "run by make test"]
+fn a_function_with_awss_runtime_is_built_unchanged() {
     if let Some(answer) = answer_of("official", json!({"name": "Ada"})) {
         assert_eq!(answer, json!({"message": "Hello, Ada!"}));
         make(&["verify", "OUT=dist/official"]).succeeded();

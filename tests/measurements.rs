@@ -6,8 +6,8 @@ mod machine;
 use machine::{arch, command, make, root, run, skip};
 
 #[test]
-#[ignore = "through make"]
-fn a_soak_says_what_it_saw() {
+#[ignore = "run by make test"]
+fn a_soak_prints_a_summary() {
     if arch() != "x86_64" {
         return skip("make soak", "it measures on x86_64");
     }
@@ -20,16 +20,16 @@ fn a_soak_says_what_it_saw() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_soak_of_no_number_says_what_it_expects() {
+#[ignore = "run by make test"]
+fn a_soak_rejects_an_invalid_number_of_invocations() {
     if arch() != "x86_64" {
-        return skip("make soak with no number", "it measures on x86_64");
+        return skip("make soak with an invalid number", "it measures on x86_64");
     }
     make(&["soak", "INVOCATIONS=many"]).failed_with(&["INVOCATIONS=\"many\"", "expected a number"]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_conformant_function_gets_a_tick_in_each_row() {
     let mut cargo = command("cargo", root());
     cargo.args(["build", "--locked", "--manifest-path", "benches/Cargo.toml"]);
@@ -49,16 +49,16 @@ fn a_conformant_function_gets_a_tick_in_each_row() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_program_that_is_no_function_is_named() {
+#[ignore = "run by make test"]
+fn a_program_that_is_not_a_function_is_reported() {
     make(&["conformance", "BINARY=/bin/true"])
         .failed_with(&["/bin/true", "expected a function that answers"]);
     make(&["conformance", "BINARY=/no/such/file"]).failed_with(&["/no/such/file"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn fuzzing_for_no_number_of_seconds_says_what_it_expects() {
+#[ignore = "run by make test"]
+fn fuzz_rejects_an_invalid_number_of_seconds() {
     let run = make(&["fuzz", "FOR=ever"]);
     let expected = "FOR=ever: expected a number of seconds";
     assert!(

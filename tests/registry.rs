@@ -1,5 +1,5 @@
-//! Functions with crates of the registry that are hard to link, built both ways, verified and invoked: `make crates`, which writes
-//! what it saw to docs/crates.md. It compiles for an hour, so that no other target runs it.
+//! `make crates`: functions with registry crates that are hard to link are built in both ways, verified and invoked. The results are
+//! written to docs/crates.md. It compiles for an hour, so no other make target runs it.
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -13,26 +13,27 @@ const WORKSPACE: &str = "tests/crates/registry";
 const TABLE: &str = "docs/crates.md";
 const WAYS: [&str; 2] = ["build", "docker-build"];
 
-/// What the table says before its rows.
+/// The page before the rows of the table.
 const HEAD: &str = "\
 # Crates of the registry
 
-Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or programs of their own. Unless
-the row has a reason, the function was built, verified and invoked, and gave the expected answer.
+Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or bundled programs. Unless the
+row contains a reason, the function was built, verified and invoked, and returned the expected response.
 
-The seconds are the most that a build of these versions took, on two cores that had other work, after the crates that it has in common with
-earlier rows were compiled. The last column shows which pins the container had. Empty cells mean that this way was never tried.
+The seconds are the longest time that a build of these versions took on two cores that also had other work. The crates that it shares with
+earlier rows were already compiled. The last column lists the pinned libraries of the container. An empty cell means that this build was
+never tried.
 
-`make crates` writes this page. `ONLY='ring zstd'` tries these alone, and `HOW=build` or `HOW=docker-build` tries one way; what is not tried
-stays as it is.
+`make crates` writes this page. `ONLY='ring rocksdb'` tries only these functions, and `HOW=build` or `HOW=docker-build` only one way to
+build. The other cells stay unchanged.
 
 | crates | version | `build`: zip, bytes | s | `docker-build`: zip, bytes | s | with |
 | --- | --- | --: | --: | --: | --: | --- |
 ";
 
 #[test]
-#[ignore = "through make crates"]
-fn each_crate_is_built_verified_and_answers() {
+#[ignore = "run by make crates"]
+fn each_crate_is_built_verified_and_invoked() {
     let (all, ways) = (Function::all(), ways());
     let only = variable("ONLY").unwrap_or_default();
     let names: Vec<&str> = all.iter().map(|function| &*function.name).collect();
@@ -54,14 +55,14 @@ fn each_crate_is_built_verified_and_answers() {
                 [reason, String::new(), String::new()]
             });
             eprintln!("{what}: {}", cells.join(" ").trim_end());
-            // After each, so that what was seen stays where this is stopped.
+            // After each build, so that the results are kept if the run is stopped.
             record(function, *way, cells);
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// A variable of make's that is set, and not to nothing.
+/// A make variable that is set and not empty.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -75,7 +76,7 @@ fn ways() -> Vec<usize> {
         Some(how) => panic!("HOW={how}: expected build, docker-build or both"),
         None if has_engine() => vec![0, 1],
         None => {
-            eprintln!("SKIPPED: docker-build: there is no container engine that works");
+            eprintln!("SKIPPED: docker-build: no container engine works on this machine");
             vec![0]
         }
     }
@@ -86,7 +87,7 @@ fn has_engine() -> bool {
     machine::find_program(&engine).is_some() && call(engine, &["info"]).success
 }
 
-/// make with the cache that this program was given.
+/// Runs make with this program's `LAMBDA_MUSL_CACHE`.
 fn make(arguments: &[String]) -> Run {
     let mut make = command("make", root());
     make.args(arguments);
@@ -94,7 +95,7 @@ fn make(arguments: &[String]) -> Run {
     run(make)
 }
 
-/// A member of the workspace, with what its manifest says under `[package.metadata.crates]`.
+/// A member of the workspace, with the `[package.metadata.crates]` of its manifest.
 struct Function {
     name: String,
     crates: String,
@@ -137,12 +138,13 @@ impl Function {
         }
     }
 
-    /// The bytes of the zip, the seconds of the build and the libraries of the container, or where it has to fail what it says; or
-    /// else what is wrong.
+    /// Builds, verifies and invokes the function. Returns the bytes of the zip, the seconds of the build and the libraries of the
+    /// container, or the expected failure. An error is the reason why the function failed.
     fn try_out(&self, way: &str) -> Result<[String; 3], String> {
         let out = format!("OUT=target/registry/{way}/{}", self.name);
-        let verb =
-            |verb: &str, more: &[String]| make(&[&[verb.to_owned(), out.clone()], more].concat());
+        let make = |target: &str, more: &[String]| {
+            make(&[&[target.to_owned(), out.clone()], more].concat())
+        };
         let mut options = vec![
             format!("CRATE={WORKSPACE}/{}", self.name),
             format!("ARCH={}", arch()),
@@ -154,60 +156,62 @@ impl Function {
                 options.extend(variable(name).map(|value| format!("{name}={value}")));
             }
         }
-        let built = verb(way, &options);
+        let built = make(way, &options);
         if let Some(fails) = self.expected["fails"].as_str() {
             return match built.success {
-                true => Err(format!("is built; expected an error with {fails:?}")),
+                true => Err(format!(
+                    "the build succeeded; expected an error with {fails:?}"
+                )),
                 false if built.stderr.contains(fails) => Ok([
-                    format!("fails, as it should: {fails}"),
+                    format!("fails as expected: {fails}"),
                     String::new(),
                     String::new(),
                 ]),
-                false => Err(reason("is not built as expected", &built)),
+                false => Err(reason("the build failed in an unexpected way", &built)),
             };
         }
         if !built.success {
-            return Err(reason("is not built", &built));
+            return Err(reason("the build failed", &built));
         }
-        let verified = verb("verify", &[]);
+        let verified = make("verify", &[]);
         if !verified.success {
-            return Err(reason("is not verified", &verified));
+            return Err(reason("verify failed", &verified));
         }
-        self.check_answer(&verb(
+        self.check_answer(&make(
             "invoke",
             &[format!("EVENT={}", self.expected["event"])],
         ))?;
         let zip = root().join(&out["OUT=".len()..]).join("function.zip");
         let bytes = fs::metadata(zip).unwrap().len();
-        // As the build itself says it: without what comes before, like the image.
-        let said: Vec<&str> = built.last_line().split(", ").collect();
-        let seconds = said.last().map(|last| last.trim_end_matches(" s"));
+        // The time that the build itself reports excludes earlier steps, such as the image.
+        let parts: Vec<&str> = built.last_line().split(", ").collect();
+        let seconds = parts.last().map(|last| last.trim_end_matches(" s"));
         let is_library = |part: &&&str| part.starts_with("musl ") || part.starts_with("OpenSSL ");
-        let libraries: Vec<&str> = said.iter().filter(is_library).copied().collect();
+        let libraries: Vec<&str> = parts.iter().filter(is_library).copied().collect();
         let seconds = seconds.unwrap_or_default().to_owned();
         let links_openssl = self.expected["links-openssl"] == true;
-        let says_so = libraries.iter().any(|part| part.starts_with("OpenSSL "));
-        if way == "docker-build" && says_so != links_openssl {
-            return Err(format!("says that it links {}", libraries.join(", ")));
+        let links = libraries.iter().any(|part| part.starts_with("OpenSSL "));
+        if way == "docker-build" && links != links_openssl {
+            return Err(format!("reports that it links {}", libraries.join(", ")));
         }
         Ok([grouped(bytes), seconds, libraries.join(", ")])
     }
 
     fn check_answer(&self, invoked: &Run) -> Result<(), String> {
-        let answer: Value = serde_json::from_str(&invoked.stdout)
-            .map_err(|_| reason("does not answer", invoked))?;
+        let answer: Value =
+            serde_json::from_str(&invoked.stdout).map_err(|_| reason("no response", invoked))?;
         let (expected, found) = match self.expected.get("error") {
             Some(error) => (error, &answer["errorType"]),
             None => (&self.expected["answer"], &answer),
         };
         match expected == found {
             true => Ok(()),
-            false => Err(format!("answers {answer}; expected {expected}")),
+            false => Err(format!("returned {answer}; expected {expected}")),
         }
     }
 }
 
-/// What went wrong, in a line; all of it is on stderr.
+/// The reason for a failure in one line. Prints the complete output on stderr.
 fn reason(what: &str, run: &Run) -> String {
     eprintln!("{}{}", run.stdout, run.stderr);
     let mut lines = run.stderr.lines();
@@ -216,7 +220,7 @@ fn reason(what: &str, run: &Run) -> String {
     format!("{what}: {error}")
 }
 
-/// A number with its thousands apart.
+/// A number with thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let parts = digits.as_bytes().rchunks(3).rev();
@@ -236,7 +240,8 @@ fn rows() -> BTreeMap<String, [String; 7]> {
     rows.map(|cells| (cells[0].clone(), cells)).collect()
 }
 
-/// Puts the bytes of a zip, the seconds of its build and its libraries, or a reason, into docs/crates.md. What was seen of another version goes.
+/// Writes the bytes of a zip, the seconds of its build and its libraries, or a reason, to docs/crates.md. Replaces the results of other
+/// versions.
 fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String; 3]) {
     let Function {
         crates, versions, ..
@@ -250,7 +255,7 @@ fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String;
     let number = |text: &str| text.parse::<u64>().unwrap_or_default();
     let cells = &mut row[2 + 2 * way..][..2];
     cells[0] = bytes;
-    // Most of it is compiled already where it was tried before.
+    // A repeated build is faster, because most of it is already compiled.
     if seconds.is_empty() || number(&seconds) >= number(&cells[1]) {
         cells[1] = seconds;
     }
@@ -265,7 +270,7 @@ fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String;
 }
 
 #[test]
-fn numbers_have_their_thousands_apart() {
+fn numbers_have_thousands_separators() {
     for (number, text) in [(1, "1"), (1234, "1,234"), (12_345_678, "12,345,678")] {
         assert_eq!(grouped(number), text);
     }

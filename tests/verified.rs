@@ -1,7 +1,7 @@
-//! What a package proves of itself, through the front door: make verify, and what lies beside the zip.
+//! End-to-end tests of verifying a package: make verify, make reproduce, and the files next to the zip.
 //!
-//! They build functions, so `cargo test` leaves them out; `make test` runs them. The unit tests of cli/ spoil a package in
-//! each way that it can be spoilt.
+//! They build functions, so `cargo test` skips them. `make test` runs them. The unit tests of cli/ cover every way in which a package
+//! can be invalid.
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -14,18 +14,18 @@ use std::{
 };
 
 use machine::{
-    COMPANY, Run, call, command, find_program, make, names, python, root, run, sha256, skip,
+    BUILD_OUTPUTS, Run, call, command, find_program, make, names, python, root, run, sha256, skip,
     write_crate,
 };
 use serde_json::Value;
 
-/// The directory with the function of this package, which links OpenSSL.
+/// Builds the function of this package, which links OpenSSL, and returns its directory.
 fn probe() -> PathBuf {
     make(&[]).succeeded();
     root().join("dist")
 }
 
-/// The directory with the example, which does not.
+/// Builds the example, which does not link OpenSSL, and returns its directory.
 fn greeting() -> PathBuf {
     make(&["CRATE=examples/greeting", "OUT=dist/greeting"]).succeeded();
     root().join("dist/greeting")
@@ -35,9 +35,9 @@ fn verify(zip: &Path) -> Run {
     make(&["verify", &format!("ZIP={}", zip.display())])
 }
 
-/// A copy of the zip of the example that is made by `code`, in which `entries` are those of the zip: names, bytes.
-fn remade(directory: &Path, code: &str) -> PathBuf {
-    let to = directory.join("remade.zip");
+/// A changed copy of the example's zip, which `code` writes. In it, `entries` contains the names and bytes of the original entries.
+fn changed_zip(directory: &Path, code: &str) -> PathBuf {
+    let to = directory.join("changed_zip.zip");
     let code = format!(
         "import sys, zipfile
 entries = [(i, zipfile.ZipFile(sys.argv[1]).read(i)) for i in zipfile.ZipFile(sys.argv[1]).infolist()]
@@ -56,8 +56,8 @@ fn json(file: &Path) -> Value {
 // make verify.
 
 #[test]
-#[ignore = "through make"]
-fn verify_shows_checksums_and_a_tick_that_names_what_the_zip_was_built_from() {
+#[ignore = "run by make test"]
+fn verify_prints_checksums_and_the_sources_of_the_zip() {
     let zip = probe().join("function.zip");
     let lines = make(&["verify"]).succeeded();
     let lines: Vec<&str> = lines.stdout.lines().collect();
@@ -72,13 +72,13 @@ fn verify_shows_checksums_and_a_tick_that_names_what_the_zip_was_built_from() {
         "musl 1.",
         "zig 0.",
     ] {
-        assert!(lines[3].contains(part), "{part} is not in {}", lines[3]);
+        assert!(lines[3].contains(part), "{part} is missing in {}", lines[3]);
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn verify_takes_either_architecture_unless_one_is_named() {
+#[ignore = "run by make test"]
+fn verify_accepts_either_architecture_unless_one_is_given() {
     let out = "OUT=dist/arm64";
     make(&["ARCH=arm64", "CRATE=examples/greeting", out]).succeeded();
     let tick = make(&["verify", out]).succeeded();
@@ -89,8 +89,8 @@ fn verify_takes_either_architecture_unless_one_is_named() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn verify_can_run_the_zip_as_well() {
+#[ignore = "run by make test"]
+fn verify_can_also_run_the_zip() {
     greeting();
     let run = make(&[
         "verify",
@@ -104,17 +104,17 @@ fn verify_can_run_the_zip_as_well() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn verify_names_a_zip_that_is_not_there() {
+#[ignore = "run by make test"]
+fn verify_reports_a_missing_zip() {
     make(&["verify", "ZIP=no where.zip"])
         .failed_with(&["no where.zip: No such file", "`build` makes one"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn verify_says_what_differs_in_a_zip_that_others_made() {
+#[ignore = "run by make test"]
+fn verify_reports_what_differs_in_a_zip_of_another_program() {
     let directory = tempfile::tempdir().unwrap();
-    let zip = remade(
+    let zip = changed_zip(
         directory.path(),
         "    for info, data in reversed(entries): write(zipfile.ZipInfo(info.filename, (2026, 11, 24, 13, 26, 56)), data)",
     );
@@ -129,8 +129,8 @@ fn verify_says_what_differs_in_a_zip_that_others_made() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn verify_writes_nothing_and_runs_nothing_of_a_hostile_zip() {
+#[ignore = "run by make test"]
+fn verify_writes_and_runs_nothing_from_a_hostile_zip() {
     let directory = tempfile::tempdir().unwrap();
     let marks = [
         directory.path().join("ran"),
@@ -148,7 +148,7 @@ fn verify_writes_nothing_and_runs_nothing_of_a_hostile_zip() {
         marks[1].display(),
         marks[1].display(),
     );
-    let zip = remade(directory.path(), &code);
+    let zip = changed_zip(directory.path(), &code);
     verify(&zip).failed_with(&[
         "a path that leads outside",
         "binary: is not a 64-bit little-endian ELF file",
@@ -158,10 +158,10 @@ fn verify_writes_nothing_and_runs_nothing_of_a_hostile_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn verify_takes_little_memory_and_time_for_a_bomb() {
+#[ignore = "run by make test"]
+fn verify_needs_little_memory_and_time_for_a_zip_bomb() {
     let directory = tempfile::tempdir().unwrap();
-    let zip = remade(
+    let zip = changed_zip(
         directory.path(),
         "    write('binary', bytes(1 << 30))\n    write('bootstrap', b'')",
     );
@@ -174,8 +174,8 @@ fn verify_takes_little_memory_and_time_for_a_bomb() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_binary_with_a_path_of_the_clone_or_of_its_own_directory_is_not_packaged() {
+#[ignore = "run by make test"]
+fn a_binary_with_a_path_of_the_clone_or_of_its_crate_is_not_packaged() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("leaky");
     let manifest = "[package]\nname = 'leaky'\nedition = '2024'\n[workspace]\n";
@@ -195,17 +195,17 @@ fn a_binary_with_a_path_of_the_clone_or_of_its_own_directory_is_not_packaged() {
     }
 }
 
-// What lies beside the zip.
+// The files next to the zip.
 
 #[test]
-#[ignore = "through make"]
-fn the_checksums_are_those_of_all_that_lies_beside_the_zip() {
+#[ignore = "run by make test"]
+fn the_checksums_cover_all_files_next_to_the_zip() {
     let directory = greeting();
-    assert_eq!(names(&directory), COMPANY);
-    assert_eq!(checked(&directory).lines().count(), COMPANY.len() - 1);
+    assert_eq!(names(&directory), BUILD_OUTPUTS);
+    assert_eq!(checked(&directory).lines().count(), BUILD_OUTPUTS.len() - 1);
 }
 
-/// What sha256sum says of the files in SHA256SUMS.
+/// The output of sha256sum for the files in SHA256SUMS.
 fn checked(directory: &Path) -> String {
     let mut check = command("sha256sum", directory);
     check.args(["--check", "--strict", "SHA256SUMS"]);
@@ -213,7 +213,7 @@ fn checked(directory: &Path) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_sbom_follows_the_schema_of_cyclonedx() {
     let wheels = call("scripts/cli", &["wheel", "sbom"]).succeeded();
     let wheels = Path::new(wheels.last_line());
@@ -225,7 +225,7 @@ fn the_sbom_follows_the_schema_of_cyclonedx() {
     let sbom = probe().join("sbom.cdx.json");
     validate(&sbom).succeeded();
 
-    // That it can fail.
+    // The validator does reject an invalid SBOM.
     let directory = tempfile::tempdir().unwrap();
     let spoilt = directory.path().join("sbom.json");
     let text = fs::read_to_string(&sbom).unwrap();
@@ -233,7 +233,7 @@ fn the_sbom_follows_the_schema_of_cyclonedx() {
     assert!(validate(&spoilt).stdout.contains("'maybe' is not one of"));
 }
 
-/// Name and version of each component of an SBOM that is a crate, or that is none.
+/// The name and version of each component of an SBOM that is a crate, or of each that is not.
 fn components(sbom: &Value, crates: bool) -> BTreeSet<String> {
     let components = sbom["components"].as_array().unwrap().iter();
     let is_crate = |c: &Value| !c["bom-ref"].as_str().unwrap().starts_with("pkg:generic/");
@@ -248,8 +248,9 @@ fn components(sbom: &Value, crates: bool) -> BTreeSet<String> {
     ours.map(text).collect()
 }
 
-/// A function with HTTPS that is a workspace of its own, so that nothing else decides on its features, and its zip.
-fn function_of_its_own(directory: &Path) -> (PathBuf, PathBuf) {
+/// Builds a function with HTTPS in its own workspace, so that nothing else affects its features. Returns its directory and its output
+/// directory.
+fn standalone_function(directory: &Path) -> (PathBuf, PathBuf) {
     let krate = directory.join("own");
     let manifest = format!(
         "[package]\nname = 'own'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}', features = ['tls'] }}\nserde = {{ version = '1', features = ['derive'] }}\nserde_json = '1'\n",
@@ -269,10 +270,10 @@ fn function_of_its_own(directory: &Path) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_components_are_the_crates_of_the_target_and_the_pins() {
     let directory = tempfile::tempdir().unwrap();
-    let (krate, out) = function_of_its_own(directory.path());
+    let (krate, out) = standalone_function(directory.path());
     let sbom = json(&out.join("sbom.cdx.json"));
     let code = "import json, subprocess, sys
 metadata = json.loads(subprocess.check_output(['cargo', 'metadata', '--format-version=1', '--locked',
@@ -318,7 +319,7 @@ print('\\n'.join(names[id] for id in seen))";
     for component in &expected {
         assert!(
             others.contains(component),
-            "{component} is not in {others:?}"
+            "{component} is missing in {others:?}"
         );
     }
     let rest: Vec<&String> = others
@@ -333,8 +334,8 @@ print('\\n'.join(names[id] for id in seen))";
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_that_is_named_like_one_of_its_crates_is_another_component() {
+#[ignore = "run by make test"]
+fn a_function_with_the_name_of_one_of_its_crates_is_a_separate_component() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("itoa");
     let manifest = "[package]\nname = 'itoa'\nversion = '0.0.1'\nedition = '2024'\n[dependencies]\nother = { package = 'itoa', version = '1' }\n";
@@ -354,8 +355,8 @@ fn a_function_that_is_named_like_one_of_its_crates_is_another_component() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_licences_of_all_that_is_in_the_binary_are_there() {
+#[ignore = "run by make test"]
+fn the_licences_of_all_components_in_the_binary_are_listed() {
     let directory = probe();
     let licences = fs::read_to_string(directory.join("licences.txt")).unwrap();
     let sbom = json(&directory.join("sbom.cdx.json"));
@@ -378,8 +379,8 @@ fn the_licences_of_all_that_is_in_the_binary_are_there() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_library_that_a_crate_compiles_from_c_and_that_of_cpp_are_components_with_their_licences() {
+#[ignore = "run by make test"]
+fn a_vendored_library_and_the_cpp_library_are_components_with_their_licences() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("squeeze");
     let manifest = "[package]\nname = 'squeeze'\nedition = '2024'\n[build-dependencies]\ncc = '1'\n[workspace]\n";
@@ -418,7 +419,7 @@ fn a_library_that_a_crate_compiles_from_c_and_that_of_cpp_are_components_with_th
     assert_eq!(
         named("libc++")["version"],
         named("libunwind")["version"],
-        "both are LLVM's"
+        "both are part of LLVM"
     );
     let licences = fs::read_to_string(out.join("licences.txt")).unwrap();
     for text in [
@@ -431,8 +432,8 @@ fn a_library_that_a_crate_compiles_from_c_and_that_of_cpp_are_components_with_th
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_library_of_this_machine_is_not_linked_and_the_crate_that_wants_it_is_named() {
+#[ignore = "run by make test"]
+fn a_library_of_this_machine_is_not_linked_and_the_crate_that_needs_it_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("wanting");
     let manifest = "[package]\nname = 'wanting'\nversion = '1.2.3'\nedition = '2024'\n[features]\nbundled = []\n[workspace]\n";
@@ -453,8 +454,8 @@ fn a_library_of_this_machine_is_not_linked_and_the_crate_that_wants_it_is_named(
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_symbols_of_the_binary_lie_beside_the_zip() {
+#[ignore = "run by make test"]
+fn the_symbols_of_the_binary_are_next_to_the_zip() {
     let directory = greeting();
     let Some(nm) = find_program("nm") else {
         return skip("the symbols in function.debug", "nm is missing");
@@ -469,9 +470,9 @@ fn the_symbols_of_the_binary_lie_beside_the_zip() {
 
 // make reproduce.
 
-/// A function that prints a text, and a crate of this name and version 1.4.2 whose build script makes it.
+/// Creates a function that prints a text from a crate of this name and version 1.4.2, whose build script creates the text.
 fn function_with(stamp: &str, directory: &Path, build: &str) -> PathBuf {
-    // Another user has to read it.
+    // Another user must be able to read it.
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
     let krate = directory.join("clock");
     let manifest = format!(
@@ -493,9 +494,8 @@ fn function_with(stamp: &str, directory: &Path, build: &str) -> PathBuf {
 }
 
 #[test]
-#[ignore = "through make"]
-fn reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_built_it_in_and_no_other_file()
- {
+#[ignore = "run by make test"]
+fn reproduce_reports_an_embedded_date_with_its_location_and_its_crate() {
     let directory = tempfile::tempdir().unwrap();
     let build = "fn main() {
         let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
@@ -505,7 +505,7 @@ fn reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_b
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "error: function.zip: binary: .rodata: differs from byte",
         "on day 2",
-        "stamp 1.4.2: its build script told cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
+        "stamp 1.4.2: its build script output cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
     ]);
     assert!(!run.stdout.contains('✓'), "{}", run.stdout);
     let mut other = run
@@ -520,10 +520,10 @@ fn reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_b
 }
 
 #[test]
-#[ignore = "through make"]
-fn reproduce_fails_where_a_build_script_needs_the_network_and_names_its_crate() {
+#[ignore = "run by make test"]
+fn reproduce_reports_the_crate_of_a_build_script_that_needs_the_network() {
     if !call("unshare", &["--net", "true"]).stderr.is_empty() {
-        return skip("a build without a network", "that takes root");
+        return skip("a build without a network", "it needs root");
     }
     let directory = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -543,21 +543,21 @@ fn reproduce_fails_where_a_build_script_needs_the_network_and_names_its_crate() 
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn reproduce_lists_the_ways_to_build() {
     make(&["reproduce", "HOW=magic"]).failed_with(&["'magic' for '--how", "build, docker-build"]);
 }
 
-// What GitHub runs.
+// The commands that GitHub runs.
 
 #[test]
-#[ignore = "through make"]
-fn the_action_builds_a_function_and_tells_the_workflow_where_it_is() {
+#[ignore = "run by make test"]
+fn the_action_builds_a_function_and_returns_its_path_and_checksum() {
     let action = fs::read_to_string(root().join("action.yml")).unwrap();
     let mut lines = action.lines().map(str::trim);
     let script = lines.find_map(|line| line.strip_prefix("run: ")).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let (out, told) = (
+    let (out, output) = (
         directory.path().join("a directory"),
         directory.path().join("output"),
     );
@@ -567,17 +567,17 @@ fn the_action_builds_a_function_and_tells_the_workflow_where_it_is() {
         .env("ARCH", "x86_64")
         .env("CRATE", root().join("examples/greeting"))
         .env("OUT", &out)
-        .env("GITHUB_OUTPUT", &told);
+        .env("GITHUB_OUTPUT", &output);
     let built = run(shell).succeeded();
     assert!(built.stdout.contains("✓ greeting "), "{}", built.stdout);
     let zip = out.join("function.zip");
     let expected = format!("zip={}\nsha256={}\n", zip.display(), sha256(&zip));
-    assert_eq!(fs::read_to_string(told).unwrap(), expected);
+    assert_eq!(fs::read_to_string(output).unwrap(), expected);
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_crate_that_is_published_compiles_by_itself() {
+#[ignore = "run by make test"]
+fn the_published_crate_compiles_by_itself() {
     let mut cargo = command("cargo", root());
     cargo.args([
         "package",
@@ -589,8 +589,8 @@ fn the_crate_that_is_published_compiles_by_itself() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_release_needs_a_tag_that_is_the_version_and_a_text_on_what_is_new() {
+#[ignore = "run by make test"]
+fn a_release_needs_the_tag_of_its_version_and_release_notes() {
     let check = |tag: &str| call("scripts/release-check", &[tag]);
     check(concat!("v", env!("CARGO_PKG_VERSION"))).succeeded();
     let notes = fs::read_to_string(root().join("target/notes")).unwrap();
@@ -602,7 +602,7 @@ fn a_release_needs_a_tag_that_is_the_version_and_a_text_on_what_is_new() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_release_needs_two_builders_that_agree() {
     let dist = greeting();
     let directory = tempfile::tempdir().unwrap();
@@ -613,7 +613,7 @@ fn a_release_needs_two_builders_that_agree() {
     };
     for builder in ["first", "second"] {
         fs::create_dir_all(built(builder)).unwrap();
-        for name in COMPANY {
+        for name in BUILD_OUTPUTS {
             fs::copy(dist.join(name), built(builder).join(name)).unwrap();
         }
     }
@@ -626,7 +626,7 @@ fn a_release_needs_two_builders_that_agree() {
     collect().succeeded();
     let checked = checked(&assets);
     assert!(checked.contains("function-x86_64.zip: OK"), "{checked}");
-    assert_eq!(checked.lines().count(), COMPANY.len() - 1);
+    assert_eq!(checked.lines().count(), BUILD_OUTPUTS.len() - 1);
 
     fs::write(built("second").join("build.json"), "{}").unwrap();
     collect().failed_with(&[

@@ -1,6 +1,6 @@
-//! The workflows and what they call: the scripts of releases, `make workflows`, `make newest`.
+//! The workflows and the commands that they call: the release scripts, `make workflows` and `make newest`.
 //!
-//! They install act and compile the program, so `cargo test` leaves them out; `make test` runs them.
+//! They install act and compile the program, so `cargo test` skips them. `make test` runs them.
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -17,12 +17,12 @@ use machine::{
     Run, call, command, copy_of_the_clone, git, make, root, run, skip, wait_until, write_program,
 };
 
-/// The directory of the stand-ins for what GitHub has.
+/// The directory of the stand-ins for GitHub's actions and programs.
 fn support() -> PathBuf {
     root().join("tests/support/workflows")
 }
 
-/// Whether act can be installed; says that `what` is left out where it cannot.
+/// Whether act can be installed. If not, reports `what` as skipped.
 fn has_act(what: &str) -> bool {
     let has = call("scripts/cli", &["wheel", "workflows"]).success && cfg!(target_os = "linux");
     if !has {
@@ -36,9 +36,9 @@ fn path_with(directory: &Path) -> String {
     format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
 }
 
-/// Makes each host look as if it could not be reached, at once.
+/// Makes every host unreachable without a delay.
 fn without_hosts(command: &mut Command) {
-    let nobody = "http://127.0.0.1:9";
+    let closed = "http://127.0.0.1:9";
     for proxy in [
         "http_proxy",
         "https_proxy",
@@ -46,7 +46,7 @@ fn without_hosts(command: &mut Command) {
         "HTTPS_PROXY",
         "all_proxy",
     ] {
-        command.env(proxy, nobody);
+        command.env(proxy, closed);
     }
     command
         .env_remove("no_proxy")
@@ -58,7 +58,7 @@ fn without_hosts(command: &mut Command) {
 // make workflows.
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_release_runs_from_the_tag_to_the_published_crate() {
     if !has_act("make workflows") {
         return;
@@ -82,7 +82,7 @@ fn the_release_runs_from_the_tag_to_the_published_crate() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_book_is_built_and_published() {
     if !has_act("make workflows") {
         return;
@@ -97,9 +97,9 @@ fn the_book_is_built_and_published() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_job_that_fails_is_named_with_what_it_said() {
-    if !has_act("make workflows with a job that fails") {
+#[ignore = "run by make test"]
+fn a_failed_job_is_reported_with_its_output() {
+    if !has_act("make workflows with a failing job") {
         return;
     }
     let mut make = command("make", root());
@@ -115,16 +115,16 @@ fn a_job_that_fails_is_named_with_what_it_said() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_job_that_does_not_exist_is_an_error() {
     make(&["workflows", "JOB=ci.nothing"])
         .failed_with(&["JOB=ci.nothing: there is no job nothing"]);
     make(&["workflows", "JOB=nothing"]).failed_with(&["JOB=nothing: there is no .github"]);
 }
 
-// What the workflows call.
+// The commands that the workflows call.
 
-/// The commands of the step in ci.yml that starts like this, where make is a program that prints `answer`.
+/// Runs the commands of the step in ci.yml that starts with `start`, with a make that prints `answer`.
 fn step_with_answer(start: &str, answer: &str) -> Run {
     let directory = tempfile::tempdir().unwrap();
     let workflow = fs::read_to_string(root().join(".github/workflows/ci.yml")).unwrap();
@@ -137,7 +137,7 @@ fn step_with_answer(start: &str, answer: &str) -> Run {
     assert!(!commands.is_empty(), "{start}");
     fs::create_dir(directory.path().join("dist")).unwrap();
     write_program(&directory.path().join("make"), &format!("echo '{answer}'"));
-    // As GitHub calls it.
+    // With the options that GitHub uses.
     let mut bash = command("bash", directory.path());
     bash.args(["-e", "-c", &commands.join("\n")])
         .env("PATH", path_with(directory.path()));
@@ -145,8 +145,8 @@ fn step_with_answer(start: &str, answer: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn ci_takes_no_answer_of_the_probe_but_one_with_status_200() {
+#[ignore = "run by make test"]
+fn ci_accepts_only_a_response_of_the_probe_with_status_200() {
     let invoke = "make invoke IMAGE=";
     step_with_answer(invoke, r#"{"bytes":9,"status":200,"tls":"x"}"#).succeeded();
     for answer in [
@@ -159,7 +159,7 @@ fn ci_takes_no_answer_of_the_probe_but_one_with_status_200() {
     }
 }
 
-/// gh with the releases in this directory.
+/// Runs a program with a stand-in for gh, which keeps its releases in this directory.
 fn with_gh(program: &str, arguments: &[&str], releases: &Path) -> Run {
     let mut command = command(program, root());
     command
@@ -171,8 +171,8 @@ fn with_gh(program: &str, arguments: &[&str], releases: &Path) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_release_that_was_filled_or_published_before_is_filled_again_with_the_same_alone() {
+#[ignore = "run by make test"]
+fn the_assets_of_a_draft_can_be_replaced_and_those_of_a_published_release_cannot() {
     let directory = tempfile::tempdir().unwrap();
     let (releases, assets) = (directory.path(), directory.path().join("assets"));
     fs::create_dir(&assets).unwrap();
@@ -198,7 +198,7 @@ fn a_release_that_was_filled_or_published_before_is_filled_again_with_the_same_a
     upload().failed_with(&["v1 is published with other files", "expected the same"]);
 }
 
-/// A registry of crates, as long as the test takes.
+/// A registry of crates that ends with the test.
 struct Registry(Child, String);
 
 impl Registry {
@@ -220,8 +220,8 @@ impl Drop for Registry {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_crate_that_was_published_before_has_to_be_the_same() {
+#[ignore = "run by make test"]
+fn a_published_version_of_a_crate_cannot_change() {
     let directory = tempfile::tempdir().unwrap();
     let registry = Registry::start(directory.path());
     let clone = directory.path().join("clone");
@@ -241,10 +241,10 @@ fn a_crate_that_was_published_before_has_to_be_the_same() {
             .env("CARGO_REGISTRY_TOKEN", "a token");
         run(publish)
     };
-    publish().succeeded().said(&["Published lambda-musl"]);
+    publish().succeeded().reported(&["Published lambda-musl"]);
     publish()
         .succeeded()
-        .said(&["is published already, with the same contents"]);
+        .reported(&["is published already, with the same contents"]);
 
     fs::write(clone.join("src/another.rs"), "").unwrap();
     git(&clone, &["add", "--all"]).succeeded();
@@ -254,7 +254,7 @@ fn a_crate_that_was_published_before_has_to_be_the_same() {
 
 // make newest.
 
-/// Upstreams on this machine: each has the versions that are pinned.
+/// Local stand-ins for the upstreams, each with the pinned versions.
 struct Upstreams(tempfile::TempDir);
 
 const REPOSITORIES: [(&str, &str, &str); 6] = [
@@ -306,11 +306,11 @@ impl Upstreams {
             )
             .succeeded();
             upstreams.tag(&repository, &format!("{prefix}{version}"));
-            // Neither of its series nor a release.
+            // A version of another series, and a version that is not a release.
             upstreams.tag(&repository, &format!("{prefix}99.0.1"));
             upstreams.tag(&repository, &format!("{prefix}{version}9-beta1"));
         }
-        // Two lists may have a wheel in two versions.
+        // Two lists may contain a wheel in different versions.
         let mut wheels = BTreeMap::<String, Vec<String>>::new();
         for file in fs::read_dir(root().join("cli/wheels")).unwrap() {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
@@ -330,7 +330,7 @@ impl Upstreams {
         git(&self.0.path().join(repository), &["tag", tag]).succeeded();
     }
 
-    /// The page of an index of wheels.
+    /// Writes a page of the index of wheels.
     fn index(&self, name: &str, versions: &[&str]) {
         let page = self.0.path().join("simple").join(name);
         fs::create_dir_all(&page).unwrap();
@@ -354,8 +354,8 @@ impl Upstreams {
 }
 
 #[test]
-#[ignore = "through make"]
-fn pins_that_are_the_newest_of_their_series_are_named() {
+#[ignore = "run by make test"]
+fn each_pin_that_is_the_newest_of_its_series_is_listed() {
     let run = Upstreams::new().newest().succeeded();
     for name in [
         "musl",
@@ -374,8 +374,8 @@ fn pins_that_are_the_newest_of_their_series_are_named() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn each_pin_that_is_behind_is_named_with_the_newer_version() {
+#[ignore = "run by make test"]
+fn each_outdated_pin_is_reported_with_the_newer_version() {
     let upstreams = Upstreams::new();
     for version in ["1.2.10", "1.2.9"] {
         upstreams.tag(
@@ -392,8 +392,8 @@ fn each_pin_that_is_behind_is_named_with_the_newer_version() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_list_without_the_version_that_is_pinned_is_an_error() {
+#[ignore = "run by make test"]
+fn a_list_without_the_pinned_version_is_an_error() {
     let upstreams = Upstreams::new();
     let musl = Path::new("git.musl-libc.org/git/musl");
     git(
@@ -409,8 +409,8 @@ fn a_list_without_the_version_that_is_pinned_is_an_error() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_upstream_that_cannot_be_reached_is_an_error_that_says_so() {
+#[ignore = "run by make test"]
+fn an_unreachable_upstream_is_reported() {
     let mut make = command("make", root());
     make.arg("newest");
     without_hosts(&mut make);

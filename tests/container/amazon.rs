@@ -1,14 +1,14 @@
-//! A base as bare as Amazon Linux 2023, whose packages are split as there: of RPMs made of Debian's files, in a repository inside.
+//! A base image as bare as Amazon Linux 2023, with packages split in the same way. It contains a repository of RPMs that are built
+//! from Debian's files.
 
 use std::fs;
 
 use crate::{
-    base, docker_build, engine_call,
+    base, complete_build, docker_build, engine_call,
     machine::{Run, make, root, sha256, skip},
-    whole_build,
 };
 
-/// The image, made once for each version of its recipe and of Debian's.
+/// The image, built once for each version of its recipe and of the Debian image.
 fn amazon() -> Result<String, &'static str> {
     let base = base()?;
     let recipe = root().join("tests/support/amazon");
@@ -46,11 +46,11 @@ fn in_amazon(image: &str, script: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn docker_build_installs_the_packages_of_amazon_linux_and_links_what_they_compile() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn docker_build_compiles_and_links_with_the_packages_of_amazon_linux() {
+    let build = match complete_build() {
         Ok(build) => build,
-        Err(why) => return skip("docker-build on Amazon Linux's packages", why),
+        Err(why) => return skip("docker-build with Amazon Linux's packages", why),
     };
     let image = amazon().unwrap();
     let [pins, sources, _] = build;
@@ -63,9 +63,9 @@ fn docker_build_installs_the_packages_of_amazon_linux_and_links_what_they_compil
 }
 
 #[test]
-#[ignore = "through make"]
-fn packages_and_tools_are_installed_by_the_names_that_amazon_linux_has_at_its_own_release() {
-    if let Err(why) = whole_build() {
+#[ignore = "run by make test"]
+fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_release() {
+    if let Err(why) = complete_build() {
         return skip("Amazon Linux's packages", why);
     }
     let image = amazon().unwrap();
@@ -83,10 +83,10 @@ fn packages_and_tools_are_installed_by_the_names_that_amazon_linux_has_at_its_ow
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_package_that_is_missing_from_the_list_or_the_repository_is_named_at_the_end_of_the_log() {
-    if let Err(why) = whole_build() {
-        return skip("a package that is missing", why);
+#[ignore = "run by make test"]
+fn a_package_missing_from_the_list_or_the_repository_is_reported_at_the_end_of_the_log() {
+    if let Err(why) = complete_build() {
+        return skip("a missing package", why);
     }
     let image = amazon().unwrap();
     let without = "sed 's/ perl-lib / /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";

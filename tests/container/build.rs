@@ -1,4 +1,4 @@
-//! The whole build: from the archives to an answer.
+//! Complete container builds, from the archives to a response.
 
 use std::{
     fs,
@@ -11,12 +11,12 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    docker_build, emulator, engine, engine_call, free_address, https,
+    complete_build, docker_build, emulator, engine, engine_call, free_address, https,
     machine::{best_of_three, call, command, make, make_executable, root, run, skip},
-    stand_ins, whole_build,
+    stand_ins,
 };
 
-/// The value of a key in the stand-ins' pins.
+/// The value of a key in the pins of the stand-ins.
 fn pinned(key: &str) -> String {
     let pins = fs::read_to_string(stand_ins().unwrap().join("pins.env")).unwrap();
     let line = pins
@@ -26,7 +26,7 @@ fn pinned(key: &str) -> String {
     line.trim_start_matches('=').trim_matches('"').to_owned()
 }
 
-/// An event that probes an HTTPS server, and the file of the authority that vouches for it.
+/// Starts an HTTPS server. Returns an event that probes it, and the file with the certificate of its authority.
 fn probe(directory: &Path) -> (Value, PathBuf) {
     let authority = directory.join("ca.pem");
     let port = https::serve("hello", &authority);
@@ -43,9 +43,9 @@ fn assert_probed_with_the_pinned_openssl(answer: &str) {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn docker_build_links_the_pinned_musl_and_openssl() {
-    let build = match whole_build() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("make docker-build", why),
     };
@@ -69,18 +69,15 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
         again
     };
     let took = best_of_three(again);
-    assert!(
-        took < Duration::from_secs(2),
-        "{took:?} with nothing changed"
-    );
+    assert!(took < Duration::from_secs(2), "{took:?} without changes");
 }
 
 #[test]
-#[ignore = "through make"]
-fn two_docker_builds_at_once_give_the_same_zip() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn two_concurrent_docker_builds_create_the_same_zip() {
+    let build = match complete_build() {
         Ok(build) => build,
-        Err(why) => return skip("two docker-builds at once", why),
+        Err(why) => return skip("two concurrent docker-builds", why),
     };
     let both = ["OUT=dist/container", "OUT=dist/container 2"].map(|out| {
         let build = build.clone();
@@ -91,9 +88,9 @@ fn two_docker_builds_at_once_give_the_same_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_binary_runs_in_an_image_that_is_empty() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn the_binary_runs_in_an_empty_image() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("an empty image", why),
     };
@@ -141,7 +138,7 @@ fn the_binary_runs_in_an_image_that_is_empty() {
     assert_probed_with_the_pinned_openssl(&answer.succeeded().stdout);
 }
 
-/// A crate outside of the clone, in `directory`.
+/// Creates a crate outside the clone, in `directory`.
 fn krate(directory: &Path) -> PathBuf {
     let krate = directory.join("my function");
     fs::create_dir_all(krate.join("src")).unwrap();
@@ -164,10 +161,9 @@ fn write_main(krate: &Path, answer: &str) {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit_compiles_no_library()
- {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_no_library() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("docker-build of a crate outside the clone", why),
     };
@@ -175,7 +171,7 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit
     let runs = directories.each_ref().map(|directory| {
         let krate = krate(directory.path());
         write_main(&krate, "* 2");
-        // The lock file of the clone names more crates than this one has: cargo leaves them out.
+        // The clone's lock file lists more crates than this crate needs. cargo removes them.
         let mut update = command("cargo", &krate);
         update.args(["update", "--workspace", "--quiet"]);
         run(update).succeeded();
@@ -194,11 +190,11 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit
     let krate = directories[1].path().join("my function");
     write_main(&krate, "* 3");
     let krate = format!("CRATE={}", krate.display());
-    // What cargo is at is told with VERBOSE alone.
+    // cargo's progress is printed only with VERBOSE.
     let verbose = [&krate, "OUT=dist/mine", "VERBOSE=1"];
     let edited = docker_build(&build, &verbose)
         .succeeded()
-        .said(&["Compiling mine "]);
+        .reported(&["Compiling mine "]);
     let compiled: Vec<&str> = edited
         .stderr
         .lines()
@@ -209,7 +205,7 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit
     assert!(!edited.stderr.contains("musl 1"), "{}", edited.stderr);
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "63\n");
-    // Another one of the same name gives a function of its own.
+    // Another crate of the same name builds its own function.
     let krate = format!(
         "CRATE={}",
         directories[0].path().join("my function").display()
@@ -219,9 +215,9 @@ fn a_crate_outside_the_clone_gives_the_same_zip_in_another_directory_and_an_edit
 }
 
 #[test]
-#[ignore = "through make"]
-fn invoke_builds_a_package_of_docker_build_again_with_docker_build() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn invoke_rebuilds_a_docker_build_zip_with_docker_build() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("invoke after docker-build", why),
     };
@@ -240,21 +236,21 @@ fn invoke_builds_a_package_of_docker_build_again_with_docker_build() {
     let first = invoke();
     assert!(!first.stderr.contains("rebuilding it"), "{}", first.stderr);
     write_main(&krate, "* 3");
-    let second = invoke().said(&["rebuilding it with `docker-build`"]);
+    let second = invoke().reported(&["rebuilding it with `docker-build`"]);
     assert_eq!(second.stdout, "63\n");
     let record = fs::read_to_string(root().join("dist/again/build.json")).unwrap();
     assert!(record.contains(&pinned("MUSL_VERSION")), "{record}");
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_crate_with_a_git_dependency_is_verified_as_it_was_built() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn verify_accepts_a_crate_with_a_git_dependency() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("docker-build of a crate with a git dependency", why),
     };
     if !root().join(".git").exists() {
-        return skip("a git dependency", "this is not a clone of git's");
+        return skip("a git dependency", "this directory is not a git repository");
     }
     let directory = tempfile::tempdir().unwrap();
     let krate = krate(directory.path());
@@ -273,11 +269,11 @@ fn a_crate_with_a_git_dependency_is_verified_as_it_was_built() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_version_of_musl_that_the_archive_is_not_is_named() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn a_version_of_musl_that_differs_from_the_archive_is_reported() {
+    let build = match complete_build() {
         Ok(build) => build,
-        Err(why) => return skip("a version of musl that the archive is not", why),
+        Err(why) => return skip("a version of musl that differs from the archive", why),
     };
     let directory = tempfile::tempdir().unwrap();
     let pins = fs::read_to_string(stand_ins().unwrap().join("pins.env")).unwrap();

@@ -1,17 +1,18 @@
-//! A crate of many kinds at once, in the container.
+//! The crate that combines many kinds of sources and settings, built in the container.
 
 use crate::{
+    complete_build,
     kinds::{self, KINDS, expected, invoked},
     machine::{make, root, run, skip},
-    make_docker_build, whole_build,
+    make_docker_build,
 };
 
 const OUT: &str = "OUT=target/container-kinds";
 
 #[test]
-#[ignore = "through make"]
-fn it_is_the_same_function_as_built_with_zig_but_for_the_c_compiler() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn the_container_builds_the_same_function_as_zig_except_for_the_c_compiler() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(reason) => return skip("crates of many kinds in the container", reason),
     };

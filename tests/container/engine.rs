@@ -1,4 +1,4 @@
-//! Faults of the engine, of the base image and of what runs in it.
+//! Failures of the container engine, of the base image, and of the commands that run in it.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use crate::{
     make_docker_build,
 };
 
-/// Pins of a musl whose configure is `script`, after a patch that makes it print `patched`.
+/// Creates pins for a musl whose configure runs `script`, and a patch that makes it print `patched` first.
 fn pins_of_a_musl_with(script: &str, directory: &Path) -> Vec<String> {
     let musl = directory.join("musl-9");
     fs::create_dir(&musl).unwrap();
@@ -56,29 +56,29 @@ fn pins_of_a_musl_with(script: &str, directory: &Path) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_library_that_does_not_compile_is_named_with_the_end_of_its_log_and_its_status() {
+#[ignore = "run by make test"]
+fn a_library_that_fails_to_compile_is_reported_with_its_log_and_its_status() {
     let base = match base() {
         Ok(base) => format!("BASE={base}"),
-        Err(why) => return skip("a library that does not compile", why),
+        Err(why) => return skip("a library that fails to compile", why),
     };
     let directory = tempfile::tempdir().unwrap();
-    let script = "echo a word of the compiler; exit 77";
+    let script = "echo output of the compiler; exit 77";
     let build = pins_of_a_musl_with(script, directory.path());
     let run =
-        docker_build(&build, &[&base]).failed_with(&["a word of the compiler", "patched", "77"]);
+        docker_build(&build, &[&base]).failed_with(&["output of the compiler", "patched", "77"]);
     let log = run.stderr.split("the full log: ").nth(1).unwrap();
     let log = fs::read_to_string(log.lines().next().unwrap()).unwrap();
-    assert!(log.contains("a word of the compiler"), "{log}");
+    assert!(log.contains("output of the compiler"), "{log}");
     assert!(!run.stderr.contains("OpenSSL 9 …"), "{}", run.stderr);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
+#[ignore = "run by make test"]
+fn a_stopped_docker_build_leaves_no_image_and_no_container() {
     let base = match base() {
         Ok(base) => format!("BASE={base}"),
-        Err(why) => return skip("a docker-build that is stopped", why),
+        Err(why) => return skip("a stopped docker-build", why),
     };
     let directory = tempfile::tempdir().unwrap();
     let build = pins_of_a_musl_with("sleep 300", directory.path());
@@ -100,17 +100,17 @@ fn a_docker_build_that_is_stopped_leaves_no_image_and_no_container() {
             .contains("musl.sh")
     };
     let began = wait_until(building, Duration::from_secs(120));
-    assert!(began, "it never began");
+    assert!(began, "the container never started");
     kill("INT", format!("-{}", make.id()));
     assert!(!make.wait().unwrap().success());
     assert_eq!(tags(), before);
     let ended = wait_until(|| !building(), Duration::from_secs(30));
-    assert!(ended, "the compiler goes on");
+    assert!(ended, "the compiler is still running");
 }
 
 #[test]
-#[ignore = "through make"]
-fn without_an_engine_the_other_way_is_named() {
+#[ignore = "run by make test"]
+fn without_an_engine_docker_build_fails_and_names_the_alternative() {
     let directory = tempfile::tempdir().unwrap();
     programs_without(&["docker", "podman"], directory.path());
     let mut make = make_docker_build();
@@ -118,8 +118,8 @@ fn without_an_engine_the_other_way_is_named() {
     run(make).failed_with(&["no container engine", "docker or podman", "the other way"]);
 }
 
-/// make docker-build where docker says this and fails.
-fn docker_build_where_docker_says(text: &str) -> Run {
+/// Runs make docker-build with a docker that prints `text` and fails.
+fn docker_build_with_failing_docker(text: &str) -> Run {
     let directory = tempfile::tempdir().unwrap();
     programs_without(&["docker", "podman"], directory.path());
     write_program(
@@ -132,31 +132,31 @@ fn docker_build_where_docker_says(text: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_engine_that_does_not_run_is_named_with_its_message() {
-    let said = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
-    docker_build_where_docker_says(said).failed_with(&[
+#[ignore = "run by make test"]
+fn an_engine_that_does_not_run_is_reported_with_its_message() {
+    let message = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+    docker_build_with_failing_docker(message).failed_with(&[
         "docker",
         "does not run",
-        said,
+        message,
         "the other way",
     ]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_socket_without_permission_is_named_with_what_to_do() {
-    let said = "permission denied while trying to connect to the Docker daemon socket";
-    docker_build_where_docker_says(said).failed_with(&[
+#[ignore = "run by make test"]
+fn a_socket_without_permission_is_reported_with_the_solution() {
+    let message = "permission denied while trying to connect to the Docker daemon socket";
+    docker_build_with_failing_docker(message).failed_with(&[
         "no permission on its socket",
         "group docker",
-        said,
+        message,
     ]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
+#[ignore = "run by make test"]
+fn a_base_that_cannot_be_pulled_is_reported_with_the_alternative() {
     if let Err(why) = base() {
         return skip("a base that cannot be pulled", why);
     }
@@ -166,21 +166,21 @@ fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_root_makes_for_a_base_image_belongs_to_the_owner_of_the_clone() {
+#[ignore = "run by make test"]
+fn files_that_root_creates_for_a_base_image_belong_to_the_owner_of_the_clone() {
     if let Err(why) = engine() {
-        return skip("the owner of what make base-image makes", why);
+        return skip("the owner of the files that make base-image creates", why);
     }
     if !is_root() {
         return skip(
-            "the owner of what make base-image makes",
-            "only root makes one",
+            "the owner of the files that make base-image creates",
+            "only root can create a base image",
         );
     }
     let directory = tempfile::tempdir().unwrap();
     let (clone, programs) = (directory.path().join("clone"), directory.path().join("bin"));
     copy_of_the_clone(&["."], &clone);
-    // Compiled already, but for the program itself.
+    // With the compiled dependencies, so that only the program itself is compiled.
     fs::create_dir(clone.join("target")).unwrap();
     let compiled = [root(), &clone].map(|clone| clone.join("target/cli").display().to_string());
     call("cp", &["-a", &compiled[0], &compiled[1]]).succeeded();
@@ -198,8 +198,8 @@ fn what_root_makes_for_a_base_image_belongs_to_the_owner_of_the_clone() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_architecture_that_needs_an_emulator_is_named_with_what_does_without() {
+#[ignore = "run by make test"]
+fn an_architecture_that_needs_an_emulator_is_reported_with_the_alternative() {
     let (other, name) = match arch() {
         "arm64" => ("x86_64", "x86_64"),
         _ => ("arm64", "aarch64"),

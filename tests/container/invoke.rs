@@ -1,4 +1,4 @@
-//! `make invoke IMAGE=`, in an image of the form that AWS's own have.
+//! `make invoke IMAGE=`, with an image that works like AWS's images.
 
 use std::{
     fs,
@@ -12,11 +12,11 @@ use crate::{
     machine::{Run, arch, command, kill, make, root, run, skip, wait_until},
 };
 
-/// An image that goes with the test.
+/// An image that is removed at the end of the test.
 struct Image(&'static str);
 
 impl Image {
-    /// An image with AWS's emulator as `/rie`, which starts with `entrypoint`.
+    /// Builds an image with AWS's emulator as `/rie` and the script `entrypoint` as its entry point.
     fn new(name: &'static str, base: &str, entrypoint: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         emulator(directory.path());
@@ -30,7 +30,7 @@ impl Image {
         Self(name)
     }
 
-    /// The containers of this image, whatever they do.
+    /// The containers of this image, running or not.
     fn containers(&self) -> String {
         let ancestor = format!("ancestor={}", self.0);
         let list = engine_call(&["ps", "--all", "--quiet", "--filter", &ancestor]);
@@ -48,7 +48,7 @@ fn volumes() -> String {
     engine_call(&["volume", "ls", "--quiet"]).succeeded().stdout
 }
 
-/// make invoke of the example, for this machine, with `event` in `image`.
+/// Builds the example for this machine. Returns the command that invokes it with `event` in `image`.
 fn make_invoke(image: &str, event: &str) -> Command {
     let arch = format!("ARCH={}", arch());
     make(&["CRATE=examples/greeting", "OUT=dist/image", &arch]).succeeded();
@@ -63,30 +63,34 @@ fn invoke(image: &str, event: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_zip_answers_in_an_image_like_awss() {
+#[ignore = "run by make test"]
+fn a_zip_runs_in_an_image_like_those_of_aws() {
     let base = match base() {
         Ok(base) => base,
         Err(why) => return skip("make invoke IMAGE=", why),
     };
-    // As in AWS's, the entry point starts the function under the emulator.
+    // As in AWS's images, the entry point starts the function under the emulator.
     let entrypoint = "export _HANDLER=\"$1\"\nexec /rie /var/runtime/bootstrap\n";
     let image = Image::new("lambda-musl-like-aws:test", base, entrypoint);
     let before = volumes();
     let run = invoke(image.0, r#"{"name":"Ada"}"#).succeeded();
     assert!(run.stdout.contains("Hello, Ada!"), "{}", run.stdout);
-    assert_eq!(run.stdout.lines().count(), 1, "the answer alone");
+    assert_eq!(
+        run.stdout.lines().count(),
+        1,
+        "stdout has more than the response"
+    );
     assert!(run.stderr.contains("REPORT RequestId"), "{}", run.stderr);
 
     let run = invoke(image.0, "{}").failed_with(&["the function reported an error"]);
     assert!(run.stdout.contains("\"errorType\""), "{}", run.stdout);
-    assert_eq!(image.containers(), "", "no container is left");
-    assert_eq!(volumes(), before, "no volume is left");
+    assert_eq!(image.containers(), "", "a container is left");
+    assert_eq!(volumes(), before, "a volume is left");
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_image_without_an_emulator_is_named() {
+#[ignore = "run by make test"]
+fn an_image_without_an_emulator_is_rejected() {
     let base = match base() {
         Ok(base) => base,
         Err(why) => return skip("an image without an emulator", why),
@@ -95,11 +99,11 @@ fn an_image_without_an_emulator_is_named() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_signal_to_make_alone_ends_an_invocation_in_an_image_that_hangs() {
+#[ignore = "run by make test"]
+fn a_signal_to_only_make_ends_a_hanging_invocation_in_an_image() {
     let base = match base() {
         Ok(base) => base,
-        Err(why) => return skip("an invocation in an image that hangs", why),
+        Err(why) => return skip("a hanging invocation in an image", why),
     };
     let listens = "exec perl -MIO::Socket::INET -e 'my $all = IO::Socket::INET->new(
         LocalPort => 8080, Listen => 9); while (push @kept, $all->accept) {}'";
@@ -109,10 +113,10 @@ fn a_signal_to_make_alone_ends_an_invocation_in_an_image_that_hangs() {
     let mut make = make.spawn().unwrap();
     let patience = Duration::from_secs(20);
     let began = wait_until(|| !image.containers().is_empty(), patience);
-    assert!(began, "it never began");
+    assert!(began, "the container never started");
     thread::sleep(Duration::from_secs(2));
     kill("TERM", make.id());
     make.wait().unwrap();
     wait_until(|| image.containers().is_empty(), patience);
-    assert_eq!(image.containers(), "", "no container is left");
+    assert_eq!(image.containers(), "", "a container is left");
 }

@@ -1,4 +1,4 @@
-// What a function may use of C++'s library. Says which of its expectations did not come true, each as it stands here.
+// Uses the parts of the C++ standard library that a function may need, and returns the source text of each expectation that failed.
 
 #include <atomic>
 #include <charconv>
@@ -224,7 +224,7 @@ static void locales() {
     EXPECT(std::use_facet<std::collate<char>>(locale).compare("a", "a" + 1, "b", "b" + 1) < 0);
   }
   EXPECT(throws<std::runtime_error>([] { std::locale("de_DE.UTF-8"); }));
-  // As Lambda has it.
+  // As Lambda sets it.
   setenv("LANG", "en_US.UTF-8", 1);
   EXPECT(std::locale("").name() == "en_US.UTF-8");
 }
@@ -250,13 +250,13 @@ extern "C" const char *use_the_library(int *count) {
       failed += std::string("threw: ") + error.what() + "\n";
     }
   }
-  std::cout << "of cout" << std::endl;
-  std::wcerr << L"of wcerr" << std::endl;
+  std::cout << "to cout" << std::endl;
+  std::wcerr << L"to wcerr" << std::endl;
   *count = expected;
   return failed.c_str();
 }
 
-// A call of Rust's from C++. Its panic goes through, and what it holds is left behind as usual.
+// Calls Rust from C++. A panic passes through, and the guard is destroyed as usual.
 extern "C" bool call_through(void (*call)(), int *destroyed) {
   struct Guard {
     int *destroyed;

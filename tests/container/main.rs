@@ -1,7 +1,7 @@
-//! The build in a container, with stand-ins for what a machine without registries cannot fetch: a base of Debian's packages,
-//! and the musl and OpenSSL that Debian has as source.
+//! Builds in a container. Stand-ins replace what a machine without access to the registries cannot fetch: a base image of Debian's
+//! packages, and Debian's sources of musl and OpenSSL.
 //!
-//! `cargo test` leaves them out; `make test` runs them, one after the other, and the whole build only where CI=true.
+//! `cargo test` skips these tests. `make test` runs them one after the other, and complete builds only with CI=true.
 
 mod amazon;
 mod build;
@@ -32,7 +32,7 @@ use std::{
 
 use machine::{Run, arch, call, command, find_program, make, make_executable, root, run};
 
-/// The archives of Debian and a pins file for them, or why there are none.
+/// The directory of Debian's archives and their pins file, or the reason why it is missing.
 fn stand_ins() -> Result<&'static Path, &'static str> {
     static STAND_INS: OnceLock<Option<PathBuf>> = OnceLock::new();
     let directory = STAND_INS.get_or_init(|| {
@@ -48,15 +48,15 @@ fn stand_ins() -> Result<&'static Path, &'static str> {
     });
     directory
         .as_deref()
-        .ok_or("there is no apt-get that brings the sources")
+        .ok_or("apt-get, which downloads the sources, is not installed")
 }
 
-/// An engine that works here.
+/// A container engine that works on this machine.
 fn engine() -> Result<&'static str, &'static str> {
     static ENGINE: OnceLock<Option<&str>> = OnceLock::new();
     let works = |engine: &&str| find_program(engine).is_some() && call(engine, &["info"]).success;
     let engine = ENGINE.get_or_init(|| ["docker", "podman"].into_iter().find(works));
-    engine.ok_or("there is no container engine that works")
+    engine.ok_or("no container engine works on this machine")
 }
 
 fn engine_call(arguments: &[&str]) -> Run {
@@ -67,7 +67,7 @@ fn is_root() -> bool {
     call("id", &["-u"]).stdout == "0\n"
 }
 
-/// A base image of Debian's packages for this machine, made once, or why there is none.
+/// A base image of Debian's packages for this machine, created once, or the reason why it is missing.
 fn base() -> Result<&'static str, &'static str> {
     engine()?;
     let image = match arch() {
@@ -81,20 +81,20 @@ fn base() -> Result<&'static str, &'static str> {
         return Err("debootstrap is not installed");
     }
     if !is_root() {
-        return Err("there is no base image; root can make one: sudo make base-image");
+        return Err("the base image is missing; root can create it: sudo make base-image");
     }
     let made = make(&["base-image", &format!("ARCH={}", arch())]).succeeded();
     assert_eq!(made.last_line(), format!("BASE={image}"));
     Ok(image)
 }
 
-/// An address on this machine that nobody listens on.
+/// An address on this machine that is not in use.
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
-/// Puts AWS's emulator into `directory`, as the program `rie`.
+/// Copies AWS's emulator to `directory` as the program `rie`.
 fn emulator(directory: &Path) {
     let wheel = call("scripts/cli", &["wheel", "emulator"]).succeeded();
     let emulator = format!("samcli/local/rapid/aws-lambda-rie-{}", arch());
@@ -103,10 +103,10 @@ fn emulator(directory: &Path) {
     make_executable(&program);
 }
 
-/// The variables of a whole build, or why there can be none.
-fn whole_build() -> Result<[String; 3], &'static str> {
+/// The variables of a complete build, or the reason why it is skipped.
+fn complete_build() -> Result<[String; 3], &'static str> {
     if std::env::var_os("CI").is_none() {
-        return Err("it takes six minutes more: CI=true make test");
+        return Err("it takes six more minutes; to run it: CI=true make test");
     }
     let directory = stand_ins()?.display();
     Ok([
@@ -116,14 +116,14 @@ fn whole_build() -> Result<[String; 3], &'static str> {
     ])
 }
 
-/// make docker-build for this machine.
+/// The command `make docker-build` for this machine.
 fn make_docker_build() -> Command {
     let mut make = command("make", root());
     make.args(["docker-build", &format!("ARCH={}", arch())]);
     make
 }
 
-/// make docker-build with the arguments of a build and more.
+/// Runs make docker-build with the variables of a build and more arguments.
 fn docker_build(build: &[String], more: &[&str]) -> Run {
     let mut make = make_docker_build();
     make.args(build).args(more);

@@ -1,16 +1,15 @@
-//! C and C++ in a function: what is compiled for musl, and what it takes from the libraries of the compiler.
+//! C and C++ in a function: the standard libraries and the compiler's own library.
 
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
 use crate::{
-    docker_build,
+    complete_build, docker_build,
     machine::{command, make, root, run, skip, write_crate},
-    whole_build,
 };
 
-/// Makes a function in `directory` out of a source of C or C++ and `main`, builds it, and returns its answer to `{}`.
+/// Creates a function in `directory` from a C or C++ source and `main`, builds it, and returns its response to `{}`.
 fn answer(build: &[String], directory: &Path, (source, code): (&str, &str), main: &str) -> Value {
     let krate = directory.join("native");
     let manifest = format!(
@@ -36,7 +35,7 @@ fn answer(build: &[String], directory: &Path, (source, code): (&str, &str), main
     serde_json::from_str(&answer.stdout).unwrap()
 }
 
-/// A function whose answer is what `expression` is.
+/// The `main.rs` of a function that responds with the value of `expression`.
 fn main_of(declarations: &str, expression: &str) -> String {
     format!(
         "use lambda_musl::{{Context, run}};
@@ -49,9 +48,9 @@ fn main_of(declarations: &str, expression: &str) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
-fn all_of_the_library_of_cpp_works_and_exceptions_and_panics_pass_through_each_other() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn the_cpp_standard_library_works_and_exceptions_and_panics_cross_languages() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("C++ in the container", why),
     };
@@ -91,14 +90,14 @@ fn all_of_the_library_of_cpp_works_and_exceptions_and_panics_pass_through_each_o
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_gcc_leaves_to_its_own_library_is_linked() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn functions_that_gcc_calls_in_its_own_library_are_linked() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("gcc's library in the container", why),
     };
     let directory = tempfile::tempdir().unwrap();
-    // The first of these is in the library of gcc alone, the others in rustc's as well.
+    // The first of these needs gcc's library. The others are also in rustc's library.
     let code = r#"
         #include <complex.h>
         static volatile double two = 2;

@@ -1,4 +1,4 @@
-//! `build --oci`: an image that no engine has made, and that all of them take.
+//! `build --oci`, which creates an image without an engine, for all engines.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
 
 const GREETING: &str = "CRATE=examples/greeting";
 
-/// The image of the example for this machine.
+/// Builds the image of the example for this machine.
 fn image(out: &str, more: &[&str]) -> PathBuf {
     let arguments = [
         GREETING,
@@ -27,15 +27,15 @@ fn image(out: &str, more: &[&str]) -> PathBuf {
     root().join(out).join("function.oci.tar")
 }
 
-/// A JSON file of the archive.
+/// Reads a JSON file from the archive.
 fn read(archive: &Path, name: &str) -> Value {
     let text = call("tar", &["-xOf", &archive.to_string_lossy(), name]).succeeded();
     serde_json::from_str(&text.stdout).unwrap()
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_image_is_the_same_twice_and_beside_the_zip_that_is_the_same_without_it() {
+#[ignore = "run by make test"]
+fn an_image_is_reproducible_and_does_not_change_the_zip() {
     let [first, second] = ["dist/oci", "dist/oci-again"].map(|out| image(out, &[]));
     assert_eq!(sha256(&first), sha256(&second));
     let checksums = fs::read_to_string(first.with_file_name("SHA256SUMS")).unwrap();
@@ -43,7 +43,7 @@ fn an_image_is_the_same_twice_and_beside_the_zip_that_is_the_same_without_it() {
         checksums.contains(&format!("{}  function.oci.tar\n", sha256(&first))),
         "{checksums}"
     );
-    // What a later build does not make is not left of an earlier one.
+    // A build without an image deletes the image of an earlier build.
     let zip = second.with_file_name("function.zip");
     let with = sha256(&zip);
     make(&[GREETING, "OUT=dist/oci-again", &format!("ARCH={}", arch())]).succeeded();
@@ -54,8 +54,8 @@ fn an_image_is_the_same_twice_and_beside_the_zip_that_is_the_same_without_it() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn awss_emulator_runs_an_image_in_each_engine() {
+#[ignore = "run by make test"]
+fn an_image_runs_under_awss_emulator_in_each_engine() {
     let engines = ["docker", "podman"].into_iter();
     let engines: Vec<&str> = engines
         .filter(|name| find_program(name).is_some() && call(name, &["info"]).success)
@@ -63,7 +63,7 @@ fn awss_emulator_runs_an_image_in_each_engine() {
     if engines.is_empty() {
         return skip(
             "build --oci in an engine",
-            "there is no container engine that works",
+            "no container engine works on this machine",
         );
     }
     let directory = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn awss_emulator_runs_an_image_in_each_engine() {
                 "run",
                 "--detach",
                 "--network=host",
-                // Not all machines let podman raise them.
+                // Some machines do not let podman raise these limits.
                 "--ulimit=nofile=1024:1024",
                 "--ulimit=nproc=1024:1024",
                 "--read-only",
@@ -124,8 +124,8 @@ fn awss_emulator_runs_an_image_in_each_engine() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_client_that_pushes_an_image_keeps_its_digest() {
+#[ignore = "run by make test"]
+fn pushing_an_image_keeps_its_digest() {
     let (skopeo, registry) = (find_program("skopeo"), find_program("docker-registry"));
     let (Some(_), Some(_)) = (skopeo, registry) else {
         return skip(

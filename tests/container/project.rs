@@ -1,21 +1,20 @@
-//! docker-build in a project of one's own, and cross without make.
+//! docker-build in a user's project, and cross without make.
 
 use std::fs;
 
 use crate::{
-    docker_build,
+    complete_build, docker_build,
     machine::{
         arch, cargo_lambda_musl, command, copy_of_the_clone, names, root, run, skip, write_crate,
     },
-    whole_build,
 };
 
 #[test]
-#[ignore = "through make"]
-fn a_project_with_no_clone_in_sight_is_built_in_the_builder_image() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn a_project_without_a_clone_is_built_in_the_builder_image() {
+    let build = match complete_build() {
         Ok(build) => build,
-        Err(why) => return skip("docker-build with no clone in sight", why),
+        Err(why) => return skip("docker-build without a clone", why),
     };
     let directory = tempfile::tempdir().unwrap();
     let project = directory.path().join("my function");
@@ -44,9 +43,9 @@ fn a_project_with_no_clone_in_sight_is_built_in_the_builder_image() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn cross_alone_links_the_libraries_of_the_image_that_docker_build_made_last() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn cross_links_the_libraries_of_the_last_image_of_docker_build() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("cross without make", why),
     };
@@ -70,13 +69,13 @@ fn cross_alone_links_the_libraries_of_the_image_that_docker_build_made_last() {
         .iter()
         .find(is_map)
         .map(|name| deps.join(name))
-        .expect("a map of the linker");
+        .expect("a linker map");
     let map = fs::read(map).unwrap();
     let map = String::from_utf8_lossy(&map);
     for library in ["libc.a", "libssl.a", "libcrypto.a"] {
         let member = format!("/{library}(");
         let mut members = map.lines().filter(|line| line.contains(&member)).peekable();
-        assert!(members.peek().is_some(), "nothing of {library} is linked");
+        assert!(members.peek().is_some(), "{library} is not linked");
         for line in members {
             assert!(line.contains("/opt/lambda-musl/"), "{line}");
         }

@@ -1,4 +1,4 @@
-//! `scripts/push-image`, with which a release publishes the builder image, to a registry of the test's own.
+//! `scripts/push-image`, which publishes the builder image of a release, with a local registry.
 
 use std::{
     fs,
@@ -9,12 +9,11 @@ use std::{
 };
 
 use crate::{
-    engine_call, free_address,
+    complete_build, engine_call, free_address,
     machine::{arch, command, find_program, root, run, skip, wait_until},
-    whole_build,
 };
 
-/// A registry on this machine, as long as the test takes.
+/// A registry on this machine that ends with the test.
 pub struct Registry(Child);
 
 impl Registry {
@@ -43,9 +42,9 @@ impl Drop for Registry {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_builder_image_is_pushed_and_named_by_its_digest() {
-    let build = match whole_build() {
+#[ignore = "run by make test"]
+fn the_builder_image_is_pushed_and_its_digest_is_printed() {
+    let build = match complete_build() {
         Ok(build) => build,
         Err(why) => return skip("scripts/push-image", why),
     };
@@ -68,11 +67,11 @@ fn the_builder_image_is_pushed_and_named_by_its_digest() {
         .env("REGISTRY_TOKEN", "a secret")
         .env("DOCKER_CONFIG", directory.path().join("docker"));
     let pushed = run(push).succeeded();
-    let told: Vec<&str> = pushed.stdout.lines().collect();
-    let [name, digest] = told[..] else {
+    let lines: Vec<&str> = pushed.stdout.lines().collect();
+    let [name, digest] = lines[..] else {
         panic!("{}", pushed.stdout);
     };
-    // Names of images are in small letters.
+    // Image names are in lower case.
     assert_eq!(name, format!("name={address}/some/builder"));
     let by_digest = format!(
         "{address}/some/builder@{}",

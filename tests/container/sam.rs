@@ -1,4 +1,4 @@
-//! AWS's SAM with what `new` writes for it.
+//! AWS SAM with the files that `new` creates for it.
 
 use std::{fs, path::Path, process::Command, sync::OnceLock};
 
@@ -7,7 +7,7 @@ use crate::{
     machine::{arch, call, cargo_lambda_musl, command, root, run, skip},
 };
 
-/// The directory of the wheels, which have too many files to look at each time.
+/// The directory of SAM's wheels. They contain too many files to check for every call.
 fn wheels() -> &'static str {
     static WHEELS: OnceLock<String> = OnceLock::new();
     WHEELS.get_or_init(|| {
@@ -16,9 +16,9 @@ fn wheels() -> &'static str {
     })
 }
 
-/// sam for a project in this directory, which keeps what it remembers in `home`.
+/// The command `sam` in the directory of a project, with its state in `home`.
 fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
-    // The program is installed.
+    // Copies the program to a directory in `PATH`.
     let cargo = cargo_lambda_musl(project);
     let mut sam = command("python3", project);
     let variables = cargo.get_envs();
@@ -31,7 +31,7 @@ fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
     sam
 }
 
-/// A new package in `parent`, and what SAM keeps beside it.
+/// Creates a package in `parent`.
 fn package(parent: &Path, name: &str, options: &[&str]) {
     let mut new = cargo_lambda_musl(parent);
     new.args(["new", name, "--arch", arch()]).args(options);
@@ -39,8 +39,8 @@ fn package(parent: &Path, name: &str, options: &[&str]) {
 }
 
 #[test]
-#[ignore = "through make"]
-fn sam_finds_nothing_wrong_with_the_template_of_any_kind() {
+#[ignore = "run by make test"]
+fn sam_accepts_the_template_of_every_kind_of_package() {
     let directory = tempfile::tempdir().unwrap();
     let parent = directory.path().join("my functions");
     fs::create_dir(&parent).unwrap();
@@ -71,7 +71,7 @@ fn sam_finds_nothing_wrong_with_the_template_of_any_kind() {
     }
 }
 
-/// An image that goes with the test.
+/// An image that is removed at the end of the test.
 struct Image(String);
 
 impl Drop for Image {
@@ -81,8 +81,8 @@ impl Drop for Image {
 }
 
 #[test]
-#[ignore = "through make"]
-fn sam_builds_what_new_makes_and_invokes_it() {
+#[ignore = "run by make test"]
+fn sam_builds_and_invokes_a_new_package() {
     let base = match base() {
         Ok(base) => base,
         Err(why) => return skip("sam local invoke", why),
@@ -96,9 +96,9 @@ fn sam_builds_what_new_makes_and_invokes_it() {
     assert!(built.stdout.contains("Build Succeeded"), "{built:?}");
     assert!(
         project.join("target").exists(),
-        "cargo compiles in the project and not in a copy"
+        "cargo compiled in a copy of the project"
     );
-    // In the place of AWS's image: SAM adds the emulator to any.
+    // Replaces AWS's image. SAM adds the emulator to any image.
     let name = "lambda-musl-like-aws-for-sam";
     let images = [format!("{name}:test"), format!("{name}:rapid-{}", arch())].map(Image);
     engine_call(&["tag", base, &images[0].0]).succeeded();

@@ -1,4 +1,4 @@
-//! What goes into the libraries and beside them: pins files, archives, patches and the crates that fit them.
+//! The sources of the libraries (pins files, archives and patches), the lock file of the pins, and the linker wrapper.
 
 use std::{fs, io::Write, path::Path};
 
@@ -18,7 +18,7 @@ fn fetch(pins: &str, sources: &Path) -> Run {
     make(&["fetch", pins, &format!("SOURCES={}", sources.display())])
 }
 
-/// A server of empty files, but for one whose contents are wrong.
+/// A server of empty files. Files below `/wrong/` have other contents.
 fn serve_files() -> Server {
     let server = Server::start(|_, mut stream| {
         let request = read_head(&mut stream)?;
@@ -30,7 +30,7 @@ fn serve_files() -> Server {
     server.unwrap()
 }
 
-/// make fetch where no engine is, whose base image is not the matter here.
+/// Runs make fetch without an engine, so that it does not pull the base image.
 fn fetch_without_engine(pins: &str, directory: &Path) -> Run {
     let programs = directory.join("programs");
     fs::create_dir(&programs).unwrap();
@@ -46,11 +46,11 @@ fn fetch_without_engine(pins: &str, directory: &Path) -> Run {
     run(make)
 }
 
-/// The checksum of a file that holds nothing.
+/// The checksum of an empty file.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const OTHER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Pins of two archives that hold nothing.
+/// Pins of two empty archives.
 fn good_pins() -> String {
     let empty = EMPTY;
     format!(
@@ -60,8 +60,8 @@ fn good_pins() -> String {
 }
 
 #[test]
-#[ignore = "through make"]
-fn archives_that_were_brought_in_are_taken_as_they_are() {
+#[ignore = "run by make test"]
+fn archives_in_the_sources_directory_are_used_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let sources = directory.path().join("my sources");
     fs::create_dir(&sources).unwrap();
@@ -74,12 +74,16 @@ fn archives_that_were_brought_in_are_taken_as_they_are() {
     let run = fetch_without_engine(&pins, directory.path()).succeeded();
     let expected = archives.map(|name| sources.join(name).display().to_string());
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(names(&sources).len(), 3, "nothing is written into it");
+    assert_eq!(
+        names(&sources).len(),
+        3,
+        "fetch added files to the directory"
+    );
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_archive_with_another_checksum_is_named_with_both() {
+#[ignore = "run by make test"]
+fn an_archive_with_the_wrong_checksum_is_reported_with_both_checksums() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("musl.tgz"), "").unwrap();
     fs::write(directory.path().join("openssl.tgz"), "").unwrap();
@@ -89,8 +93,8 @@ fn an_archive_with_another_checksum_is_named_with_both() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
+#[ignore = "run by make test"]
+fn a_url_with_the_wrong_contents_is_reported_and_the_next_one_is_tried() {
     let directory = tempfile::tempdir().unwrap();
     let server = serve_files();
     let port = server.port();
@@ -118,7 +122,11 @@ fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
         run.stderr
     );
     let kept = root().join(format!("target/cache/sources/{EMPTY}-musl-{port}.tgz"));
-    assert_eq!(fs::read(&kept).unwrap(), b"", "the right one");
+    assert_eq!(
+        fs::read(&kept).unwrap(),
+        b"",
+        "the file with the wrong contents was kept"
+    );
     for kept in [
         kept,
         root().join(format!("target/cache/sources/{EMPTY}-openssl-{port}.tgz")),
@@ -128,8 +136,8 @@ fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn urls_that_are_all_dead_are_named_with_the_other_way() {
+#[ignore = "run by make test"]
+fn dead_urls_are_reported_with_the_alternative() {
     let directory = tempfile::tempdir().unwrap();
     let pins = pins_file(directory.path(), &good_pins());
     let urls = [
@@ -138,14 +146,14 @@ fn urls_that_are_all_dead_are_named_with_the_other_way() {
     ];
     fetch(&pins, directory.path())
         .failed_with(&urls)
-        .said(&["--sources DIR"]);
+        .reported(&["--sources DIR"]);
     let kept = names(&root().join("target/cache/sources"));
     assert!(!kept.iter().any(|name| name.starts_with('.')), "{kept:?}");
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_key_that_is_wrong_is_named_with_the_file_and_the_line() {
+#[ignore = "run by make test"]
+fn an_invalid_value_is_reported_with_the_file_and_the_line() {
     let directory = tempfile::tempdir().unwrap();
     let pins = good_pins().replace("=9.1", "=$(date)");
     fetch(&pins_file(directory.path(), &pins), directory.path()).failed_with(&[
@@ -155,14 +163,14 @@ fn a_key_that_is_wrong_is_named_with_the_file_and_the_line() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn pins_that_are_not_there_are_named_with_those_that_are() {
+#[ignore = "run by make test"]
+fn unknown_pins_are_rejected_with_a_list_of_the_known_ones() {
     make(&["fetch", "PINS=modern"]).failed_with(&["--pins modern", "classic, current"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_lock_file_of_classic_fits_the_workspace() {
+#[ignore = "run by make test"]
+fn the_lock_file_of_the_classic_pins_matches_the_workspace() {
     let directory = tempfile::tempdir().unwrap();
     copy_of_the_clone(&["."], directory.path());
     let mut update = command("cargo", directory.path());
@@ -176,8 +184,8 @@ fn the_lock_file_of_classic_fits_the_workspace() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_toolchain_is_not_written_over_what_is_there() {
+#[ignore = "run by make test"]
+fn toolchain_does_not_overwrite_an_existing_directory() {
     let directory = tempfile::tempdir().unwrap();
     let prefix = directory.path().display();
     make(&["toolchain", &format!("PREFIX={prefix}")])
@@ -186,8 +194,8 @@ fn a_toolchain_is_not_written_over_what_is_there() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_linker_names_libc_and_the_libraries_of_compilers_once_more_behind_those_of_crates() {
+#[ignore = "run by make test"]
+fn the_linker_wrapper_repeats_libc_and_the_compilers_libraries_after_those_of_crates() {
     let directory = tempfile::tempdir().unwrap();
     let linker = directory.path().join("rust-musl-gcc");
     fs::copy(root().join("docker/rust-musl-gcc"), &linker).unwrap();
@@ -199,7 +207,7 @@ fn the_linker_names_libc_and_the_libraries_of_compilers_once_more_behind_those_o
     ];
     let run = call(&linker, &arguments).succeeded();
     let unwind = format!("{rustlib}/self-contained/libunwind.a");
-    // gcc's library that unwinds is left out beside rustc's.
+    // gcc's unwinder is left out in favour of rustc's.
     let expected = [
         &unwind,
         "-lc",

@@ -1,4 +1,4 @@
-//! What stands for AWS.
+//! The stand-in for AWS: moto, the real `aws` client, and a proxy between them.
 
 use std::{
     env, fs,
@@ -17,13 +17,13 @@ use tempfile::TempDir;
 
 use crate::machine::{Run, call, command, make, python, root, run, wait_until, write_program};
 
-/// The package of all tests.
+/// The deployment package of all tests.
 pub const ZIP: &str = "dist/greeting/function.zip";
 
-/// The account that moto has.
+/// moto's account.
 pub const ACCOUNT: &str = "123456789012";
 
-/// Where Python has the client and moto.
+/// The directory of the Python packages of the client and moto.
 pub fn wheels() -> &'static Path {
     static WHEELS: LazyLock<PathBuf> = LazyLock::new(|| {
         let wheels = call("scripts/cli", &["wheel", "aws"]).succeeded();
@@ -32,7 +32,7 @@ pub fn wheels() -> &'static Path {
     &WHEELS
 }
 
-/// Python itself: what is found by its name may be a script that finds it.
+/// The Python interpreter itself. `python3` in `PATH` may be a script that starts it.
 fn python3() -> &'static str {
     static PYTHON: LazyLock<String> = LazyLock::new(|| {
         python("import sys; print(sys.executable)", &[])
@@ -52,7 +52,7 @@ fn program() -> &'static str {
     &PROGRAM
 }
 
-/// Builds the package, once for all tests.
+/// Builds the deployment package, once for all tests.
 pub fn build() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -61,9 +61,9 @@ pub fn build() -> PathBuf {
     root().join(ZIP)
 }
 
-/// What runs as long as the tests do.
+/// The servers, which run as long as the tests do.
 struct Servers {
-    /// Its shell reads the end of its input with this program, and ends both.
+    /// The shell that starts the servers. Its input ends with this program, and then the shell stops them.
     _shell: Child,
     /// The port of moto.
     moto: u16,
@@ -93,7 +93,7 @@ fn servers() -> &'static Servers {
         };
         assert!(
             wait_until(listens, Duration::from_secs(60)),
-            "moto or the client"
+            "moto or the client does not start"
         );
         Servers {
             _shell: shell,
@@ -108,7 +108,7 @@ fn moto() -> u16 {
     servers().moto
 }
 
-/// The words that call the client.
+/// The beginning of the shell command that calls the client.
 fn client() -> String {
     let [script, socket] = [
         root().join("tests/deploy/client.py"),
@@ -127,11 +127,11 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// An account with a client whose every call is known.
+/// An account, with a client that logs every call.
 pub struct Aws {
     directory: TempDir,
     port: u16,
-    /// The role that is named where nothing else is said: making one takes time.
+    /// The role of functions by default, because `deploy` needs time to create one.
     role: String,
 }
 
@@ -140,7 +140,7 @@ impl Aws {
         Self::behind(moto())
     }
 
-    /// The same, where what listens at this port stands before AWS.
+    /// An account whose client connects to a proxy on this port.
     pub fn behind(port: u16) -> Self {
         let aws = Self {
             directory: tempfile::tempdir().unwrap(),
@@ -152,7 +152,7 @@ impl Aws {
         aws
     }
 
-    /// The same for functions with roles of their own.
+    /// An account in which `deploy` creates a role for each function.
     pub fn without_role() -> Self {
         Self {
             role: String::new(),
@@ -164,7 +164,7 @@ impl Aws {
         self.directory.path().join(name)
     }
 
-    /// The client does this first. It finds its words in `$@`.
+    /// Lets the client run a shell script first, which has the arguments of the call in `$@`.
     pub fn client(&self, first: &str) {
         let log = self.path("calls");
         let script = format!(
@@ -175,7 +175,7 @@ impl Aws {
         write_program(&self.path("bin/aws"), &script);
     }
 
-    /// The calls since the last time, each as its words.
+    /// The arguments of each call since the last use of this function.
     pub fn calls(&self) -> Vec<Vec<String>> {
         let log = fs::read_to_string(self.path("calls")).unwrap_or_default();
         let _ = fs::remove_file(self.path("calls"));
@@ -185,19 +185,19 @@ impl Aws {
             .collect()
     }
 
-    /// The operations of these calls that are no questions.
+    /// The operations of these calls that change something.
     pub fn changes(&self) -> Vec<String> {
         let calls = self.calls();
         let operations = calls.iter().map(|call| call[1].clone());
-        let is_question = |name: &String| {
+        let is_read = |name: &String| {
             ["get-", "list-", "wait"]
                 .iter()
                 .any(|start| name.starts_with(start))
         };
-        operations.filter(|name| !is_question(name)).collect()
+        operations.filter(|name| !is_read(name)).collect()
     }
 
-    /// A program in the clone with this account.
+    /// A command in the clone that uses this account.
     pub fn command(&self, program: &str) -> Command {
         let mut command = command(program, root());
         let path = env::var("PATH").unwrap();
@@ -232,7 +232,7 @@ impl Aws {
         command
     }
 
-    /// `cargo-lambda-musl` with this verb and these arguments.
+    /// `cargo-lambda-musl` with these arguments.
     pub fn program(&self, arguments: &[&str]) -> Command {
         let mut program = self.command(program());
         program.args(arguments);
@@ -244,14 +244,14 @@ impl Aws {
         run(self.program(arguments))
     }
 
-    /// Deploys the package under this name.
+    /// Deploys the package as a function with this name.
     pub fn deploy(&self, name: &str, options: &[&str]) -> Run {
         build();
         self.run(&[&["deploy", name, "--zip", ZIP], options].concat())
     }
 
-    /// What the client answers, without a trace in its calls.
-    pub fn client_says(&self, arguments: &[&str]) -> Value {
+    /// Calls the client without logging the call, and returns its output.
+    pub fn client_output(&self, arguments: &[&str]) -> Value {
         let mut shell = self.command("/bin/sh");
         let words = format!(
             "exec {} \"$@\" --region=eu-central-1 --output=json",
@@ -262,8 +262,8 @@ impl Aws {
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
-    /// What AWS itself answers, in no time and without a trace.
-    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+    /// Sends a request to moto without the client, which is fast and is not logged. Returns the response.
+    pub fn request(&self, method: &str, path: &str, body: &Value) -> Value {
         let answer = send(
             "lambda",
             "application/json",
@@ -275,10 +275,10 @@ impl Aws {
     }
 
     pub fn function(&self, name: &str) -> Value {
-        self.ask("GET", &format!("/2015-03-31/functions/{name}"), &json!({}))
+        self.request("GET", &format!("/2015-03-31/functions/{name}"), &json!({}))
     }
 
-    /// Creates a function by other means.
+    /// Creates a function without `deploy`.
     pub fn create(&self, name: &str, zip: &str, with: Value) {
         let code =
             "import base64, sys; print(base64.b64encode(open(sys.argv[1], 'rb').read()).decode())";
@@ -291,11 +291,11 @@ impl Aws {
             .as_object_mut()
             .unwrap()
             .extend(with.as_object().unwrap().clone());
-        self.ask("POST", "/2015-03-31/functions", &function);
+        self.request("POST", "/2015-03-31/functions", &function);
     }
 }
 
-/// What moto answers for a service. It looks at no signature.
+/// Sends a request for a service to moto, which checks no signature. Returns the body of the response.
 fn send(service: &str, kind: &str, method: &str, path: &str, body: &str) -> String {
     let mut aws = TcpStream::connect((Ipv4Addr::LOCALHOST, moto())).unwrap();
     let scope =
@@ -314,7 +314,7 @@ fn send(service: &str, kind: &str, method: &str, path: &str, body: &str) -> Stri
     body.to_owned()
 }
 
-/// A role that is there.
+/// The ARN of a role that exists.
 pub fn role() -> String {
     static CREATED: OnceLock<()> = OnceLock::new();
     CREATED.get_or_init(|| {
@@ -327,30 +327,30 @@ pub fn role() -> String {
     format!("arn:aws:iam::{ACCOUNT}:role/shared")
 }
 
-/// A request as far as it decides about the answer.
+/// The parts of a request that determine the response.
 pub struct Request {
-    /// The method and the path.
+    /// The request line, with the method and the path.
     pub line: String,
     pub body: Vec<u8>,
 }
 
-/// What somebody between the client and AWS makes of a request.
+/// What the proxy does with a request.
 pub enum Answer {
-    /// AWS answers.
+    /// Forwards the request to AWS.
     Pass,
-    /// The connection ends.
+    /// Closes the connection.
     Cut,
-    /// A status, headers and a body.
+    /// Responds with a status, headers and a body.
     Instead(u16, &'static [(&'static str, &'static str)], String),
 }
 
-/// An error of AWS's.
+/// An error response of AWS.
 pub fn refuse(status: u16, code: &'static [(&'static str, &'static str)]) -> Answer {
-    Answer::Instead(status, code, r#"{"message":"said so"}"#.into())
+    Answer::Instead(status, code, r#"{"message":"refused"}"#.into())
 }
 
-/// Stands between the client and AWS, and returns its port.
-pub fn between(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> u16 {
+/// Starts a proxy between the client and AWS, and returns its port.
+pub fn proxy(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let aws = moto();

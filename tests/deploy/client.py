@@ -1,5 +1,5 @@
-"""client.py serve SOCKET: the aws client, whose modules are loaded once and not for each call.
-client.py call SOCKET WORD...: a call of it, in a process of its own with this environment, this directory and these files."""
+"""client.py serve SOCKET: serves calls of the aws client, so that its modules are loaded only once.
+client.py call SOCKET WORD...: makes a call, in a separate process with this environment, directory, and standard files."""
 import json
 import os
 import signal
@@ -36,7 +36,7 @@ def answer(connection, clidriver):
             return 1
         message += more
     call = json.loads(message)
-    # The client sets this for itself while it is loaded.
+    # The client sets this variable while it is loaded.
     own = {name: os.environ[name] for name in ["AWS_DATA_PATH"]}
     os.environ.clear()
     os.environ.update(call["environment"] | own)
@@ -57,9 +57,9 @@ def call(connection, words):
     return status[0] if status else 1
 
 
-verb, path, *words = sys.argv[1:]
+command, path, *words = sys.argv[1:]
 local = socket.socket(socket.AF_UNIX)
-if verb == "serve":
+if command == "serve":
     local.bind(path)
     serve(local)
 local.connect(path)

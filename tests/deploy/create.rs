@@ -1,4 +1,4 @@
-//! A function that is not there yet.
+//! Deployments of a function that does not exist yet.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::{
     machine::{make, python, root, run, write_program},
 };
 
-/// The checksum of a zip as AWS has it.
+/// The checksum of the zip in the encoding of AWS.
 pub fn checksum() -> String {
     let code = "import base64, hashlib, sys; \
         print(base64.b64encode(hashlib.sha256(open(sys.argv[1], 'rb').read()).digest()).decode())";
@@ -15,8 +15,8 @@ pub fn checksum() -> String {
 }
 
 #[test]
-#[ignore = "through make"]
-fn make_deploy_creates_a_function_with_all_that_was_named() {
+#[ignore = "run by make test"]
+fn make_deploy_creates_a_function_with_all_given_settings() {
     build();
     let aws = Aws::without_role();
     let mut make = aws.command("make");
@@ -64,27 +64,27 @@ fn make_deploy_creates_a_function_with_all_that_was_named() {
         assert_eq!(configuration(key), expected, "{key}");
     }
     assert_eq!(has("/Tags"), json!({"team": "a b", "stage": "test"}));
-    let policy = aws.ask(
+    let policy = aws.request(
         "GET",
         "/2015-03-31/functions/created/policy?Qualifier=live",
         &json!({}),
     );
     let policy: Value = serde_json::from_str(policy["Policy"].as_str().unwrap()).unwrap();
-    let of_statement = |index: usize, key: &str| policy["Statement"][index][key].clone();
-    let actions = [0, 1].map(|index| of_statement(index, "Action"));
+    let statement = |index: usize, key: &str| policy["Statement"][index][key].clone();
+    let actions = [0, 1].map(|index| statement(index, "Action"));
     assert_eq!(
         actions,
         ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]
     );
-    assert_eq!(of_statement(0, "FunctionUrlAuthType"), "NONE");
-    assert_eq!(of_statement(1, "InvokedViaFunctionUrl"), true);
+    assert_eq!(statement(0, "FunctionUrlAuthType"), "NONE");
+    assert_eq!(statement(1, "InvokedViaFunctionUrl"), true);
     let policies = [
         "iam",
         "list-attached-role-policies",
         "--role-name",
         "lambda-musl-created",
     ];
-    let policies = aws.client_says(&policies);
+    let policies = aws.client_output(&policies);
     assert_eq!(
         policies["AttachedPolicies"][0]["PolicyName"],
         "AWSLambdaBasicExecutionRole"
@@ -92,8 +92,8 @@ fn make_deploy_creates_a_function_with_all_that_was_named() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_dry_run_prints_word_for_word_what_then_runs_and_changes_nothing() {
+#[ignore = "run by make test"]
+fn a_dry_run_prints_the_exact_commands_of_the_deployment_and_changes_nothing() {
     let aws = Aws::without_role();
     let options = [
         "--alias",
@@ -112,8 +112,8 @@ fn a_dry_run_prints_word_for_word_what_then_runs_and_changes_nothing() {
         let dry = aws
             .deploy(name, &[&options[..], &["--dry-run"]].concat())
             .succeeded();
-        let questions = aws.calls();
-        // The shell reads the lines, and a stand-in for the client says which words it got.
+        let reads = aws.calls();
+        // A shell runs the printed commands with a client that only logs its arguments.
         let shell = aws.path("dry");
         write_program(&shell, &dry.stdout);
         let real = std::fs::read(aws.path("bin/aws")).unwrap();
@@ -122,7 +122,7 @@ fn a_dry_run_prints_word_for_word_what_then_runs_and_changes_nothing() {
         let printed = aws.calls();
         std::fs::write(aws.path("bin/aws"), real).unwrap();
         assert!(printed.len() > 4, "{}", dry.stdout);
-        let before = [&questions[..], &printed].concat();
+        let before = [&reads[..], &printed].concat();
 
         let deployed = aws.deploy(name, &options).succeeded();
         let version = deployed
@@ -146,7 +146,7 @@ fn a_dry_run_prints_word_for_word_what_then_runs_and_changes_nothing() {
             .collect();
         assert_eq!(aws.calls(), before);
         assert!(!dry.stdout.contains("it's $HOME") && !dry.stderr.contains("it's $HOME"));
-        // The second finds them in AWS already.
+        // The second dry run finds them in AWS already.
         assert_eq!(
             is_first,
             dry.stderr.contains("the environment variables KEY")
@@ -155,8 +155,8 @@ fn a_dry_run_prints_word_for_word_what_then_runs_and_changes_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_role_that_was_left_without_its_policy_gets_it() {
+#[ignore = "run by make test"]
+fn the_next_deployment_attaches_the_missing_policy_to_a_role() {
     let aws = Aws::without_role();
     aws.client(r#"[ "$2" != attach-role-policy ] || { echo 'An error occurred (ServiceFailure) when calling it' >&2; exit 254; }"#);
     let run = aws.deploy("roles", &[]);
@@ -173,8 +173,8 @@ fn a_role_that_was_left_without_its_policy_gets_it() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_role_that_lambda_cannot_assume_yet_is_waited_for() {
+#[ignore = "run by make test"]
+fn deploy_waits_for_a_role_that_lambda_cannot_assume_yet() {
     let aws = Aws::without_role();
     let not_yet = "An error occurred (InvalidParameterValueException) when calling the CreateFunction operation: \
         The role defined for the function cannot be assumed by Lambda.";
@@ -189,8 +189,8 @@ fn a_role_that_lambda_cannot_assume_yet_is_waited_for() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_role_by_its_name_has_to_exist() {
+#[ignore = "run by make test"]
+fn a_role_given_by_its_name_must_exist() {
     let aws = Aws::new();
     let none = aws.deploy("named", &["--role", "nobodys"]);
     none.failed_with(&["--role nobodys: there is no such role"]);
@@ -200,8 +200,8 @@ fn a_role_by_its_name_has_to_exist() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_name_that_aws_does_not_take_is_an_error_before_anything_runs() {
+#[ignore = "run by make test"]
+fn an_invalid_name_or_option_is_rejected_before_any_call_to_aws() {
     let aws = Aws::new();
     let too_long = "a".repeat(65);
     for name in ["", "a b", "a:live", "function/x", "naïve", &too_long] {
@@ -226,8 +226,8 @@ fn a_name_that_aws_does_not_take_is_an_error_before_anything_runs() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_zip_that_is_not_there_or_older_than_its_sources_names_what_builds_it() {
+#[ignore = "run by make test"]
+fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
     build();
     let aws = Aws::new();
     aws.run(&["deploy", "x", "--out", "dist/none"])

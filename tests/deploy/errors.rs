@@ -1,29 +1,29 @@
-//! What can go wrong between here and AWS.
+//! Errors of the client, the network and AWS.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
 use crate::{
-    aws::{Answer, Aws, ZIP, between, build, free_port, refuse},
+    aws::{Answer, Aws, ZIP, build, free_port, proxy, refuse},
     create::checksum,
     machine::{programs_without, run},
     update::other_zip,
 };
 
 #[test]
-#[ignore = "through make"]
-fn without_a_client_the_command_that_installs_one_is_named() {
+#[ignore = "run by make test"]
+fn a_missing_client_is_reported_with_the_command_that_installs_it() {
     build();
     let aws = Aws::new();
     let programs = tempfile::tempdir().unwrap();
     programs_without(&["aws"], programs.path());
-    for verb in [
+    for subcommand in [
         &["deploy", "x"][..],
         &["status", "x"],
         &["invoke", "--event={}", "--remote=x"],
     ] {
-        let mut program = aws.program(verb);
+        let mut program = aws.program(subcommand);
         program.args(["--zip", ZIP]).env("PATH", programs.path());
         run(program).failed_with(&[
             "this machine lacks:",
@@ -34,15 +34,15 @@ fn without_a_client_the_command_that_installs_one_is_named() {
     let mut doctor = aws.program(&["doctor"]);
     doctor.env("PATH", programs.path());
     let doctor = run(doctor);
-    for verb in ["deploy", "status"] {
-        let line = format!("{verb}: this machine lacks the aws client (aws)");
+    for subcommand in ["deploy", "status"] {
+        let line = format!("{subcommand}: this machine lacks the aws client (aws)");
         assert!(doctor.stdout.contains(&line), "{}", doctor.stdout);
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn without_credentials_or_a_region_the_error_says_what_sets_them() {
+#[ignore = "run by make test"]
+fn missing_credentials_or_a_missing_region_is_reported_with_the_solution() {
     build();
     let aws = Aws::new();
     for (variable, expected) in [
@@ -52,24 +52,24 @@ fn without_credentials_or_a_region_the_error_says_what_sets_them() {
         ),
         ("AWS_REGION", "There is no region: set AWS_REGION"),
     ] {
-        for (verb, status) in [("deploy", 1), ("status", 2)] {
-            let mut program = aws.program(&[verb, "x", "--zip", ZIP]);
+        for (subcommand, status) in [("deploy", 1), ("status", 2)] {
+            let mut program = aws.program(&[subcommand, "x", "--zip", ZIP]);
             program.env_remove(variable);
             if variable == "AWS_ACCESS_KEY_ID" {
                 program.env_remove("AWS_SECRET_ACCESS_KEY");
             }
             let output = program.output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(status), "{said}");
-            assert!(said.contains(expected), "{said}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{stderr}");
+            assert!(stderr.contains(expected), "{stderr}");
         }
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_permission_that_is_missing_is_named() {
-    let port = between(
+#[ignore = "run by make test"]
+fn a_missing_permission_is_named() {
+    let port = proxy(
         |request| match request.line.starts_with("POST /2015-03-31/functions ") {
             true => refuse(403, &[("x-amzn-errortype", "AccessDeniedException")]),
             false => Answer::Pass,
@@ -83,10 +83,10 @@ fn a_permission_that_is_missing_is_named() {
     ]);
 }
 
-/// Counts the requests.
+/// Starts a proxy that counts the requests. Returns its port and the count.
 fn counted(answer: impl Fn() -> Answer + Send + Sync + 'static) -> (u16, &'static AtomicUsize) {
     let count: &AtomicUsize = Box::leak(Box::default());
-    let port = between(move |_| {
+    let port = proxy(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
         answer()
     });
@@ -94,8 +94,8 @@ fn counted(answer: impl Fn() -> Answer + Send + Sync + 'static) -> (u16, &'stati
 }
 
 #[test]
-#[ignore = "through make"]
-fn where_aws_takes_no_more_requests_it_is_tried_as_often_as_the_user_says() {
+#[ignore = "run by make test"]
+fn a_throttled_request_is_tried_as_often_as_the_user_has_set() {
     build();
     let (port, count) =
         counted(|| refuse(429, &[("x-amzn-errortype", "TooManyRequestsException")]));
@@ -103,15 +103,15 @@ fn where_aws_takes_no_more_requests_it_is_tried_as_often_as_the_user_says() {
     let mut status = aws.program(&["status", "throttled", "--zip", ZIP]);
     status.env("AWS_MAX_ATTEMPTS", "2");
     let output = status.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("AWS is throttling requests"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("AWS is throttling requests"), "{stderr}");
     assert_eq!(count.load(Ordering::Relaxed), 2);
 }
 
 #[test]
-#[ignore = "through make"]
-fn retries_are_set_only_where_the_user_has_set_none() {
+#[ignore = "run by make test"]
+fn retries_are_set_only_if_the_user_has_not_set_them() {
     build();
     let aws = Aws::new();
     let seen = aws.path("seen");
@@ -136,8 +136,8 @@ fn retries_are_set_only_where_the_user_has_set_none() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_connection_that_is_cut_or_refused_is_an_error_and_the_next_run_completes() {
+#[ignore = "run by make test"]
+fn a_deployment_completes_after_an_earlier_one_lost_its_connection() {
     build();
     let (port, _) = counted(|| Answer::Cut);
     for port in [port, free_port()] {
@@ -146,15 +146,15 @@ fn a_connection_that_is_cut_or_refused_is_an_error_and_the_next_run_completes() 
         deploy.env("AWS_MAX_ATTEMPTS", "1");
         run(deploy).failed_with(&["aws lambda get-function: ", "The connection to AWS failed"]);
     }
-    // In the middle: what is cut is the answer to the upload, and AWS has the bytes.
-    let port = between(|request| match request.line.contains("/code ") {
+    // In the middle of a deployment: the proxy cuts the connection at the upload.
+    let port = proxy(|request| match request.line.contains("/code ") {
         true => Answer::Cut,
         false => Answer::Pass,
     });
     let aws = Aws::new();
     aws.create("cut-midway", other_zip(), json!({}));
-    let between = Aws::behind(port);
-    let mut deploy = between.program(&["deploy", "cut-midway", "--zip", ZIP]);
+    let proxy = Aws::behind(port);
+    let mut deploy = proxy.program(&["deploy", "cut-midway", "--zip", ZIP]);
     deploy.env("AWS_MAX_ATTEMPTS", "1");
     run(deploy).failed_with(&[
         "stopped at 'updating the code of cut-midway'",
@@ -167,12 +167,12 @@ fn a_connection_that_is_cut_or_refused_is_an_error_and_the_next_run_completes() 
 }
 
 #[test]
-#[ignore = "through make"]
-fn credentials_that_expire_midway_are_named_with_what_aws_had_last() {
+#[ignore = "run by make test"]
+fn credentials_that_expire_midway_are_reported_with_the_last_known_state() {
     build();
     Aws::new().create("expires", ZIP, json!({}));
     let is_expired = AtomicUsize::new(0);
-    let port = between(move |request| {
+    let port = proxy(move |request| {
         if request.line.contains("/versions ") {
             is_expired.store(1, Ordering::Relaxed);
         }
@@ -198,8 +198,8 @@ fn credentials_that_expire_midway_are_named_with_what_aws_had_last() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_answer_that_is_not_json_is_shown() {
+#[ignore = "run by make test"]
+fn a_response_that_is_not_json_is_shown() {
     build();
     let aws = Aws::new();
     aws.client("echo '<html>Log in to this network'; exit 0");
@@ -207,13 +207,13 @@ fn an_answer_that_is_not_json_is_shown() {
         .program(&["status", "x", "--zip", ZIP])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(
-        said.contains("expected JSON") && said.contains("<html>Log in"),
-        "{said}"
+        stderr.contains("expected JSON") && stderr.contains("<html>Log in"),
+        "{stderr}"
     );
-    // What comes from the network, the client reads itself.
+    // The client itself reads a response from the network.
     let (port, _) = counted(|| Answer::Instead(200, &[], "<html>Log in to this network".into()));
     Aws::behind(port)
         .deploy("x", &[])
@@ -221,8 +221,8 @@ fn an_answer_that_is_not_json_is_shown() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_client_that_does_not_know_an_option_is_called_too_old() {
+#[ignore = "run by make test"]
+fn a_client_without_a_required_option_is_reported_as_too_old() {
     let aws = Aws::new();
     aws.client(r#"case "$*" in *invoked-via*) echo 'Unknown options: --invoked-via-function-url' >&2; exit 252 ;; esac"#);
     let run = aws.deploy("old-client", &["--url", "public"]);

@@ -1,4 +1,4 @@
-//! All the way: an empty directory, a function that answers, and the proof that it is the one in AWS.
+//! A new user's way from an empty directory to a function in AWS with the bytes of the sources.
 
 use std::{path::Path, process::Command, time::Instant};
 
@@ -10,7 +10,7 @@ use crate::{
     server::{Dev, new_directory},
 };
 
-/// The commands that a new user types, each with the seconds that it takes.
+/// The commands that a new user types, with the time they take.
 struct Journey {
     aws: Aws,
     commands: usize,
@@ -25,38 +25,38 @@ impl Journey {
         program
     }
 
-    fn take(&mut self, directory: &Path, arguments: &[&str]) -> Run {
+    fn step(&mut self, directory: &Path, arguments: &[&str]) -> Run {
         let command = self.command(directory, arguments);
-        let taken = run(command).succeeded();
-        self.tell(&format!("cargo lambda-musl {}", arguments.join(" ")));
-        taken
+        let output = run(command).succeeded();
+        self.log(&format!("cargo lambda-musl {}", arguments.join(" ")));
+        output
     }
 
-    fn tell(&self, what: &str) {
+    fn log(&self, what: &str) {
         let seconds = self.start.elapsed().as_secs();
         eprintln!("command {}, after {seconds} s: {what}", self.commands);
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn from_an_empty_directory_to_a_function_in_aws_whose_bytes_are_those_of_the_sources() {
+#[ignore = "run by make test"]
+fn a_new_user_gets_from_an_empty_directory_to_a_verified_function_in_aws() {
     let directory = new_directory();
     let mut journey = Journey {
         aws: Aws::new(),
         commands: 0,
         start: Instant::now(),
     };
-    journey.take(directory.path(), &["new", "journey", "--http"]);
+    journey.step(directory.path(), &["new", "journey", "--http"]);
     let project = directory.path().join("journey");
 
     journey.commands += 1;
     let mut cargo = command(env!("CARGO"), &project);
     cargo.arg("test");
     run(cargo).succeeded();
-    journey.tell("cargo test");
+    journey.log("cargo test");
 
-    let answer = journey.take(&project, &["invoke", "--example", "url"]);
+    let answer = journey.step(&project, &["invoke", "--example", "url"]);
     let answer: Value = serde_json::from_str(&answer.stdout).unwrap();
     assert_eq!(answer["statusCode"], 200, "{answer}");
 
@@ -79,16 +79,16 @@ fn from_an_empty_directory_to_a_function_in_aws_whose_bytes_are_those_of_the_sou
             assert!(page.contains("\"hello\":\"Ada\""), "{page}");
         }
     }
-    journey.tell("cargo lambda-musl dev, and a browser");
+    journey.log("cargo lambda-musl dev, and a browser");
     dev.end("INT");
 
-    let deployed = journey.take(&project, &["deploy", "journey"]);
+    let deployed = journey.step(&project, &["deploy", "journey"]);
     assert!(
         deployed.last_line().contains("CodeSha256"),
         "{}",
         deployed.stdout
     );
-    let compared = journey.take(&project, &["status", "journey"]);
+    let compared = journey.step(&project, &["status", "journey"]);
     assert!(
         compared.stdout.starts_with("journey: the same bytes"),
         "{}",

@@ -1,4 +1,4 @@
-//! An extension, which is a layer.
+//! Extensions, which `deploy` publishes as layers.
 
 use serde_json::json;
 
@@ -8,8 +8,8 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
-fn an_extension_becomes_a_version_of_a_layer_once() {
+#[ignore = "run by make test"]
+fn an_extension_is_published_as_a_layer_version_only_once() {
     let aws = Aws::without_role();
     let directory = tempfile::tempdir().unwrap();
     let [krate, out] = ["telemetry", "out"].map(|name| directory.path().join(name));
@@ -34,6 +34,6 @@ fn an_extension_becomes_a_version_of_a_layer_once() {
         );
         assert_eq!(aws.changes(), expected);
     }
-    let layer = aws.ask("GET", "/2018-10-31/layers/telemetry/versions/1", &json!({}));
+    let layer = aws.request("GET", "/2018-10-31/layers/telemetry/versions/1", &json!({}));
     assert_eq!(layer["CompatibleArchitectures"][0], "x86_64");
 }

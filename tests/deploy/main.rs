@@ -1,6 +1,6 @@
-//! `deploy`, `status` and `invoke --remote`, with the real `aws` client and moto, which answers like AWS.
+//! `deploy`, `status` and `invoke --remote`, with the real `aws` client and moto, which simulates AWS.
 //!
-//! They take a minute, so `cargo test` leaves them out; `make test` runs them.
+//! They take a minute, so `cargo test` skips them. `make test` runs them.
 
 mod create;
 mod errors;
@@ -15,6 +15,6 @@ mod update;
 mod aws;
 #[path = "../support/machine.rs"]
 mod machine;
-#[allow(dead_code, reason = "the tests of dev use all of it")]
+#[allow(dead_code, reason = "only the tests of dev use all of it")]
 #[path = "../dev/server.rs"]
 mod server;

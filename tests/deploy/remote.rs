@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{
-    aws::{Answer, Aws, between, refuse},
+    aws::{Answer, Aws, proxy, refuse},
     machine::{make, run},
 };
 
 #[test]
-#[ignore = "through make"]
-fn the_event_goes_to_the_function_and_the_answer_comes_alone_on_stdout() {
-    let port = between(|request| {
+#[ignore = "run by make test"]
+fn invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout() {
+    let port = proxy(|request| {
         assert!(
             request
                 .line
@@ -37,9 +37,9 @@ fn the_event_goes_to_the_function_and_the_answer_comes_alone_on_stdout() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_error_of_the_function_is_its_answer_and_a_failure() {
-    let port = between(|_| {
+#[ignore = "run by make test"]
+fn an_error_of_the_function_is_printed_and_makes_invoke_fail() {
+    let port = proxy(|_| {
         let headers = &[("X-Amz-Function-Error", "Unhandled")];
         Answer::Instead(
             200,
@@ -56,10 +56,10 @@ fn an_error_of_the_function_is_its_answer_and_a_failure() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_event_is_sent_once_whatever_becomes_of_the_connection() {
+#[ignore = "run by make test"]
+fn an_event_is_sent_only_once_even_if_the_connection_is_lost() {
     static SENT: AtomicUsize = AtomicUsize::new(0);
-    let port = between(|_| {
+    let port = proxy(|_| {
         SENT.fetch_add(1, Ordering::Relaxed);
         Answer::Cut
     });
@@ -69,9 +69,9 @@ fn an_event_is_sent_once_whatever_becomes_of_the_connection() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_that_is_not_there_and_a_name_that_cannot_be_are_named() {
-    let port = between(|_| refuse(404, &[("x-amzn-errortype", "ResourceNotFoundException")]));
+#[ignore = "run by make test"]
+fn a_missing_function_and_an_invalid_name_are_reported() {
+    let port = proxy(|_| refuse(404, &[("x-amzn-errortype", "ResourceNotFoundException")]));
     let aws = Aws::behind(port);
     let none = aws.run(&[
         "invoke",

@@ -1,4 +1,4 @@
-//! `docs/deploy.md`: what it says can be copied.
+//! The table and the code blocks of `docs/deploy.md`.
 
 use std::{collections::BTreeSet, fs};
 
@@ -11,7 +11,7 @@ use crate::{
     update::other_zip,
 };
 
-/// The block of code in this language, of which there is one.
+/// The only code block in this language.
 fn block(language: &str) -> String {
     let page = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
     let blocks: Vec<&str> = page.split(&format!("\n```{language}\n")).skip(1).collect();
@@ -19,7 +19,7 @@ fn block(language: &str) -> String {
     blocks[0].split("\n```").next().unwrap().to_owned()
 }
 
-/// Python with these wheels, on a program in a directory with the zip.
+/// Runs a Python program with these wheels, in a directory with the zip and these files.
 fn python(wheels: &str, program: &str, files: &[(&str, &str)]) -> Run {
     let zip = build();
     let directory = tempfile::tempdir().unwrap();
@@ -37,8 +37,8 @@ fn python(wheels: &str, program: &str, files: &[(&str, &str)]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_options_and_their_variables_are_all_in_the_table() {
+#[ignore = "run by make test"]
+fn the_table_contains_every_option_and_its_variable() {
     let page = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
     let table: BTreeSet<&str> = page
         .lines()
@@ -61,8 +61,8 @@ fn the_options_and_their_variables_are_all_in_the_table() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_policy_permits_every_call_that_a_deployment_makes() {
+#[ignore = "run by make test"]
+fn the_policy_allows_every_call_of_a_deployment() {
     let policy: Value = serde_json::from_str(&block("json")).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
     let actions: BTreeSet<&str> = statements
@@ -91,7 +91,7 @@ fn the_policy_permits_every_call_that_a_deployment_makes() {
     let calls = aws.calls();
     let permission = |call: &Vec<String>| {
         let operation = match (&*call[1], call.get(2)) {
-            // What the client asks for while it waits.
+            // The operations that the client calls while it waits.
             ("wait", Some(waiter)) if waiter.starts_with("function-") => "get-function",
             ("wait", _) => "get-function-configuration",
             (operation, _) => operation,
@@ -111,8 +111,8 @@ fn the_policy_permits_every_call_that_a_deployment_makes() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_keys_for_cargo_toml_are_taken() {
+#[ignore = "run by make test"]
+fn the_keys_for_cargo_toml_are_accepted() {
     let aws = Aws::new();
     let manifest = format!("[package]\nname = 'greeting'\n{}", block("toml"));
     fs::write(aws.path("Cargo.toml"), manifest).unwrap();
@@ -128,15 +128,15 @@ fn the_keys_for_cargo_toml_are_taken() {
     ] {
         assert!(
             run.stdout.contains(words),
-            "{words} is not in:\n{}",
+            "stdout does not contain {words}:\n{}",
             run.stdout
         );
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_command_prints_the_checksum_as_aws_has_it() {
+#[ignore = "run by make test"]
+fn the_command_prints_the_checksum_in_the_encoding_of_aws() {
     build();
     let mut shell = command("/bin/sh", root());
     shell.args(["-euc", &block("sh").replace("dist/function.zip", ZIP)]);
@@ -144,27 +144,27 @@ fn the_command_prints_the_checksum_as_aws_has_it() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn cfn_lint_finds_nothing_in_the_template() {
+#[ignore = "run by make test"]
+fn cfn_lint_accepts_the_template() {
     let lint = "import sys; sys.argv = ['cfn-lint', 'template.yaml']; from cfnlint.runner import main; main()";
     let template = block("yaml");
     let run = python("templates", lint, &[("template.yaml", &template)]);
     assert_eq!(run.stdout, "");
     run.succeeded();
-    // It does find something where there is something.
+    // The linter does report a template with an error.
     let broken = template.replace("Handler: bootstrap", "Handlr: bootstrap");
     let run = python("templates", lint, &[("template.yaml", &broken)]);
     assert!(run.stdout.contains("Handlr"), "{run:?}");
 }
 
-/// What a function is in words of AWS's.
+/// The properties of a function, in AWS's terms.
 fn function() -> Value {
     json!({"runtime": "provided.al2023", "handler": "bootstrap", "architectures": ["x86_64"]})
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_resources_for_terraform_are_hcl_and_have_the_function_that_deploy_makes() {
+#[ignore = "run by make test"]
+fn the_terraform_resources_describe_the_function_that_deploy_creates() {
     let parse = "import hcl2, json; print(json.dumps(hcl2.load(open('main.tf'))))";
     let parsed = python("templates", parse, &[("main.tf", &block("hcl"))]).succeeded();
     let parsed = parsed.stdout.replace("\\\"", "");
@@ -185,8 +185,8 @@ fn the_resources_for_terraform_are_hcl_and_have_the_function_that_deploy_makes()
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_program_for_the_cdk_gives_the_function_that_deploy_makes() {
+#[ignore = "run by make test"]
+fn the_cdk_program_describes_the_function_that_deploy_creates() {
     if find_program("node").is_none() {
         return skip("the CDK in docs/deploy.md", "node is not installed");
     }

@@ -1,4 +1,4 @@
-//! `status`: one line, and an exit status.
+//! The output line and the exit status of `status`.
 
 use std::{fs, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
     update::other_zip,
 };
 
-/// The exit status and the line.
+/// Runs `status`. Returns the exit status and the line on stdout, or stderr if stdout is empty.
 fn status(aws: &Aws, arguments: &[&str]) -> (i32, String) {
     let output = aws
         .program(&[&["status"], arguments].concat())
@@ -19,14 +19,14 @@ fn status(aws: &Aws, arguments: &[&str]) -> (i32, String) {
         .unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.lines().count() <= 1, "{stdout}");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let said = if stdout.is_empty() { said } else { stdout };
-    (output.status.code().unwrap(), said)
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = if stdout.is_empty() { stderr } else { stdout };
+    (output.status.code().unwrap(), line)
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_same_bytes_are_said_to_be_the_same_and_other_ones_are_said_with_both_checksums() {
+#[ignore = "run by make test"]
+fn status_reports_the_same_bytes_or_both_checksums() {
     let aws = Aws::new();
     aws.deploy("compared", &["--alias", "live"]).succeeded();
     let (code, line) = status(&aws, &["compared", "--zip", ZIP]);
@@ -55,8 +55,8 @@ fn the_same_bytes_are_said_to_be_the_same_and_other_ones_are_said_with_both_chec
 }
 
 #[test]
-#[ignore = "through make"]
-fn each_difference_is_said_with_both_values() {
+#[ignore = "run by make test"]
+fn each_difference_is_reported_with_both_values() {
     build();
     let aws = Aws::new();
     let other = json!({"Runtime": "provided.al2", "Handler": "other", "Architectures": ["arm64"]});
@@ -68,8 +68,8 @@ fn each_difference_is_said_with_both_values() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_could_not_be_found_out_is_no_difference() {
+#[ignore = "run by make test"]
+fn a_failed_comparison_has_its_own_exit_status() {
     build();
     let aws = Aws::new();
     for (arguments, expected) in [
@@ -87,12 +87,12 @@ fn what_could_not_be_found_out_is_no_difference() {
         ),
         (&["x", "--arch", "riscv"], "possible values: x86_64, arm64"),
     ] {
-        let (code, said) = status(&aws, arguments);
-        assert!(code == 2 && said.contains(expected), "{code} {said}");
+        let (code, line) = status(&aws, arguments);
+        assert!(code == 2 && line.contains(expected), "{code} {line}");
     }
 }
 
-/// `make status` of a crate.
+/// Runs `make status` for a crate.
 fn make_status(aws: &Aws, name: &str, krate: &Path) -> (Option<i32>, String) {
     let mut make = aws.command("make");
     make.args([
@@ -112,8 +112,8 @@ fn make_status(aws: &Aws, name: &str, krate: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_sources_are_built_apart_and_named_by_their_commit() {
+#[ignore = "run by make test"]
+fn make_status_builds_the_sources_separately_and_prints_their_commit() {
     let aws = Aws::new();
     let directory = tempfile::tempdir().unwrap();
     let [krate, out] = ["my function", "out"].map(|name| directory.path().join(name));

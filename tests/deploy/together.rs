@@ -1,4 +1,4 @@
-//! Two deployments at once, and one that is stopped.
+//! Two deployments at the same time, and a deployment that is stopped.
 
 use std::{
     io::{BufRead, BufReader},
@@ -17,13 +17,13 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
-fn two_deployments_at_once_leave_one_function_with_these_bytes() {
+#[ignore = "run by make test"]
+fn two_concurrent_deployments_leave_one_function_with_the_right_bytes() {
     build();
     let both = [1, 2].map(|_| {
         thread::spawn(|| {
             let aws = Aws::new();
-            // Both see no function, and both go on to create it.
+            // Both deployments find no function, and both try to create it.
             aws.client(r#"[ "$2" != create-role ] && [ "$2" != create-function ] || sleep 1"#);
             aws.deploy("at-once", &["--alias", "live", "--url", "iam"])
         })
@@ -41,8 +41,8 @@ fn two_deployments_at_once_leave_one_function_with_these_bytes() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_deployment_that_is_stopped_says_what_aws_has_and_the_next_one_completes() {
+#[ignore = "run by make test"]
+fn a_stopped_deployment_reports_the_state_in_aws_and_the_next_one_completes() {
     let aws = Aws::new();
     build();
     aws.create("stopped", other_zip(), json!({}));
@@ -60,16 +60,16 @@ fn a_deployment_that_is_stopped_says_what_aws_has_and_the_next_one_completes() {
     thread::sleep(Duration::from_millis(500));
     let start = Instant::now();
     kill("INT", deploy.id());
-    let said = lines.collect::<Vec<_>>().join("\n");
-    assert_eq!(deploy.wait().unwrap().code(), Some(130), "{said}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{said}");
+    let stderr = lines.collect::<Vec<_>>().join("\n");
+    assert_eq!(deploy.wait().unwrap().code(), Some(130), "{stderr}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{stderr}");
     for expected in [
         "stopped at 'updating the code of stopped'",
         "In AWS, stopped now has the CodeSha256",
         "unlike the zip",
         "Run the same command again",
     ] {
-        assert!(said.contains(expected), "{said}");
+        assert!(stderr.contains(expected), "{stderr}");
     }
     aws.client("");
     aws.deploy("stopped", &[]).succeeded();

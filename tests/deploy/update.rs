@@ -1,16 +1,16 @@
-//! A function that is there.
+//! Deployments of a function that exists.
 
 use std::{fs, path::Path};
 
 use serde_json::json;
 
 use crate::{
-    aws::{Answer, Aws, ZIP, between, build},
+    aws::{Answer, Aws, ZIP, build, proxy},
     create::checksum,
     machine::{make, root},
 };
 
-/// The package with the binary as its entry point, which has other bytes.
+/// Builds the package with the binary as its entry point, which has other bytes.
 pub fn other_zip() -> &'static str {
     build();
     make(&[
@@ -23,8 +23,8 @@ pub fn other_zip() -> &'static str {
 }
 
 #[test]
-#[ignore = "through make"]
-fn other_bytes_are_uploaded_and_the_same_ones_are_not() {
+#[ignore = "run by make test"]
+fn only_different_bytes_are_uploaded() {
     let aws = Aws::new();
     let other = other_zip();
     aws.run(&["deploy", "bytes", "--zip", other]).succeeded();
@@ -40,8 +40,8 @@ fn other_bytes_are_uploaded_and_the_same_ones_are_not() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_nobody_names_stays_as_it_is_in_aws() {
+#[ignore = "run by make test"]
+fn settings_that_are_not_given_stay_unchanged() {
     let aws = Aws::new();
     let variables = json!({"Variables": {"ONE": "1", "TWO": "2"}});
     let with =
@@ -64,8 +64,8 @@ fn what_nobody_names_stays_as_it_is_in_aws() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_of_another_runtime_and_architecture_becomes_one_for_the_package() {
+#[ignore = "run by make test"]
+fn a_function_of_another_runtime_and_architecture_is_changed_to_fit_the_package() {
     build();
     let aws = Aws::new();
     let other = json!({"Runtime": "python3.13", "Handler": "a.b", "Architectures": ["arm64"]});
@@ -87,8 +87,8 @@ fn a_function_of_another_runtime_and_architecture_becomes_one_for_the_package() 
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_alias_points_to_the_new_version_and_a_url_goes_from_public_to_iam_to_none() {
+#[ignore = "run by make test"]
+fn an_alias_moves_to_the_new_version_and_a_url_changes_from_public_to_iam_to_none() {
     let aws = Aws::new();
     aws.run(&[
         "deploy",
@@ -125,7 +125,7 @@ fn an_alias_points_to_the_new_version_and_a_url_goes_from_public_to_iam_to_none(
         aws.changes()
             .contains(&"delete-function-url-config".to_owned())
     );
-    let alias = aws.ask(
+    let alias = aws.request(
         "GET",
         "/2015-03-31/functions/aliased/aliases/live",
         &json!({}),
@@ -134,19 +134,19 @@ fn an_alias_points_to_the_new_version_and_a_url_goes_from_public_to_iam_to_none(
 }
 
 #[test]
-#[ignore = "through make"]
-fn cargo_toml_has_defaults_and_an_option_is_before_them() {
+#[ignore = "run by make test"]
+fn options_override_the_defaults_in_cargo_toml() {
     build();
     let aws = Aws::new();
     let directory = tempfile::tempdir().unwrap();
     let manifest = directory.path().join("Cargo.toml");
     let krate = directory.path().to_str().unwrap();
-    let of = |name: &str, table: &str| {
+    let write_manifest = |name: &str, table: &str| {
         let table =
             format!("[package]\nname = '{name}'\n[package.metadata.lambda-musl.deploy]\n{table}");
         fs::write(&manifest, table).unwrap();
     };
-    of(
+    write_manifest(
         "greeting",
         "memory = 256\ntimeout = 10\nenv-var = { ONE = '1', TWO = '2' }\ntags = { a = 'b' }\nlayers = []\n",
     );
@@ -165,14 +165,14 @@ fn cargo_toml_has_defaults_and_an_option_is_before_them() {
     );
     assert_eq!(function["Tags"], json!({"a": "b"}));
 
-    of("greeting", "memry = 256\n");
+    write_manifest("greeting", "memry = 256\n");
     deploy(&[]).failed_with(&[
         "Cargo.toml: metadata.lambda-musl.deploy",
         "unknown field `memry`",
         "`memory`",
     ]);
-    of("another", "memory = 1024\n");
-    deploy(&[]).succeeded().said(&[
+    write_manifest("another", "memory = 1024\n");
+    deploy(&[]).succeeded().reported(&[
         "contains greeting, so the deploy settings of Cargo.toml in",
         "are ignored",
     ]);
@@ -180,8 +180,8 @@ fn cargo_toml_has_defaults_and_an_option_is_before_them() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn environment_variables_are_in_no_command_line_and_in_no_error() {
+#[ignore = "run by make test"]
+fn values_of_environment_variables_appear_in_no_command_line_and_no_error() {
     let aws = Aws::new();
     let file = aws.path("secrets");
     fs::write(&file, "# of the test\n\nAPI_KEY=hunter2 = \"$x\"\n").unwrap();
@@ -191,7 +191,7 @@ fn environment_variables_are_in_no_command_line_and_in_no_error() {
     assert!(!format!("{:?}", aws.calls()).contains("hunter2"));
     let variables = &aws.function("secret")["Configuration"]["Environment"]["Variables"];
     assert_eq!(*variables, json!({"API_KEY": "hunter2 = \"$x\""}));
-    // AWS says what it was sent, where it does not take that.
+    // AWS may repeat a request that it rejects in the error message.
     aws.client(r#"[ "$2" != update-function-configuration ] || { cat >&2; exit 254; }"#);
     let run = aws.deploy("secret", &["--env-var", "OTHER=correct horse"]);
     let run = run.failed_with(&["API_KEY", "OTHER", "***"]);
@@ -203,12 +203,12 @@ fn environment_variables_are_in_no_command_line_and_in_no_error() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_of_a_container_image_is_an_error() {
+#[ignore = "run by make test"]
+fn a_function_with_a_container_image_is_rejected() {
     let function =
         json!({"Configuration": {"FunctionName": "image", "PackageType": "Image"}}).to_string();
     let port =
-        between(
+        proxy(
             move |request| match request.line.starts_with("GET /2015-03-31/functions/image") {
                 true => Answer::Instead(200, &[], function.clone()),
                 false => Answer::Pass,
@@ -221,7 +221,7 @@ fn a_function_of_a_container_image_is_an_error() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_zip_that_changes_after_it_was_verified_is_not_uploaded() {
     let zip = build();
     let aws = Aws::new();
@@ -238,8 +238,8 @@ fn a_zip_that_changes_after_it_was_verified_is_not_uploaded() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_large_zip_goes_through_a_bucket_and_without_one_nothing_is_done() {
+#[ignore = "run by make test"]
+fn a_large_zip_is_uploaded_through_a_bucket_and_rejected_without_one() {
     let aws = Aws::new();
     let directory = tempfile::tempdir().unwrap();
     let large = large_zip(directory.path());
@@ -248,14 +248,14 @@ fn a_large_zip_goes_through_a_bucket_and_without_one_nothing_is_done() {
     deploy(&[]).failed_with(&["over 52428800 bytes", "--s3-bucket"]);
     assert_eq!(aws.changes(), [""; 0]);
     let bucket = "--create-bucket-configuration=LocationConstraint=eu-central-1";
-    aws.client_says(&["s3api", "create-bucket", "--bucket", "large-zips", bucket]);
+    aws.client_output(&["s3api", "create-bucket", "--bucket", "large-zips", bucket]);
     deploy(&["--s3-bucket", "large-zips"]).succeeded();
     assert_eq!(aws.changes(), ["cp", "create-function"]);
     let size = fs::metadata(&large).unwrap().len();
     assert_eq!(aws.function("large")["Configuration"]["CodeSize"], size);
 }
 
-/// A package with a file that does not become smaller.
+/// Builds a package with a file that cannot be compressed.
 fn large_zip(directory: &Path) -> String {
     let krate = directory.join("large");
     crate::machine::write_crate(

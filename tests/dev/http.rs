@@ -1,4 +1,4 @@
-//! The front: browsers and curl in, functions behind it.
+//! The HTTP server of `dev`, between browsers or other clients and functions.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
     server::{Dev, SUBJECT, cargo, new_directory, project},
 };
 
-/// Answers with the event, a page, bytes, or a stream.
+/// A function that responds with the event, a page, bytes, or a stream.
 const WEB: &str = r##"
 use lambda_musl::{Stream, http::{self, Body, Event, IntoResponse, Json, Request, Respond, Response}};
 use std::{io::Write, thread, time::Duration};
@@ -62,7 +62,7 @@ fn web(directory: &Path, name: &str) -> Dev {
     Dev::start(&project(directory, name, WEB), &[])
 }
 
-/// Sends bytes, and returns what comes until the server closes.
+/// Sends bytes, and returns the response until the server closes the connection.
 fn raw(dev: &Dev, request: &[u8]) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
     stream.write_all(request).unwrap();
@@ -72,8 +72,8 @@ fn raw(dev: &Dev, request: &[u8]) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_request_is_the_event_of_a_function_url_and_an_answer_its_response() {
+#[ignore = "run by make test"]
+fn a_request_becomes_a_function_url_event_and_the_functions_response_is_returned() {
     let directory = new_directory();
     let dev = web(directory.path(), "web");
     let request = Request::get(dev.url("a%20b/c?tag=a&tag=b%20c&q"))
@@ -143,22 +143,22 @@ fn a_request_is_the_event_of_a_function_url_and_an_answer_its_response() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn requests_may_come_in_any_form_of_http() {
+#[ignore = "run by make test"]
+fn all_forms_of_http_requests_are_accepted() {
     let directory = new_directory();
     let dev = web(directory.path(), "forms");
-    let body_of = |answer: &str| -> Value {
+    let event_body = |answer: &str| -> Value {
         let (head, body) = answer
             .split_once("\r\n\r\n")
             .unwrap_or_else(|| panic!("{answer}"));
         assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
         serde_json::from_str::<Value>(body).unwrap_or_else(|_| panic!("{answer}"))["body"].clone()
     };
-    // A first one, so that the others wait for no compiler.
+    // The first request waits for the compiler, so that the others do not.
     dev.get("");
     let chunked = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n\
         3\r\none\r\n4\r\n two\r\n0\r\n\r\n";
-    assert_eq!(body_of(&raw(&dev, chunked.as_bytes())), "one two");
+    assert_eq!(event_body(&raw(&dev, chunked.as_bytes())), "one two");
     let head = raw(
         &dev,
         b"HEAD /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -183,7 +183,7 @@ fn requests_may_come_in_any_form_of_http() {
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("\"rawPath\":\"/two\""), "{rest}");
-    // Who expects to be told to go on is told so.
+    // A client that expects 100 Continue receives it.
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
     let expecting = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
     stream.write_all(expecting.as_bytes()).unwrap();
@@ -194,8 +194,8 @@ fn requests_may_come_in_any_form_of_http() {
     stream.write_all(b"ok").unwrap();
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
-    assert_eq!(body_of(rest.trim_start()), "ok");
-    // Who goes away in the middle hurts nobody.
+    assert_eq!(event_body(rest.trim_start()), "ok");
+    // A client that disconnects in the middle of a request does not affect others.
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
     stream
         .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
@@ -218,14 +218,14 @@ fn requests_may_come_in_any_form_of_http() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_answer_that_is_no_response_is_502_as_with_lambda() {
+#[ignore = "run by make test"]
+fn an_invalid_response_becomes_status_502_as_on_lambda() {
     let directory = new_directory();
     let dev = Dev::start(
         &project(directory.path(), "answers", SUBJECT),
         &["--timeout", "1"],
     );
-    // The event is that of a request, which asks for nothing, and the answer any JSON.
+    // The event is a request without the key `do`, and the function responds with JSON.
     let answer = dev.get("path");
     assert_eq!(
         (answer.status(), answer.header("content-type")),
@@ -262,8 +262,8 @@ fn an_answer_that_is_no_response_is_502_as_with_lambda() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_stream_arrives_as_it_is_written_and_one_that_breaks_has_no_end() {
+#[ignore = "run by make test"]
+fn a_stream_arrives_while_it_is_written_and_a_failed_one_has_no_end() {
     let directory = new_directory();
     let project = project(directory.path(), "streams", WEB);
     fs::write(project.join(".env"), "STREAM=1\n").unwrap();
@@ -309,7 +309,7 @@ fn a_stream_arrives_as_it_is_written_and_one_that_breaks_has_no_end() {
             .contains("torn"),
         "{broken}"
     );
-    // One that has begun is cut off as any other.
+    // The timeout also ends a stream that has begun.
     drop(dev);
     let dev = Dev::start(&project, &["--timeout", "1"]);
     let start = Instant::now();
@@ -326,8 +326,8 @@ fn a_stream_arrives_as_it_is_written_and_one_that_breaks_has_no_end() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn functions_of_a_workspace_are_served_side_by_side() {
+#[ignore = "run by make test"]
+fn all_functions_of_a_workspace_are_served_at_the_same_time() {
     let directory = new_directory();
     let workspace = directory.path().join("shop");
     fs::create_dir(&workspace).unwrap();
@@ -343,7 +343,7 @@ fn functions_of_a_workspace_are_served_side_by_side() {
             .replace("[workspace]", "");
         fs::write(project.join("Cargo.toml"), manifest).unwrap();
     }
-    // A library is no function.
+    // A library is not a function.
     write_crate(
         &workspace.join("orders/words"),
         "[package]\nname = 'words'\n",
@@ -392,12 +392,12 @@ fn functions_of_a_workspace_are_served_side_by_side() {
     };
     invoke(&[]).failed_with(&["name one of them with --bin: orders, stock_list"]);
     invoke(&["--bin", "order"]).failed_with(&["did you mean orders?"]);
-    // An event of no request.
+    // An event that is not a request.
     invoke(&["--bin", "orders"]).failed_with(&["the function reported an error"]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn the_aws_client_invokes_a_function() {
     let directory = new_directory();
     let dev = Dev::start(&project(directory.path(), "invoked", SUBJECT), &[]);
@@ -451,15 +451,18 @@ fn the_aws_client_invokes_a_function() {
         ("AWS_ACCESS_KEY_ID", "none"),
         ("AWS_SECRET_ACCESS_KEY", "none"),
     ]);
-    let said = run(aws).succeeded().stdout;
-    assert!(said.contains("\"FunctionError\": \"Unhandled\""), "{said}");
+    let stdout = run(aws).succeeded().stdout;
+    assert!(
+        stdout.contains("\"FunctionError\": \"Unhandled\""),
+        "{stdout}"
+    );
     let answer = fs::read_to_string(directory.path().join("answer.json")).unwrap();
     assert!(answer.contains("it cannot"), "{answer}");
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_browser_shows_the_page_of_a_function_by_its_name() {
+#[ignore = "run by make test"]
+fn a_browser_shows_the_page_of_a_function_at_its_host_name() {
     let Some(chromium) = find_program("chromium") else {
         return skip(
             "dev with a browser",

@@ -1,6 +1,6 @@
-//! `cargo lambda-musl dev`: functions on this machine, as people who type see them.
+//! `cargo lambda-musl dev`, as users run it.
 //!
-//! These compile functions and start processes, so `cargo test` leaves them out; `make test` runs them, one after the other.
+//! The tests compile functions and start processes, so `cargo test` skips them. `make test` runs them one after the other.
 
 mod http;
 mod processes;

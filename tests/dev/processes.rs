@@ -1,4 +1,4 @@
-//! Processes of functions, and the server's own.
+//! The processes of functions and of the server.
 
 use std::{
     fs,
@@ -23,8 +23,8 @@ fn process(answer: &Value) -> u64 {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_ends_a_process_is_lambdas_error_and_the_next_event_has_a_new_one() {
+#[ignore = "run by make test"]
+fn a_process_that_ends_returns_lambdas_error_and_is_replaced() {
     let directory = new_directory();
     let project = project(directory.path(), "ends", SUBJECT);
     let dev = Dev::start(&project, &["--timeout", "1"]);
@@ -32,7 +32,7 @@ fn what_ends_a_process_is_lambdas_error_and_the_next_event_has_a_new_one() {
     assert_eq!(
         process(&dev.invoke("ends", &json!({}))),
         last,
-        "a process takes many events"
+        "the process was replaced after one event"
     );
     for (what, kind, message) in [
         (
@@ -74,8 +74,8 @@ fn what_ends_a_process_is_lambdas_error_and_the_next_event_has_a_new_one() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_panic_an_error_and_a_log_are_shown_and_the_process_goes_on() {
+#[ignore = "run by make test"]
+fn panics_errors_and_logs_are_shown_and_the_process_continues() {
     let directory = new_directory();
     let project = project(directory.path(), "fails", SUBJECT);
     let dev = Dev::start(&project, &[]);
@@ -95,7 +95,7 @@ fn a_panic_an_error_and_a_log_are_shown_and_the_process_goes_on() {
         });
     }
     assert_eq!(process(&dev.invoke("fails", &json!({}))), before);
-    // What is printed before an answer stands before it.
+    // Output before a response is shown before it.
     let records = dev.records();
     let position = |kind: &str, key: &str, value: Value| {
         let is_meant = |record: &Value| record["type"] == kind && record[key] == value;
@@ -115,8 +115,8 @@ fn a_panic_an_error_and_a_log_are_shown_and_the_process_goes_on() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_program_that_asks_for_no_event_is_started_once_for_each() {
+#[ignore = "run by make test"]
+fn a_program_that_requests_no_event_is_started_once_for_each_event() {
     let directory = new_directory();
     let main = "fn main() { println!(\"started\"); std::process::exit(3) }";
     let project = project(directory.path(), "refuses", main);
@@ -141,8 +141,8 @@ fn a_program_that_asks_for_no_event_is_started_once_for_each() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_error_of_the_init_phase_is_the_answer() {
+#[ignore = "run by make test"]
+fn an_error_of_the_init_phase_is_the_response() {
     let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
         lambda_musl::init(|| Err::<(), _>(\"no database\"))?;
@@ -158,8 +158,8 @@ fn an_error_of_the_init_phase_is_the_answer() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn several_workers_take_events_at_once() {
+#[ignore = "run by make test"]
+fn several_workers_handle_events_at_the_same_time() {
     let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
         lambda_musl::run_concurrent(async |ms: u64, _: lambda_musl::Context| {
@@ -190,8 +190,8 @@ fn several_workers_take_events_at_once() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_signal_ends_the_server_and_all_that_functions_have_started() {
+#[ignore = "run by make test"]
+fn a_signal_ends_the_server_and_all_processes_of_its_functions() {
     let directory = new_directory();
     let project = project(directory.path(), "stops", SUBJECT);
     for (signal, status) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
@@ -201,7 +201,7 @@ fn a_signal_ends_the_server_and_all_that_functions_have_started() {
             &mark,
         ));
         dev.invoke("stops", &json!({"do": "child"}));
-        // In the middle of an invocation that has no end.
+        // During an invocation that never ends.
         let event = json!({"do": "loop"}).to_string();
         let mut caller = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
         let head = format!(
@@ -217,13 +217,13 @@ fn a_signal_ends_the_server_and_all_that_functions_have_started() {
         );
         assert_eq!(dev.end(signal), Some(status));
         let ended = wait_until(|| processes(&mark).is_empty(), Duration::from_secs(3));
-        assert!(ended, "these go on: {}", processes(&mark));
+        assert!(ended, "still running: {}", processes(&mark));
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_with_a_hook_for_its_end_runs_it_when_it_is_replaced_and_when_the_server_ends() {
+#[ignore = "run by make test"]
+fn a_shutdown_hook_runs_when_the_function_is_replaced_and_when_the_server_ends() {
     let directory = new_directory();
     let main = "fn main() -> Result<(), lambda_musl::Error> {
         lambda_musl::on_shutdown(|| println!(\"one ends\"))?;
@@ -240,8 +240,8 @@ fn a_function_with_a_hook_for_its_end_runs_it_when_it_is_replaced_and_when_the_s
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_reader_that_closes_its_pipe_ends_the_server() {
+#[ignore = "run by make test"]
+fn a_closed_output_pipe_ends_the_server() {
     let directory = new_directory();
     let project = project(directory.path(), "piped", SUBJECT);
     let mut command = marked(cargo(&project, &["dev", "--port", "0"]), "dev-pipe");
@@ -253,15 +253,18 @@ fn a_reader_that_closes_its_pipe_ends_the_server() {
     drop(child.stdout.take());
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it goes on");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "the server is still running"
+        );
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(processes("dev-pipe"), "");
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_process_that_was_replaced_answers_what_it_has_taken() {
+#[ignore = "run by make test"]
+fn a_replaced_process_finishes_its_current_event() {
     let directory = new_directory();
     let project = project(directory.path(), "replaced", SUBJECT);
     let dev = Dev::start(&project, &["--timeout", "20"]);
@@ -272,7 +275,10 @@ fn a_process_that_was_replaced_answers_what_it_has_taken() {
         crate::server::edit(&project, "oh no", "oh yes");
         let new = process(&dev.invoke("replaced", &json!({})));
         assert_ne!(new, old);
-        assert!(!slow.is_finished(), "it has to be slower than the compiler");
+        assert!(
+            !slow.is_finished(),
+            "the event must take longer than the compiler"
+        );
         assert_eq!(process(&slow.join().unwrap()), old);
     });
     let is_gone = || !fs::exists(format!("/proc/{old}")).unwrap();
@@ -280,8 +286,8 @@ fn a_process_that_was_replaced_answers_what_it_has_taken() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
+#[ignore = "run by make test"]
+fn two_servers_of_a_project_work_and_a_port_in_use_is_reported() {
     let directory = new_directory();
     let project = project(directory.path(), "twice", SUBJECT);
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -290,7 +296,7 @@ fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
         &format!("--port {port}: another program uses this port"),
         "choose a free one",
     ]);
-    // Where nothing was asked for, the second takes another port.
+    // Without --port, the second server uses another port.
     let both = [(); 2].map(|()| Dev::run(cargo(&project, &["dev"])));
     assert_ne!(both[0].port, both[1].port);
     let answers = both
@@ -314,8 +320,8 @@ fn two_servers_of_a_project_work_and_a_port_that_is_taken_is_named() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_server_that_was_killed_is_not_in_the_way_of_the_next() {
+#[ignore = "run by make test"]
+fn a_killed_server_does_not_block_the_next_one() {
     let directory = new_directory();
     let project = project(directory.path(), "killed", SUBJECT);
     let dev = Dev::start(&project, &[]);

@@ -1,4 +1,4 @@
-//! A server of `cargo lambda-musl dev`, and projects for it.
+//! Helpers that start `cargo lambda-musl dev` and create projects for it.
 
 use std::{
     fs,
@@ -19,10 +19,10 @@ use tempfile::TempDir;
 
 use crate::machine::{MARK, cargo_lambda_musl, kill, root, write_crate};
 
-/// How long something may take that takes seconds on a machine that does nothing else.
+/// The limit for steps that take seconds on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Does what an event says, and tells about its process.
+/// A function that does what the event requests, and responds with details of its process.
 pub const SUBJECT: &str = r#"
 use lambda_musl::{Context, Raw};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ fn main() -> Result<(), lambda_musl::Error> {
 }
 "#;
 
-/// A directory with a space in its name.
+/// Creates a directory with a space in its name.
 pub fn new_directory() -> TempDir {
     tempfile::Builder::new()
         .prefix("my functions ")
@@ -59,7 +59,7 @@ pub fn new_directory() -> TempDir {
         .unwrap()
 }
 
-/// A package beside others, with this `main.rs`. Packages share what cargo compiles, so that each needs a name of its own.
+/// Creates a package with this `main.rs`. All packages share a target directory, so each needs a different name.
 pub fn project(directory: &Path, name: &str, main: &str) -> PathBuf {
     let project = directory.join(name);
     let manifest = format!(
@@ -72,7 +72,7 @@ pub fn project(directory: &Path, name: &str, main: &str) -> PathBuf {
     project
 }
 
-/// A copy of an example, beside the clone as to what it depends on.
+/// Copies an example. Its path dependencies refer to the clone.
 pub fn example(directory: &Path, name: &str) -> PathBuf {
     let (project, example) = (directory.join(name), root().join("examples").join(name));
     let manifest = fs::read_to_string(example.join("Cargo.toml")).unwrap();
@@ -83,15 +83,18 @@ pub fn example(directory: &Path, name: &str) -> PathBuf {
     project
 }
 
-/// Saves a source with one text in the place of another.
+/// Replaces a text in `src/main.rs` and saves the file.
 pub fn edit(project: &Path, from: &str, to: &str) {
     let main = project.join("src/main.rs");
     let text = fs::read_to_string(&main).unwrap();
-    assert!(text.contains(from), "{from:?} is not in {text}");
+    assert!(
+        text.contains(from),
+        "src/main.rs does not contain {from:?}: {text}"
+    );
     fs::write(main, text.replace(from, to)).unwrap();
 }
 
-/// `cargo lambda-musl` in a project, compiling to where all projects of these tests do.
+/// `cargo lambda-musl` in a project, with the target directory that all projects of these tests share.
 pub fn cargo(project: &Path, arguments: &[&str]) -> Command {
     let mut cargo = cargo_lambda_musl(project);
     cargo.args(arguments);
@@ -107,14 +110,14 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Starts a server on any port.
+    /// Starts a server on a free port.
     pub fn start(project: &Path, arguments: &[&str]) -> Self {
         let mut command = cargo(project, &["dev", "--port", "0"]);
         command.args(arguments);
         Self::run(command)
     }
 
-    /// Runs a command that serves, and waits until it does. What it prints has to be lines of JSON.
+    /// Runs a command that starts a server, and waits until it serves. The command must print lines of JSON.
     pub fn run(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -122,10 +125,10 @@ impl Dev {
             Arc::<Mutex<Vec<Value>>>::default(),
             Arc::<Mutex<String>>::default(),
         );
-        let (mut said, kept) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
+        let (mut output, kept) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
         thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = said.read(&mut buffer) {
+            while let Ok(length @ 1..) = output.read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..length]);
                 kept.lock().unwrap().push_str(&text);
             }
@@ -175,7 +178,7 @@ impl Dev {
     pub fn of_type(&self, kind: &str) -> Vec<Value> {
         let records = self.records();
         if let Some(text) = records.iter().find(|record| record.is_string()) {
-            panic!("no JSON: {text}");
+            panic!("not JSON: {text}");
         }
         records
             .into_iter()
@@ -183,20 +186,24 @@ impl Dev {
             .collect()
     }
 
-    /// Waits for a record of a type.
+    /// Waits for a matching record of a type.
     #[track_caller]
-    pub fn wait_for(&self, kind: &str, is_meant: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait_for(&self, kind: &str, matches: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            if let Some(record) = self.of_type(kind).into_iter().rfind(&is_meant) {
+            if let Some(record) = self.of_type(kind).into_iter().rfind(&matches) {
                 return record;
             }
             thread::sleep(Duration::from_millis(10));
         }
-        panic!("no such {kind}: {:?}\n{}", self.records(), self.stderr());
+        panic!(
+            "no matching {kind}: {:?}\n{}",
+            self.records(),
+            self.stderr()
+        );
     }
 
-    /// Calls Invoke.
+    /// Invokes a function and returns its response.
     pub fn invoke(&self, name: &str, event: &Value) -> Value {
         self.invocation(name, event).json().unwrap()
     }
@@ -225,7 +232,7 @@ impl Dev {
         format!("http://localhost:{}/{path}", self.port)
     }
 
-    /// Sends a signal, and waits for the end.
+    /// Sends a signal, waits until the server ends, and returns its exit status.
     pub fn end(&mut self, signal: &str) -> Option<i32> {
         kill(signal, self.id());
         let start = Instant::now();
@@ -248,7 +255,7 @@ impl Drop for Dev {
     }
 }
 
-/// Marks what a command starts.
+/// Marks the processes that a command starts.
 pub fn marked(mut command: Command, mark: &str) -> Command {
     command.env(MARK, mark);
     command

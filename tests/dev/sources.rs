@@ -1,4 +1,4 @@
-//! Files that are saved: sources, events and variables.
+//! Reactions to saved files: sources, events and variables.
 
 use std::{
     fs, thread,
@@ -12,7 +12,7 @@ use crate::{
     server::{Dev, PATIENCE, SUBJECT, cargo, edit, example, new_directory, project},
 };
 
-/// A function that answers with a text.
+/// The `main.rs` of a function that responds with a text.
 fn answering(text: &str) -> String {
     format!(
         "fn main() -> Result<(), lambda_musl::Error> {{
@@ -22,8 +22,8 @@ fn answering(text: &str) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s() {
+#[ignore = "run by make test"]
+fn a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s() {
     let directory = new_directory();
     let greeting = example(directory.path(), "greeting");
     let dev = Dev::start(&greeting, &[]);
@@ -43,7 +43,7 @@ fn a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s() {
             format!("{salutation}, Ada!")
         );
         eprintln!(
-            "greeting: {:.2} s from saved to answered",
+            "greeting: {:.2} s from save to response",
             saved.elapsed().as_secs_f64()
         );
         assert!(saved.elapsed() < Duration::from_secs(5));
@@ -56,15 +56,15 @@ fn a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s() {
     let saved = Instant::now();
     assert_eq!(dev.get("orders/7").status(), 410);
     eprintln!(
-        "router: {:.2} s from saved to answered",
+        "router: {:.2} s from save to response",
         saved.elapsed().as_secs_f64()
     );
     assert!(saved.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_does_not_compile_is_shown_and_the_last_that_did_answers_until_the_next_one_does() {
+#[ignore = "run by make test"]
+fn compiler_errors_are_shown_and_the_last_working_function_responds_until_they_are_fixed() {
     let directory = new_directory();
     let project = project(directory.path(), "broken", &answering("one"));
     let dev = Dev::start(&project, &[]);
@@ -82,7 +82,7 @@ fn what_does_not_compile_is_shown_and_the_last_that_did_answers_until_the_next_o
         "{}",
         dev.stderr()
     );
-    // A module that is missing has no file yet that could be saved.
+    // A missing module has no file yet that could be watched.
     edit(&project, "two", "text::TEXT");
     fs::write(
         project.join("src/main.rs"),
@@ -99,18 +99,18 @@ fn what_does_not_compile_is_shown_and_the_last_that_did_answers_until_the_next_o
         "pub const TEXT: &str = \"two\";",
     )
     .unwrap();
-    // What was compiled has not named this file, so that only a build can tell that it was saved.
+    // No build has listed this file yet, so only a new build can detect that it was saved.
     let is_well = || dev.of_type("build").last().unwrap()["ok"] == true;
     assert!(wait_until(is_well, PATIENCE), "{:?}", dev.records());
     assert_eq!(dev.invoke("broken", &json!({})), "two");
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_that_never_compiled_is_an_error_with_the_compilers_message() {
+#[ignore = "run by make test"]
+fn a_function_that_never_compiled_responds_with_the_compilers_message() {
     let directory = new_directory();
     let project = project(directory.path(), "never", "fn main() { nothing }");
-    // Without a lock file, cargo makes one.
+    // cargo creates the missing lock file.
     fs::remove_file(project.join("Cargo.lock")).unwrap();
     let dev = Dev::start(&project, &[]);
     let answer = dev.get("");
@@ -127,8 +127,8 @@ fn a_function_that_never_compiled_is_an_error_with_the_compilers_message() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn dependencies_by_path_and_new_ones_are_watched_and_what_is_no_source_compiles_nothing() {
+#[ignore = "run by make test"]
+fn path_dependencies_and_new_ones_are_watched_and_other_files_start_no_build() {
     let directory = new_directory();
     let project = project(directory.path(), "depends", &answering("one"));
     let text = "pub const TEXT: &str = \"two\";";
@@ -151,7 +151,7 @@ fn dependencies_by_path_and_new_ones_are_watched_and_what_is_no_source_compiles_
         build["ok"] == true && dev.of_type("build").len() > 1
     });
     assert_eq!(dev.invoke("depends", &json!({})), "two");
-    // As editors save: aside, then moved.
+    // As editors save a file: they write another file and rename it.
     let aside = directory.path().join("words/src/.lib.rs.swp");
     fs::write(&aside, text.replace("two", "three")).unwrap();
     fs::rename(aside, directory.path().join("words/src/lib.rs")).unwrap();
@@ -166,8 +166,8 @@ fn dependencies_by_path_and_new_ones_are_watched_and_what_is_no_source_compiles_
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_build_that_writes_a_source_comes_to_an_end() {
+#[ignore = "run by make test"]
+fn a_build_that_writes_a_source_file_does_not_loop() {
     let directory = new_directory();
     let project = project(directory.path(), "generates", &answering("one"));
     fs::write(
@@ -179,7 +179,7 @@ fn a_build_that_writes_a_source_comes_to_an_end() {
     assert_eq!(dev.invoke("generates", &json!({})), "one");
     edit(&project, "\"one\"", "\"two\"");
     assert_eq!(dev.invoke("generates", &json!({})), "two");
-    // What is read while it is written is another content, and compiled: as often as that happens, and no more.
+    // A file that is read during a write counts as changed and causes another build, but the builds must end.
     let builds = || dev.of_type("build").len();
     let has_ended = || {
         let before = builds();
@@ -194,8 +194,8 @@ fn a_build_that_writes_a_source_comes_to_an_end() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_file_with_an_event_is_sent_when_it_is_saved_and_may_vanish() {
+#[ignore = "run by make test"]
+fn an_event_file_is_sent_when_it_is_saved_and_may_be_deleted() {
     let directory = new_directory();
     let project = project(directory.path(), "files", SUBJECT);
     let named = directory.path().join("my event.json");
@@ -237,13 +237,13 @@ fn a_file_with_an_event_is_sent_when_it_is_saved_and_may_vanish() {
     assert_eq!(
         dev.of_type("event").len(),
         4,
-        "what was not saved is not sent"
+        "an event was sent without a save"
     );
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_has_lambdas_variables_those_of_the_shell_and_those_of_its_env_file() {
+#[ignore = "run by make test"]
+fn a_function_has_the_variables_of_lambda_the_shell_and_its_env_file() {
     let directory = new_directory();
     let project = project(directory.path(), "variables", SUBJECT);
     let metadata = "[package.metadata.lambda-musl.deploy]\ntimeout = 7\nmemory = 512\n";
@@ -315,8 +315,8 @@ fn a_function_has_lambdas_variables_those_of_the_shell_and_those_of_its_env_file
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_server_leaves_nothing_in_the_project_but_its_target_and_lock_file() {
+#[ignore = "run by make test"]
+fn a_server_leaves_no_files_in_the_project_except_its_lock_file() {
     let directory = new_directory();
     let project = project(directory.path(), "tidy", &answering("one"));
     let mut dev = Dev::start(&project, &[]);

@@ -1,4 +1,4 @@
-//! A cache in which something was cut off, as where a disk was full: it is noticed and made again, and the zip is the same.
+//! Truncated files in the cache, as after a full disk: the build detects and replaces them, and the zip is the same.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use crate::{
     touch_greeting,
 };
 
-/// Makes a copy of the cache without some of what is in it. The files are links to those of the cache.
+/// Copies the cache, except the entries in `without`. The copies are hard links.
 pub fn copy_of_the_cache(to: &Path, without: &[&str]) {
     let cache = root().join("target/cache");
     fs::create_dir_all(to).unwrap();
@@ -23,7 +23,7 @@ pub fn copy_of_the_cache(to: &Path, without: &[&str]) {
     }
 }
 
-/// A copy of the cache for these tests. It stays, as zig compiles its libc anew at another location.
+/// A copy of the cache for these tests. It is kept, because zig compiles its libc again for each location.
 pub fn other_cache() -> PathBuf {
     let cache = root().join("target/other-cache");
     if !cache.exists() {
@@ -34,15 +34,15 @@ pub fn other_cache() -> PathBuf {
 }
 
 fn make_with_other_cache(arguments: &[&str]) -> Run {
-    // Where nothing is to be linked, zig is not asked.
+    // Without anything to link, the build does not start zig.
     touch_greeting();
     let mut make = command("make", root());
     make.args(arguments).env("LAMBDA_MUSL_CACHE", other_cache());
     run(make)
 }
 
-/// Builds twice, with a file cut off between whose path in the cache ends so. What make says the second time.
-fn build_with_cut_off(end: &str, arguments: &[&str]) -> Run {
+/// Builds twice, and in between truncates the file of the cache whose path ends with `end`. Returns the second build.
+fn build_with_truncated(end: &str, arguments: &[&str]) -> Run {
     let before = make_with_other_cache(arguments).succeeded();
     let cache = other_cache().display().to_string();
     let found = call(
@@ -53,9 +53,9 @@ fn build_with_cut_off(end: &str, arguments: &[&str]) -> Run {
         .stdout
         .lines()
         .next()
-        .unwrap_or_else(|| panic!("there is no {end}"));
+        .unwrap_or_else(|| panic!("the cache contains no {end}"));
     let bytes = fs::read(file).unwrap();
-    // Another file, as this one is in the cache of the clone as well.
+    // Replaced, not changed, because the clone's cache links to the same file.
     fs::remove_file(file).unwrap();
     fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
     let after = make_with_other_cache(arguments).succeeded();
@@ -66,27 +66,28 @@ fn build_with_cut_off(end: &str, arguments: &[&str]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_wheel_that_was_cut_off_is_installed_again() {
-    build_with_cut_off("ziglang/zig", &GREETING)
-        .said(&["is damaged (ziglang/zig): it is made again"]);
+#[ignore = "run by make test"]
+fn a_truncated_wheel_is_installed_again() {
+    build_with_truncated("ziglang/zig", &GREETING)
+        .reported(&["is damaged (ziglang/zig): it is made again"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_listing_that_was_cut_off_is_made_again_with_what_it_lists() {
-    build_with_cut_off("wheels/zig-*.json", &GREETING).said(&["wheels of zig …"]);
+#[ignore = "run by make test"]
+fn a_truncated_list_of_a_wheels_files_installs_the_wheel_again() {
+    build_with_truncated("wheels/zig-*.json", &GREETING).reported(&["wheels of zig …"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_file_of_zigs_own_cache_that_was_cut_off_is_compiled_again() {
-    build_with_cut_off("zig/h/*.txt", &GREETING).said(&["is damaged (h/", "it is made again"]);
+#[ignore = "run by make test"]
+fn a_truncated_file_in_zigs_cache_is_compiled_again() {
+    build_with_truncated("zig/h/*.txt", &GREETING)
+        .reported(&["is damaged (h/", "it is made again"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_package_that_was_cut_off_is_compressed_again() {
+#[ignore = "run by make test"]
+fn a_truncated_package_is_compressed_again() {
     fs::remove_dir_all(other_cache().join("packages")).unwrap();
-    build_with_cut_off("packages/*.zip", &GREETING).said(&["compressing …"]);
+    build_with_truncated("packages/*.zip", &GREETING).reported(&["compressing …"]);
 }

@@ -1,4 +1,4 @@
-//! Clones as users have them: whatever git, tar and the umask made of the files, the zip is the same.
+//! Clones with other git settings, from archives, and with other file modes: the zip is the same.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use crate::{
     machine::{call, command, copy_of_the_clone, git, root, run, sha256, skip},
 };
 
-/// A repository with the files of the clone as they are in the work tree.
+/// A repository with the files of the clone's work tree.
 fn origin(directory: &Path) -> PathBuf {
     let origin = directory.join("origin");
     copy_of_the_clone(&["."], &origin);
@@ -22,7 +22,7 @@ fn origin(directory: &Path) -> PathBuf {
     origin
 }
 
-/// What one clone compiles, the next need not: the crates of the program and of the example.
+/// A target directory for all clones, so that the crates of the program and of the example are compiled once.
 fn target() -> &'static Path {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     TARGET.get_or_init(|| {
@@ -35,9 +35,9 @@ fn target() -> &'static Path {
     })
 }
 
-/// Has make build the example in this clone.
+/// Asserts that make builds the same zip of the example in this clone.
 #[track_caller]
-fn builds_the_same(clone: &Path, mut make: Command) {
+fn assert_same_zip(clone: &Path, mut make: Command) {
     let out = clone.with_extension("out");
     make.args(["build", "CRATE=examples/greeting"])
         .arg(format!("OUT={}", out.display()))
@@ -48,35 +48,35 @@ fn builds_the_same(clone: &Path, mut make: Command) {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_submodule_with_autocrlf_builds_the_same() {
+#[ignore = "run by make test"]
+fn a_submodule_with_autocrlf_builds_the_same_zip() {
     let directory = tempfile::tempdir().unwrap();
     let outer = directory.path().join("outer");
     fs::create_dir(&outer).unwrap();
     git(&outer, &["init", "--quiet"]).succeeded();
     let origin = origin(directory.path());
     let crlf = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"];
-    // For a submodule that is a directory.
-    let of_a_directory = ["-c", "protocol.file.allow=always"];
+    // Allows a local directory as a submodule.
+    let local = ["-c", "protocol.file.allow=always"];
     let add = ["submodule", "--quiet", "add"];
     let to = [&*origin.to_string_lossy(), "vendor/lambda-musl"];
-    git(&outer, &[&crlf[..], &of_a_directory, &add, &to].concat()).succeeded();
+    git(&outer, &[&crlf[..], &local, &add, &to].concat()).succeeded();
     let clone = outer.join("vendor/lambda-musl");
     let text = clone.to_string_lossy();
     let with_crlf = call("grep", &["-rlI", "--exclude-dir=.git", "\r$", &text]);
     assert_eq!(with_crlf.stdout, "");
-    builds_the_same(&clone, command("make", &clone));
+    assert_same_zip(&clone, command("make", &clone));
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_archive_without_git_that_only_its_owner_can_read_and_nobody_can_write_builds_the_same() {
+#[ignore = "run by make test"]
+fn a_read_only_archive_without_git_that_only_its_owner_can_read_builds_the_same_zip() {
     let directory = tempfile::tempdir().unwrap();
     let clone = directory.path().join("lambda-musl-0.1.0");
     copy_of_the_clone(&["."], &clone);
     let text = clone.to_string_lossy();
     call("chmod", &["-R", "go-rwx", &text]).succeeded();
-    // Modes do not keep root from writing.
+    // File modes do not stop root from writing.
     let is_root = call("id", &["-u"]).stdout == "0\n";
     let (around, protect): (&[&str], _) = match is_root {
         true => (
@@ -91,12 +91,12 @@ fn an_archive_without_git_that_only_its_owner_can_read_and_nobody_can_write_buil
         shell
     };
     if !run(shell(format!("{protect} && ! touch '{text}/new'"))).success {
-        let reason = "a mount of its own is not allowed here";
-        return skip("a clone that cannot be written", reason);
+        let reason = "this machine does not allow a private mount";
+        return skip("a read-only clone", reason);
     }
     let script = format!("umask 077; {protect}; cd '{text}' && exec \"$@\"");
     let mut make = shell(script);
     make.args(["sh", "make"]);
-    builds_the_same(&clone, make);
+    assert_same_zip(&clone, make);
     call("chmod", &["-R", "u+w", &text]).succeeded();
 }

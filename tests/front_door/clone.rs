@@ -1,35 +1,35 @@
-//! What the clone says of itself and holds to.
+//! Rules that the clone's own files follow.
 
 use std::fs;
 
 use crate::machine::{call, make, names, root};
 
 #[test]
-#[ignore = "through make"]
-fn help_lists_every_verb_of_the_makefile() {
+#[ignore = "run by make test"]
+fn help_lists_every_target_of_the_makefile() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let phony = makefile
         .lines()
         .find_map(|line| line.strip_prefix(".PHONY: $(verbs) "))
         .unwrap();
-    let verbs = makefile
+    let targets = makefile
         .lines()
         .find_map(|line| line.strip_prefix("verbs := "))
         .unwrap();
     let help = make(&["help"]).succeeded().stdout;
-    for verb in verbs.split(' ').chain(phony.split(' ')) {
+    for target in targets.split(' ').chain(phony.split(' ')) {
         assert!(
-            help.contains(&format!("  make {verb}: ")),
-            "{verb} is not in:\n{help}"
+            help.contains(&format!("  make {target}: ")),
+            "the help does not list {target}:\n{help}"
         );
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_makefile_needs_no_make_that_is_newer_than_that_of_macos() {
+#[ignore = "run by make test"]
+fn the_makefile_uses_no_feature_that_the_make_of_macos_lacks() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
-    // What came after 3.81.
+    // Features newer than make 3.81, which macOS has.
     let newer = [
         "$(file ",
         "!=",
@@ -46,8 +46,8 @@ fn the_makefile_needs_no_make_that_is_newer_than_that_of_macos() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn shell_is_for_a_few_scripts_that_evaluate_no_text() {
+#[ignore = "run by make test"]
+fn there_are_at_most_16_scripts_and_none_uses_eval() {
     let scripts = names(&root().join("scripts"));
     assert!(scripts.len() <= 16, "{scripts:?}");
     let found = call("grep", &["-rnw", "eval", "scripts", "cli/src"]);

@@ -1,4 +1,4 @@
-//! Crates that a user might bring, built with zig.
+//! Crates with the settings and dependencies that users have, built with zig.
 
 use std::{fs, path::Path};
 
@@ -14,7 +14,7 @@ fn kinds(more: &[&str]) -> Run {
     make(&[&KINDS[..], &[&*out], more].concat())
 }
 
-/// The manifest of a function without dependencies that need time to compile.
+/// The manifest of a function whose dependencies compile quickly.
 fn manifest(more: &str) -> String {
     let root = root().display();
     format!(
@@ -36,9 +36,8 @@ fn build(krate: &Path, more: &[&str]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn its_profile_its_configuration_its_dependency_its_c_and_its_cpp_are_in_the_function_and_verify_accepts_it()
- {
+#[ignore = "run by make test"]
+fn profile_config_dependency_c_and_cpp_of_a_crate_are_in_the_function_and_verify_accepts_it() {
     let built = kinds(&[]).succeeded();
     for key in ["build.rustc-wrapper", "linker"] {
         let note = format!("{key} does not count, as the build brings its own");
@@ -56,8 +55,8 @@ fn its_profile_its_configuration_its_dependency_its_c_and_its_cpp_are_in_the_fun
 }
 
 #[test]
-#[ignore = "through make"]
-fn variables_of_a_hostile_shell_change_no_byte() {
+#[ignore = "run by make test"]
+fn environment_variables_of_a_hostile_shell_do_not_change_the_zip() {
     let own = kinds(&[]).succeeded().checksum();
     let mut build = command("make", root());
     let target = tempfile::tempdir().unwrap();
@@ -69,8 +68,8 @@ fn variables_of_a_hostile_shell_change_no_byte() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_variable_that_the_user_names_reaches_the_build() {
+#[ignore = "run by make test"]
+fn a_variable_in_pass_env_reaches_the_build() {
     let directory = tempfile::tempdir().unwrap();
     let main = ECHO.replace(
         "Ok::<_, String>(event)",
@@ -98,12 +97,12 @@ fn invoke(krate: &Path) -> String {
 }
 
 #[test]
-#[ignore = "through make"]
-fn another_function_does_not_compile_what_both_depend_on_again() {
+#[ignore = "run by make test"]
+fn a_second_function_does_not_compile_shared_dependencies_again() {
     let directory = tempfile::tempdir().unwrap();
     let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
     write_crate(&a, &manifest(""), ECHO);
-    // Of the same name, and older than what was compiled of the first.
+    // A package of the same name, whose sources are older than the compiled files of the first.
     write_crate(&b, &manifest(""), &ECHO.replace("(event)", "(vec![event])"));
     build(&a, &[]).succeeded();
     let second = build(&b, &["VERBOSE=1"]).succeeded();
@@ -116,8 +115,8 @@ fn another_function_does_not_compile_what_both_depend_on_again() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn of_two_binaries_one_is_named_or_each_has_a_directory_of_its_own() {
+#[ignore = "run by make test"]
+fn a_crate_with_two_binaries_is_rejected_without_bin_and_accepted_with_bins() {
     make(&["CRATE=tests/crates/kinds", "OUT=target/bins"]).failed_with(&[
         "api, worker",
         "--bin",
@@ -137,8 +136,8 @@ fn of_two_binaries_one_is_named_or_each_has_a_directory_of_its_own() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_can_be_one_file_and_an_extension_is_a_layer() {
+#[ignore = "run by make test"]
+fn a_single_file_layout_and_an_extension_build_and_verify() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(directory.path(), &manifest(""), ECHO);
     build(directory.path(), &["LAYOUT=single"]).succeeded();
@@ -159,8 +158,8 @@ fn a_function_can_be_one_file_and_an_extension_is_a_layer() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_contradicts_a_function_is_named_with_its_file() {
+#[ignore = "run by make test"]
+fn a_cargo_setting_that_a_function_cannot_have_is_reported_with_its_file() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(directory.path(), &manifest(""), ECHO);
     fs::create_dir(directory.path().join(".cargo")).unwrap();
@@ -185,8 +184,8 @@ fn what_contradicts_a_function_is_named_with_its_file() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_would_take_something_of_this_machine_into_the_function_is_named_with_its_crate() {
+#[ignore = "run by make test"]
+fn a_build_script_that_uses_libraries_or_the_processor_of_this_machine_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let manifest = "[workspace]\n[package]\nname = \"fn\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
                     [build-dependencies]\ncc = \"1\"\n";
@@ -214,8 +213,8 @@ fn what_would_take_something_of_this_machine_into_the_function_is_named_with_its
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_is_included_has_to_be_there_and_replaces_nothing() {
+#[ignore = "run by make test"]
+fn an_included_file_must_exist_and_must_not_replace_the_bootstrap() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(directory.path(), &manifest(""), ECHO);
     fs::write(directory.path().join("bootstrap"), "").unwrap();
@@ -225,8 +224,8 @@ fn what_is_included_has_to_be_there_and_replaces_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn cargos_home_says_where_crates_come_from_and_nothing_that_would_be_in_the_function() {
+#[ignore = "run by make test"]
+fn a_setting_in_cargos_home_does_not_reach_the_function() {
     let directory = tempfile::tempdir().unwrap();
     let project = directory.path().join("project");
     let main = ECHO.replace(
@@ -248,6 +247,8 @@ fn cargos_home_says_where_crates_come_from_and_nothing_that_would_be_in_the_func
     build
         .args(["build", "--pass-env", "NONE"])
         .env("CARGO_HOME", &home);
-    run(build).succeeded().said(&["left out of", "env.STAGE"]);
+    run(build)
+        .succeeded()
+        .reported(&["left out of", "env.STAGE"]);
     assert_eq!(invoke(&project), "[1,null]\n");
 }

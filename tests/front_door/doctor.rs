@@ -1,10 +1,10 @@
-//! `make doctor`: what the machine lacks, and the command that installs it.
+//! `make doctor`: what the machine lacks and the command that installs it.
 
 use std::path::Path;
 
 use crate::machine::{command, programs_without, root, run, write_program};
 
-/// Package managers that a machine may have, and what brings Python with each.
+/// Package managers, each with its command that installs Python.
 const MANAGERS: [(&str, &str); 4] = [
     ("apt-get", "apt-get install -y python3 python3-pip\n"),
     ("dnf", "dnf install -y python3 python3-pip\n"),
@@ -15,7 +15,7 @@ const MANAGERS: [(&str, &str); 4] = [
     ),
 ];
 
-/// A machine without Python and with one package manager, which leaves a file `ran` where it runs.
+/// Fills a directory for `PATH` without Python and with one package manager. The manager and `sudo` only create the file `ran`.
 fn without_python(manager: &str, programs: &Path) {
     let managers = MANAGERS.map(|(program, _)| program);
     programs_without(
@@ -28,28 +28,29 @@ fn without_python(manager: &str, programs: &Path) {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_is_missing_is_named_with_the_command_of_this_system_that_installs_it() {
+#[ignore = "run by make test"]
+fn doctor_reports_missing_programs_with_the_command_that_installs_them() {
     for (manager, install) in MANAGERS {
         let directory = tempfile::tempdir().unwrap();
         without_python(manager, directory.path());
         let mut doctor = command("make", root());
         doctor.arg("doctor").env("PATH", directory.path());
-        let said = run(doctor).failed_with(&["FIX=1"]);
+        let output = run(doctor).failed_with(&["FIX=1"]);
         assert!(
-            said.stdout
+            output
+                .stdout
                 .contains("build: this machine lacks python3; pip for python3\n"),
             "{}",
-            said.stdout
+            output.stdout
         );
-        assert!(said.stdout.contains(install), "{}", said.stdout);
+        assert!(output.stdout.contains(install), "{}", output.stdout);
         assert!(!directory.path().join("ran").exists());
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn without_a_terminal_nothing_is_installed_that_was_not_agreed_to() {
+#[ignore = "run by make test"]
+fn without_a_terminal_doctor_installs_only_with_yes() {
     let directory = tempfile::tempdir().unwrap();
     without_python("apt-get", directory.path());
     let doctor = |agreed: &[&str]| {

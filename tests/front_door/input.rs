@@ -1,4 +1,4 @@
-//! What make says where it was given something wrong, or the machine lacks something.
+//! The error messages of make for invalid input and missing programs.
 
 use std::{fs, path::Path, process::Command};
 
@@ -11,27 +11,27 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
-fn an_architecture_that_lambda_does_not_have_is_named_with_those_it_has() {
+#[ignore = "run by make test"]
+fn an_unknown_architecture_is_rejected_with_a_list_of_the_known_ones() {
     make(&["ARCH=sparc"]).failed_with(&["'sparc' for '--arch", "x86_64, arm64"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_variable_that_is_unknown_is_named_with_those_that_are_known() {
+#[ignore = "run by make test"]
+fn an_unknown_variable_is_rejected_with_a_list_of_the_known_ones() {
     make(&["ARHC=arm64"]).failed_with(&["unknown: ARHC", "The variables are ALIAS ARCH BASE BIN "]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_crate_that_is_not_there_is_named_with_what_was_expected() {
+#[ignore = "run by make test"]
+fn a_missing_crate_is_reported_with_what_was_expected() {
     let expected = "expected that of a package with a binary target";
     make(&["CRATE=nowhere"]).failed_with(&["--crate nowhere", "no Cargo.toml", expected]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_crate_without_a_binary_is_named_with_those_of_its_workspace_that_have_one() {
+#[ignore = "run by make test"]
+fn a_crate_without_a_binary_is_reported_with_the_workspace_members_that_have_one() {
     let directory = tempfile::tempdir().unwrap();
     let only_lib = directory.path().join("only-lib");
     write_crate(
@@ -56,8 +56,8 @@ fn a_crate_without_a_binary_is_named_with_those_of_its_workspace_that_have_one()
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_lock_file_that_does_not_match_is_named_with_what_to_do() {
+#[ignore = "run by make test"]
+fn an_outdated_lock_file_is_reported_with_the_command_that_updates_it() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(
         directory.path(),
@@ -71,8 +71,8 @@ fn a_lock_file_that_does_not_match_is_named_with_what_to_do() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_openssl_sys_that_is_too_old_is_named_with_what_brings_a_newer_one() {
+#[ignore = "run by make test"]
+fn an_outdated_openssl_sys_is_reported_with_the_command_that_updates_it() {
     let directory = tempfile::tempdir().unwrap();
     let manifest =
         "[package]\nname = 'old'\n[dependencies]\nopenssl-sys = '=0.9.113'\n[workspace]\n";
@@ -91,8 +91,8 @@ fn an_openssl_sys_that_is_too_old_is_named_with_what_brings_a_newer_one() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_crate_that_does_not_compile_leaves_the_last_zip_alone() {
+#[ignore = "run by make test"]
+fn a_failed_build_keeps_the_previous_zip() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(
         directory.path(),
@@ -107,8 +107,8 @@ fn a_crate_that_does_not_compile_leaves_the_last_zip_alone() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_event_that_is_not_json_is_named_with_the_position_before_anything_starts() {
+#[ignore = "run by make test"]
+fn an_invalid_event_is_reported_before_the_function_starts() {
     build_greeting();
     let run = make(&["invoke", "OUT=dist/greeting", r#"EVENT={"name":}"#])
         .failed_with(&["--event is not JSON", "line 1 column 9"]);
@@ -123,8 +123,8 @@ fn an_event_that_is_not_json_is_named_with_the_position_before_anything_starts()
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_zip_that_is_none_is_named() {
+#[ignore = "run by make test"]
+fn a_missing_or_invalid_zip_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("function.zip");
     let name = file.to_str().unwrap();
@@ -134,8 +134,8 @@ fn a_zip_that_is_none_is_named() {
     make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "deployment package"]);
 }
 
-/// make with the programs in this directory alone, and nothing from earlier builds.
-fn make_from_nothing(programs: &Path) -> Command {
+/// make with only the programs in this directory, and without the cache of earlier builds.
+fn make_without_cache(programs: &Path) -> Command {
     let mut make = command("make", root());
     make.env("PATH", programs)
         .env("LAMBDA_MUSL_CACHE", programs.join("cache"));
@@ -143,8 +143,8 @@ fn make_from_nothing(programs: &Path) -> Command {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_program_that_is_missing_is_named_with_the_command_that_installs_it() {
+#[ignore = "run by make test"]
+fn a_missing_program_is_reported_with_the_command_that_installs_it() {
     for (program, named, install) in [
         (
             "python3",
@@ -162,9 +162,9 @@ fn a_program_that_is_missing_is_named_with_the_command_that_installs_it() {
         let directory = tempfile::tempdir().unwrap();
         programs_without(&[program, "apt-get"], directory.path());
         write_program(&directory.path().join("apt-get"), "exit 1");
-        let mut make = make_from_nothing(directory.path());
+        let mut make = make_without_cache(directory.path());
         if program == "rustup" {
-            // It is looked for there as well.
+            // The build looks for rustup there as well.
             make.env("HOME", directory.path()).env_remove("CARGO_HOME");
         }
         run(make).failed_with(&[named, install, "make doctor FIX=1"]);
@@ -172,8 +172,8 @@ fn a_program_that_is_missing_is_named_with_the_command_that_installs_it() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_python_without_pip_is_named_with_the_command_that_installs_it() {
+#[ignore = "run by make test"]
+fn a_python_without_pip_is_reported_with_the_command_that_installs_pip() {
     let directory = tempfile::tempdir().unwrap();
     programs_without(&["python3", "apt-get"], directory.path());
     write_program(&directory.path().join("apt-get"), "exit 1");
@@ -183,13 +183,13 @@ fn a_python_without_pip_is_named_with_the_command_that_installs_it() {
         python.display()
     );
     write_program(&directory.path().join("python3"), &script);
-    run(make_from_nothing(directory.path()))
+    run(make_without_cache(directory.path()))
         .failed_with(&["pip for python3", "apt-get install -y python3-pip\n"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_download_with_another_checksum_is_named_with_both_and_not_kept() {
+#[ignore = "run by make test"]
+fn a_download_with_the_wrong_checksum_is_reported_and_not_kept() {
     let directory = tempfile::tempdir().unwrap();
     let pins = fs::read_to_string(root().join("cli/wheels/zig.txt")).unwrap();
     let pinned = |before: &str| {
@@ -210,12 +210,12 @@ fn a_download_with_another_checksum_is_named_with_both_and_not_kept() {
         .env("PIP_FIND_LINKS", directory.path());
     let got = sha256(&wheel);
     run(make).failed_with(&["ziglang", pinned("--hash=sha256:"), &got, "the full log: "]);
-    assert_eq!(names(&cache.join("wheels")), [""; 0], "nothing is kept");
+    assert_eq!(names(&cache.join("wheels")), [""; 0], "the wheel was kept");
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_cache_that_scripts_cannot_be_told_of_is_named_with_the_sign() {
+#[ignore = "run by make test"]
+fn a_cache_path_with_a_dollar_sign_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let mut make = command("make", root());
     make.args(GREETING)

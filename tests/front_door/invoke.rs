@@ -1,4 +1,4 @@
-//! The function in the zip, under AWS's emulator.
+//! Invocations of the function in the zip with AWS's emulator.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ fn invoke_greeting(event: &str) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn an_https_endpoint_is_probed_with_the_openssl_in_the_zip() {
     build();
     let directory = tempfile::tempdir().unwrap();
@@ -32,8 +32,8 @@ fn an_https_endpoint_is_probed_with_the_openssl_in_the_zip() {
     let mut make = command("make", root());
     make.args(["invoke", &format!("EVENT={event}")]);
     make.env("SSL_CERT_FILE", &authority);
-    // The emulator's report is on stderr, and the answer alone on stdout.
-    let run = run(make).succeeded().said(&["REPORT RequestId"]);
+    // The emulator's report is on stderr, and stdout contains only the response.
+    let run = run(make).succeeded().reported(&["REPORT RequestId"]);
     assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
     let answer = answer(&run);
     let seen = (&answer["status"], &answer["bytes"]);
@@ -44,8 +44,8 @@ fn an_https_endpoint_is_probed_with_the_openssl_in_the_zip() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_certificate_that_nobody_vouches_for_is_an_answer_with_the_reason() {
+#[ignore = "run by make test"]
+fn an_untrusted_certificate_is_reported_in_the_response() {
     build();
     let directory = tempfile::tempdir().unwrap();
     let port = https::serve("hello", &directory.path().join("ca.pem"));
@@ -55,8 +55,8 @@ fn a_certificate_that_nobody_vouches_for_is_an_answer_with_the_reason() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_endpoint_that_says_nothing_is_an_answer_within_the_timeout() {
+#[ignore = "run by make test"]
+fn a_silent_endpoint_is_reported_in_the_response_after_the_timeout() {
     build();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -71,8 +71,8 @@ fn an_endpoint_that_says_nothing_is_an_answer_within_the_timeout() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_url_that_fails_is_an_answer_with_the_reason() {
+#[ignore = "run by make test"]
+fn a_url_that_fails_is_reported_in_the_response_with_the_reason() {
     build();
     for (url, reason) in [
         ("http://127.0.0.1:1/", "refused"),
@@ -89,8 +89,8 @@ fn a_url_that_fails_is_an_answer_with_the_reason() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_event_without_a_url_is_an_error_that_says_what_was_expected() {
+#[ignore = "run by make test"]
+fn an_event_without_a_url_is_an_error_with_an_example_of_an_event() {
     build();
     for event in [
         json!({}),
@@ -110,8 +110,8 @@ fn an_event_without_a_url_is_an_error_that_says_what_was_expected() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_event_reaches_the_function_to_the_letter() {
+#[ignore = "run by make test"]
+fn an_event_reaches_the_function_unchanged() {
     build_greeting();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("my event.json");
@@ -125,8 +125,8 @@ fn an_event_reaches_the_function_to_the_letter() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_long_event_goes_through() {
+#[ignore = "run by make test"]
+fn an_event_of_3_mb_reaches_the_function() {
     build_greeting();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("event.json");
@@ -137,10 +137,10 @@ fn a_long_event_goes_through() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn ports_that_are_taken_do_not_matter() {
+#[ignore = "run by make test"]
+fn concurrent_invocations_work_with_the_default_ports_taken() {
     build_greeting();
-    // The emulator's own defaults; where another program has them already, so much the better.
+    // The emulator's default ports. Another program may have them already, which serves the test as well.
     let _taken = [8080, 9001].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
     let both = [1, 2].map(|_| thread::spawn(|| invoke_greeting(r#"{"name":"you"}"#)));
     for one in both {
@@ -149,11 +149,11 @@ fn ports_that_are_taken_do_not_matter() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_function_ends_with_status_1_and_one_line_where_there_is_no_runtime_api() {
+#[ignore = "run by make test"]
+fn the_function_exits_with_status_1_and_one_line_without_a_runtime_api() {
     build_greeting();
     if arch() != "x86_64" {
-        return skip("running the binary by hand", "it is for x86_64");
+        return skip("running the binary by hand", "the binary is for x86_64");
     }
     let binary = root().join("target/x86_64-unknown-linux-musl/release/greeting");
     let mut function = command(binary, root());
@@ -167,8 +167,8 @@ fn the_function_ends_with_status_1_and_one_line_where_there_is_no_runtime_api() 
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_program_that_ends_before_it_answers_is_said_to_end() {
+#[ignore = "run by make test"]
+fn a_program_that_exits_before_it_responds_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let manifest = "[package]\nname = 'ends'\n[workspace]\n";
     write_crate(directory.path(), manifest, "fn main() {}");
@@ -178,8 +178,8 @@ fn a_program_that_ends_before_it_answers_is_said_to_end() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn arm64_gives_a_binary_for_arm64_that_runs() {
+#[ignore = "run by make test"]
+fn a_build_for_arm64_creates_an_arm64_binary_that_runs() {
     make(&["ARCH=arm64", "OUT=dist/arm64"]).succeeded();
     let e_machine = "import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).read('binary')[18])";
     let zip = root().join("dist/arm64/function.zip");

@@ -1,4 +1,5 @@
-//! The programs of macOS, as far as Linux has them or can be told apart from them: what they do not know is refused.
+//! make and the release scripts with only the programs of macOS. The programs of Linux stand in for them, but reject the arguments
+//! that macOS rejects.
 
 use std::{fs, path::Path};
 
@@ -6,12 +7,12 @@ use crate::{
     build,
     cache::other_cache,
     machine::{
-        COMPANY, Run, arch, command, find_program, programs_without, root, run, sha256, skip,
+        BUILD_OUTPUTS, Run, arch, command, find_program, programs_without, root, run, sha256, skip,
         write_program,
     },
 };
 
-/// Programs that macOS has from BSD, and a pattern for the arguments that those do not take, or only newer ones.
+/// Programs that macOS has from BSD, and a shell pattern for the arguments that they reject, or that only newer versions accept.
 const REFUSED: [(&str, &str); 9] = [
     ("cp", "-*[!HLPRSXacfilnpsv]*"),
     ("date", "-*[!Rjru]*|*%N*|*%-*"),
@@ -27,7 +28,7 @@ const REFUSED: [(&str, &str); 9] = [
     ("wc", "-*[!clmw]*"),
 ];
 
-/// Programs that macOS does not have.
+/// Programs that macOS lacks.
 const MISSING: [&str; 8] = [
     "flock",
     "nproc",
@@ -39,7 +40,7 @@ const MISSING: [&str; 8] = [
     "timeout",
 ];
 
-/// Fills a directory for `PATH`, or says what is missing.
+/// Fills a directory for `PATH`, or returns which program this machine lacks for that.
 fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
     let awk = find_program("original-awk").ok_or("original-awk is not installed")?;
     let tar = find_program("bsdtar").ok_or("bsdtar is not installed (Debian: libarchive-tools)")?;
@@ -58,13 +59,13 @@ fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
     for (program, arguments) in REFUSED {
         let real = find_program(program).unwrap().display().to_string();
         let call = match program {
-            // It pads the numbers.
+            // wc of macOS pads the numbers.
             "wc" => format!("'{real}' \"$@\" | while read -r line; do echo \"       $line\"; done"),
-            // Without what GNU has added to its commands.
+            // Without GNU's extensions to the commands.
             "sed" => format!("exec '{real}' --posix \"$@\""),
             _ => format!("exec '{real}' \"$@\""),
         };
-        let refuse = format!("echo \"{program} of macOS does not know $argument\" >&2; exit 64");
+        let refuse = format!("echo \"{program} of macOS rejects $argument\" >&2; exit 64");
         let check =
             format!("for argument; do case $argument in {arguments}) {refuse} ;; esac; done");
         write_program(&directory.join(program), &format!("{check}\n{call}"));
@@ -72,7 +73,7 @@ fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Calls a program of the clone with these programs alone.
+/// Runs a command in the clone with only these programs in `PATH`.
 fn call_with(programs: &Path, call: &[&str]) -> Run {
     let mut command = command(call[0], root());
     command.args(&call[1..]);
@@ -83,8 +84,8 @@ fn call_with(programs: &Path, call: &[&str]) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn make_builds_the_same_zip_with_the_programs_of_macos_and_compiles_openssl_with_them() {
+#[ignore = "run by make test"]
+fn make_compiles_openssl_and_builds_the_same_zip_with_the_programs_of_macos() {
     let directory = tempfile::tempdir().unwrap();
     if let Err(why) = programs_of_macos(directory.path()) {
         return skip("make with the programs of macOS", why);
@@ -93,7 +94,7 @@ fn make_builds_the_same_zip_with_the_programs_of_macos_and_compiles_openssl_with
     let prefix = other_cache().join("prefix");
     let _ = fs::remove_dir_all(&prefix);
     let make = |arguments: &[&str]| call_with(directory.path(), &[&["make"], arguments].concat());
-    let made = make(&[]).succeeded().said(&["OpenSSL 4."]);
+    let made = make(&[]).succeeded().reported(&["OpenSSL 4."]);
     assert_eq!(made.checksum(), expected);
     make(&["verify"]).succeeded();
     make(&["invoke", r#"EVENT={"url":"http://127.0.0.1:1/"}"#]).succeeded();
@@ -101,8 +102,8 @@ fn make_builds_the_same_zip_with_the_programs_of_macos_and_compiles_openssl_with
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_release_is_made_with_the_programs_of_macos() {
+#[ignore = "run by make test"]
+fn the_release_scripts_work_with_the_programs_of_macos() {
     let directory = tempfile::tempdir().unwrap();
     let [programs, built, assets] =
         ["programs", "built", "assets"].map(|name| directory.path().join(name));
@@ -113,7 +114,7 @@ fn a_release_is_made_with_the_programs_of_macos() {
     let zip = build();
     for builder in ["first-function", "second-function"] {
         fs::create_dir_all(built.join(builder)).unwrap();
-        for name in COMPANY {
+        for name in BUILD_OUTPUTS {
             fs::copy(zip.with_file_name(name), built.join(builder).join(name)).unwrap();
         }
     }
@@ -135,8 +136,8 @@ fn a_release_is_made_with_the_programs_of_macos() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_programs_of_macos_refuse_what_only_those_of_linux_know() {
+#[ignore = "run by make test"]
+fn the_stand_ins_for_macos_reject_arguments_that_only_linux_accepts() {
     let directory = tempfile::tempdir().unwrap();
     if let Err(why) = programs_of_macos(directory.path()) {
         return skip("the programs of macOS", why);
@@ -150,7 +151,7 @@ fn the_programs_of_macos_refuse_what_only_those_of_linux_know() {
         "stat -c %s a",
         "cp -T a b",
     ] {
-        call(line).failed_with(&["of macOS does not know"]);
+        call(line).failed_with(&["of macOS rejects"]);
     }
     let line = call("wc -l Makefile").succeeded().stdout;
     assert!(line.starts_with("  "), "{line}");

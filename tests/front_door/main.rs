@@ -1,6 +1,6 @@
-//! Whole programs through the front door: make in the clone, `cargo lambda-musl` elsewhere.
+//! End-to-end tests of the commands that users run: make in the clone, `cargo lambda-musl` elsewhere.
 //!
-//! They take minutes and need the network, so `cargo test` leaves them out; `make test` runs them, one after the other.
+//! They take minutes and need the network, so `cargo test` skips them. `make test` runs them one after the other.
 
 mod cache;
 mod checkout;
@@ -28,10 +28,10 @@ use std::{fs, path::PathBuf, time::SystemTime};
 use machine::{Run, make, root};
 use serde_json::Value;
 
-/// The example, and where its zip goes.
+/// The arguments that build the example, with its output directory.
 const GREETING: [&str; 2] = ["CRATE=examples/greeting", "OUT=dist/greeting"];
 
-/// Builds the function of this package, which is done already for all tests but the first.
+/// Builds the function of this package. Only the first call compiles it.
 fn build() -> PathBuf {
     make(&[]).succeeded();
     root().join("dist/function.zip")

@@ -1,4 +1,4 @@
-//! New packages, and packages that become functions.
+//! `new` and `init`, and the builds that `invoke` starts.
 
 use std::{
     fs,
@@ -13,20 +13,20 @@ use crate::machine::{
     Run, cargo_lambda_musl, command, git, kill, make, names, root, run, wait_until, write_crate,
 };
 
-/// An empty directory, whose name has a space.
+/// Creates an empty directory with a space in its name.
 fn empty(directory: &Path) -> PathBuf {
     let empty = directory.join("my functions");
     fs::create_dir(&empty).unwrap();
     empty
 }
 
-fn verb(directory: &Path, arguments: &[&str]) -> Run {
+fn subcommand(directory: &Path, arguments: &[&str]) -> Run {
     let mut cargo = cargo_lambda_musl(directory);
     cargo.args(arguments);
     run(cargo)
 }
 
-/// What cargo says of a package without building it.
+/// Runs `cargo metadata` for a package, which builds nothing.
 fn metadata(package: &Path) -> Run {
     let mut cargo = command(env!("CARGO"), package);
     cargo.args(["metadata", "--no-deps", "--format-version=1"]);
@@ -34,11 +34,11 @@ fn metadata(package: &Path) -> Run {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_new_package_says_what_to_do_next_and_has_all_that_it_needs() {
+#[ignore = "run by make test"]
+fn new_creates_all_files_and_prints_the_next_steps() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
-    let made = verb(&parent, &["new", "hello"]).succeeded();
+    let made = subcommand(&parent, &["new", "hello"]).succeeded();
     assert!(made.stdout.starts_with("hello: a function that handles"));
     let next = "cd hello\n  cargo test\n  cargo lambda-musl invoke --event '{\"name\":\"Ada\"}'\n";
     assert!(made.stdout.ends_with(next), "{}", made.stdout);
@@ -55,7 +55,7 @@ fn a_new_package_says_what_to_do_next_and_has_all_that_it_needs() {
         "template.yaml",
     ];
     assert_eq!(names(&parent.join("hello")), expected);
-    assert_eq!(names(&parent), ["hello"], "nothing else is left");
+    assert_eq!(names(&parent), ["hello"], "new created other files");
     let readme = fs::read_to_string(parent.join("hello/README.md")).unwrap();
     assert!(
         readme.starts_with("# hello\n") && !readme.contains('{'.to_string().repeat(2).as_str())
@@ -63,8 +63,8 @@ fn a_new_package_says_what_to_do_next_and_has_all_that_it_needs() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn what_cannot_be_a_new_package_is_named_and_nothing_is_left() {
+#[ignore = "run by make test"]
+fn new_reports_invalid_arguments_and_creates_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     for (arguments, expected) in [
@@ -104,41 +104,42 @@ fn what_cannot_be_a_new_package_is_named_and_nothing_is_left() {
         ),
         (&[], ["required arguments", "<NAME>"]),
     ] {
-        verb(&parent, &[&["new"], arguments].concat()).failed_with(&expected);
+        subcommand(&parent, &[&["new"], arguments].concat()).failed_with(&expected);
         assert_eq!(names(&parent), [""; 0], "{arguments:?}");
     }
     fs::create_dir(parent.join("taken")).unwrap();
     fs::write(parent.join("taken/file"), "").unwrap();
-    verb(&parent, &["new", "taken"]).failed_with(&["taken is not empty", "`init`"]);
-    verb(&parent, &["new", "a", "--dir", "taken/file"]).failed_with(&["expected a new directory"]);
+    subcommand(&parent, &["new", "taken"]).failed_with(&["taken is not empty", "`init`"]);
+    subcommand(&parent, &["new", "a", "--dir", "taken/file"])
+        .failed_with(&["expected a new directory"]);
     assert_eq!(names(&parent.join("taken")), ["file"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_directory_that_is_empty_and_has_another_name_can_be_it() {
+#[ignore = "run by make test"]
+fn new_accepts_an_empty_directory_with_another_name() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     fs::create_dir(parent.join("there")).unwrap();
-    verb(&parent, &["new", "hello", "--dir", "there"]).succeeded();
+    subcommand(&parent, &["new", "hello", "--dir", "there"]).succeeded();
     let metadata = metadata(&parent.join("there")).succeeded();
     assert!(metadata.stdout.contains("\"name\":\"hello\""));
     assert_eq!(names(&parent), ["there"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn who_is_interrupted_has_nothing_that_is_half_made() {
+#[ignore = "run by make test"]
+fn an_interrupted_new_leaves_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
-    // A repository that takes every connection and never answers.
+    // A repository that accepts connections but never responds.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/runtime", silent.local_addr().unwrap());
     let mut new = cargo_lambda_musl(&parent);
     new.args(["new", "hello", "--runtime", &url]);
     let mut new = new.stderr(Stdio::null()).spawn().unwrap();
     let began = wait_until(|| !names(&parent).is_empty(), Duration::from_secs(20));
-    assert!(began, "it never began");
+    assert!(began, "new never started");
     let _connection = silent.accept().unwrap();
     kill("INT", new.id());
     assert!(!new.wait().unwrap().success());
@@ -147,13 +148,13 @@ fn who_is_interrupted_has_nothing_that_is_half_made() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn two_at_once_make_one_package() {
+#[ignore = "run by make test"]
+fn two_concurrent_calls_of_new_create_one_package() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
-    verb(&parent, &["new", "first"]).succeeded();
+    subcommand(&parent, &["new", "first"]).succeeded();
     let both = thread::scope(|scope| {
-        let both = [1, 2].map(|_| scope.spawn(|| verb(&parent, &["new", "hello"])));
+        let both = [1, 2].map(|_| scope.spawn(|| subcommand(&parent, &["new", "hello"])));
         both.map(|one| one.join().unwrap())
     });
     assert_eq!(both.iter().filter(|run| run.success).count(), 1, "{both:?}");
@@ -161,8 +162,8 @@ fn two_at_once_make_one_package() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn without_a_registry_there_is_a_package_and_a_note_that_it_is_not_locked() {
+#[ignore = "run by make test"]
+fn without_a_registry_new_creates_a_package_and_notes_that_it_has_no_lock_file() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     let mut new = cargo_lambda_musl(&parent);
@@ -171,27 +172,27 @@ fn without_a_registry_there_is_a_package_and_a_note_that_it_is_not_locked() {
     new.env("CARGO_HOME", directory.path().join("cargo"));
     run(new)
         .succeeded()
-        .said(&["note: Cargo.lock was not created: "]);
+        .reported(&["note: Cargo.lock was not created: "]);
     assert!(parent.join("hello/src/main.rs").exists());
 }
 
 #[test]
-#[ignore = "through make"]
-fn in_a_workspace_it_is_a_member_where_that_names_it_and_else_a_workspace_of_its_own() {
+#[ignore = "run by make test"]
+fn a_new_package_in_a_workspace_is_a_member_only_if_the_workspace_lists_it() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     let workspace = "[workspace]\nmembers = ['crates/*']\nresolver = '3'\n";
     fs::write(parent.join("Cargo.toml"), workspace).unwrap();
     fs::create_dir(parent.join("crates")).unwrap();
-    verb(&parent, &["new", "other"]).succeeded();
-    let member = verb(&parent, &["new", "member", "--dir", "crates/member"]).succeeded();
-    member.said(&[
+    subcommand(&parent, &["new", "other"]).succeeded();
+    let member = subcommand(&parent, &["new", "member", "--dir", "crates/member"]).succeeded();
+    member.reported(&[
         "note: the package is a member of the workspace",
         "`cargo update --workspace`",
     ]);
     let roots = ["other", "crates/member"].map(|package| {
         let metadata = metadata(&parent.join(package)).succeeded();
-        assert_eq!(metadata.stderr, "", "cargo has nothing to say of {package}");
+        assert_eq!(metadata.stderr, "", "cargo warns about {package}");
         let metadata: serde_json::Value = serde_json::from_str(&metadata.stdout).unwrap();
         PathBuf::from(metadata["workspace_root"].as_str().unwrap())
     });
@@ -200,19 +201,19 @@ fn in_a_workspace_it_is_a_member_where_that_names_it_and_else_a_workspace_of_its
 }
 
 #[test]
-#[ignore = "through make"]
-fn in_a_repository_there_is_no_workflow_that_would_not_run() {
+#[ignore = "run by make test"]
+fn new_inside_a_repository_creates_no_workflow() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     git(&parent, &["init", "--quiet"]).succeeded();
-    let made = verb(&parent, &["new", "hello"]).succeeded();
-    made.said(&["note: .github/workflows/ci.yml was not created"]);
+    let made = subcommand(&parent, &["new", "hello"]).succeeded();
+    made.reported(&["note: .github/workflows/ci.yml was not created"]);
     assert!(!parent.join("hello/.github").exists());
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_runtime_of_a_repository_is_its_tag_of_this_version() {
+#[ignore = "run by make test"]
+fn new_with_a_repository_as_the_runtime_depends_on_the_tag_of_this_version() {
     let directory = tempfile::tempdir().unwrap();
     let repository = directory.path().join("runtime");
     crate::machine::copy_of_the_clone(
@@ -237,7 +238,7 @@ fn the_runtime_of_a_repository_is_its_tag_of_this_version() {
     git(&repository, &["tag", &tag]).succeeded();
     let parent = empty(directory.path());
     let url = format!("file://{}", repository.display());
-    let made = verb(&parent, &["new", "hello", "--runtime", &url]).succeeded();
+    let made = subcommand(&parent, &["new", "hello", "--runtime", &url]).succeeded();
     assert!(!made.stderr.contains("note:"), "{}", made.stderr);
     let lock = fs::read_to_string(parent.join("hello/Cargo.lock")).unwrap();
     assert!(lock.contains(&format!("git+{url}?tag={tag}#")), "{lock}");
@@ -246,8 +247,8 @@ fn the_runtime_of_a_repository_is_its_tag_of_this_version() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn actions_of_a_new_workflow_are_those_that_this_clone_pins() {
+#[ignore = "run by make test"]
+fn the_workflow_of_a_new_package_uses_the_actions_that_this_clone_pins() {
     let own = fs::read_to_string(root().join(".github/workflows/ci.yml")).unwrap();
     let new = fs::read_to_string(root().join("cli/src/new/template/ci.yml")).unwrap();
     let uses = |text: &str| -> Vec<String> {
@@ -260,8 +261,8 @@ fn actions_of_a_new_workflow_are_those_that_this_clone_pins() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn make_new_makes_what_its_variables_say() {
+#[ignore = "run by make test"]
+fn make_new_passes_its_variables_to_new() {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("my orders");
     let dir = format!("DIR={}", package.display());
@@ -280,8 +281,8 @@ fn make_new_makes_what_its_variables_say() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
+#[ignore = "run by make test"]
+fn init_adds_missing_files_lists_manual_steps_and_changes_nothing_the_second_time() {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("my package");
     let manifest = "[package]\nname = 'mine'\nedition = '2024'\n\n[dependencies] # few\n\n[profile.release]\nlto = true\n";
@@ -289,7 +290,7 @@ fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
     fs::write(package.join("Makefile"), "all:\n").unwrap();
     fs::write(package.join(".gitignore"), "target\n").unwrap();
     fs::write(package.join("README.md"), "mine").unwrap();
-    let first = verb(&package, &["init", "--event", "sqs"]).succeeded();
+    let first = subcommand(&package, &["init", "--event", "sqs"]).succeeded();
     for line in [
         "wrote Cargo.toml\n",
         "wrote template.yaml\n",
@@ -302,7 +303,7 @@ fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
     ] {
         assert!(
             first.stdout.contains(line),
-            "{line:?} is not in:\n{}",
+            "stdout does not contain {line:?}:\n{}",
             first.stdout
         );
     }
@@ -316,7 +317,7 @@ fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
         "mine"
     );
     metadata(&package).succeeded();
-    let second = verb(&package, &["init", "--event", "sqs"]).succeeded();
+    let second = subcommand(&package, &["init", "--event", "sqs"]).succeeded();
     assert!(!second.stdout.contains("wrote"), "{}", second.stdout);
     assert_eq!(
         fs::read_to_string(package.join("Cargo.toml")).unwrap(),
@@ -325,20 +326,20 @@ fn init_adds_what_is_missing_says_what_is_to_be_done_and_does_nothing_twice() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn init_needs_a_package_with_a_binary() {
     let directory = tempfile::tempdir().unwrap();
     let package = empty(directory.path());
-    verb(&package, &["init"]).failed_with(&["there is no Cargo.toml in this directory"]);
+    subcommand(&package, &["init"]).failed_with(&["there is no Cargo.toml in this directory"]);
     assert_eq!(names(&package), [""; 0]);
     write_crate(&package, "[package]\nname = 'mine'\nedition = '2024'\n", "");
     fs::rename(package.join("src/main.rs"), package.join("src/lib.rs")).unwrap();
-    verb(&package, &["init"]).failed_with(&["no binary target, like src/main.rs"]);
+    subcommand(&package, &["init"]).failed_with(&["no binary target, like src/main.rs"]);
     assert_eq!(names(&package), ["Cargo.toml", "src"]);
 }
 
-/// A package with a dependency by path and a file that is included, built by `build`.
-fn built(directory: &Path) -> PathBuf {
+/// Creates a package with a path dependency, an included file, and a source file outside the package.
+fn package_with_sources(directory: &Path) -> PathBuf {
     let package = directory.join("my function");
     let manifest = format!(
         "[package]\nname = 'fresh'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}' }}\n\
@@ -362,22 +363,23 @@ fn built(directory: &Path) -> PathBuf {
 }
 
 #[test]
-#[ignore = "through make"]
-fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_from() {
+#[ignore = "run by make test"]
+fn invoke_builds_a_zip_that_is_missing_or_older_than_its_sources() {
     let directory = tempfile::tempdir().unwrap();
-    let package = built(directory.path());
+    let package = package_with_sources(directory.path());
     let invoke = |more: &[&str]| {
-        let run = verb(&package, &[&["invoke", "--event", "null"], more].concat()).succeeded();
+        let run =
+            subcommand(&package, &[&["invoke", "--event", "null"], more].concat()).succeeded();
         (run.stdout.trim_end().to_owned(), run.stderr)
     };
-    let (answer, said) = invoke(&[]);
+    let (answer, stderr) = invoke(&[]);
     assert_eq!(answer, r#"["one","one","one",false]"#);
     assert!(
-        said.contains("there is no deployment package yet"),
-        "{said}"
+        stderr.contains("there is no deployment package yet"),
+        "{stderr}"
     );
-    let (_, said) = invoke(&[]);
-    assert!(!said.contains("building"), "{said}");
+    let (_, stderr) = invoke(&[]);
+    assert!(!stderr.contains("building"), "{stderr}");
     let again = "its sources have changed; rebuilding it with `build ";
     for (file, text, expected) in [
         (
@@ -393,14 +395,14 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
         ("outside.txt", "two", r#"["two","two","two",false]"#),
     ] {
         fs::write(directory.path().join(file), text).unwrap();
-        let (answer, said) = invoke(&[]);
+        let (answer, stderr) = invoke(&[]);
         assert_eq!(answer, expected, "{file}");
-        assert!(said.contains(again), "{said}");
+        assert!(stderr.contains(again), "{stderr}");
     }
-    // What is no source is none.
+    // A file that is not a source does not start a build.
     fs::write(package.join("README.md"), "mine").unwrap();
-    let (_, said) = invoke(&[]);
-    assert!(!said.contains("building"), "{said}");
+    let (_, stderr) = invoke(&[]);
+    assert!(!stderr.contains("building"), "{stderr}");
     // The defaults of the metadata are a source as well.
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let manifest =
@@ -411,19 +413,19 @@ fn invoke_builds_what_is_missing_and_what_is_older_than_anything_it_was_built_fr
     let named = invoke(&["--zip", "dist/function.zip"]);
     assert_eq!(
         named.0, r#"["two","two","two",true]"#,
-        "a zip that is named stays"
+        "the zip that --zip names was built again"
     );
-    // A zip that this program did not put there is nobody's to build.
+    // A zip that the program did not write is not built again.
     let zip = package.join("dist/function.zip");
     fs::write(&zip, fs::read(&zip).unwrap()).unwrap();
     assert_eq!(invoke(&[]).0, r#"["two","two","two",true]"#);
 }
 
 #[test]
-#[ignore = "through make"]
-fn invoke_builds_again_as_it_was_built() {
+#[ignore = "run by make test"]
+fn invoke_builds_again_with_the_options_of_the_last_build() {
     let directory = tempfile::tempdir().unwrap();
-    let package = built(directory.path());
+    let package = package_with_sources(directory.path());
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     fs::write(
         package.join("Cargo.toml"),
@@ -437,7 +439,7 @@ fn invoke_builds_again_as_it_was_built() {
         .env("LAYOUT", "single");
     run(build).succeeded();
     fs::write(directory.path().join("outside.txt"), "two").unwrap();
-    let invoked = verb(&package, &["invoke", "--event", "null"]).succeeded();
+    let invoked = subcommand(&package, &["invoke", "--event", "null"]).succeeded();
     assert_eq!(invoked.stdout, "[\"one\",\"one\",\"two\",true]\n");
     let record = fs::read_to_string(package.join("dist/build.json")).unwrap();
     assert!(record.contains("single"), "{record}");

@@ -1,4 +1,4 @@
-//! The commands of README and book, and the book in a browser.
+//! The commands in the README and the book, and the book in a browser.
 
 use std::{
     collections::BTreeSet,
@@ -15,38 +15,38 @@ use serde_json::Value;
 use crate::build_greeting;
 use crate::machine::{call, command, find_program, make, root, run, skip};
 
-/// Why a command of a page is not run as it stands there.
-enum Instead {
-    /// A test of this name runs the same, in a project or a directory of its own.
+/// Why a command on a page is not run as written.
+enum Exception {
+    /// The test with this name runs the command in its own project or directory.
     Test(&'static str),
-    /// It changes a machine or an account, or needs what is not there yet.
-    Nobody(&'static str),
+    /// The command changes a machine or an account, or needs something that does not exist yet.
+    NotRun(&'static str),
 }
-use Instead::{Nobody, Test};
+use Exception::{NotRun, Test};
 
-const NOT_PUBLISHED: Instead = Nobody("it needs the published repository");
+const NOT_PUBLISHED: Exception = NotRun("it needs the published repository");
 
-/// Commands that are not run as they stand. Every other one is.
-const INSTEAD: &[(&str, Instead)] = &[
-    ("make test", Nobody("it runs this test")),
-    ("make check", Nobody("it runs a part of make test")),
+/// The beginnings of the commands that are not run as written. Every other command is.
+const EXCEPTIONS: &[(&str, Exception)] = &[
+    ("make test", NotRun("it runs this test")),
+    ("make check", NotRun("it runs a part of make test")),
     (
         "make doctor",
-        Test("what_is_missing_is_named_with_the_command_of_this_system_that_installs_it"),
+        Test("doctor_reports_missing_programs_with_the_command_that_installs_them"),
     ),
     (
         "make docker-build IMAGE_ONLY=1",
-        Test("cross_alone_links_the_libraries_of_the_image_that_docker_build_made_last"),
+        Test("cross_links_the_libraries_of_the_last_image_of_docker_build"),
     ),
     (
         "make docker-build PINS=current",
         Test("docker_build_links_the_pinned_musl_and_openssl"),
     ),
-    ("sudo apt-get install", Nobody("it changes the machine")),
+    ("sudo apt-get install", NotRun("it changes the machine")),
     ("cargo install --locked --git", NOT_PUBLISHED),
     (
         "cargo install --locked --path cli",
-        Test("a_project_is_built_verified_and_invoked_where_it_lies"),
+        Test("a_project_is_built_verified_and_invoked_in_place"),
     ),
     (
         "cargo install --locked cross",
@@ -54,49 +54,49 @@ const INSTEAD: &[(&str, Instead)] = &[
     ),
     (
         "cargo test --package lambda-musl",
-        Nobody("it runs a test beside this one"),
+        NotRun("it runs another test"),
     ),
     ("gh ", NOT_PUBLISHED),
     ("cmp dist/function.zip release/", NOT_PUBLISHED),
     (
         "cd hello",
-        Test("what_new_makes_passes_cargos_checks_and_is_built_and_invoked"),
+        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
     ),
     (
         "cargo test",
-        Test("what_new_makes_passes_cargos_checks_and_is_built_and_invoked"),
+        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
     ),
     (
         "cargo lambda-musl new ",
-        Test("what_new_makes_passes_cargos_checks_and_is_built_and_invoked"),
+        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
     ),
     (
         "cargo lambda-musl invoke --event",
-        Test("what_new_makes_passes_cargos_checks_and_is_built_and_invoked"),
+        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
     ),
     (
         "cargo lambda-musl invoke --example",
-        Test("what_new_makes_passes_cargos_checks_and_is_built_and_invoked"),
+        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
     ),
     (
         "cargo lambda-musl invoke --dev",
-        Test("a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s"),
+        Test("a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s"),
     ),
     (
         "cargo lambda-musl invoke --remote",
-        Test("the_event_goes_to_the_function_and_the_answer_comes_alone_on_stdout"),
+        Test("invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout"),
     ),
     (
         "cargo lambda-musl dev",
-        Test("a_handler_that_is_saved_answers_within_5_s_and_one_of_axum_within_10_s"),
+        Test("a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s"),
     ),
     (
         "cargo lambda-musl deploy",
-        Test("make_deploy_creates_a_function_with_all_that_was_named"),
+        Test("make_deploy_creates_a_function_with_all_given_settings"),
     ),
     (
         "cargo lambda-musl status",
-        Test("the_same_bytes_are_said_to_be_the_same_and_other_ones_are_said_with_both_checksums"),
+        Test("status_reports_the_same_bytes_or_both_checksums"),
     ),
     (
         "cargo lambda-musl doctor",
@@ -104,27 +104,27 @@ const INSTEAD: &[(&str, Instead)] = &[
     ),
     (
         "cargo lambda-musl build --arch arm64",
-        Test("arm64_gives_a_binary_for_arm64_that_runs"),
+        Test("a_build_for_arm64_creates_an_arm64_binary_that_runs"),
     ),
     (
         "cargo lambda-musl build",
-        Test("a_project_is_built_verified_and_invoked_where_it_lies"),
+        Test("a_project_is_built_verified_and_invoked_in_place"),
     ),
     (
         "cargo lambda-musl verify",
-        Test("a_project_is_built_verified_and_invoked_where_it_lies"),
+        Test("a_project_is_built_verified_and_invoked_in_place"),
     ),
     (
         "cargo lambda-musl docker-build --image-only",
-        Test("cross_alone_links_the_libraries_of_the_image_that_docker_build_made_last"),
+        Test("cross_links_the_libraries_of_the_last_image_of_docker_build"),
     ),
     (
         "cargo lambda-musl docker-build",
-        Test("a_project_with_no_clone_in_sight_is_built_in_the_builder_image"),
+        Test("a_project_without_a_clone_is_built_in_the_builder_image"),
     ),
     (
         "cargo lambda-musl fetch",
-        Test("archives_that_were_brought_in_are_taken_as_they_are"),
+        Test("archives_in_the_sources_directory_are_used_as_they_are"),
     ),
     (
         "cargo lambda-musl base-image",
@@ -132,7 +132,7 @@ const INSTEAD: &[(&str, Instead)] = &[
     ),
     (
         "cargo lambda-musl toolchain",
-        Nobody("it compiles for minutes what docker-build compiles with the same recipes"),
+        NotRun("it compiles for minutes, and docker-build compiles the same with the same recipes"),
     ),
     (
         "cargo lambda-musl package",
@@ -140,9 +140,7 @@ const INSTEAD: &[(&str, Instead)] = &[
     ),
     (
         "cargo lambda-musl reproduce",
-        Test(
-            "reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_built_it_in_and_no_other_file",
-        ),
+        Test("reproduce_reports_an_embedded_date_with_its_location_and_its_crate"),
     ),
     (
         "cargo lambda-musl difference",
@@ -150,25 +148,27 @@ const INSTEAD: &[(&str, Instead)] = &[
     ),
     (
         "cross build --release",
-        Test("cross_alone_links_the_libraries_of_the_image_that_docker_build_made_last"),
+        Test("cross_links_the_libraries_of_the_last_image_of_docker_build"),
     ),
 ];
 
-/// Pages with commands that a test program of its own runs.
-const BY_OTHERS: [(&str, &str); 2] = [
+/// Pages whose commands another test program runs.
+const RUN_ELSEWHERE: [(&str, &str); 2] = [
     ("docs/deploy.md", "tests/deploy"),
     ("docs/dev.md", "tests/dev"),
 ];
 
-fn instead(line: &str) -> Option<&'static Instead> {
-    // What is whole before what is a beginning: `cargo test` is not `cargo test --package`.
-    let matching = INSTEAD.iter().filter(|(start, _)| line.starts_with(start));
+fn exception(line: &str) -> Option<&'static Exception> {
+    // The longest beginning wins: `cargo test --package` is not `cargo test`.
+    let matching = EXCEPTIONS
+        .iter()
+        .filter(|(start, _)| line.starts_with(start));
     matching
         .max_by_key(|(start, _)| start.len())
-        .map(|(_, instead)| instead)
+        .map(|(_, exception)| exception)
 }
 
-/// The files below a directory of the clone whose names end so.
+/// The files below a directory of the clone whose names end with `ending`.
 fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut directories = vec![root().join(directory)];
@@ -185,9 +185,9 @@ fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The commands in blocks for the shell of each page, with their places.
+/// The commands in the shell code blocks of each page, with their positions.
 fn commands() -> Vec<(String, String)> {
-    let beside = [
+    let pages = [
         "CONTRIBUTING.md",
         "README.md",
         "RELEASING.md",
@@ -195,9 +195,9 @@ fn commands() -> Vec<(String, String)> {
     ]
     .map(|page| root().join(page));
     let mut commands = Vec::new();
-    for page in beside.into_iter().chain(files("docs", ".md")) {
+    for page in pages.into_iter().chain(files("docs", ".md")) {
         let name = page.strip_prefix(root()).unwrap().display().to_string();
-        if BY_OTHERS
+        if RUN_ELSEWHERE
             .iter()
             .any(|(page, tests)| *page == name && root().join(tests).is_dir())
         {
@@ -218,22 +218,22 @@ fn commands() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_command_of_a_page_can_be_run_in_the_clone_or_has_a_test_that_exists() {
+fn every_command_on_a_page_can_run_in_the_clone_or_has_a_test() {
     let tests: String = files("tests", ".rs")
         .iter()
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
     let mut problems = Vec::new();
     for (line, position) in commands() {
-        match instead(&line) {
-            Some(Nobody(reason)) => assert!(!reason.is_empty()),
+        match exception(&line) {
+            Some(NotRun(reason)) => assert!(!reason.is_empty()),
             Some(Test(name)) if tests.contains(&format!("fn {name}(")) => {}
-            Some(Test(name)) => {
-                problems.push(format!("{position}: {line}: there is no test {name}"))
-            }
+            Some(Test(name)) => problems.push(format!(
+                "{position}: {line}: the test {name} does not exist"
+            )),
             None if line.starts_with("make") || line.starts_with("scripts/") => {}
             None => problems.push(format!(
-                "{position}: {line}: nothing runs this command; name a test for it in {}",
+                "{position}: {line}: no test runs this command; name one in {}",
                 file!()
             )),
         }
@@ -242,14 +242,14 @@ fn every_command_of_a_page_can_be_run_in_the_clone_or_has_a_test_that_exists() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn every_command_of_a_page_works() {
+#[ignore = "run by make test"]
+fn every_command_on_a_page_works() {
     let commands: BTreeSet<String> = commands()
         .into_iter()
         .map(|(line, _)| line)
-        .filter(|line| instead(line).is_none())
+        .filter(|line| exception(line).is_none())
         .collect();
-    // What builds before what is done with the zip.
+    // Builds run before the commands that use the zip.
     let (builds, others): (Vec<_>, Vec<_>) = commands
         .into_iter()
         .partition(|line| !line.contains("invoke") && !line.contains("verify"));
@@ -263,7 +263,7 @@ fn every_command_of_a_page_works() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn a_binary_is_packaged_and_directories_are_compared() {
     let first = build_greeting();
     let directory = tempfile::tempdir().unwrap();
@@ -288,7 +288,7 @@ fn a_binary_is_packaged_and_directories_are_compared() {
     difference(&second).failed_with(&["function.zip"]);
 }
 
-/// A page that opens each page of the book in a frame, one after the other, and sends what it finds wrong to the server.
+/// A page that opens each page of the book in a frame, one after the other, and sends the problems it finds to the server.
 const VISITOR: &str = r#"<!doctype html><meta charset="utf-8"><iframe id="frame" style="border:0;height:900px"></iframe><script>
 const frame = document.getElementById('frame'), pages = ['index.html'], found = [], checked = new Map();
 frame.style.width = location.search.slice(1) + 'px';
@@ -309,7 +309,7 @@ const status = async url => {
       while (around.tagName !== 'MAIN' && getComputedStyle(around).overflowX === 'visible') around = around.parentElement;
       if (around.tagName === 'MAIN' && table.getBoundingClientRect().right > view.clientWidth) fail('a table overflows');
     }
-    for (const image of page.querySelectorAll('main img')) if (!image.naturalWidth) fail('no image ' + image.src);
+    for (const image of page.querySelectorAll('main img')) if (!image.naturalWidth) fail('missing image ' + image.src);
     for (const link of page.querySelectorAll('a[href]')) {
       const url = new URL(link.href);
       if (url.origin !== location.origin) {
@@ -317,8 +317,8 @@ const status = async url => {
         continue;
       }
       const text = await status(url.pathname), anchor = decodeURIComponent(url.hash.slice(1));
-      if (text === null) fail('a dead link: ' + url.pathname);
-      else if (anchor && !new DOMParser().parseFromString(text, 'text/html').getElementById(anchor)) fail('no heading ' + url.pathname + url.hash);
+      if (text === null) fail('dead link: ' + url.pathname);
+      else if (anchor && !new DOMParser().parseFromString(text, 'text/html').getElementById(anchor)) fail('missing heading ' + url.pathname + url.hash);
       else if (url.pathname.endsWith('.html') && !pages.includes(url.pathname.slice(1))) pages.push(url.pathname.slice(1));
     }
   }
@@ -326,7 +326,7 @@ const status = async url => {
 })().catch(error => fetch('/found', { method: 'POST', body: JSON.stringify({ pages, found: ['' + error], width: 0 }) }));
 </script>"#;
 
-/// Serves one request from a directory; what the visitor has found, once it has.
+/// Serves one request from a directory. Returns the problems when the visitor sends them.
 fn serve(mut stream: TcpStream, directory: &Path) -> Option<Value> {
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut reader = BufReader::new(stream.try_clone().ok()?);
@@ -376,7 +376,7 @@ fn serve(mut stream: TcpStream, directory: &Path) -> Option<Value> {
     (path == "/found").then(|| serde_json::from_slice(&body).unwrap())
 }
 
-/// A browser that ends with the test.
+/// A browser process that ends with the test.
 struct Browser(Child);
 
 impl Drop for Browser {
@@ -386,7 +386,7 @@ impl Drop for Browser {
     }
 }
 
-/// chromium without a window, with a profile of its own.
+/// chromium without a window and with its own profile.
 fn chromium(program: &Path, profile: &Path) -> Command {
     let mut chromium = command(program, root());
     chromium.args([
@@ -409,8 +409,8 @@ fn chromium(program: &Path, profile: &Path) -> Command {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_book_has_no_dead_link_no_error_and_nothing_that_overflows_on_a_desktop_and_on_a_phone() {
+#[ignore = "run by make test"]
+fn the_book_has_no_dead_links_errors_or_overflow_on_a_desktop_or_a_phone() {
     let book = PathBuf::from(make(&["docs"]).succeeded().last_line());
     let book = root().join(book).parent().unwrap().to_owned();
     let Some(program) = ["chromium", "chromium-browser", "google-chrome"]
@@ -419,7 +419,7 @@ fn the_book_has_no_dead_link_no_error_and_nothing_that_overflows_on_a_desktop_an
     else {
         return skip(
             "the book in a browser",
-            "there is no chromium (Debian: apt-get install chromium)",
+            "chromium is not installed (Debian: apt-get install chromium)",
         );
     };
     for width in [1280, 390] {
@@ -429,7 +429,7 @@ fn the_book_has_no_dead_link_no_error_and_nothing_that_overflows_on_a_desktop_an
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let mut browser = chromium(&program, profile.path());
-        // A window is never narrower than 500: the frame is as wide as the page is to be.
+        // A window is never narrower than 500 pixels, so the page is in a frame of the tested width.
         browser
             .arg("--remote-debugging-port=0")
             .arg(format!("http://{address}/visitor?{width}"));
@@ -455,21 +455,21 @@ fn the_book_has_no_dead_link_no_error_and_nothing_that_overflows_on_a_desktop_an
             }
         };
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let faults: Vec<String> = found["found"]
+        let problems: Vec<String> = found["found"]
             .as_array()
             .unwrap()
             .iter()
             .map(text)
             .collect();
-        assert_eq!(faults, [""; 0], "{width} wide");
+        assert_eq!(problems, [""; 0], "{width} wide");
         assert_eq!(found["width"], width);
         let pages = found["pages"].as_array().unwrap().len();
         assert!(pages >= files("docs", ".md").len() - 1, "{found}");
         let log = fs::read_to_string(&log).unwrap();
-        let said: Vec<&str> = log
+        let messages: Vec<&str> = log
             .lines()
             .filter(|line| line.contains("CONSOLE"))
             .collect();
-        assert_eq!(said, [""; 0], "{width} wide");
+        assert_eq!(messages, [""; 0], "{width} wide");
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo lambda-musl` in a project of one's own, with no clone in sight.
+//! `cargo lambda-musl` in a user's project, without a clone.
 
 use std::{
     fs,
@@ -10,10 +10,10 @@ use std::{
 use crate::cache::copy_of_the_cache;
 use crate::machine::{cargo_lambda_musl, copy_of_the_clone, names, root, run, write_crate};
 
-/// A program that needs no other crate.
-const ALONE: &str = "fn main() {}";
+/// A program without dependencies.
+const NO_DEPENDENCIES: &str = "fn main() {}";
 
-/// A project in a directory whose name has a space.
+/// Creates a project in a directory with a space in its name.
 fn project(directory: &Path, manifest: &str, code: &str) -> PathBuf {
     let project = directory.join("my function");
     let package = "[package]\nname = 'mine'\nedition = '2024'\n";
@@ -21,12 +21,12 @@ fn project(directory: &Path, manifest: &str, code: &str) -> PathBuf {
     project
 }
 
-/// A project that uses a copy of the runtime beside it, which calls itself this version.
+/// Creates a project that uses a copy of the runtime next to it, with this version in its manifest.
 fn project_with_runtime(directory: &Path, version: &str) -> PathBuf {
     let runtime = directory.join("lambda-musl");
     copy_of_the_clone(&["src", "Cargo.toml"], &runtime);
     let manifest = fs::read_to_string(runtime.join("Cargo.toml")).unwrap();
-    // Without what it has only in the clone, from its dependencies for tests on.
+    // Without the part from the dev-dependencies on, which refers to packages that only the clone contains.
     let manifest = manifest.split("[dev-dependencies]").next().unwrap();
     let own = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
     let manifest = manifest.replacen(&own, &format!("version = \"{version}\""), 1);
@@ -39,18 +39,18 @@ fn project_with_runtime(directory: &Path, version: &str) -> PathBuf {
 }
 
 /// `cargo lambda-musl` with these arguments.
-fn verb(project: &Path, arguments: &[&str]) -> Command {
+fn subcommand(project: &Path, arguments: &[&str]) -> Command {
     let mut cargo = cargo_lambda_musl(project);
     cargo.args(arguments);
     cargo
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_project_is_built_verified_and_invoked_where_it_lies() {
+#[ignore = "run by make test"]
+fn a_project_is_built_verified_and_invoked_in_place() {
     let directory = tempfile::tempdir().unwrap();
     let project = project_with_runtime(directory.path(), env!("CARGO_PKG_VERSION"));
-    let built = run(verb(&project, &["build"])).succeeded();
+    let built = run(subcommand(&project, &["build"])).succeeded();
     assert!(
         built.last_line().starts_with("dist/function.zip: "),
         "{}",
@@ -61,50 +61,50 @@ fn a_project_is_built_verified_and_invoked_where_it_lies() {
         "{}",
         built.stderr
     );
-    let verified = run(verb(&project, &["verify"])).succeeded();
+    let verified = run(subcommand(&project, &["verify"])).succeeded();
     assert!(verified.stdout.contains("✓ mine "), "{}", verified.stdout);
-    let invoked = run(verb(&project, &["invoke", "--event", "21"])).succeeded();
+    let invoked = run(subcommand(&project, &["invoke", "--event", "21"])).succeeded();
     assert_eq!(invoked.stdout, "42\n");
     let expected = ["Cargo.lock", "Cargo.toml", "dist", "src", "target"];
     assert_eq!(names(&project), expected);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_project_is_the_same_zip_in_another_directory() {
+#[ignore = "run by make test"]
+fn a_project_builds_the_same_zip_in_another_directory() {
     let checksums = [(); 2].map(|()| {
         let directory = tempfile::tempdir().unwrap();
-        let project = project(directory.path(), "", ALONE);
-        run(verb(&project, &["build"])).succeeded().checksum()
+        let project = project(directory.path(), "", NO_DEPENDENCIES);
+        run(subcommand(&project, &["build"])).succeeded().checksum()
     });
     assert_eq!(checksums[0], checksums[1]);
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn doctor_works_in_a_project() {
     let directory = tempfile::tempdir().unwrap();
-    let project = project(directory.path(), "", ALONE);
-    let said = run(verb(&project, &["doctor"]));
-    assert!(said.stdout.contains("build: ready\n"), "{said:?}");
+    let project = project(directory.path(), "", NO_DEPENDENCIES);
+    let doctor = run(subcommand(&project, &["doctor"]));
+    assert!(doctor.stdout.contains("build: ready\n"), "{doctor:?}");
     let cache = format!("{}", root().join("target/cache").display());
-    assert!(said.stdout.contains(&cache), "{said:?}");
+    assert!(doctor.stdout.contains(&cache), "{doctor:?}");
 }
 
 #[test]
-#[ignore = "through make"]
-fn two_projects_that_are_built_at_once_share_one_cache() {
+#[ignore = "run by make test"]
+fn two_projects_that_are_built_at_the_same_time_share_one_cache() {
     let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    // Without what zig has made of its libc, which both need.
+    // Without the libc that zig has compiled, which both builds need.
     let cache = tempfile::tempdir_in(root().join("target")).unwrap();
     copy_of_the_cache(cache.path(), &["zig", "zig.json"]);
     let build = |directory: &Path| {
         let project = project(directory, "", "fn main() { println!(\"hello\") }");
-        let mut build = verb(&project, &["build"]);
+        let mut build = subcommand(&project, &["build"]);
         build.env("LAMBDA_MUSL_CACHE", cache.path());
         run(build)
     };
-    for _ in ["from nothing", "again"] {
+    for _ in ["from scratch", "again"] {
         thread::scope(|scope| {
             let both = directories
                 .each_ref()
@@ -118,52 +118,54 @@ fn two_projects_that_are_built_at_once_share_one_cache() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_runtime_of_another_series_than_the_program_is_noted() {
+#[ignore = "run by make test"]
+fn a_runtime_of_another_version_series_than_the_program_is_noted() {
     let directory = tempfile::tempdir().unwrap();
     let project = project_with_runtime(directory.path(), "99.0.0");
     let own = format!("cargo-lambda-musl {}", env!("CARGO_PKG_VERSION"));
-    run(verb(&project, &["build"]))
+    run(subcommand(&project, &["build"]))
         .succeeded()
-        .said(&["note: ", &own, "lambda-musl 99.0.0"]);
+        .reported(&["note: ", &own, "lambda-musl 99.0.0"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn an_option_that_is_unknown_is_named_with_those_that_are_known_and_the_closest() {
+#[ignore = "run by make test"]
+fn an_unknown_option_is_rejected_with_the_closest_and_all_known_ones() {
     let directory = tempfile::tempdir().unwrap();
-    let project = project(directory.path(), "", ALONE);
-    run(verb(&project, &["build", "--acrh", "arm64"]))
+    let project = project(directory.path(), "", NO_DEPENDENCIES);
+    run(subcommand(&project, &["build", "--acrh", "arm64"]))
         .failed_with(&["'--acrh'", "similar argument exists: '--arch'"])
-        .said(&["The options are: --arch --crate --bin --features --no-default-features --bins"]);
+        .reported(&[
+            "The options are: --arch --crate --bin --features --no-default-features --bins",
+        ]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_key_of_the_metadata_that_is_unknown_is_named_with_those_that_are_known_and_the_closest() {
+#[ignore = "run by make test"]
+fn an_unknown_metadata_key_is_rejected_with_the_closest_and_all_known_ones() {
     let directory = tempfile::tempdir().unwrap();
     let metadata = "[package.metadata.lambda-musl]\nbinary = 'mine'\n";
-    let project = project(directory.path(), metadata, ALONE);
-    run(verb(&project, &["build"]))
+    let project = project(directory.path(), metadata, NO_DEPENDENCIES);
+    run(subcommand(&project, &["build"]))
         .failed_with(&[
             "[package.metadata.lambda-musl]: the key binary is unknown (did you mean bin?)",
         ])
-        .said(&["arch, base, bin, classic-lock, deploy, extension, features, include, layout"]);
+        .reported(&["arch, base, bin, classic-lock, deploy, extension, features, include, layout"]);
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_metadata_of_a_package_says_what_is_built_and_an_option_wins_over_it() {
+#[ignore = "run by make test"]
+fn package_metadata_sets_build_options_and_the_command_line_overrides_it() {
     let directory = tempfile::tempdir().unwrap();
     let manifest = "[features]\none = []\ntwo = []
         [package.metadata.lambda-musl]\narch = 'arm64'\nbin = 'first'\nfeatures = ['one']\n";
-    let project = project(directory.path(), manifest, ALONE);
+    let project = project(directory.path(), manifest, NO_DEPENDENCIES);
     fs::create_dir(project.join("src/bin")).unwrap();
     for bin in ["first", "second"] {
-        fs::write(project.join(format!("src/bin/{bin}.rs")), ALONE).unwrap();
+        fs::write(project.join(format!("src/bin/{bin}.rs")), NO_DEPENDENCIES).unwrap();
     }
     let record = |options: &[&str]| {
-        run(verb(&project, &[&["build"], options].concat())).succeeded();
+        run(subcommand(&project, &[&["build"], options].concat())).succeeded();
         let record = fs::read_to_string(project.join("dist/build.json")).unwrap();
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         ["architecture", "binary", "features"].map(|key| record[key].to_string())

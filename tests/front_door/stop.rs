@@ -1,4 +1,4 @@
-//! A build or an invocation that is stopped.
+//! Builds and invocations that a signal stops.
 
 use std::{
     fs,
@@ -20,8 +20,8 @@ use crate::{
 };
 
 #[test]
-#[ignore = "through make"]
-fn a_build_that_is_killed_leaves_no_zip_and_the_next_one_completes() {
+#[ignore = "run by make test"]
+fn a_killed_build_leaves_no_partial_zip_and_the_next_build_succeeds() {
     let expected = sha256(&build_greeting());
     let zip = root().join("dist/killed/function.zip");
     let arguments = ["CRATE=examples/greeting", "OUT=dist/killed"];
@@ -39,21 +39,21 @@ fn a_build_that_is_killed_leaves_no_zip_and_the_next_one_completes() {
         kill("KILL", format!("-{}", make.id()));
         make.wait().unwrap();
         if zip.exists() {
-            assert_eq!(sha256(&zip), expected, "a zip is whole or not there");
+            assert_eq!(sha256(&zip), expected, "the zip is incomplete");
         }
     }
     make(&arguments).succeeded();
     assert_eq!(sha256(&zip), expected);
 }
 
-/// The steps of a build at which it is stopped, each with the crate that has this step and what has to be missing in the cache.
+/// The build steps at which a build is stopped, each with a crate that needs the step and the cache entry that must be missing.
 const STEPS: [(&str, &str, &str); 3] = [
     ("OpenSSL", "function", "prefix"),
     ("crates and link", "examples/greeting", "packages"),
     ("compressing", "function", "packages"),
 ];
 
-/// Stops a build once it is at each of its steps. It ends soon, with all that it has started, and leaves nothing.
+/// Stops a build at each of its steps, and asserts that it ends soon with all processes it started, and leaves no files.
 fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
     let cache = other_cache();
     for (step, krate, missing) in STEPS {
@@ -71,12 +71,12 @@ fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut build = build.spawn().unwrap();
-        let mut said = BufReader::new(build.stderr.take().unwrap())
+        let mut stderr = BufReader::new(build.stderr.take().unwrap())
             .lines()
             .map(Result::unwrap);
         assert!(
-            said.any(|line| line.starts_with(step)),
-            "it was never at {step}"
+            stderr.any(|line| line.starts_with(step)),
+            "the build never reached {step}"
         );
         thread::sleep(Duration::from_secs(2));
         stop(&build);
@@ -84,7 +84,7 @@ fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
         assert!(!build.wait().unwrap().success(), "{step} was not stopped");
         assert!(stopped.elapsed() < Duration::from_secs(3), "{step}");
         let ended = wait_until(|| processes(step).is_empty(), Duration::from_secs(3));
-        assert!(ended, "these go on with {step}: {}", processes(step));
+        assert!(ended, "still running after {step}: {}", processes(step));
         assert_eq!(names(&cache.join("tmp")), [""; 0], "{step}");
         let _ = fs::remove_dir_all(cache.join(missing));
         fs::rename(&aside, cache.join(missing)).unwrap();
@@ -92,8 +92,8 @@ fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_signal_to_the_group_of_make_ends_a_build_and_leaves_nothing() {
+#[ignore = "run by make test"]
+fn a_signal_to_the_process_group_of_make_ends_a_build_and_leaves_nothing() {
     stop_at_each_step(
         || command("make", root()),
         |make| kill("TERM", format!("-{}", make.id())),
@@ -101,8 +101,8 @@ fn a_signal_to_the_group_of_make_ends_a_build_and_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_signal_to_the_program_alone_ends_a_build_and_leaves_nothing() {
+#[ignore = "run by make test"]
+fn a_signal_to_only_the_program_ends_a_build_and_leaves_nothing() {
     let program = || {
         let mut program = command("scripts/cli", root());
         program.arg("build");
@@ -112,7 +112,7 @@ fn a_signal_to_the_program_alone_ends_a_build_and_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "through make"]
+#[ignore = "run by make test"]
 fn invoke_leaves_no_process_and_no_file_behind() {
     build_greeting();
     let mut make = command("make", root());
@@ -124,8 +124,8 @@ fn invoke_leaves_no_process_and_no_file_behind() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_signal_to_make_alone_ends_an_invocation_that_hangs() {
+#[ignore = "run by make test"]
+fn a_signal_to_only_make_ends_an_invocation_that_hangs() {
     build();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -138,10 +138,10 @@ fn a_signal_to_make_alone_ends_an_invocation_that_hangs() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Once the function asks for the URL, all of it runs.
+    // When the function requests the URL, all processes are running.
     listener.accept().unwrap();
     kill("TERM", make.id());
     make.wait().unwrap();
     let ended = wait_until(|| processes("hangs").is_empty(), Duration::from_secs(3));
-    assert!(ended, "these go on: {}", processes("hangs"));
+    assert!(ended, "still running: {}", processes("hangs"));
 }

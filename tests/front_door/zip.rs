@@ -12,10 +12,10 @@ use crate::{
     machine::{best_of_three, command, make, names, python, root, run, sha256, write_crate},
 };
 
-/// Bytes of the zip of the example without TLS, at most.
-const SMALL: u64 = 240_000;
+/// The limit in bytes for the zip of the example, which has no TLS.
+const SIZE_LIMIT: u64 = 240_000;
 
-/// The binary in a zip, in this directory.
+/// Extracts the binary from a zip to this directory.
 fn unpack_binary(zip: &Path, directory: &Path) -> PathBuf {
     let code = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract('binary', sys.argv[2])";
     python(code, &[zip, directory]);
@@ -23,8 +23,8 @@ fn unpack_binary(zip: &Path, directory: &Path) -> PathBuf {
 }
 
 #[test]
-#[ignore = "through make"]
-fn make_ends_with_a_line_that_names_the_zip_its_size_its_checksum_and_the_time() {
+#[ignore = "run by make test"]
+fn the_last_line_of_make_contains_the_zip_its_size_its_checksum_and_the_time() {
     let made = make(&[]).succeeded();
     let zip = root().join("dist/function.zip");
     let size = fs::metadata(&zip).unwrap().len();
@@ -35,24 +35,24 @@ fn make_ends_with_a_line_that_names_the_zip_its_size_its_checksum_and_the_time()
 }
 
 #[test]
-#[ignore = "through make"]
-fn make_with_nothing_changed_takes_less_than_a_second() {
+#[ignore = "run by make test"]
+fn make_without_changes_takes_less_than_a_second() {
     build();
     let took = best_of_three(|| make(&[]));
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_zip_holds_the_entry_point_and_the_binary_and_nothing_else() {
+#[ignore = "run by make test"]
+fn the_zip_contains_only_the_entry_point_and_the_binary() {
     let code = "import sys, zipfile\nfor i in zipfile.ZipFile(sys.argv[1]).infolist(): print(i.filename, oct(i.external_attr >> 16), *i.date_time)";
     let expected = "binary 0o100755 1980 1 1 0 0 0\nbootstrap 0o100755 1980 1 1 0 0 0\n";
     assert_eq!(python(code, &[&build()]), expected);
 }
 
 #[test]
-#[ignore = "through make"]
-fn no_path_of_this_machine_is_in_the_binary() {
+#[ignore = "run by make test"]
+fn the_binary_contains_no_path_of_this_machine() {
     let directory = tempfile::tempdir().unwrap();
     let binary = fs::read(unpack_binary(&build(), directory.path())).unwrap();
     let home = std::env::var("HOME").unwrap();
@@ -68,8 +68,8 @@ fn no_path_of_this_machine_is_in_the_binary() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn the_binary_is_a_static_pie_that_asks_for_nothing() {
+#[ignore = "run by make test"]
+fn the_binary_is_a_static_pie_without_dynamic_dependencies() {
     let directory = tempfile::tempdir().unwrap();
     let binary = unpack_binary(&build(), directory.path());
     let mut readelf = command("readelf", root());
@@ -77,23 +77,29 @@ fn the_binary_is_a_static_pie_that_asks_for_nothing() {
     readelf.arg(binary);
     let text = run(readelf).succeeded().stdout;
     for expected in ["DYN (", "GNU_RELRO", "BIND_NOW"] {
-        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+        assert!(
+            text.contains(expected),
+            "readelf does not print {expected}:\n{text}"
+        );
     }
     for unwanted in ["INTERP", "NEEDED", "RPATH", "RWE"] {
-        assert!(!text.contains(unwanted), "{unwanted} is in:\n{text}");
+        assert!(
+            !text.contains(unwanted),
+            "readelf prints {unwanted}:\n{text}"
+        );
     }
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_function_without_tls_is_small() {
+#[ignore = "run by make test"]
+fn the_zip_of_a_function_without_tls_stays_below_its_size_limit() {
     let size = fs::metadata(build_greeting()).unwrap().len();
-    assert!(size <= SMALL, "{size} bytes");
+    assert!(size <= SIZE_LIMIT, "{size} bytes");
 }
 
 #[test]
-#[ignore = "through make"]
-fn a_crate_outside_the_clone_is_built_where_it_lies() {
+#[ignore = "run by make test"]
+fn a_crate_outside_the_clone_is_built_in_place() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("my function");
     let manifest = format!(
@@ -119,8 +125,8 @@ fn a_crate_outside_the_clone_is_built_where_it_lies() {
 }
 
 #[test]
-#[ignore = "through make"]
-fn two_makes_at_once_both_succeed() {
+#[ignore = "run by make test"]
+fn two_concurrent_makes_build_the_same_zip() {
     let both =
         [1, 2].map(|_| thread::spawn(|| make(&["CRATE=examples/greeting", "OUT=dist/twice"])));
     let checksums = both.map(|one| one.join().unwrap().succeeded().checksum());

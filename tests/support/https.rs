@@ -1,4 +1,4 @@
-//! An HTTPS server on localhost with a certificate authority of its own.
+//! An HTTPS server on localhost with its own certificate authority.
 
 use std::{
     fs,
@@ -16,13 +16,13 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// Serves `body` to whoever asks until the test ends, and writes the authority's certificate to `authority`. The port.
+/// Serves `body` for every request until the test ends, and writes the authority's certificate to `authority`. Returns the port.
 pub fn serve(body: &'static str, authority: &Path) -> String {
     let config = Arc::new(config(authority));
     let server = Server::start(move |_, stream| {
         let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
         let mut stream = BufReader::new(StreamOwned::new(connection, stream.into_inner()));
-        // The endpoint probe speaks HTTP/1.0. A client that does not like the certificate goes away, as is its right.
+        // The endpoint probe speaks HTTP/1.0. A client may close the connection if it rejects the certificate.
         let head = stream.by_ref().lines().map_while(Result::ok);
         head.take_while(|line| !line.is_empty()).for_each(drop);
         let stream = stream.get_mut();
@@ -36,17 +36,17 @@ pub fn serve(body: &'static str, authority: &Path) -> String {
     })
     .unwrap();
     let port = server.port().to_owned();
-    // It would stop.
+    // Dropping the server would stop it.
     mem::forget(server);
     port
 }
 
-/// A server that shows a certificate for localhost, of an authority whose own is written to `authority`.
+/// The configuration of a server with a certificate for localhost. The issuer's certificate is written to `authority`.
 pub fn config(authority: &Path) -> ServerConfig {
     let mut params = CertificateParams::default();
-    // Another name than the server's: a certificate that names itself as its issuer counts as self-signed.
+    // The name must differ from the server's: a certificate that names itself as its issuer counts as self-signed.
     let name = &mut params.distinguished_name;
-    name.push(DnType::CommonName, "an authority of this test");
+    name.push(DnType::CommonName, "test authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();

@@ -1,4 +1,4 @@
-//! tests/crates/kinds, a crate of many kinds at once, built either way.
+//! The crate tests/crates/kinds, which combines many kinds of sources and settings. It is built with zig and in the container.
 
 use std::{path::Path, process::Command};
 
@@ -8,7 +8,7 @@ use crate::machine::{Run, make, run};
 
 pub const KINDS: [&str; 3] = ["CRATE=tests/crates/kinds", "BIN=api", "INCLUDE=data"];
 
-/// What it answers to the event 1, but for the compiler that compiled its C.
+/// The response to the event 1, without the compiler of its C code.
 pub fn expected() -> Value {
     json!({
         "env": "orders", "flag": true, "dependency": 2, "crate": true, "file": "/function/c/kinds.c",
@@ -16,7 +16,7 @@ pub fn expected() -> Value {
     })
 }
 
-/// Invokes it in `out`, and says what compiled its C beside the rest of its answer.
+/// Invokes the function in `out`. Returns the compiler of its C code and the rest of the response.
 pub fn invoked(out: &Path) -> (String, Value) {
     let answer = make(&["invoke", &format!("OUT={}", out.display()), "EVENT=1"]).succeeded();
     let mut answer: Value = serde_json::from_str(&answer.stdout).unwrap();
@@ -24,7 +24,7 @@ pub fn invoked(out: &Path) -> (String, Value) {
     (compiler.as_str().unwrap().to_owned(), answer)
 }
 
-/// Variables of a shell that would change what is compiled, each set to something that works.
+/// Environment variables that would change the function, each with a valid value.
 const HOSTILE: [(&str, &str); 32] = [
     ("AR_x86_64_unknown_linux_musl", "ar"),
     ("CARGO_BUILD_RUSTFLAGS", "--cfg hostile"),
@@ -57,19 +57,19 @@ const HOSTILE: [(&str, &str); 32] = [
     ("PKG_CONFIG_PATH", "/usr/lib/pkgconfig"),
     ("RUSTFLAGS", "-Copt-level=0"),
     ("SOURCE_DATE_EPOCH", "1"),
-    ("TABLE_NAME", "of the shell"),
+    ("TABLE_NAME", "from the shell"),
     ("TARGET_CC", "gcc"),
     ("TARGET_CFLAGS", "-O1"),
     ("TZ", "Asia/Tokyo"),
 ];
 
-/// A build in that shell, which names what it leaves out.
+/// Runs a build with these variables and asserts that it reports the variables it leaves out.
 pub fn run_in_a_hostile_shell(mut build: Command) -> Run {
     let built = run({
         build.envs(HOSTILE);
         build
     });
-    built.succeeded().said(&[
+    built.succeeded().reported(&[
         "left out",
         "CC_x86_64_unknown_linux_musl",
         "CPATH",

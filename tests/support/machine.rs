@@ -1,6 +1,6 @@
-//! Runs make, or the program as it is installed, as a user would: in the clone, in a copy of it, or with no clone in sight.
+//! Helpers that run make and the installed program as a user does: in the clone, in a copy of it, or without a clone.
 
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, reason = "each test program uses only some of the helpers")]
 
 use std::{
     env,
@@ -14,13 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The clone that is tested.
+/// The clone under test.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files that a build leaves in its directory.
-pub const COMPANY: [&str; 6] = [
+/// The files that a build creates in its output directory.
+pub const BUILD_OUTPUTS: [&str; 6] = [
     "SHA256SUMS",
     "build.json",
     "function.debug",
@@ -29,7 +29,7 @@ pub const COMPANY: [&str; 6] = [
     "sbom.cdx.json",
 ];
 
-/// This machine's architecture, as `ARCH=` has it.
+/// This machine's architecture, as `ARCH=` spells it.
 pub fn arch() -> &'static str {
     match env::consts::ARCH {
         "aarch64" => "arm64",
@@ -37,7 +37,7 @@ pub fn arch() -> &'static str {
     }
 }
 
-/// What a command left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Run {
     pub success: bool,
@@ -53,20 +53,20 @@ impl Run {
         self
     }
 
-    /// Failed, with all of these on stderr.
+    /// Asserts that the command failed and that stderr contains all of `texts`.
     #[track_caller]
     pub fn failed_with(self, texts: &[&str]) -> Self {
         assert!(!self.success, "{}{}", self.stdout, self.stderr);
-        self.said(texts)
+        self.reported(texts)
     }
 
-    /// All of these are on stderr.
+    /// Asserts that stderr contains all of `texts`.
     #[track_caller]
-    pub fn said(self, texts: &[&str]) -> Self {
+    pub fn reported(self, texts: &[&str]) -> Self {
         for text in texts {
             assert!(
                 self.stderr.contains(text),
-                "{text:?} is not in:\n{}",
+                "stderr does not contain {text:?}:\n{}",
                 self.stderr
             );
         }
@@ -77,7 +77,7 @@ impl Run {
         self.stdout.lines().last().unwrap_or_default()
     }
 
-    /// The checksum of the zip that the last line of a build names.
+    /// The checksum of the zip, from the last line that a build prints.
     #[track_caller]
     pub fn checksum(&self) -> String {
         let line = self.last_line();
@@ -86,10 +86,10 @@ impl Run {
     }
 }
 
-/// A command in `directory` with what finds programs, the network and an engine, and nothing else that the test runner and an
-/// outer make have left in the environment.
+/// A command in `directory` with only the environment variables that locate programs, the network and a container engine: nothing
+/// else reaches it from the test runner or an outer make.
 pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
-    const STARTS: [&str; 17] = [
+    const PREFIXES: [&str; 17] = [
         "CARGO_HOME",
         "CI",
         "CONTAINER_ENGINE",
@@ -108,7 +108,7 @@ pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
         "http",
         "no_proxy",
     ];
-    let is_passed = |name: &str| STARTS.iter().any(|start| name.starts_with(start));
+    let is_passed = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let passed = env::vars().filter(|(name, _)| is_passed(name));
     let mut command = Command::new(program.as_ref());
     command.env_clear().envs(passed);
@@ -128,25 +128,25 @@ pub fn run(mut command: Command) -> Run {
     }
 }
 
-/// A program with these arguments, in the clone.
+/// Runs a program with these arguments in the clone.
 pub fn call(program: impl AsRef<Path>, arguments: &[&str]) -> Run {
     let mut command = command(program, root());
     command.args(arguments);
     run(command)
 }
 
-/// make with these arguments, in the clone.
+/// Runs make with these arguments in the clone.
 pub fn make(arguments: &[&str]) -> Run {
     call("make", arguments)
 }
 
-/// The least time that a command takes of three.
+/// The shortest of three runs of a command.
 pub fn best_of_three(command: impl Fn() -> Run) -> Duration {
     let times = [(); 3].map(|()| command().succeeded().took);
     times.into_iter().min().unwrap()
 }
 
-/// What `code` in Python prints about these files.
+/// The output of the Python program `code`, which gets these files as arguments.
 pub fn python(code: &str, files: &[&Path]) -> String {
     let mut python = command("python3", root());
     python.args(["-c", code]).args(files);
@@ -161,15 +161,15 @@ pub fn sha256(file: &Path) -> String {
         .to_owned()
 }
 
-/// Sends a signal to a process, or to a group of them where its id is below zero.
+/// Sends a signal to a process, or to a process group if the id is negative.
 pub fn kill(signal: &str, process: impl Display) {
     call("/bin/sh", &["-c", &format!("kill -{signal} {process}")]).succeeded();
 }
 
-/// The name of a variable that what a test starts inherits from it.
+/// The environment variable that marks the processes a test starts.
 pub const MARK: &str = "LAMBDA_MUSL_TEST";
 
-/// What runs of all that was started with a mark.
+/// The command lines of the running processes that carry a mark.
 pub fn processes(mark: &str) -> String {
     let find = "for process in /proc/[0-9]*; do
         ! grep -qsz \"^$1$\" $process/environ || { tr '\\0' ' ' <$process/cmdline && echo; }
@@ -178,13 +178,13 @@ pub fn processes(mark: &str) -> String {
     call("/bin/sh", &["-c", find, "sh", &mark]).stdout
 }
 
-/// Waits until something is so, or as long as that may take, and says whether it is.
-pub fn wait_until(is_so: impl Fn() -> bool, at_most: Duration) -> bool {
+/// Waits until a condition holds, but no longer than `at_most`. Returns whether it holds.
+pub fn wait_until(holds: impl Fn() -> bool, at_most: Duration) -> bool {
     let start = Instant::now();
-    while !is_so() && start.elapsed() < at_most {
+    while !holds() && start.elapsed() < at_most {
         thread::sleep(Duration::from_millis(100));
     }
-    is_so()
+    holds()
 }
 
 /// The names in a directory, sorted.
@@ -197,36 +197,36 @@ pub fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Makes a crate out of its manifest and its `main.rs`.
+/// Creates a crate from a manifest and a `main.rs`.
 pub fn write_crate(directory: &Path, manifest: &str, main: &str) {
     fs::create_dir_all(directory.join("src")).unwrap();
     fs::write(directory.join("Cargo.toml"), manifest).unwrap();
     fs::write(directory.join("src/main.rs"), main).unwrap();
 }
 
-/// Makes a program out of a script for the shell.
+/// Creates an executable shell script.
 pub fn write_program(file: &Path, script: &str) {
     fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
     make_executable(file);
 }
 
-/// Lets everybody run a file.
+/// Makes a file executable for all users.
 pub fn make_executable(file: &Path) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Copies these files, or all of these directories, of the clone as they are in the work tree: all that a fresh clone has. Where
-/// the clone came as an archive, that is what was not made here.
+/// Copies these files and directories from the work tree of the clone, without files that a fresh clone does not contain. If the
+/// clone is an unpacked archive, those are the build outputs.
 pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
     let mut list = command("git", root());
     list.args(["ls-files", "-z", "--"]).args(paths);
     let mut list = run(list);
     if !list.success {
-        let made = [
+        let outputs = [
             "(", "-name", "target", "-o", "-path", "./dist", ")", "-prune",
         ];
         let mut find = command("find", root());
-        find.args(paths).args(made);
+        find.args(paths).args(outputs);
         find.args(["-o", "-type", "f", "-print0"]);
         list = run(find).succeeded();
     }
@@ -237,8 +237,8 @@ pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
     }
 }
 
-/// `cargo lambda-musl` in a project's directory as on a machine without a clone: a copy of the program lies in `bin` beside the
-/// project, and nothing is in the environment but what finds Rust, and the cache of the clone, which need not be filled again.
+/// `cargo lambda-musl` in a project's directory, as on a machine without a clone. A copy of the program is in `bin` next to the
+/// project. The environment contains only what locates Rust, and the path of the clone's cache, which saves filling another one.
 pub fn cargo_lambda_musl(project: &Path) -> Command {
     let bin = project.parent().unwrap().join("bin");
     let rust = call("scripts/rust", &[]).succeeded();
@@ -267,26 +267,26 @@ pub fn cargo_lambda_musl(project: &Path) -> Command {
     cargo
 }
 
-/// A directory for `PATH` with every program that this machine has but those.
+/// Fills a directory for `PATH` with links to every program of this machine except `without`.
 pub fn programs_without(without: &[&str], directory: &Path) {
     for from in env::split_paths(&env::var_os("PATH").unwrap()) {
         for entry in fs::read_dir(from).into_iter().flatten().flatten() {
             if !without.iter().any(|name| entry.file_name() == *name) {
-                // The first of a name wins, as in PATH.
+                // The first program of a name wins, as in PATH.
                 let _ = symlink(entry.path(), directory.join(entry.file_name()));
             }
         }
     }
 }
 
-/// Where `program` is.
+/// The path of `program`, if `PATH` contains it.
 pub fn find_program(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|directory| directory.join(program))
         .find(|path| path.is_file())
 }
 
-/// Says that a test was left out, here and at the end of `make test`.
+/// Reports a skipped test, here and at the end of `make test`.
 pub fn skip(what: &str, why: &str) {
     let line = format!("{what}: {why}\n");
     eprint!("SKIPPED: {line}");
@@ -296,7 +296,7 @@ pub fn skip(what: &str, why: &str) {
     }
 }
 
-/// git in a directory, as somebody.
+/// Runs git in a directory with a fixed author.
 pub fn git(directory: &Path, arguments: &[&str]) -> Run {
     let mut git = command("git", directory);
     git.args([

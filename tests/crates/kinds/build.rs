@@ -1,4 +1,4 @@
-//! Compiles C by its absolute path and by its relative one, and C++.
+//! Compiles C from an absolute path and C++ from a relative path.
 
 fn main() {
     let directory = std::env::var("CARGO_MANIFEST_DIR").unwrap();

@@ -1,4 +1,4 @@
-"""registry.py URL_FILE: a registry of crates on this machine, to publish to and to read from; its URL goes to a file."""
+"""registry.py URL_FILE: a local registry of crates to publish to and download from. Writes its URL to a file."""
 import hashlib
 import http.server
 import json

@@ -1,6 +1,6 @@
-"""summary.py LOG USED FAILED ARCH: reads what act says as JSON, prints each step as it ends and what it has printed where it
-failed, and then what became of each job. All goes to LOG. USED has the stubs that jobs have used, FAILED is there where act has
-failed, and ARCH is what jobs for several architectures were restricted to."""
+"""summary.py LOG USED FAILED ARCH: reads the JSON output of act, and prints each step as it ends, the output of failed steps, and
+then the outcome of each job. Everything is also written to LOG. USED lists the stubs that jobs have used, FAILED exists if act has
+failed, and ARCH is the architecture to which jobs for several architectures were restricted."""
 import collections
 import json
 import pathlib
@@ -55,11 +55,11 @@ def jobs_of(workflow):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def fate(job, text):
+def outcome(job, text):
     stubs = sorted({line.rstrip().split("\t")[1] for line in open(used) if line.startswith(f"{job}\t")})
     matrix = re.search(r"(?s)\n      matrix:\n(.*?)\n    [a-z]", text)
     others = {"x86_64", "arm64"} & set(re.findall(r"\w+", matrix[1] if matrix else "")) - {arch}
-    rest = "".join(f"; cannot run here: {other}, which needs a runner of its own" for other in sorted(others))
+    rest = "".join(f"; cannot run here: {other}, which needs its own runner" for other in sorted(others))
     results = ran.get(job, [])
     if job in unsupported:
         return f"cannot run here: it needs {unsupported[job]}"
@@ -68,7 +68,7 @@ def fate(job, text):
     if results and stubs:
         return f"ran on stubs ({', '.join(stubs)}){rest}"
     if results:
-        return f"ran whole{rest}"
+        return f"ran completely{rest}"
     return "did not run" if any("failure" in results for results in ran.values()) else None
 
 
@@ -79,8 +79,8 @@ with open(log, "w") as log_file:
     for workflow in sorted({job.split(".")[0] for job in [*ran, *unsupported]}):
         for job, text in jobs_of(workflow).items():
             job = f"{workflow}.{job}"
-            if become := fate(job, text):
-                say(f"{job}: {become}")
+            if result := outcome(job, text):
+                say(f"{job}: {result}")
     say(f"the log: {log}")
 is_bad = pathlib.Path(failed).exists() or not ran and not unsupported
 if is_bad or any("failure" in results for results in ran.values()):

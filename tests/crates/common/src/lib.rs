@@ -1,6 +1,6 @@
-//! A dependency by path, outside of the workspace of what uses it.
+//! A path dependency outside the workspace of the crate that uses it.
 
-/// The number at an index. What panics here names this file.
+/// The number at an index. The message of a panic here contains the path of this file.
 pub fn nth(index: usize) -> u8 {
     [1, 2, 3][index]
 }

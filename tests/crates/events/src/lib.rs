@@ -1,4 +1,4 @@
-//! The events of `invoke --example`, held against the types of `aws_lambda_events`.
+//! Compares the events of `invoke --example` with the types of `aws_lambda_events`.
 
 #[cfg(test)]
 mod tests {
@@ -34,19 +34,19 @@ mod tests {
         ("websocket", known::<ApiGatewayWebsocketProxyRequest>),
     ];
 
-    /// What a type keeps of an event.
+    /// The part of an event that a type preserves.
     fn known<T: DeserializeOwned + Serialize>(event: &str) -> Value {
         let event: T = serde_json::from_str(event).unwrap();
         serde_json::to_value(event).unwrap()
     }
 
-    /// A function URL sends what an HTTP API sends; its own type knows less of it.
+    /// A function URL sends the same events as an HTTP API. Its own type has fewer fields.
     fn url(event: &str) -> Value {
         known::<LambdaFunctionUrlRequest>(event);
         known::<ApiGatewayV2httpRequest>(event)
     }
 
-    /// Where `event` has something that `known` has not.
+    /// The paths of the values in `event` that are missing or different in `known`.
     fn unknown(event: &Value, known: &Value, path: &str) -> Vec<String> {
         match (event, known) {
             (Value::Object(event), Value::Object(known)) => {
@@ -68,7 +68,7 @@ mod tests {
                     |(index, (event, known))| unknown(event, known, &format!("{path}[{index}]"));
                 pairs.flat_map(below).collect()
             }
-            // Some types keep a number as its text.
+            // Some types store a number as a string.
             _ if event == known
                 || event.is_number() && known.as_str() == Some(&event.to_string()) =>
             {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_of_every_example_is_one_of_its_type() {
+    fn the_types_preserve_every_field_of_every_example() {
         let directory = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../../cli/src/invoke/examples"

@@ -3,7 +3,7 @@
 const char *file(void) { return __FILE__; }
 const char *date(void) { return __DATE__ " " __TIME__; }
 const char *compiler(void) { return __VERSION__; }
-/* A number of the compiler's runtime library, and one of its functions. */
+/* Both need the compiler's runtime library: the first one a variable, the second one a function. */
 #ifdef __x86_64__
 int sse2(void) { return __builtin_cpu_supports("sse2") != 0; }
 #else

@@ -7,7 +7,7 @@
 
 static std::map<std::string, int> numbers{{"one", 1}};
 
-// An exception that is caught, a thread, and an expression: 3 where all of them work.
+// Uses an exception, a thread and a regular expression. Returns 3 if all of them work.
 extern "C" int cpp(int n) {
   int caught = 0, found = 0;
   try {

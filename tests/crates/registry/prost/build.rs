@@ -1,4 +1,4 @@
-//! Has the vendored protoc read the message.
+//! Generates the code of the message with the vendored protoc.
 
 fn main() {
     let protoc = protoc_bin_vendored::protoc_bin_path().unwrap();

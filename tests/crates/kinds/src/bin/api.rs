@@ -1,4 +1,4 @@
-//! Answers with what the build made of its configuration, its dependency, its C and its C++.
+//! Responds with values that show how the build used its configuration, its dependency, its C and its C++.
 
 use std::ffi::{CStr, c_char};
 
@@ -14,7 +14,7 @@ unsafe extern "C" {
     fn cpp(n: i32) -> i32;
 }
 
-/// A text that C has for good.
+/// A static string in C.
 fn text(function: unsafe extern "C" fn() -> *const c_char) -> String {
     unsafe { CStr::from_ptr(function()) }.to_string_lossy().into_owned()
 }

@@ -1,4 +1,4 @@
-//! The other binary of the package.
+//! The second binary of the package.
 
 use lambda_musl::{Context, run};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Signs a URL for an object, as of a certain time.
+//! Signs a URL for an object at a fixed time.
 
 use std::{error::Error, time::Duration, time::SystemTime};
 

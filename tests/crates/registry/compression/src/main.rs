@@ -1,4 +1,4 @@
-//! Compresses a text with one library, the result with the next one, then goes back.
+//! Compresses a text with each library in turn, then decompresses it again.
 
 use std::io::{self, Read};
 

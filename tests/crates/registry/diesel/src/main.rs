@@ -1,4 +1,4 @@
-//! Connects to a database of the library libpq, which no build has for musl.
+//! Connects to a database with libpq, which neither build has for musl.
 
 use diesel::{Connection, PgConnection};
 use lambda_musl::{Context, run};

@@ -1,4 +1,4 @@
-//! Writes a text into a repository, and reads it again.
+//! Writes a text to a repository and reads it again.
 
 use git2::{Error, Repository, Version};
 use lambda_musl::{Context, run};

@@ -1,4 +1,4 @@
-//! Encodes an image of one colour in each format, decodes it again, and says which colour it has: after JPEG, whether it is near.
+//! Encodes and decodes an image of one colour in each format. Responds with the decoded colour, or for JPEG with whether it is close.
 
 use std::io::Cursor;
 

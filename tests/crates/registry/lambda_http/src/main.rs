@@ -1,4 +1,4 @@
-//! An API of one route, with axum and the runtime of AWS.
+//! An API with one route, built on axum and AWS's runtime.
 
 use axum::{Json, Router, extract::Path, routing::get};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Allocates bytes, and says how many mimalloc has in the block: one of its own size classes.
+//! Allocates bytes, and responds with the usable size of the block, which is one of mimalloc's size classes.
 
 use lambda_musl::{Context, run};
 use mimalloc::MiMalloc;

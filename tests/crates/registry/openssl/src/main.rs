@@ -1,4 +1,4 @@
-//! Hashes a text, as the build script has done with an OpenSSL for the machine that builds.
+//! Hashes a text. The build script hashes the same text with an OpenSSL for the build machine.
 
 use lambda_musl::{Context, run};
 use openssl::sha::sha256;

@@ -1,4 +1,4 @@
-//! Encodes and decodes a message whose code protoc and prost made.
+//! Encodes and decodes a message with code that protoc and prost generate.
 
 use lambda_musl::{Context, run};
 use prost::Message;

@@ -1,4 +1,4 @@
-//! Sends a message to a broker inside of the library, and receives it.
+//! Sends a message to the library's mock broker and receives it.
 
 use std::{error::Error, time::Duration};
 

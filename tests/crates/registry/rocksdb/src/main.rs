@@ -1,4 +1,4 @@
-//! Stores pairs, and lists them in their order.
+//! Stores pairs and lists them in the order of their keys.
 
 use std::{collections::HashMap, env, error::Error};
 

@@ -1,4 +1,4 @@
-//! Puts numbers into a database in memory, and asks for their sum and order.
+//! Inserts numbers into an in-memory database and queries their sum and order.
 
 use lambda_musl::{Context, run};
 use rusqlite::Connection;

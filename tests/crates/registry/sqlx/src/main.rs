@@ -1,4 +1,4 @@
-//! Sums numbers in a database in memory, and connects by TLS to a server that ends the handshake with an alert.
+//! Sums numbers in an in-memory database, and connects over TLS to a server that ends the handshake with an alert.
 
 use std::{error::Error, io::Read, io::Write, net::TcpListener, thread};
 
@@ -32,7 +32,7 @@ async fn query(numbers: Vec<i64>) -> Result<Value, Box<dyn Error>> {
     let error = PgConnection::connect(&url)
         .await
         .err()
-        .ok_or("this is no error")?;
+        .ok_or("the connection succeeded")?;
     println!("{error}");
     let postgres = error.to_string().contains("alert handshake failure");
     Ok(json!({ "sum": sum, "postgres": postgres }))

@@ -1,4 +1,4 @@
-//! Allocates bytes, and says whether jemalloc has counted them.
+//! Allocates bytes, and responds with whether jemalloc has counted them.
 
 use lambda_musl::{Context, run};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Sleeps below `run` on the only thread of tokio, which nothing could ever wake.
+//! Sleeps inside `run` on tokio's only thread, which nothing can wake.
 
 use std::time::Duration;
 
