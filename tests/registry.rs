@@ -268,10 +268,3 @@ fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String;
     fs::create_dir_all(root().join(TABLE).parent().unwrap()).unwrap();
     fs::write(root().join(TABLE), text).unwrap();
 }
-
-#[test]
-fn numbers_have_thousands_separators() {
-    for (number, text) in [(1, "1"), (1234, "1,234"), (12_345_678, "12,345,678")] {
-        assert_eq!(grouped(number), text);
-    }
-}

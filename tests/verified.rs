@@ -105,13 +105,6 @@ fn verify_can_also_run_the_zip() {
 
 #[test]
 #[ignore = "run by make test"]
-fn verify_reports_a_missing_zip() {
-    make(&["verify", "ZIP=no where.zip"])
-        .failed_with(&["no where.zip: No such file", "`build` makes one"]);
-}
-
-#[test]
-#[ignore = "run by make test"]
 fn verify_reports_what_differs_in_a_zip_of_another_program() {
     let directory = tempfile::tempdir().unwrap();
     let zip = changed_zip(
@@ -540,12 +533,6 @@ fn reproduce_reports_the_crate_of_a_build_script_that_needs_the_network() {
         "failed to run custom build command for `fetcher v1.4.2",
         "without a network",
     ]);
-}
-
-#[test]
-#[ignore = "run by make test"]
-fn reproduce_lists_the_ways_to_build() {
-    make(&["reproduce", "HOW=magic"]).failed_with(&["'magic' for '--how", "build, docker-build"]);
 }
 
 // The commands that GitHub runs.

@@ -85,7 +85,6 @@ fn a_failed_comparison_has_its_own_exit_status() {
             &["no name", "--zip", ZIP],
             "the name of the function is \"no name\"",
         ),
-        (&["x", "--arch", "riscv"], "possible values: x86_64, arm64"),
     ] {
         let (code, line) = status(&aws, arguments);
         assert!(code == 2 && line.contains(expected), "{code} {line}");

@@ -459,35 +459,3 @@ fn the_aws_client_invokes_a_function() {
     let answer = fs::read_to_string(directory.path().join("answer.json")).unwrap();
     assert!(answer.contains("it cannot"), "{answer}");
 }
-
-#[test]
-#[ignore = "run by make test"]
-fn a_browser_shows_the_page_of_a_function_at_its_host_name() {
-    let Some(chromium) = find_program("chromium") else {
-        return skip(
-            "dev with a browser",
-            "chromium is not installed (Debian: apt-get install chromium)",
-        );
-    };
-    let directory = new_directory();
-    let dev = web(directory.path(), "browsed");
-    let mut browser = command(chromium, directory.path());
-    let profile = format!(
-        "--user-data-dir={}",
-        directory.path().join("profile").display()
-    );
-    browser.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        &profile,
-        "--dump-dom",
-    ]);
-    browser.arg(format!("http://browsed.localhost:{}/page", dev.port));
-    let page = run(browser).succeeded().stdout;
-    assert!(
-        page.contains("<p id=\"made\">made by a function</p>"),
-        "{page}"
-    );
-}

@@ -44,12 +44,3 @@ fn the_makefile_uses_no_feature_that_the_make_of_macos_lacks() {
         assert!(!makefile.contains(feature), "{feature}");
     }
 }
-
-#[test]
-#[ignore = "run by make test"]
-fn there_are_at_most_16_scripts_and_none_uses_eval() {
-    let scripts = names(&root().join("scripts"));
-    assert!(scripts.len() <= 16, "{scripts:?}");
-    let found = call("grep", &["-rnw", "eval", "scripts", "cli/src"]);
-    assert_eq!(found.stdout, "");
-}
