@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::{fd::AsFd, unix::fs::MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
+use std::{io, iter};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -132,10 +132,25 @@ fn state_of_zip(zip: &Path) -> Option<String> {
 /// The source files of a binary, from the `.d` file that cargo writes next to it.
 pub fn sources_beside(binary: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(binary.with_extension("d")).unwrap_or_default();
-    let (_, list) = text.lines().next().and_then(|line| line.split_once(": ")).unwrap_or_default();
-    // A space in a name is escaped with a backslash.
-    let paths = list.replace("\\ ", "\n");
-    paths.split(' ').filter(|path| !path.is_empty()).map(|path| path.replace('\n', " ").into()).collect()
+    let line = text.lines().next().unwrap_or_default();
+    words(line.split_once(": ").map_or("", |(_, files)| files)).map(PathBuf::from).collect()
+}
+
+/// The words between spaces. A space in a word is escaped with a backslash.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let mut letters = text.chars();
+    iter::from_fn(move || {
+        let mut word = String::new();
+        loop {
+            match letters.next() {
+                Some('\\') => word.extend(letters.next()),
+                Some(' ') | None if !word.is_empty() => return Some(word),
+                Some(' ') => {}
+                Some(letter) => word.push(letter),
+                None => return None,
+            }
+        }
+    })
 }
 
 /// Records that this program built a package from these sources in a build that began at `start`.
@@ -165,16 +180,25 @@ fn forget_what_is_gone(cache: &Cache) -> Result<()> {
     Ok(())
 }
 
-/// Rebuilds a package if its sources have changed, with the command that built it. A package that was built elsewhere, or whose
-/// sources no longer exist, is left unchanged.
-pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
+/// Whether the sources of a package have changed since it was built. A package that was built elsewhere, or whose sources no longer
+/// exist, is not outdated.
+pub fn is_outdated(zip: &Path, cache: &Cache) -> Result<bool> {
+    Ok(outdated(zip, cache)?.is_some())
+}
+
+/// The record of a package whose sources have changed.
+fn outdated(zip: &Path, cache: &Cache) -> Result<Option<Record>> {
     let record = fs::read(path_of(&std::path::absolute(zip)?, cache)?).unwrap_or_default();
-    let Ok((_, record)) = serde_json::from_slice::<(PathBuf, Record)>(&record) else { return Ok(()) };
+    let Ok((_, record)) = serde_json::from_slice::<(PathBuf, Record)>(&record) else { return Ok(None) };
     let is_there = record.sources.package.join("Cargo.toml").exists();
     let is_of_build = is_there && record.zip.is_some() && record.zip == state_of_zip(zip);
-    if !is_of_build || record.state == Some(record.sources.state().0) {
-        return Ok(());
-    }
+    let is_outdated = is_of_build && record.state != Some(record.sources.state().0);
+    Ok(is_outdated.then_some(record))
+}
+
+/// Rebuilds a package if it is outdated, with the command that built it.
+pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
+    let Some(record) = outdated(zip, cache)? else { return Ok(()) };
     if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {
         bail!(
             "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to the value that \

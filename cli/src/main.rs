@@ -15,6 +15,7 @@ mod dev;
 mod docker_build;
 mod doctor;
 mod engine;
+mod env_file;
 mod environment;
 mod fetch;
 mod files;

@@ -349,7 +349,7 @@ pub struct Deploy {
     /// An environment variable of the function; ENV_VAR itself may contain several, one per line
     #[arg(long, env, value_name = "NAME=VALUE", value_delimiter = '\n', hide_env_values = true)]
     pub env_var: Vec<String>,
-    /// A file of environment variables, one NAME=VALUE per line
+    /// A file of environment variables, in the format of a .env file for dev
     #[arg(long, env, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     /// ARNs of layer versions, separated by commas, or none to remove all layers

@@ -1,10 +1,12 @@
 //! Deployments of a function that does not exist yet.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::{
     aws::{ACCOUNT, Aws, ZIP, build, role},
-    machine::{make, python, root, run, write_program},
+    machine::{make, python, root, run, write_crate, write_program},
 };
 
 /// The checksum of the zip in the encoding of AWS.
@@ -116,11 +118,11 @@ fn a_dry_run_prints_the_exact_commands_of_the_deployment_and_changes_nothing() {
         // A shell runs the printed commands with a client that only logs its arguments.
         let shell = aws.path("dry");
         write_program(&shell, &dry.stdout);
-        let real = std::fs::read(aws.path("bin/aws")).unwrap();
+        let real = fs::read(aws.path("bin/aws")).unwrap();
         aws.client("exit 0");
         run(aws.command(shell.to_str().unwrap())).succeeded();
         let printed = aws.calls();
-        std::fs::write(aws.path("bin/aws"), real).unwrap();
+        fs::write(aws.path("bin/aws"), real).unwrap();
         assert!(printed.len() > 4, "{}", dry.stdout);
         let before = [&reads[..], &printed].concat();
 
@@ -233,19 +235,28 @@ fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
     aws.run(&["deploy", "x", "--out", "dist/none"])
         .failed_with(&["none/function.zip", "`build` makes one"]);
     let directory = tempfile::tempdir().unwrap();
-    let krate = directory.path().join("greeting");
-    std::fs::create_dir_all(krate.join("src")).unwrap();
-    std::fs::copy(root().join(ZIP), directory.path().join("function.zip")).unwrap();
-    std::fs::write(krate.join("Cargo.toml"), "[package]\nname = 'greeting'\n").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    std::fs::write(krate.join("src/main.rs"), "").unwrap();
-    let [krate, out] = [&krate, directory.path()].map(|path| path.to_str().unwrap());
-    let older = aws.run(&["deploy", "older", "--out", out, "--crate", krate]);
-    older.failed_with(&["is older than", "cargo lambda-musl build"]);
+    let (krate, out) = (
+        directory.path().join("changing"),
+        directory.path().join("dist"),
+    );
+    write_crate(
+        &krate,
+        "[package]\nname = 'changing'\nversion = '0.1.0'\nedition = '2024'\n[workspace]\n",
+        "fn main() {}",
+    );
+    let [krate_option, out_option] =
+        [("CRATE", &krate), ("OUT", &out)].map(|(name, path)| format!("{name}={}", path.display()));
+    make(&[&krate_option, &out_option]).succeeded();
+    fs::write(krate.join("src/main.rs"), "fn main() { println!() }").unwrap();
+    let out = out.to_str().unwrap();
+    let outdated = aws.run(&["deploy", "outdated", "--out", out]);
+    outdated.failed_with(&[
+        "its sources have changed since it was built",
+        "cargo lambda-musl build",
+    ]);
     assert_eq!(aws.calls(), [[""; 0]; 0]);
     let zip = format!("{out}/function.zip");
-    aws.run(&["deploy", "older", "--zip", &zip, "--crate", krate])
-        .succeeded();
+    aws.run(&["deploy", "outdated", "--zip", &zip]).succeeded();
     let make = make(&["deploy"]);
     make.failed_with(&["<NAME>"]);
 }

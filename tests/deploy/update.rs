@@ -184,7 +184,7 @@ fn options_override_the_defaults_in_cargo_toml() {
 fn values_of_environment_variables_appear_in_no_command_line_and_no_error() {
     let aws = Aws::new();
     let file = aws.path("secrets");
-    fs::write(&file, "# of the test\n\nAPI_KEY=hunter2 = \"$x\"\n").unwrap();
+    fs::write(&file, "# of the test\n\nAPI_KEY='hunter2 = \"$x\"'\n").unwrap();
     let options = ["--env-file", file.to_str().unwrap(), "--verbose"];
     let run = aws.deploy("secret", &options).succeeded();
     assert!(!format!("{run:?}").contains("hunter2"));

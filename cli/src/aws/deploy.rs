@@ -1,12 +1,10 @@
 //! `deploy`: uploads a verified package, waits for Lambda, and checks that AWS has the same bytes.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
-use std::{fs, thread};
+use std::{fs, thread, time::Duration};
 
-use anyhow::{Error, Result, bail, ensure};
+use anyhow::{Error, Result, ensure};
 use serde_json::Value;
-use walkdir::WalkDir;
 
 use super::plan::{self, Package, Step, VERSION};
 use super::settings::{Manifest, Settings};
@@ -15,7 +13,7 @@ use crate::command::quoted;
 use crate::package::Form;
 use crate::step::{self, say};
 use crate::verify::{Verified, sha256_hex, verify};
-use crate::{environment, interrupt, options};
+use crate::{again, cache::Cache, environment, interrupt, options};
 
 /// The number of attempts if a concurrent deployment interferes, and the pause between them.
 const ATTEMPTS: u32 = 10;
@@ -32,8 +30,8 @@ pub fn run(options: options::Deploy) -> Result<()> {
     let zip = verify(&path, None, &environment::roots()?)?;
     let manifest = Manifest::of(&options.krate)?;
     let is_own = manifest.name.as_ref().is_some_and(|name| name.escape_default().to_string() == zip.name);
-    if is_own && !options.zip.is_named() {
-        check_newer(&path, &options.krate)?;
+    if !options.zip.is_named() {
+        check_current(&path)?;
     }
     let defaults = match is_own {
         true => manifest.defaults,
@@ -89,28 +87,16 @@ fn is_of_new_role(error: &Error) -> bool {
     code(error) == "InvalidParameterValueException" && texts.iter().any(|text| said.contains(text))
 }
 
-/// Fails if a source of the package is newer than the zip.
-fn check_newer(zip: &Path, krate: &Path) -> Result<()> {
-    let modified =
-        |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-    let built = modified(zip);
-    let is_hidden = |name: &str| name.starts_with('.') && name.len() > 1;
-    let entries = WalkDir::new(krate).sort_by_file_name().into_iter().filter_entry(|entry| {
-        let name = entry.file_name().to_string_lossy();
-        entry.depth() == 0 || !entry.file_type().is_dir() || !is_hidden(&name) && name != "target"
-    });
-    let is_source = |path: &Path| {
-        path.extension().is_some_and(|extension| extension == "rs")
-            || path.file_name().is_some_and(|name| name == "Cargo.toml" || name == "Cargo.lock")
-    };
-    let newer = entries.flatten().find(|entry| is_source(entry.path()) && modified(entry.path()) > built);
-    if let Some(newer) = newer {
-        let (zip, newer) = (zip.display(), newer.path().display());
-        bail!(
-            "{zip} is older than {newer}; rebuild it with `cargo lambda-musl build`, in the clone with `make`, or deploy it unchanged with \
-             --zip {zip}"
-        );
-    }
+/// Fails if this program built the zip from sources that have changed since.
+fn check_current(zip: &Path) -> Result<()> {
+    // Without a cache, there was no build.
+    let Ok(cache) = Cache::open() else { return Ok(()) };
+    let name = zip.display();
+    ensure!(
+        !again::is_outdated(zip, &cache)?,
+        "{name}: its sources have changed since it was built; rebuild it with `cargo lambda-musl build`, in the clone with `make`, or \
+         deploy it unchanged with --zip {name}"
+    );
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::check_word;
-use crate::{files::At, options};
+use crate::{env_file, files::At, options};
 
 /// Access to a function URL.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
@@ -44,11 +44,9 @@ impl Settings {
     /// Merges the options into the defaults. Variables and tags are merged one by one.
     pub fn of(options: &options::Deploy, defaults: Self) -> Result<Self> {
         let mut settings = defaults;
-        let variables = match &options.env_file {
-            Some(file) => variables_in(file)?,
-            None => BTreeMap::new(),
-        };
-        settings.env_var.extend(variables);
+        if let Some(file) = &options.env_file {
+            settings.env_var.extend(env_file::read(file).context("--env-file")?);
+        }
         settings.env_var.extend(pairs("--env-var", &options.env_var)?);
         settings.tags.extend(pairs("--tags", &options.tags)?);
         let settings = Self {
@@ -179,14 +177,6 @@ fn pairs(option: &str, words: &[String]) -> Result<BTreeMap<String, String>> {
     words.iter().map(pair).collect()
 }
 
-/// The lines `NAME=VALUE` of a file, without empty lines and lines that begin with #.
-fn variables_in(file: &Path) -> Result<BTreeMap<String, String>> {
-    let text = fs::read_to_string(file).with_context(|| format!("--env-file {}", file.display()))?;
-    let lines: Vec<String> =
-        text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(Into::into).collect();
-    pairs(&format!("--env-file {}", file.display()), &lines)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,17 +202,5 @@ mod tests {
         fs::write(package.path().join("Cargo.toml"), text).unwrap();
         let error = format!("{:#}", Manifest::of(package.path()).unwrap_err());
         assert!(error.contains("Cargo.toml: metadata.lambda-musl.deploy: ") && error.contains("u32"), "{error}");
-    }
-
-    #[test]
-    fn each_line_of_a_file_is_a_variable_whose_value_is_kept_verbatim() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "# a comment\n\nONE=a=b # c\nTWO= \"d\" \n").unwrap();
-        let expected =
-            [("ONE", "a=b # c"), ("TWO", " \"d\" ")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(variables_in(file.path()).unwrap(), expected.into());
-        fs::write(file.path(), "hunter2").unwrap();
-        let error = variables_in(file.path()).unwrap_err().to_string();
-        assert!(error.contains("expected NAME=VALUE") && !error.contains("hunter2"), "{error}");
     }
 }

@@ -8,8 +8,8 @@ use std::{fs, process::Command};
 use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
 
-use super::saved::sources;
 use super::watch::Watched;
+use crate::again::sources_beside;
 use crate::command::output;
 use crate::files::At;
 use crate::step::{self, Step};
@@ -78,7 +78,7 @@ impl Builder {
                         let name = &function.binary;
                         let program =
                             messages.executable(name).with_context(|| format!("cargo built no executable {name}"))?;
-                        self.sources.extend(sources(&program));
+                        self.sources.extend(sources_beside(&program));
                         let metadata = program.metadata().at(&program)?;
                         let made = (program, metadata.modified()?, metadata.len());
                         if self.last.get(name) != Some(&made) {

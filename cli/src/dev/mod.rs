@@ -2,7 +2,6 @@
 
 mod build;
 mod clock;
-mod env_file;
 pub mod found;
 mod front;
 mod function;
@@ -32,7 +31,7 @@ use self::function::{Function, Invocation, Settings, new_id, new_trace};
 use self::report::{Record, Report, Served};
 use self::saved::Saved;
 use self::watch::Watch;
-use crate::{cache::Cache, doctor, interrupt, options, project, rust::Rust};
+use crate::{cache::Cache, doctor, env_file, interrupt, options, project, rust::Rust};
 
 /// How long to wait after the last saved file before compiling, because editors may write several files.
 const QUIET: Duration = Duration::from_millis(100);

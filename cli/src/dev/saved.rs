@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use std::{fs, iter};
 
 use tokio::{sync::watch, time::timeout};
 
@@ -65,42 +64,10 @@ fn time(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The source files of a program, from the `.d` file that cargo writes next to it.
-pub fn sources(program: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default();
-    words(line.split_once(": ").map_or("", |(_, files)| files)).map(PathBuf::from).collect()
-}
-
-/// The words between spaces. A space in a word is escaped with a backslash.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    let mut letters = text.chars();
-    iter::from_fn(move || {
-        let mut word = String::new();
-        loop {
-            match letters.next() {
-                Some('\\') => word.extend(letters.next()),
-                Some(' ') | None if !word.is_empty() => return Some(word),
-                Some(' ') => {}
-                Some(letter) => word.push(letter),
-                None => return None,
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_sources_of_a_program_are_read_from_the_file_next_to_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let program = directory.path().join("my function");
-        fs::write(program.with_extension("d"), "/a\\ b/my\\ function: /a\\ b/src/main.rs  /a\\ b/src/c.rs\n").unwrap();
-        assert_eq!(sources(&program), ["/a b/src/main.rs", "/a b/src/c.rs"].map(PathBuf::from));
-        assert_eq!(sources(&directory.path().join("none")), [""; 0].map(PathBuf::from));
-    }
+    use std::fs;
 
     #[tokio::test]
     async fn an_event_waits_for_a_saved_file_without_a_notification() {

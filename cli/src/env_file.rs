@@ -1,27 +1,30 @@
 //! Reads `.env` files, which have a line `NAME=value` for each environment variable of the function.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::files::At;
 
-/// The variables of a file, in order.
+/// The variables of a file, in order. Errors show no content of the file, which may be secret.
 pub fn read(path: &Path) -> Result<Vec<(String, String)>> {
-    let variables = dotenvy::from_path_iter(path).at(path)?;
+    let text = fs::read_to_string(path).at(path)?;
     let expected = "expected lines like NAME=value, NAME='a value' or NAME=\"a $OTHER value\", and comments after #";
     let read = |variable: dotenvy::Result<(String, String)>| match variable {
         Ok(variable) => Ok(variable),
-        Err(dotenvy::Error::LineParse(line, _)) => bail!("{line:?} is not a variable; {expected}"),
+        Err(dotenvy::Error::LineParse(line, _)) => {
+            let number = text.lines().take_while(|other| *other != line).count() + 1;
+            bail!("line {number} is not a variable; {expected}")
+        }
         Err(error) => Err(error).context(expected),
     };
-    variables.map(read).collect::<Result<_>>().at(path)
+    dotenvy::from_read_iter(text.as_bytes()).map(read).collect::<Result<_>>().at(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn a_line_is_a_variable_and_any_other_line_is_an_error() {
@@ -33,6 +36,7 @@ mod tests {
         assert_eq!(read(&path).unwrap(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         fs::write(&path, "A=1\nB: 2\n").unwrap();
         let error = format!("{:#}", read(&path).unwrap_err());
-        assert!(error.contains(".env: \"B: 2\" is not a variable; expected lines like NAME=value"), "{error}");
+        assert!(error.contains(".env: line 2 is not a variable; expected lines like NAME=value"), "{error}");
+        assert!(!error.contains("B:"), "{error}");
     }
 }
