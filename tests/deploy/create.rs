@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws::{ACCOUNT, Aws, ZIP, build, role},
-    machine::{make, python, root, run, write_crate, write_program},
+    machine::{make, python, run, write_crate, write_program},
 };
 
 /// The checksum of the zip in the encoding of AWS.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::machine::{call, make, names, root};
+use crate::machine::{make, root};
 
 #[test]
 #[ignore = "run by make test"]

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use conformance::{Received, Reply, RuntimeApi, accepted, answer, event, invocation};
-use lambda_musl::{Context, Failure, IntoResponse, Raw};
-use serde_json::Value;
+use conformance::{Received, Reply, RuntimeApi, accepted, answer, event};
+use lambda_musl::{Context, IntoResponse, Raw};
 
 use crate::{
     child,
