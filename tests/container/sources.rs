@@ -112,7 +112,7 @@ fn a_url_with_other_contents_is_named_and_the_next_one_is_tried() {
     let wrong = format!("http://127.0.0.1:{port}/wrong/musl-{port}.tgz");
     assert!(
         run.stderr.contains(&format!(
-            "{wrong}: musl-{port}.tgz: expected the SHA-256 {EMPTY}, but it is"
+            "{wrong}: musl-{port}.tgz: expected the SHA-256 checksum {EMPTY}, found"
         )),
         "{}",
         run.stderr

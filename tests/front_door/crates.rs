@@ -41,7 +41,7 @@ fn its_profile_its_configuration_its_dependency_its_c_and_its_cpp_are_in_the_fun
  {
     let built = kinds(&[]).succeeded();
     for key in ["build.rustc-wrapper", "linker"] {
-        let note = format!("{key} does not count, as the build brings its own");
+        let note = format!("{key} is ignored, because the build uses its own");
         assert!(built.stderr.contains(&note), "{}", built.stderr);
     }
     let (compiler, answer) = invoked(&root().join(OUT));
