@@ -115,7 +115,7 @@ fn without_an_engine_the_other_way_is_named() {
     programs_without(&["docker", "podman"], directory.path());
     let mut make = make_docker_build();
     make.env("PATH", directory.path());
-    run(make).failed_with(&["no container engine", "docker or podman", "the other way"]);
+    run(make).failed_with(&["no container engine", "docker or podman", "or use `build`"]);
 }
 
 /// make docker-build where docker says this and fails.
@@ -137,9 +137,9 @@ fn an_engine_that_does_not_run_is_named_with_its_message() {
     let said = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
     docker_build_where_docker_says(said).failed_with(&[
         "docker",
-        "does not run",
+        "not running",
         said,
-        "the other way",
+        "or use `build`",
     ]);
 }
 
@@ -148,7 +148,7 @@ fn an_engine_that_does_not_run_is_named_with_its_message() {
 fn a_socket_without_permission_is_named_with_what_to_do() {
     let said = "permission denied while trying to connect to the Docker daemon socket";
     docker_build_where_docker_says(said).failed_with(&[
-        "no permission on its socket",
+        "no permission to use its socket",
         "group docker",
         said,
     ]);
@@ -162,7 +162,7 @@ fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
     }
     let base = "BASE=registry.invalid/no/such:image";
     docker_build(&[], &[base])
-        .failed_with(&["registry.invalid/no/such:image", "base-image makes a base"]);
+        .failed_with(&["registry.invalid/no/such:image", "create a base with base-image"]);
 }
 
 #[test]

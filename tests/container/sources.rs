@@ -150,7 +150,7 @@ fn a_key_that_is_wrong_is_named_with_the_file_and_the_line() {
     let pins = good_pins().replace("=9.1", "=$(date)");
     fetch(&pins_file(directory.path(), &pins), directory.path()).failed_with(&[
         "my pins.env: line 2: the value of MUSL_VERSION",
-        "odd characters",
+        "invalid characters",
     ]);
 }
 
