@@ -169,7 +169,7 @@ fn verify_takes_little_memory_and_time_for_a_bomb() {
     let verify = "ulimit -v 1000000; exec target/cli/release/cargo-lambda-musl verify --zip \"$1\"";
     limited.args(["-c", verify, "sh"]).arg(&zip);
     let run =
-        run(limited).failed_with(&["unpacks to 1073741824 bytes; Lambda takes up to 262144000"]);
+        run(limited).failed_with(&["unpacks to 1073741824 bytes; Lambda accepts up to 262144000"]);
     assert!(run.took.as_secs() < 10, "{:?}", run.took);
 }
 

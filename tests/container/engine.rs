@@ -161,8 +161,10 @@ fn a_base_that_cannot_be_pulled_is_named_with_the_other_way() {
         return skip("a base that cannot be pulled", why);
     }
     let base = "BASE=registry.invalid/no/such:image";
-    docker_build(&[], &[base])
-        .failed_with(&["registry.invalid/no/such:image", "create a base with base-image"]);
+    docker_build(&[], &[base]).failed_with(&[
+        "registry.invalid/no/such:image",
+        "create a base with base-image",
+    ]);
 }
 
 #[test]

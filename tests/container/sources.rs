@@ -181,7 +181,7 @@ fn a_toolchain_is_not_written_over_what_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let prefix = directory.path().display();
     make(&["toolchain", &format!("PREFIX={prefix}")])
-        .failed_with(&[&format!("--prefix {prefix}"), "there already"]);
+        .failed_with(&[&format!("--prefix {prefix}"), "already exists"]);
     make(&["toolchain"]).failed_with(&["--prefix is missing"]);
 }
 

@@ -25,7 +25,7 @@ fn a_variable_that_is_unknown_is_named_with_those_that_are_known() {
 #[test]
 #[ignore = "through make"]
 fn a_crate_that_is_not_there_is_named_with_what_was_expected() {
-    let expected = "expected that of a package with a binary target";
+    let expected = "expected the directory of a package with a binary target";
     make(&["CRATE=nowhere"]).failed_with(&["--crate nowhere", "no Cargo.toml", expected]);
 }
 

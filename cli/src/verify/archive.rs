@@ -50,7 +50,7 @@ impl Archive {
         self.inspect_names(&reader);
         let entries = (0..reader.len()).flat_map(|index| reader.by_index_data(index));
         let total = entries.fold(0, |total, entry| entry.size().saturating_add(total));
-        ensure!(total <= UNZIPPED, "unpacks to {total} bytes; Lambda takes up to {UNZIPPED}");
+        ensure!(total <= UNZIPPED, "unpacks to {total} bytes; Lambda accepts up to {UNZIPPED}");
         ensure!(reader.len() <= FILES, "holds {} files; expected at most {FILES}", reader.len());
         for index in 0..reader.len() {
             let name = reader.name_for_index(index).and_then(Result::ok).map(|name| name.into_owned());
@@ -236,7 +236,7 @@ mod tests {
         with_less_than_it_declares: patched([(CENTRAL, 24, &[0xff])])
             => "bootstrap: is damaged: it is not of the size that it declares";
         that_unpacks_to_more_than_lambda_takes: patched([(CENTRAL, 24, &(UNZIPPED as u32).to_le_bytes())])
-            => "unpacks to 262144004 bytes; Lambda takes up to 262144000";
+            => "unpacks to 262144004 bytes; Lambda accepts up to 262144000";
         with_bytes_before_it: [b"#!/bin/sh\n", &with(options(true))[..]].concat() => of_form(0);
         with_bytes_behind_it: [&with(options(true))[..], b"\0"].concat() => of_form(216);
         with_a_comment: [&patched([(END, 20, &[2])])[..], b"hi"].concat() => of_form(214);

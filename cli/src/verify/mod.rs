@@ -134,7 +134,7 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     }
     faults.extend(found);
     let note = match zip.len() as u64 > archive::ZIPPED {
-        true => format!("\nnote: over {} bytes, Lambda takes a zip from a bucket in S3 alone", archive::ZIPPED),
+        true => format!("\nnote: Lambda accepts a zip over {} bytes only from an S3 bucket", archive::ZIPPED),
         false => String::new(),
     };
     (format!("{lines}✓ {description}{note}"), faults)
