@@ -107,7 +107,7 @@ fn verify_can_run_the_zip_as_well() {
 #[ignore = "through make"]
 fn verify_names_a_zip_that_is_not_there() {
     make(&["verify", "ZIP=no where.zip"])
-        .failed_with(&["no where.zip: No such file", "`build` makes one"]);
+        .failed_with(&["no where.zip: No such file", "`build` creates one"]);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_binary_with_a_path_of_the_clone_or_of_its_own_directory_is_not_packaged() {
     ] {
         let code = format!("fn main() {{ println!(\"{{}}\", {text}) }}");
         write_crate(&krate, manifest, &code);
-        let expected = format!("holds a path of the machine that built it: {path}");
+        let expected = format!("contains a path of the machine that built it: {path}");
         make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[&expected]);
         assert!(!directory.path().join("dist/function.zip").exists());
     }
@@ -503,7 +503,7 @@ fn reproduce_names_the_location_of_a_date_that_was_built_in_and_the_crate_that_b
     }";
     let krate = function_with("stamp", directory.path(), build);
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
-        "error: function.zip: binary: .rodata: differs from byte",
+        "error: function.zip: binary: .rodata: first difference at byte",
         "on day 2",
         "stamp 1.4.2: its build script told cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
     ]);
@@ -630,7 +630,7 @@ fn a_release_needs_two_builders_that_agree() {
 
     fs::write(built("second").join("build.json"), "{}").unwrap();
     collect().failed_with(&[
-        "build.json: differs from byte",
+        "build.json: first difference at byte",
         "the two builders do not agree",
     ]);
     fs::write(built("first").join("build.json"), "{}").unwrap();

@@ -231,7 +231,7 @@ fn a_zip_that_is_not_there_or_older_than_its_sources_names_what_builds_it() {
     build();
     let aws = Aws::new();
     aws.run(&["deploy", "x", "--out", "dist/none"])
-        .failed_with(&["none/function.zip", "`build` makes one"]);
+        .failed_with(&["none/function.zip", "`build` creates one"]);
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("greeting");
     std::fs::create_dir_all(krate.join("src")).unwrap();

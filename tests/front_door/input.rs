@@ -129,7 +129,7 @@ fn a_zip_that_is_none_is_named() {
     let file = directory.path().join("function.zip");
     let name = file.to_str().unwrap();
     let zip = format!("ZIP={name}");
-    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "No such file", "`build` makes one"]);
+    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "No such file", "`build` creates one"]);
     fs::write(&file, "PK, but no zip").unwrap();
     make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "deployment package"]);
 }
