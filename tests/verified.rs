@@ -634,10 +634,10 @@ fn a_release_needs_two_builders_that_agree() {
         "the two builders do not agree",
     ]);
     fs::write(built("first").join("build.json"), "{}").unwrap();
-    collect().failed_with(&["first-function-x86_64: is not what its SHA256SUMS says"]);
+    collect().failed_with(&["first-function-x86_64: does not match its SHA256SUMS"]);
     assert!(!assets.join("SHA256SUMS").exists());
     fs::remove_dir_all(built("second")).unwrap();
-    collect().failed_with(&["function-x86_64: the second builder made none"]);
+    collect().failed_with(&["function-x86_64: missing from the second builder's output"]);
     fs::rename(built("first"), built("second")).unwrap();
-    collect().failed_with(&["function-x86_64: the first builder made none"]);
+    collect().failed_with(&["function-x86_64: missing from the first builder's output"]);
 }
