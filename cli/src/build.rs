@@ -83,7 +83,7 @@ impl Prepared {
                 programs::require(&crates)?;
                 functions.push((function, crates));
             }
-            let zig = zig.join().map_err(|_| anyhow!("installing zig"))??;
+            let zig = zig.join().map_err(|_| anyhow!("the thread that installs zig panicked"))??;
             let tools = Tools::prepare(&zig, cache)?;
             Ok(Self { rust, functions, zig, tools })
         })

@@ -9,7 +9,7 @@ use crate::command::{find, succeeds};
 use crate::engine::{Engine, check_emulation};
 use crate::{arch::Arch, cache::Cache, programs, rust};
 
-/// A requirement of a verb that this program does not include: its description, a check whether this machine meets it, and
+/// A requirement of a verb that this program does not include: its description, a function that checks it, and
 /// the packages that provide it, one entry per package manager.
 #[derive(Clone, Copy)]
 pub struct Need(&'static str, fn() -> bool, [&'static str; 5]);

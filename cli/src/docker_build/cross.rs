@@ -52,7 +52,7 @@ impl Cross {
     ) -> Result<(Command, TempDir)> {
         let triple = function.arch.triple();
         let files = tempfile::Builder::new().prefix("lambda-musl-cross.").tempdir()?;
-        let own = env::current_exe().context("the path of this program")?;
+        let own = env::current_exe().context("cannot determine the path of this program")?;
         for shim in ["rustc", "rustup"] {
             symlink(&own, files.path().join(shim))?;
         }

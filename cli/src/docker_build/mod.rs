@@ -56,7 +56,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let (name, cross) = thread::scope(|scope| {
         let cross = scope.spawn(|| Cross::install(function.arch, &rust, &cache));
         let name = image.build(Stage::Builder, &cache)?;
-        anyhow::Ok((name, cross.join().map_err(|_| anyhow!("installing cross"))??))
+        anyhow::Ok((name, cross.join().map_err(|_| anyhow!("the thread that installs cross panicked"))??))
     })?;
     let mut with_openssl = false;
     for (function, crates) in functions.iter().zip(&crates) {

@@ -13,7 +13,7 @@ use crate::{crates::Crate, verify::sha256_hex};
 /// The maximum number of crates to name.
 const NAMED: usize = 5;
 
-/// The maximum number of bytes to show of a line.
+/// The maximum number of bytes of a line to show.
 const SHOWN: usize = 200;
 
 /// Instructions of build scripts that do not affect the binary.
@@ -25,7 +25,7 @@ const COMPILED: [&str; 6] = ["a", "d", "dwo", "lib", "o", "so"];
 /// The size in bytes of the largest file that is kept. Of a larger one, only the checksum is kept.
 const KEPT: u64 = 1 << 20;
 
-/// The parts of a target directory that show what a build made its crates from. They are read before later builds change them.
+/// The parts of a target directory that show the inputs and results of its crates, read before later builds change them.
 #[derive(Default)]
 pub struct Left {
     /// What build scripts told cargo and wrote: those for the target, and those for the build machine.

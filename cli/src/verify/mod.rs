@@ -25,7 +25,7 @@ pub const ENTRY_POINT: &[u8] = include_bytes!("../../../function/bootstrap");
 /// The maximum number of problems to show.
 const SHOWN: usize = 40;
 
-/// The maximum number of bytes to show of a text from a file.
+/// The maximum number of bytes of a file's text to show.
 const LONGEST: usize = 120;
 
 /// A package without a problem.

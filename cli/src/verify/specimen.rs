@@ -5,7 +5,7 @@ use object::elf::{self, DynamicTag, FileType, Machine, ProgramFlags, ProgramType
 use super::origin;
 use crate::package::{options, write};
 
-/// What the specimen was built from.
+/// The record of what the specimen was built from.
 pub const RECORD: &str = r#"{
     "name": "greeting", "version": "0.1.0", "architecture": "x86_64",
     "compilers": "zig's clang 20.1.2", "musl": "1.2.5", "rustc": "1.99.1 (58cf8f9c3 2026-10-13)"

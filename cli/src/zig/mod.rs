@@ -27,7 +27,7 @@ pub struct Tools {
 impl Tools {
     /// `zig` is the directory of its wheel.
     pub fn prepare(zig: &Path, cache: &Cache) -> Result<Self> {
-        let own = env::current_exe().context("the path of this program")?;
+        let own = env::current_exe().context("cannot determine the path of this program")?;
         let program = zig.join("ziglang/zig");
         let wrapper = files::of_docker("rustc-wrapper");
         // At the same path for each build, because cargo runs build scripts again if the compiler's path changes.
