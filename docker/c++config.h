@@ -1,4 +1,4 @@
-// What libstdc++ was configured for, but for what glibc has and musl has not.
+// The configuration of libstdc++, without the features that glibc has and musl lacks.
 #pragma GCC system_header
 #include_next <bits/c++config.h>
 

@@ -1,4 +1,4 @@
-// Locales as libstdc++.a has them, on top of musl's.
+// Locales as libstdc++.a expects them, on top of musl's.
 #ifndef _GLIBCXX_CXX_LOCALE_OF_MUSL
 #define _GLIBCXX_CXX_LOCALE_OF_MUSL 1
 

@@ -1,5 +1,5 @@
-/* What the libstdc++.a of a system with glibc expects of it, and musl has in another form or not at all. libstdcxx.sh adds
- * this file to a copy of that archive in which NAME is called lambda_musl_NAME, so that it meets no other NAME. */
+/* The functions of glibc that a libstdc++.a compiled for it needs, and that musl lacks or implements differently. libstdcxx.sh
+ * adds this file to a copy of that archive, in which it renames NAME to lambda_musl_NAME, to avoid conflicts with another NAME. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <langinfo.h>
@@ -25,8 +25,8 @@ unsigned OURS(arc4random)(void) {
   return number;
 }
 
-/* Locales. libstdc++ reads the tables of ctype where they are in glibc's structure, behind 13 pointers. The first six are the
- * whole of musl's structure, so that musl's functions take it as it is. */
+/* Locales. libstdc++ reads the ctype tables at their offset in glibc's structure, after 13 pointers. The first six pointers
+ * are musl's complete structure, so musl's functions accept this one. */
 enum { CATEGORIES = LC_ALL };
 struct tables {
   const void *categories[13];
@@ -37,8 +37,8 @@ struct tables {
 const unsigned short **__ctype_b_loc(void);
 const int **__ctype_tolower_loc(void), **__ctype_toupper_loc(void);
 
-/* The format of all is that of C. Another country's would be a wrong one, so its name is an error, as where a system does not
- * have a locale; en_US.UTF-8 is what Lambda has in LANG. */
+/* Every locale has the formats of C. They would be wrong for another country, so its name is an error, as on a system without
+ * that locale. en_US.UTF-8 is the value of LANG on Lambda. */
 static const char *known(const char *name) {
   static const char *const utf8[] = {"C.UTF-8", "C.utf8", "en_US.UTF-8", "en_US.utf8"};
   if (!strcmp(name, "C") || !strcmp(name, "POSIX")) return "C";
@@ -71,7 +71,7 @@ struct tables *OURS(__duplocale)(struct tables *old) {
 
 void OURS(__freelocale)(struct tables *tables) { free(tables); }
 
-/* glibc has items of its own: wide characters, wide texts and what localeconv has of money. */
+/* Items that only glibc has: wide characters, wide strings and the monetary values of localeconv. */
 static wchar_t wide[ERA_T_FMT - ABDAY_1 + 1][32];
 
 static void widen(void) {
@@ -94,7 +94,7 @@ void *OURS(__nl_langinfo_l)(nl_item item, struct tables *tables) {
   return wide[item - WIDE - (item >= WIDE_ERA ? -1 : 0)];
 }
 
-/* Destructors of thread_local variables run when their thread ends, the last one first. */
+/* Destructors of thread_local variables run in reverse order when their thread ends. */
 struct destructor {
   struct destructor *next;
   void (*call)(void *);
@@ -105,14 +105,14 @@ static pthread_key_t destructors;
 static void call_destructors(void *list) {
   struct destructor *first = list;
   do {
-    /* What one of them registers comes next. */
+    /* If this destructor registers another one, that one runs next. */
     pthread_setspecific(destructors, first->next);
     first->call(first->object);
     free(first);
   } while ((first = pthread_getspecific(destructors)));
 }
 
-/* The main thread's, which may not end before the program does. */
+/* Destructors of the main thread, which may not end before the program does. */
 static void at_exit(void) {
   void *list = pthread_getspecific(destructors);
   if (list) call_destructors(list);
@@ -132,7 +132,7 @@ int OURS(__cxa_thread_atexit_impl)(void (*call)(void *), void *object, void *lib
   return pthread_setspecific(destructors, first);
 }
 
-/* How libgcc_eh of gcc 12 and later finds the tables of an address. */
+/* libgcc_eh of gcc 12 and later finds the unwind tables for an address with this function. */
 struct found {
   unsigned long long flags;
   void *start, *end, *library, *tables;
@@ -164,7 +164,8 @@ int OURS(_dl_find_object)(void *address, struct found *found) {
   return dl_iterate_phdr(search, &(struct search){address, found}) ? 0 : -1;
 }
 
-/* Some distributions compile with -D_FORTIFY_SOURCE. Of functions without a format, the ones of musl ignore the last argument. */
+/* Some distributions compile with -D_FORTIFY_SOURCE. Only functions with a format need a definition here: in place of the
+ * others, libstdcxx.sh uses musl's unchecked functions, which ignore the extra last argument. */
 int OURS(__vsnprintf_chk)(char *to, size_t most, int flag, size_t size, const char *format, va_list list) {
   (void)flag;
   if (most > size) abort();

@@ -1,7 +1,7 @@
 #!/bin/sh
-# libstdcxx.sh PREFIX: C++ for the musl in PREFIX. Makes PREFIX/bin/musl-g++ and PREFIX/lib/libstdc++.a out of this machine's
-# g++ and the archive that it brings. That one was compiled against glibc, most of whose interface musl has; the rest is in
-# libstdcxx.c, and headers that describe the system are ours.
+# libstdcxx.sh PREFIX: adds C++ to the musl in PREFIX. Creates PREFIX/bin/musl-g++ and PREFIX/lib/libstdc++.a from this
+# machine's g++ and its libstdc++.a, which was compiled against glibc. musl has most of glibc's interface; libstdcxx.c contains
+# the rest, and our own headers describe the system.
 set -eu
 
 prefix=$(cd "$1" && pwd)
@@ -9,28 +9,29 @@ here=$(cd "$(dirname "$0")" && pwd)
 gxx=${GXX:-g++}
 export LC_ALL=C
 
-# Functions without C++ do without it, so that says so when it is called.
+# Functions without C++ do not need musl-g++, so it reports the problem only when it is called.
 without() {
   printf '#!/bin/sh\necho "musl-g++: %s" >&2\nexit 1\n' "$1" >"$prefix/bin/musl-g++"
   chmod 755 "$prefix/bin/musl-g++"
   exit 0
 }
-command -v "$gxx" >/dev/null || without "there is no g++; install g++ or gcc-c++"
+command -v "$gxx" >/dev/null || without "g++ is missing; install g++ or gcc-c++"
 archive=$($gxx -print-file-name=libstdc++.a)
 [ -f "$archive" ] || without "g++ has no libstdc++.a; install libstdc++-static"
-# Before 2.34, glibc had threads in another library, which may be missing: a static musl would seem to have none.
+# Before glibc 2.34, threads were in a separate library that could be missing. Such an archive would find no threads in a static
+# musl.
 symbols=$(nm "$archive" 2>/dev/null)
 case $symbols in
-  *" w pthread_"*) without "libstdc++.a is for a glibc before 2.34, which needs a newer system" ;;
+  *" w pthread_"*) without "libstdc++.a is for a glibc older than 2.34; use a newer system" ;;
 esac
 
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 "$prefix/bin/musl-gcc" -std=c99 -O2 -g0 -ffunction-sections -fdata-sections -c "$here/libstdcxx.c" -o "$build/musl.o"
 {
-  # What libstdcxx.c has is taken from there.
+  # Functions that libstdcxx.c defines.
   nm --defined-only "$build/musl.o" | sed -n 's/.* lambda_musl_\(.*\)/\1 lambda_musl_\1/p'
-  # These have a name of their own in glibc alone.
+  # Functions that have a different name only in glibc.
   printf '%s\n' "$symbols" | sed -n \
     -e 's/^ *U \(__isoc[0-9]*_\(.*\)\)$/\1 \2/p' \
     -e 's/^ *U \(\([a-z]*\)64\)$/\1 \2/p' \
@@ -39,7 +40,7 @@ trap 'rm -rf "$build"' EXIT
 } >"$build/names"
 objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" "$archive" "$build/libstdc++.a"
 ar rcsD "$build/libstdc++.a" "$build/musl.o"
-# What musl-g++ itself links unwinds with gcc's own library; rustc brings another.
+# Programs that musl-g++ links itself unwind with gcc's library; rustc has its own.
 objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" \
   "$($gxx -print-file-name=libgcc_eh.a)" "$build/libgcc_eh.a"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl from ARCHIVE, with the patches in the directory PATCHES in the order of
-# their names, in BUILD, into PREFIX, with the compiler gcc of this machine.
-# PREFIX/bin/musl-gcc compiles and links against it. PREFIX can be moved, and does not depend on where the directories are.
+# musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl in BUILD with this machine's gcc, and installs it in PREFIX. The sources
+# are in ARCHIVE; the patches in the directory PATCHES are applied in the order of their names. PREFIX/bin/musl-gcc compiles and
+# links against this musl. PREFIX can be moved, and its contents do not depend on the paths of the directories.
 set -eu
 
 archive=$1 build=$3 prefix=$4
@@ -13,32 +13,32 @@ mkdir -p "$build"
 tar -xzf "$archive" -C "$build" --strip-components=1
 cd "$build"
 if ! [ -x configure ] || ! [ -f VERSION ]; then
-  echo "musl.sh: the archive of musl does not hold its sources: $archive" >&2
+  echo "musl.sh: the archive does not contain the sources of musl: $archive" >&2
   exit 1
 fi
 for patch in "$patches"/*; do
   [ ! -f "$patch" ] || patch -p1 -N -i "$patch" || { echo "musl.sh: this patch does not apply: $patch" >&2 && exit 1; }
 done
 
-# For every processor of the architecture, whatever gcc is configured for.
+# Compile for every processor of the architecture, whatever gcc is configured for.
 case $($gcc -dumpmachine) in
   x86_64-*) baseline=x86-64 ;;
   *) baseline=armv8-a ;;
 esac
-# Objects for a static-pie are position-independent. The wrapper that musl brings is left out: it cannot link one.
+# A static-pie needs position-independent objects. musl's own wrapper is left out, because it cannot link a static-pie.
 CC=$gcc CFLAGS="-fPIC -g0 -march=$baseline" \
   ./configure --prefix=/ --disable-shared --disable-wrapper --syslibdir=/lib
 make -j"${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}"
 
-# Into a directory whose name make can take, whatever that of the prefix is.
+# Install into a directory with a name that make can handle, because the prefix can have any name.
 make DESTDIR=install install
 part=$prefix.part
 rm -rf "$part"
 cp -R install "$part"
-# gcc's assembler notes the directory of the build as debug information.
+# gcc's assembler writes the build directory into debug information.
 find "$part/lib" -name '*.[ao]' -exec strip --strip-debug --enable-deterministic-archives {} +
 
-# Headers of the kernel, which musl has not and OpenSSL 1.1.1 and later ask for. gcc knows where this system keeps them.
+# Kernel headers, which musl lacks and OpenSSL 1.1.1 and later need. gcc finds them on this system.
 for headers in linux asm asm-generic; do
   header=$(printf '#include <%s>\n' "$headers/types.h" | $gcc -E -M -x c - 2>/dev/null |
     tr -d '\\\n' | tr ' ' '\n' | grep "/$headers/types.h$" | head -n 1) || true

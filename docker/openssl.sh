@@ -1,14 +1,13 @@
 #!/bin/sh
-# openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries, in BUILD, into PREFIX. SOURCE is an archive or a
-# directory, of OpenSSL 1.0.1, 1.1.1, 3.x or 4.x. The compiler is $CC, $AR, $RANLIB and, where
-# it leaves debug information, $STRIP; the architecture is $ARCH. What PREFIX holds
-# does not depend on where the directories are.
+# openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries in BUILD, and installs them in PREFIX. SOURCE is an archive
+# or a directory of OpenSSL 1.0.1, 1.1.1, 3.x or 4.x. The tools are $CC, $AR, $RANLIB and, if the compiler leaves debug
+# information, $STRIP; the architecture is $ARCH. The contents of PREFIX do not depend on the paths of the directories.
 set -eu
 
 source=$1 build=$2 prefix=$3
 jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
 
-# The sources are built where they lie, so that every path in the libraries is relative.
+# Compile in the directory of the sources, so that every path in the libraries is relative.
 mkdir -p "$build"
 if [ -d "$source" ]; then
   cp -R "$source/." "$build"
@@ -24,13 +23,13 @@ arm64=linux-aarch64 old=
 if grep -q 'define OPENSSL_VERSION_TEXT.*OpenSSL 1\.0\.' crypto/opensslv.h 2>/dev/null; then
   arm64=linux-generic64 old=1
   set -- "$@" no-ssl2 -Ulinux
-  # musl has termios.h and no termio.h; `linux` would turn the old one on again.
+  # musl has termios.h but not termio.h, which the macro `linux` would enable again.
   sed -i 's/-DTERMIO\b/-DTERMIOS/g' Configure
-  # The date of the build: cversion.c does without.
+  # Remove the build date, which cversion.c does not need.
   sed -i '/DATE/d' util/mkbuildinf.pl
 else
-  # musl has no getcontext, which async needs, and not all headers that engines do. The rest is what no peer of TLS negotiates,
-  # or nothing calls in a static program. A release knows some of these names, and rejects the others.
+  # musl lacks getcontext, which async needs, and some of the headers that engines need. The other features are those that no
+  # TLS peer negotiates, or that nothing calls in a static program. Each release knows only some of these names and rejects others.
   for feature in apps async aria bf camellia cast cmp comp ct docs ec2m ech engine gost hmac-drbg-kdf idea \
     integrity-only-ciphers krb5kdf legacy md4 mdc2 module multiblock nextprotoneg pvkkdf quic rc2 rc4 rfc3779 \
     secure-memory seed siphash slh-dsa sm2 sm3 sm4 snmpkdf srp srtpkdf sshkdf tests thread-pool ts ui-console whirlpool; do
@@ -38,12 +37,12 @@ else
       set -- "$@" "no-$feature"
     fi
   done
-  # Code for AVX-512 alone, 700 kB. AES-NI, SHA-NI and AVX2 stay.
+  # Leave out the code for AVX-512, which is 700 kB. The code for AES-NI, SHA-NI and AVX2 remains.
   find crypto -name '*-avx512.pl' -o -name '*-avxifma.pl' | while read -r file; do
     sed 's/^if (.avx[a-z0-9]*\(>0\)*)/if (0)/' "$file" >avx512.pl
     cp avx512.pl "$file"
   done
-  # The fast parts are in assembly language. Nothing is unwound through C.
+  # Optimize for size, because the fast parts are in assembly language. Nothing unwinds through C.
   set -- "$@" -Os -fno-unwind-tables -fno-asynchronous-unwind-tables
   set -- "$@" --libdir=lib
 fi
@@ -52,17 +51,17 @@ case ${ARCH:?} in
   arm64) platform=$arm64 baseline=armv8-a ;;
   *) echo "openssl.sh: ARCH=$ARCH: expected x86_64 or arm64" >&2 && exit 1 ;;
 esac
-# For every processor of the architecture, whatever gcc is configured for. zig has that in its -target.
+# Compile for every processor of the architecture, whatever gcc is configured for. With zig, -target does that.
 case $CC in
   *" -target "*) ;;
   *) set -- "$@" "-march=$baseline" ;;
 esac
 
-# 1970: newer releases take the date of the build from here.
+# 1970, which newer releases use as the build date.
 export SOURCE_DATE_EPOCH=0
 perl ./Configure "$platform" "$@"
 if [ -n "$old" ]; then
-  # Several directories write one archive, so the objects alone are compiled in parallel, and archived one after the other.
+  # Several directories write to the same archive, so only the objects are compiled in parallel; they are archived one by one.
   cat >parallel.mk <<'EOF'
 parallel: $(SDIRS:%=parallel-%)
 parallel-%: parallel-objects
@@ -71,12 +70,12 @@ parallel-objects:
 	$(MAKE) AR=: RANLIB=: SDIRS=objects build_libs
 EOF
   make -j"$jobs" -f Makefile -f parallel.mk parallel
-  rm -f ./*/lib ./*/*/lib # what says that a directory is archived
+  rm -f ./*/lib ./*/*/lib # the files that mark a directory as archived
   jobs=1
 fi
 make -j"$jobs" build_libs
 
-# Whole or not at all. The headers of 1.0.1 are links into its sources.
+# Create the prefix completely or not at all. The headers of 1.0.1 are links to its sources.
 mkdir -p "$prefix.part/lib" "$prefix.part/include/openssl"
 cp libssl.a libcrypto.a "$prefix.part/lib/"
 [ -z "${STRIP-}" ] || $STRIP --strip-debug --enable-deterministic-archives "$prefix.part/lib"/*.a

@@ -1,6 +1,6 @@
 #!/bin/sh
-# packages.sh [TOOL...]: installs what compiling needs into a base image that has dnf, yum, apt or apk, and these tools: cmake,
-# nasm, pkg-config, libclang. Nothing is installed where all is there already.
+# packages.sh [TOOL...]: installs the packages for compiling into a base image with dnf, yum, apt or apk, and these tools: cmake,
+# nasm, pkg-config, libclang. Installs nothing if nothing is missing.
 set -eu
 
 rpms="gcc gcc-c++ libstdc++-static make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-lib perl-FindBin
@@ -14,7 +14,7 @@ for tool; do
     nasm) rpms="$rpms nasm" debs="$debs nasm" apks="$apks nasm" ;;
     pkg-config) rpms="$rpms pkgconf-pkg-config" debs="$debs pkg-config" apks="$apks pkgconf" ;;
     libclang) rpms="$rpms clang-devel" debs="$debs libclang1" apks="$apks clang-dev" ;;
-    *) echo "packages.sh: there is no tool $tool; expected cmake, nasm, pkg-config or libclang" >&2 && exit 1 ;;
+    *) echo "packages.sh: unknown tool $tool; expected cmake, nasm, pkg-config or libclang" >&2 && exit 1 ;;
   esac
 done
 
@@ -25,7 +25,7 @@ has_libclang() {
   return 1
 }
 
-# What is not there, of programs, tools, modules of Perl and the C++ library that is linked, which is a package of its own.
+# Prints the missing programs, tools, Perl modules and static C++ library, which is in a separate package.
 lacks() {
   for program in gcc g++ make perl strip tar gzip find patch "$@"; do
     case $program in
@@ -45,7 +45,7 @@ echo "installing:$missing"
 
 # shellcheck disable=SC2086 # lists of words
 if command -v dnf >/dev/null; then
-  # The release that the base itself is of, so that everyone gets the same packages.
+  # The release of the base itself, so that everyone gets the same packages.
   release=$(rpm -q --queryformat '%{version}' system-release 2>/dev/null) || release=
   dnf install -y ${release:+"--releasever=$release"} --setopt=install_weak_deps=False $rpms
   [ -z "$release" ] || [ "$(rpm -q --queryformat '%{version}' system-release)" = "$release" ]

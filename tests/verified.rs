@@ -162,7 +162,7 @@ fn verify_needs_little_memory_and_time_for_a_zip_bomb() {
     let verify = "ulimit -v 1000000; exec target/cli/release/cargo-lambda-musl verify --zip \"$1\"";
     limited.args(["-c", verify, "sh"]).arg(&zip);
     let run =
-        run(limited).failed_with(&["unpacks to 1073741824 bytes; Lambda takes up to 262144000"]);
+        run(limited).failed_with(&["unpacks to 1073741824 bytes; Lambda accepts up to 262144000"]);
     assert!(run.took.as_secs() < 10, "{:?}", run.took);
 }
 
@@ -182,7 +182,7 @@ fn a_binary_with_a_path_of_the_clone_or_of_its_crate_is_not_packaged() {
     ] {
         let code = format!("fn main() {{ println!(\"{{}}\", {text}) }}");
         write_crate(&krate, manifest, &code);
-        let expected = format!("holds a path of the machine that built it: {path}");
+        let expected = format!("contains a path of the machine that built it: {path}");
         make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[&expected]);
         assert!(!directory.path().join("dist/function.zip").exists());
     }
@@ -496,7 +496,7 @@ fn reproduce_reports_an_embedded_date_with_its_location_and_its_crate() {
     }";
     let krate = function_with("stamp", directory.path(), build);
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
-        "error: function.zip: binary: .rodata: differs from byte",
+        "error: function.zip: binary: .rodata: first difference at byte",
         "on day 2",
         "stamp 1.4.2: its build script output cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
     ]);
@@ -617,14 +617,14 @@ fn a_release_needs_two_builders_that_agree() {
 
     fs::write(built("second").join("build.json"), "{}").unwrap();
     collect().failed_with(&[
-        "build.json: differs from byte",
+        "build.json: first difference at byte",
         "the two builders do not agree",
     ]);
     fs::write(built("first").join("build.json"), "{}").unwrap();
-    collect().failed_with(&["first-function-x86_64: is not what its SHA256SUMS says"]);
+    collect().failed_with(&["first-function-x86_64: does not match its SHA256SUMS"]);
     assert!(!assets.join("SHA256SUMS").exists());
     fs::remove_dir_all(built("second")).unwrap();
-    collect().failed_with(&["function-x86_64: the second builder made none"]);
+    collect().failed_with(&["function-x86_64: missing from the second builder's output"]);
     fs::rename(built("first"), built("second")).unwrap();
-    collect().failed_with(&["function-x86_64: the first builder made none"]);
+    collect().failed_with(&["function-x86_64: missing from the first builder's output"]);
 }

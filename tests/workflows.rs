@@ -403,8 +403,8 @@ fn a_list_without_the_pinned_version_is_an_error() {
     .succeeded();
     upstreams.index("ziglang", &["0.15.1"]);
     upstreams.newest().failed_with(&[
-        "error: musl: upstream's list does not have 1.2.6, which docker/pins/current.env pins",
-        "error: ziglang: upstream's list does not have 0.15.2",
+        "error: musl: upstream's list does not contain 1.2.6, which docker/pins/current.env pins",
+        "error: ziglang: upstream's list does not contain 0.15.2",
     ]);
 }
 
@@ -417,8 +417,8 @@ fn an_unreachable_upstream_is_reported() {
     let run = run(make).failed_with(&[
         "error: musl: https://git.musl-libc.org/git/musl cannot be reached",
         "error: OpenSSL: https://github.com/openssl/openssl cannot be reached",
-        "error: ziglang: its versions cannot be had",
-        "error: openssl-src: its versions cannot be had",
+        "error: ziglang: its versions are unavailable",
+        "error: openssl-src: its versions are unavailable",
     ]);
     assert_eq!(run.stdout, "");
 }

@@ -1,4 +1,4 @@
-//! The architectures of Lambda, and the names that each tool has for them.
+//! Lambda's architectures, and the names that each tool uses for them.
 
 use clap::ValueEnum;
 
@@ -13,7 +13,7 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// The architecture of this machine, where Lambda has it.
+    /// The architecture of this machine, if Lambda supports it.
     pub fn of_this_machine() -> Option<Self> {
         Self::value_variants().iter().copied().find(|arch| arch.machine() == std::env::consts::ARCH)
     }
@@ -25,12 +25,12 @@ impl Arch {
         }
     }
 
-    /// As Lambda calls it.
+    /// The name that Lambda uses.
     pub fn name(self) -> &'static str {
         self.choose("x86_64", "arm64")
     }
 
-    /// As Linux and qemu call it.
+    /// The name that Linux and QEMU use.
     pub fn machine(self) -> &'static str {
         self.choose("x86_64", "aarch64")
     }
@@ -40,12 +40,12 @@ impl Arch {
         self.choose("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl")
     }
 
-    /// The target as it stands in the names of environment variables.
+    /// The target in the form used in names of environment variables.
     pub fn triple_in_variables(self) -> String {
         self.triple().to_uppercase().replace('-', "_")
     }
 
-    /// As container engines call it.
+    /// The name that container engines use.
     pub fn platform(self) -> &'static str {
         self.choose("linux/amd64", "linux/arm64")
     }

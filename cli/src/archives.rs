@@ -1,5 +1,5 @@
-//! Turns pins into verified files: from the directory that the user brought, else from what was downloaded before, else
-//! from each of the URLs in turn.
+//! Finds the archives that the pins name and verifies their checksums: first in the directory of `--sources`, then in
+//! the cache, then at each URL in turn.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use crate::pins::{Archive, Pins};
 use crate::step::{self, say};
 use crate::{cache::Cache, files::At, interrupt, verify::sha256_hex};
 
-/// Where the archives of pins are, each with the checksum that they name, and what the recipes call them.
+/// The paths of the verified archives, each with the file name that the recipes use.
 pub struct Archives(Vec<(PathBuf, String)>);
 
 impl Archives {
     pub fn of(pins: &Pins, sources: Option<&Path>, cache: &Cache) -> Result<Self> {
         if let Some(sources) = sources.filter(|sources| !sources.is_dir()) {
-            bail!("--sources {}: there is no such directory", sources.display());
+            bail!("--sources {}: no such directory", sources.display());
         }
         // The patches are applied in the order of their names.
         let patches = (0..).zip(&pins.patches).map(|(index, patch)| (patch, format!("patches/{index:02}.patch")));
@@ -26,7 +26,7 @@ impl Archives {
         Ok(Self(files.collect::<Result<_>>()?))
     }
 
-    /// Copies them to where the recipes look for them.
+    /// Copies the archives to the paths where the recipes expect them.
     pub fn copy(&self, directory: &Path) -> Result<()> {
         fs::create_dir(directory.join("patches")).at(directory)?;
         self.0.iter().try_for_each(|(path, name)| fs::copy(path, directory.join(name)).map(|_| ()).at(path))
@@ -42,7 +42,7 @@ fn file(archive: &Archive, sources: Option<&Path>, cache: &Cache) -> Result<Path
     let is_right = |what: &str, path: &Path| -> Result<bool> {
         let actual = sha256_hex(&fs::read(path).at(path)?);
         if actual != *sha256 {
-            say(&format!("error: {what}: expected the SHA-256 {sha256}, but it is {actual}"));
+            say(&format!("error: {what}: expected the SHA-256 checksum {sha256}, found {actual}"));
         }
         Ok(actual == *sha256)
     };
@@ -62,5 +62,5 @@ fn file(archive: &Archive, sources: Option<&Path>, cache: &Cache) -> Result<Path
             return Ok(kept);
         }
     }
-    bail!("no source of {file} is left; put the archive into a directory, and name that with --sources DIR")
+    bail!("no usable source for {file}; put the archive into a directory and name the directory with --sources DIR")
 }

@@ -1,4 +1,4 @@
-//! `base-image`: a base for `docker-build` from Debian's packages, where no registry can be reached.
+//! `base-image`: builds a base image for `docker-build` from Debian packages, for machines that cannot reach a registry.
 
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use crate::engine::{Engine, check_emulation};
 use crate::files::{self, At, without_spaces};
 use crate::{arch::Arch, cache::Cache, command::output, doctor, options, step};
 
-/// All the tools that packages.sh knows, so that the image needs no network later.
+/// All the tools that packages.sh supports. A build on this base then needs no network to install one.
 const TOOLS: [&str; 4] = ["cmake", "libclang", "nasm", "pkg-config"];
 
-/// Prints the name of the image. Only debootstrap and what handles its files runs as root; where all of this program
-/// does, what it makes in the cache is handed over to the cache's owner.
+/// Builds the image and prints its name. Only debootstrap and the programs that handle its files run as root. If this
+/// program itself runs as root, the files that it creates in the cache are given to the cache's owner.
 pub fn run(options: options::BaseImage) -> Result<()> {
     let cache = Cache::open()?;
     let made = make(&options, &cache);
@@ -29,13 +29,16 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     let engine = Engine::find()?;
     doctor::require(&[doctor::DEBOOTSTRAP, doctor::SUDO])?;
     check_emulation(arch)?;
-    // sudo may ask for a password, which it cannot in a step.
+    // sudo asks for a password now, because it cannot do so within a step.
     if !doctor::is_root() {
-        ensure!(Command::new("sudo").arg("--validate").status()?.success(), "sudo does not let this user be root");
+        ensure!(
+            Command::new("sudo").arg("--validate").status()?.success(),
+            "sudo does not let this user run commands as root"
+        );
     }
     let suffix = if arch == Arch::default() { String::new() } else { format!("-{}", arch.name()) };
     let image = format!("lambda-musl-base:{}{suffix}", options.suite);
-    // debootstrap takes no path with white space.
+    // debootstrap does not accept a path with white space.
     let work = without_spaces("base.", cache.directory("tmp")?, "/var/tmp")?;
     let system = System(work.path().join("root"));
     let (root, platform) = (&system.0, arch.platform());
@@ -48,7 +51,7 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     output(as_root("cp").arg(&script).arg(root.join("packages.sh")))?;
     let mut packages = as_root("chroot");
     step::run(cache, "packages", packages.arg(root).args(["sh", "packages.sh"]).args(TOOLS))?;
-    // Not imported: old engines take what they import for an image of their own architecture.
+    // Built, not imported: old engines assign their own architecture to an imported image.
     let context = work.path().join("context");
     fs::create_dir(&context)?;
     let mut tar = as_root("tar");
@@ -67,7 +70,7 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     Ok(image)
 }
 
-/// The files of a system, which belong to root and are gone with this value.
+/// The file system that debootstrap creates. Its files belong to root, and are removed when the value is dropped.
 struct System(PathBuf);
 
 impl Drop for System {
@@ -85,7 +88,8 @@ fn as_root(program: &str) -> Command {
     sudo
 }
 
-/// Gives what root made in a directory, and on the way to it, to the owner of the first one above that is not root's.
+/// Gives root's files in a directory, and those of its ancestors that belong to root, to the owner of the nearest ancestor
+/// that does not belong to root.
 fn hand_over(directory: &Path) -> Result<()> {
     let is_of_root = |path: &&Path| path.metadata().is_ok_and(|metadata| metadata.uid() == 0);
     let on_the_way: Vec<&Path> = directory.ancestors().take_while(is_of_root).collect();

@@ -1,4 +1,4 @@
-//! `build`: with zig as C compiler and linker, and the OpenSSL that the crate openssl-src packages.
+//! `build`: builds with zig as the C compiler and linker, and with the OpenSSL that the crate openssl-src packages.
 
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command, thread, time::SystemTime};
@@ -18,7 +18,7 @@ use crate::{
     arch::Arch, command::output, doctor, environment, natives, programs, rust::Rust, step, wheels::ZIG, zig::Tools,
 };
 
-/// A package of its own, whose lock file pins the sources of OpenSSL.
+/// A separate package, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
     ("Cargo.toml", include_str!("../openssl/Cargo.toml")),
     ("Cargo.lock", include_str!("../openssl/Cargo.lock")),
@@ -29,7 +29,7 @@ pub fn run(options: options::Build) -> Result<()> {
     build(&options, |line| println!("{line}"))
 }
 
-/// Builds each function into its directory, and reports what its package is.
+/// Builds each function into its output directory, and reports one line about each package.
 pub fn build(options: &options::Build, report: impl Fn(String)) -> Result<()> {
     let cache = Cache::open()?;
     check_writable(&options.out)?;
@@ -54,7 +54,7 @@ pub fn prepare(source: &Source) -> Result<()> {
     openssl_source(&prepared.rust, &cache).map(drop)
 }
 
-/// Where the package of a function goes: of several, each has a directory of its own.
+/// The directory for a function's package. With `--bins`, each function has its own.
 pub fn out_of(function: &Function, options: &options::Build) -> PathBuf {
     if options.source.bins { options.out.join(&function.binary) } else { options.out.clone() }
 }
@@ -69,10 +69,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Installs what is missing and downloads the crates.
+    /// Installs missing tools and downloads the crates.
     pub fn of(source: &Source, cache: &Cache) -> Result<Self> {
         require(source, cache)?;
-        // Zig is downloaded while Rust and the crates are.
+        // Zig is downloaded in parallel with Rust and the crates.
         thread::scope(|scope| {
             let zig = scope.spawn(|| ZIG.install(cache));
             let rust = Rust::of(&source.krate, cache)?;
@@ -83,7 +83,7 @@ impl Prepared {
                 programs::require(&crates)?;
                 functions.push((function, crates));
             }
-            let zig = zig.join().map_err(|_| anyhow!("installing zig"))??;
+            let zig = zig.join().map_err(|_| anyhow!("the thread that installs zig panicked"))??;
             let tools = Tools::prepare(&zig, cache)?;
             Ok(Self { rust, functions, zig, tools })
         })
@@ -107,15 +107,15 @@ impl Prepared {
         };
         cargo.env(names::VARIABLE, locations.names(function, crates, rust)?);
         if let Some(prefix) = &prefix {
-            // Where a crate asks for an OpenSSL of its own, it gets this one; a build script on this machine does not.
+            // A crate that asks for a vendored OpenSSL gets this one. Build scripts run on this machine and do not use it.
             let of_target = |name: &str| format!("{}_OPENSSL_{name}", function.arch.triple_in_variables());
             cargo.env(of_target("DIR"), prefix).env(of_target("STATIC"), "1").env(of_target("NO_VENDOR"), "1");
         }
-        // Until the binary is read, no other build may put its own there.
+        // No other build may replace the binary before it is read.
         let lock = lock_directory(&function.target)?;
         function.forget_other_workspaces(&function.target, crates)?;
         let binary = function.target.join(triple).join("release").join(&function.binary);
-        // What is there afterwards was put there by this build.
+        // A binary that exists afterwards is then from this build.
         let _ = fs::remove_file(&binary);
         let messages = run_with_zig(&mut cargo, cache, |cargo, zig_cache| {
             tools.stand_before(cargo, function.arch, zig_cache);
@@ -150,15 +150,15 @@ impl Prepared {
     }
 }
 
-/// `CARGO_ENCODED_RUSTFLAGS`: the flags of the project, these, and the one that keeps the symbols. They are the same for each
-/// function, so that a crate is compiled once for all.
+/// The value of `CARGO_ENCODED_RUSTFLAGS`: the project's flags, `flags`, and the one that keeps the symbols. It is the same
+/// for every function, so functions share compiled crates.
 pub fn rustflags<'a>(flags: impl IntoIterator<Item = &'a str>, function: &Function, rust: &Rust) -> Result<String> {
     let mut all = function.configuration.rustflags(function.arch, rust)?;
     all.extend(flags.into_iter().chain(["-Cstrip=none"]).map(Into::into));
     Ok(all.join("\x1f"))
 }
 
-/// Fails before anything is downloaded where something is missing that will be needed.
+/// Fails, before anything is downloaded, if a program that the build needs is missing.
 fn require(source: &Source, cache: &Cache) -> Result<()> {
     manifest(source)?;
     let mut needs = vec![doctor::CC, doctor::RUSTUP];
@@ -172,14 +172,14 @@ fn require(source: &Source, cache: &Cache) -> Result<()> {
     doctor::require(&needs)
 }
 
-/// Whether a lock file has OpenSSL's crate, which is known before there is any cargo.
+/// Whether the lock file contains openssl-sys. It is read without cargo, which may not be installed yet.
 fn locks_openssl(krate: &Path) -> bool {
     let directory = krate.canonicalize().unwrap_or_default();
     let lock = directory.ancestors().find_map(|directory| fs::read_to_string(directory.join("Cargo.lock")).ok());
     locked(&lock.unwrap_or_default()).iter().any(|krate| krate.name == "openssl-sys")
 }
 
-/// Runs what compiles with zig, which has a cache of its own.
+/// Runs a command that compiles with zig, in zig's own cache.
 fn run_with_zig<T>(
     command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command, &Path) -> Result<T>,
 ) -> Result<T> {
@@ -188,7 +188,7 @@ fn run_with_zig<T>(
     })
 }
 
-/// An error where openssl-sys is one that takes no OpenSSL 4.
+/// Fails if openssl-sys is too old for OpenSSL 4.
 fn check_openssl_sys(crates: &[Crate]) -> Result<()> {
     const FIRST: Version = Version::new(0, 9, 114);
     let mut versions =
@@ -197,21 +197,21 @@ fn check_openssl_sys(crates: &[Crate]) -> Result<()> {
         return Ok(());
     };
     bail!(
-        "openssl-sys {version} takes no OpenSSL {}; expected {FIRST} or newer, which this brings:\n  \
+        "openssl-sys {version} does not support OpenSSL {}; expected {FIRST} or newer. To update it:\n  \
          cargo update openssl openssl-sys",
         openssl_version()?
     )
 }
 
-/// The version of OpenSSL: `4.0.3` of `400.0.2+4.0.3`.
+/// The version of OpenSSL in that of openssl-src: `4.0.3` in `400.0.2+4.0.3`.
 pub fn openssl_version() -> Result<String> {
     let crates = locked(SOURCE[1].1);
     let found = crates.into_iter().find(|krate| krate.name == "openssl-src");
     let version = found.and_then(|krate| Some(krate.version.split_once('+')?.1.to_owned()));
-    version.context("the lock file of openssl-src names no version of OpenSSL")
+    version.context("the lock file for openssl-src contains no version of OpenSSL")
 }
 
-/// How OpenSSL is compiled. It writes the compiler's command line into the library: zig is called by name alone.
+/// The compilers for OpenSSL. It writes the compiler's command line into the library, so zig is called without its path.
 fn openssl_compilers(arch: Arch) -> [(&'static str, String); 3] {
     let cc = format!("zig cc -target {}-linux-musl -g0", arch.machine());
     [("CC", cc), ("AR", "zig ar".into()), ("RANLIB", "zig ranlib".into())]
@@ -231,7 +231,7 @@ pub fn openssl(arch: Arch, rust: &Rust, zig: &Path, cache: &Cache) -> Result<Pat
         files::write_docker(work.path())?;
         let mut recipe = environment::command("sh");
         recipe.arg(work.path().join("openssl.sh")).arg(openssl_source(rust, cache)?);
-        // It makes the prefix itself, whole or not at all.
+        // The recipe creates the prefix itself, either completely or not at all.
         recipe.arg(work.path().join("build")).arg(work.path().join("prefix"));
         recipe.env("PATH", environment::path_with([&*zig.join("ziglang")])?).env("ARCH", arch.name());
         recipe.envs(openssl_compilers(arch)).env_remove("STRIP");
@@ -242,7 +242,7 @@ pub fn openssl(arch: Arch, rust: &Rust, zig: &Path, cache: &Cache) -> Result<Pat
     })
 }
 
-/// The sources of OpenSSL, which cargo downloads and checks.
+/// The sources of OpenSSL, which cargo downloads and verifies.
 pub fn openssl_source(rust: &Rust, cache: &Cache) -> Result<PathBuf> {
     let work = cache.temporary("openssl-source")?;
     fs::create_dir(work.path().join("src"))?;
@@ -255,10 +255,10 @@ pub fn openssl_source(rust: &Rust, cache: &Cache) -> Result<PathBuf> {
     let metadata = MetadataCommand::parse(metadata).context("cargo metadata")?;
     let package = metadata.packages.iter().find(|package| package.name == "openssl-src");
     let directory = package.and_then(|package| package.manifest_path.parent());
-    Ok(directory.context("cargo does not know openssl-src")?.join("openssl").into())
+    Ok(directory.context("cargo metadata does not list openssl-src")?.join("openssl").into())
 }
 
-/// Directories whose paths may not be in a package that is made here.
+/// Directories whose paths must not appear in a package that is built here.
 pub fn roots(function: &Function, crates: &[Crate], rust: &Rust) -> Result<Vec<PathBuf>> {
     let mut roots = environment::roots()?;
     roots.extend([&function.workspace, &function.target, &rust.sysroot].map(Clone::clone));

@@ -1,5 +1,6 @@
-//! What is downloaded and compiled once for a machine. Several builds share the cache at the same time: each entry is
-//! made under a lock, aside, and moved into place whole. What was damaged since is noticed and made again.
+//! The cache of everything that is downloaded or compiled once per machine. Several builds can use it at the same time:
+//! each entry is created under a lock in a temporary directory, and moved to its path when it is complete. A damaged entry
+//! is detected and created again.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
@@ -13,42 +14,42 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::{environment::path_in, files::At, interrupt, names, step::say};
 
-/// A directory for all of it.
+/// A cache and its root directory.
 pub struct Cache {
     pub root: PathBuf,
 }
 
-/// The files of an entry with their sizes in bytes: what was cut off has another one.
+/// The files of an entry with their sizes in bytes, which reveal a truncated file.
 type Listing = BTreeMap<PathBuf, u64>;
 
 impl Cache {
-    /// The directory that `LAMBDA_MUSL_CACHE` names, else one below the user's cache home.
+    /// Opens the directory that `LAMBDA_MUSL_CACHE` names, or one in the user's cache directory.
     pub fn open() -> Result<Self> {
         let below_home = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
         let root = path_in("LAMBDA_MUSL_CACHE")
             .or_else(|| Some(path_in("XDG_CACHE_HOME").filter(|path| path.is_absolute())?.join("lambda-musl")))
             .or_else(|| Some(path_in("HOME")?.join(below_home).join("lambda-musl")))
-            .context("neither LAMBDA_MUSL_CACHE nor HOME is set; expected one that says where the cache is")?;
+            .context("neither LAMBDA_MUSL_CACHE nor HOME is set; set one of them to locate the cache")?;
         let created = fs::create_dir_all(&root).and_then(|()| root.canonicalize());
         let root = created.with_context(|| {
-            format!("the cache {} cannot be used; LAMBDA_MUSL_CACHE names another directory", root.display())
+            format!("the cache {} cannot be used; set LAMBDA_MUSL_CACHE to another directory", root.display())
         })?;
-        // Scripts that call zig, and zig itself, read these as signs of their own.
+        // These characters have a special meaning for zig or for the scripts that call it.
         names::without(&root, ":%\n$\"\\`")
-            .context("the cache cannot be used; LAMBDA_MUSL_CACHE names another directory")?;
-        // One build as root is enough to make part of it root's.
+            .context("the cache cannot be used; set LAMBDA_MUSL_CACHE to another directory")?;
+        // A single build as root leaves files that only root can write.
         let entries = fs::read_dir(&root).at(&root)?.flatten().map(|entry| entry.path());
         let is_foreign = |path: &PathBuf| access(path, Access::WRITE_OK).is_err();
         if let Some(foreign) = [root.clone()].into_iter().chain(entries).find(is_foreign) {
             let (foreign, root) = (foreign.display(), root.display());
             bail!(
-                "{foreign} cannot be written; `chown -R` gives {root} to this user, LAMBDA_MUSL_CACHE names another cache"
+                "{foreign} is not writable; give {root} to this user with `chown -R`, or set LAMBDA_MUSL_CACHE to another directory"
             );
         }
         Ok(Self { root })
     }
 
-    /// A directory in the cache, which exists.
+    /// A directory in the cache, created if it does not exist.
     pub fn directory(&self, name: &str) -> Result<PathBuf> {
         let path = self.root.join(name);
         if path.is_file() {
@@ -58,10 +59,10 @@ impl Cache {
         Ok(path)
     }
 
-    /// A directory that goes with the value returned.
+    /// A temporary directory, removed when the returned value is dropped.
     pub fn temporary(&self, prefix: &str) -> Result<TempDir> {
         let directory = self.directory("tmp")?;
-        // What was killed a day ago has left what nobody else removes.
+        // Directories older than a day are from builds that were killed, which nothing else removes.
         let is_old = |entry: &fs::DirEntry| {
             entry.metadata()?.modified().map(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60))
         };
@@ -70,7 +71,7 @@ impl Cache {
         tempfile::Builder::new().prefix(&format!("{prefix}.")).tempdir_in(&directory).at(&directory)
     }
 
-    /// The directory of this name, which `make` fills where it is not there or damaged.
+    /// The directory with this name. If it is missing or damaged, `make` fills it.
     pub fn entry(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let _lock = self.lock(name)?;
         let (path, listing) = (self.root.join(name), self.root.join(format!("{name}.json")));
@@ -82,7 +83,7 @@ impl Cache {
         fs::create_dir_all(&new).at(&new)?;
         let made = make(&new).and_then(|()| {
             let files = list(&new);
-            ensure!(!files.is_empty(), "what makes {name} has left nothing");
+            ensure!(!files.is_empty(), "creating {name} left no files");
             [&path, &listing].into_iter().try_for_each(|path| remove(path))?;
             fs::rename(&new, &path).at(&path)?;
             write_whole(&listing, &serde_json::to_vec(&files)?)
@@ -93,9 +94,9 @@ impl Cache {
         made.map(|()| path)
     }
 
-    /// Runs what keeps a cache of its own, zig, which trusts all that it finds there. A build that is alone with it
-    /// removes what builds that were stopped have left, and all of it where a file was damaged since the last build
-    /// that ended alone.
+    /// Runs zig, which keeps its own cache and trusts everything in it. A build that has zig's cache to itself first removes
+    /// the files that interrupted builds left, or the complete cache if a file was damaged since the last build that had
+    /// the cache to itself at its end.
     pub fn with_zig<T>(&self, run: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let (path, listing) = (self.directory("zig")?, self.root.join("zig.json"));
         let lock = self.directory("locks")?.join("zig");
@@ -124,14 +125,14 @@ impl Cache {
         Ok(result)
     }
 
-    /// Waits until no other build makes what is called so.
+    /// Waits until no other build creates the entry with this name.
     pub fn lock(&self, name: &str) -> Result<File> {
         let path = self.directory("locks")?.join(name.replace('/', "-"));
         wait_for(File::create(&path).at(&path)?, name)
     }
 }
 
-/// Waits until no other build works in a directory, whatever its cache.
+/// Waits until no other build works in a directory, even one with a different cache.
 pub fn lock_directory(path: &Path) -> Result<File> {
     fs::create_dir_all(path).at(path)?;
     wait_for(File::open(path).at(path)?, &path.display().to_string())
@@ -142,9 +143,9 @@ fn wait_for(file: File, name: &str) -> Result<File> {
     loop {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
-            result => return result.map(|()| file).with_context(|| format!("the lock of {name}")),
+            result => return result.map(|()| file).with_context(|| format!("locking {name}")),
         }
-        // After a second: who only looks whether it is whole is no reason to tell.
+        // Only after a second: a build that just checks an entry releases the lock sooner.
         if tries == 10 {
             say(&format!("waiting for another build that uses {name} …"));
         }
@@ -153,12 +154,12 @@ fn wait_for(file: File, name: &str) -> Result<File> {
     }
 }
 
-/// Writes beside `path`, then moves into place: at `path` there is a whole file or none.
+/// Writes a file next to `path`, then moves it there, so `path` never holds a partial file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_all_whole(&[(path.to_owned(), bytes)], || ())
 }
 
-/// Writes files beside their paths and, once all of them are written, moves them into place in this order, after `clear`.
+/// Writes files next to their paths. When all are written, calls `clear` and moves the files to their paths in this order.
 pub fn write_all_whole(files: &[(PathBuf, &[u8])], clear: impl FnOnce()) -> Result<()> {
     let written =
         files.iter().map(|(path, bytes)| beside(path, bytes).with_context(|| format!("writing {}", path.display())));
@@ -179,7 +180,7 @@ fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Removes what is there, whatever it is.
+/// Removes a file, link or directory, if it exists.
 fn remove(path: &Path) -> Result<()> {
     let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
@@ -192,7 +193,7 @@ fn listed(listing: &Path) -> Option<Listing> {
     serde_json::from_slice(&fs::read(listing).ok()?).ok()
 }
 
-/// Whether a directory has all of its files; says so where it had and has not any more.
+/// Whether a directory has all its files. Prints a note if it exists and is damaged.
 fn is_whole(path: &Path, listing: &Path) -> bool {
     let listed = listed(listing);
     let is_damaged = |(name, size): &(&PathBuf, &u64)| {
@@ -203,12 +204,12 @@ fn is_whole(path: &Path, listing: &Path) -> bool {
         _ => Some(Path::new("its listing")),
     };
     if let Some(what) = damaged.filter(|_| path.exists()) {
-        say(&format!("note: {} is damaged ({}): it is made again", path.display(), what.display()));
+        say(&format!("note: {} is damaged ({}) and will be created again", path.display(), what.display()));
     }
     damaged.is_none()
 }
 
-/// All files and links below a directory. Those that vanish meanwhile are another build's to tidy up.
+/// All files and links below a directory. A file that disappears during the walk is skipped: another build removed it.
 fn list(root: &Path) -> Listing {
     let entries = WalkDir::new(root).into_iter().flatten().filter(|entry| !entry.file_type().is_dir());
     let size = |entry: DirEntry| Some((entry.path().strip_prefix(root).ok()?.to_owned(), entry.metadata().ok()?.len()));
@@ -232,16 +233,16 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_made_once() {
+    fn an_entry_is_created_once() {
         let (_directory, cache) = cache();
         let first = cache.entry("wheels/a", fill).unwrap();
-        let second = cache.entry("wheels/a", |_| panic!("it is there")).unwrap();
+        let second = cache.entry("wheels/a", |_| panic!("it exists already")).unwrap();
         assert_eq!(first, second);
         assert_eq!(fs::read_to_string(first.join("lib/a")).unwrap(), "content");
     }
 
     #[test]
-    fn an_entry_of_which_any_file_is_cut_off_or_missing_is_made_again() {
+    fn an_entry_with_a_truncated_or_missing_file_is_created_again() {
         let (_directory, cache) = cache();
         let path = cache.entry("a", fill).unwrap();
         for (file, cut_off) in [("a/lib/a", Some("cont")), ("a/lib/a", None), ("a.json", Some("{"))] {
@@ -253,17 +254,17 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_a_directory_with_files_whatever_was_in_its_place() {
+    fn an_entry_replaces_files_and_directories_at_its_paths() {
         let (_directory, cache) = cache();
         fs::write(cache.root.join("a"), "").unwrap();
         fs::create_dir(cache.root.join("a.json")).unwrap();
         fs::write(cache.root.join("locks"), "").unwrap();
-        assert!(cache.entry("a", |_| Ok(())).unwrap_err().to_string().contains("has left nothing"));
+        assert!(cache.entry("a", |_| Ok(())).unwrap_err().to_string().contains("left no files"));
         assert!(cache.entry("a", fill).unwrap().join("lib/a").exists());
     }
 
     #[test]
-    fn an_entry_that_was_interrupted_is_made_from_nothing() {
+    fn an_interrupted_entry_is_created_from_scratch() {
         let (_directory, cache) = cache();
         fs::create_dir(cache.root.join(".a.new")).unwrap();
         fs::write(cache.root.join(".a.new/half"), "").unwrap();
@@ -273,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_cannot_be_made_leaves_nothing() {
+    fn an_entry_that_cannot_be_created_leaves_nothing_behind() {
         let (_directory, cache) = cache();
         cache.entry("a", |path| fill(path).and_then(|()| anyhow::bail!("no"))).unwrap_err();
         assert!(!cache.root.join("a").exists() && !cache.root.join(".a.new").exists());
     }
 
     #[test]
-    fn the_cache_of_zig_starts_from_nothing_where_a_file_was_damaged_and_loses_what_was_stopped() {
+    fn zigs_cache_starts_over_after_damage_and_loses_the_files_of_interrupted_builds() {
         let (_directory, cache) = cache();
         let write = |name: &'static str| move |zig: &Path| Ok(fs::write(zig.join(name), "content")?);
         let exist = |zig: &Path| Ok(["a", "b"].map(|name| zig.join(name).exists()));
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_written_whole_or_not_at_all() {
+    fn a_file_is_written_completely_or_not_at_all() {
         let directory = tempfile::tempdir().unwrap();
         let taken = directory.path().join("function.zip");
         fs::create_dir(&taken).unwrap();

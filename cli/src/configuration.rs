@@ -1,5 +1,5 @@
-//! cargo's configuration of a project: cargo itself reads it, from the project's own directory. What this program has to know
-//! of it are the flags for rustc, which are joined with its own, and what contradicts a static function.
+//! cargo's configuration for a project. cargo reads it from the project's directory; this program needs only the flags for
+//! rustc, which it combines with its own, and the settings that contradict a static function.
 //!
 //! <https://doc.rust-lang.org/cargo/reference/config.html>
 
@@ -13,22 +13,22 @@ use toml::{Table, Value};
 use crate::files::{At, identity};
 use crate::{arch::Arch, cache::Cache, command::output, environment, rust::Rust, step::say};
 
-/// The configuration of a project: that of its directory, and of those above.
+/// The configuration files of a project, in its directory and the directories above.
 #[derive(Default)]
 pub struct Configuration {
-    /// Files and what is in them; those nearer to the project come first.
+    /// The files and their contents, the nearest to the project first.
     files: Vec<(PathBuf, Table)>,
 }
 
 impl Configuration {
-    /// The files that cargo finds from this directory, but for that of cargo's home, which is this machine's and not the
-    /// project's.
+    /// The files that cargo finds from this directory, except the one in cargo's home, which belongs to this machine and not
+    /// to the project.
     pub fn of(directory: &Path) -> Result<Self> {
         let home = environment::cargo_home().ok().and_then(|home| home.canonicalize().ok());
         let directory = directory.canonicalize().at(directory)?;
         let mut files = Vec::new();
         for configuration in directory.ancestors().map(|directory| directory.join(".cargo")) {
-            // cargo takes the older name where both are there.
+            // cargo prefers the older name if both exist.
             let path =
                 ["config", "config.toml"].map(|name| configuration.join(name)).into_iter().find(|path| path.is_file());
             if let Some(path) = path.filter(|_| configuration.canonicalize().ok() != home) {
@@ -38,14 +38,15 @@ impl Configuration {
         Ok(Self { files })
     }
 
-    /// What the files above the workspace say, which the container does not have; it counts there as it does here.
+    /// The merged configuration of the files above the workspace. The container does not have these files, but their settings
+    /// must apply there too.
     pub fn above(&self, workspace: &Path) -> Result<Option<String>> {
         let mut merged = Table::new();
         for (path, table) in self.files.iter().rev().filter(|(path, _)| !path.starts_with(workspace)) {
             let directories = ["paths", "source", "patch"].into_iter().filter(|key| names_directory(table.get(*key)));
             if let Some(key) = directories.into_iter().next() {
                 bail!(
-                    "{}: [{key}] names a directory, which is not in the container; move this table to {}",
+                    "{}: [{key}] names a directory that is not in the container; move this table to {}",
                     path.display(),
                     workspace.join(".cargo/config.toml").display()
                 );
@@ -56,24 +57,25 @@ impl Configuration {
         Ok((!merged.is_empty()).then(|| merged.to_string()))
     }
 
-    /// A value, of the nearest file that has it.
+    /// A value from the nearest file that contains it, and the path of that file.
     fn get(&self, keys: &[&str]) -> Option<(&Path, &Value)> {
         self.files.iter().find_map(|(path, table)| Some((path.as_path(), find(table, keys)?)))
     }
 
-    /// The target that the project is for, where it says so.
+    /// The project's `build.target`, if it is set, and the path of the file that sets it.
     pub fn target(&self) -> Result<Option<(&Path, &str)>> {
         let Some((path, target)) = self.get(&["build", "target"]) else { return Ok(None) };
         let target = match target {
             Value::Array(list) if list.len() == 1 => &list[0],
             target => target,
         };
-        let target =
-            target.as_str().with_context(|| format!("{}: build.target names several targets", path.display()))?;
+        let target = target
+            .as_str()
+            .with_context(|| format!("{}: build.target names several targets; expected one", path.display()))?;
         Ok(Some((path, target)))
     }
 
-    /// The architecture of the project's target, where none was asked for.
+    /// The architecture of the project's target, for builds whose options name none.
     pub fn arch(&self) -> Result<Option<Arch>> {
         let Some((path, target)) = self.target()? else { return Ok(None) };
         let arch = [Arch::X86_64, Arch::Arm64].into_iter().find(|arch| arch.triple() == target);
@@ -88,7 +90,7 @@ impl Configuration {
         })
     }
 
-    /// Names what the build has one of its own for.
+    /// Prints a note for each setting that the build replaces with its own.
     pub fn say_what_does_not_count(&self, arch: Arch) {
         let keys = [
             &["build", "rustc-wrapper"][..],
@@ -98,7 +100,7 @@ impl Configuration {
         for keys in keys {
             if let Some((path, _)) = self.get(keys) {
                 say(&format!(
-                    "note: {}: {} does not count, as the build brings its own",
+                    "note: {}: {} is ignored, because the build uses its own",
                     path.display(),
                     keys.join(".")
                 ));
@@ -106,7 +108,7 @@ impl Configuration {
         }
     }
 
-    /// The project's flags for rustc, as cargo joins them for this target.
+    /// The project's flags for rustc, combined as cargo does for this target.
     pub fn rustflags(&self, arch: Arch, rust: &Rust) -> Result<Vec<String>> {
         let triple = arch.triple();
         let names_cfg = |(_, table): &(PathBuf, Table)| find(table, &["target"]).is_some_and(has_cfg);
@@ -115,7 +117,7 @@ impl Configuration {
             false => Vec::new(),
         };
         let (mut of_target, mut of_build) = (Vec::new(), Vec::new());
-        // The nearest file comes last, as its flags are to win.
+        // The nearest file comes last, so its flags take precedence.
         for (path, table) in self.files.iter().rev() {
             let targets = find(table, &["target"]).and_then(Value::as_table).into_iter().flatten();
             for (name, target) in targets {
@@ -135,8 +137,8 @@ impl Configuration {
     }
 }
 
-/// Reads a file, and those that it includes: a path or a list of paths or tables, relative to it. The last one counts most,
-/// the file itself more.
+/// Reads a file and the files that it includes: a path, or a list of paths or tables, relative to the file. Among the
+/// included files the last one takes precedence, and the file itself over all of them.
 fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> Result<()> {
     ensure!(!including.contains(&path), "{} includes itself", path.display());
     let including = [including, &[path]].concat();
@@ -159,7 +161,7 @@ fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> 
     Ok(())
 }
 
-/// Whether a table of a configuration names a directory of this machine.
+/// Whether a table of a configuration names a directory on this machine.
 fn names_directory(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Table(table)) => table.iter().any(|(key, value)| {
@@ -170,7 +172,7 @@ fn names_directory(value: Option<&Value>) -> bool {
     }
 }
 
-/// Adds what is nearer: lists are joined, and what is there in both is the nearer one's.
+/// Merges the table of a nearer file: lists are concatenated, and any other value of the nearer file wins.
 fn merge(into: &mut Table, nearer: Table) {
     for (key, value) in nearer {
         match (into.get_mut(&key), value) {
@@ -181,17 +183,18 @@ fn merge(into: &mut Table, nearer: Table) {
     }
 }
 
-/// The configuration in cargo's home: where crates come from is this machine's matter, the rest would be in the function.
+/// cargo's home and its configuration. Settings about the sources of crates apply; the others would affect the function's
+/// bytes and are left out.
 pub struct Home {
-    /// Where cargo keeps what it downloads.
+    /// The directory where cargo keeps its downloads.
     pub directory: PathBuf,
-    /// What counts of its configuration, where that is not all of it.
+    /// The part of the configuration that applies; `None` if nothing is left out.
     pub counts: Option<String>,
-    /// The keys that do not count.
+    /// The keys that are left out.
     pub left_out: Vec<String>,
 }
 
-/// Tables of that configuration that count, and keys of `build`.
+/// The tables of that configuration that apply, and the keys of `build` that do.
 const OF_HOME: [&str; 8] = ["cache", "credential-alias", "http", "net", "registries", "registry", "source", "term"];
 const OF_BUILD: [&str; 2] = ["jobs", "target-dir"];
 
@@ -206,15 +209,16 @@ impl Home {
         Ok(Self { directory, counts: (!left_out.is_empty()).then(|| table.to_string()), left_out })
     }
 
-    /// The home with the configuration that counts: its own directory, or one that leads to all else in it.
+    /// The home with only the configuration that applies: cargo's own, or a directory in the cache with links to the rest
+    /// of cargo's home.
     pub fn prepare(&self, cache: &Cache) -> Result<PathBuf> {
         let Some(text) = &self.counts else { return Ok(self.directory.clone()) };
         say(&format!(
-            "note: left out of {}, as the zip depends on the sources alone: {}",
+            "note: left out of {}, because the zip depends only on the sources: {}",
             self.directory.join("config.toml").display(),
             self.left_out.join(" ")
         ));
-        // What cargo downloads is shared, and its locks with it.
+        // The downloads are shared, and so are the locks that protect them.
         for name in ["registry", "git"] {
             fs::create_dir_all(self.directory.join(name)).at(&self.directory)?;
         }
@@ -236,7 +240,7 @@ impl Home {
     }
 }
 
-/// Removes what would be in the function, and names it.
+/// Removes the keys that would affect the function, and returns their names.
 fn leave_out(table: &mut Table) -> Vec<String> {
     let mut left_out = Vec::new();
     table.retain(|key, value| {
@@ -270,13 +274,13 @@ fn has_cfg(targets: &Value) -> bool {
     targets.as_table().is_some_and(|targets| targets.keys().any(|name| name.starts_with("cfg(")))
 }
 
-/// What rustc says of a target.
+/// The cfg values that rustc reports for a target.
 fn cfg_of(triple: &str, rust: &Rust) -> Result<Vec<Cfg>> {
     let printed = output(Command::new(rust.bin.join("rustc")).args(["--print", "cfg", "--target", triple]))?;
     Ok(printed.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
-/// Flags, which are one text or a list.
+/// The flags in a value, which is a string or a list of strings.
 fn list(flags: &Value, path: &Path) -> Result<Vec<String>> {
     let list = match flags {
         Value::String(text) => Some(text.split_whitespace().map(Into::into).collect()),
@@ -286,9 +290,9 @@ fn list(flags: &Value, path: &Path) -> Result<Vec<String>> {
     list.with_context(|| format!("{}: rustflags is {flags:?}; expected a list of strings", path.display()))
 }
 
-/// An error where flags contradict what a function is: static, for Lambda's processors, the same on any machine.
+/// Fails if a flag contradicts what a function must be: static, for Lambda's processors, the same from any machine.
 fn check(flags: &[String]) -> Result<()> {
-    // `-C name=value` is two flags or one.
+    // `-C name=value` can be one argument or two.
     let joined = flags.join("\x1f").replace("-C\x1f", "-C").replace("--codegen\x1f", "-C").replace("--codegen=", "-C");
     for flag in joined.split('\x1f').filter_map(|flag| flag.strip_prefix("-C")) {
         let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
@@ -300,20 +304,20 @@ fn check(flags: &[String]) -> Result<()> {
                 "a function is linked statically"
             }
             ("relocation-model", value) if value != "pic" && value != "pie" => "a function is a static-pie",
-            ("linker" | "linker-flavor" | "link-self-contained", _) => "the build brings the linker",
+            ("linker" | "linker-flavor" | "link-self-contained", _) => "the build chooses the linker",
             ("target-cpu", "native") => {
-                "the function would depend on the machine that builds it; name a processor, like x86-64-v3 or neoverse-n1"
+                "the function would depend on the machine that builds it; name a processor, such as x86-64-v3 or neoverse-n1"
             }
             _ => continue,
         };
         bail!(
-            "rustflags has -C {flag}: {reason}; remove it from the flags of {} and {}",
+            "rustflags contains -C {flag}: {reason}; remove it from the flags for {} and {}",
             Arch::X86_64.triple(),
             Arch::Arm64.triple()
         );
     }
     let target = flags.iter().find(|flag| flag.starts_with("--target"));
-    ensure!(target.is_none(), "rustflags has --target; --arch names the architecture");
+    ensure!(target.is_none(), "rustflags contains --target; choose the architecture with --arch");
     Ok(())
 }
 
@@ -327,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_the_nearest_file_come_last_and_those_of_a_target_before_those_of_the_build() {
+    fn the_flags_of_the_nearest_file_come_last_and_flags_for_a_target_replace_those_for_the_build() {
         let rust = Rust::for_tests();
         let near = "[build]\nrustflags = '--cfg near'\n";
         let far = "[build]\nrustflags = ['--cfg', 'far']\n";
@@ -339,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_includes_counts_less_than_the_file_itself() {
+    fn a_file_takes_precedence_over_the_files_that_it_includes() {
         let directory = tempfile::tempdir().unwrap();
         let cargo = directory.path().join(".cargo");
         fs::create_dir(&cargo).unwrap();
@@ -361,7 +365,7 @@ mod tests {
             ("-C target-feature=+aes,-crt-static", "linked statically"),
             ("-Cprefer-dynamic", "linked statically"),
             ("--codegen relocation-model=static", "static-pie"),
-            ("-C linker=clang", "brings the linker"),
+            ("-C linker=clang", "chooses the linker"),
             ("-Ctarget-cpu=native", "depend on the machine"),
             ("--target x86_64-unknown-linux-gnu", "--arch"),
         ] {
@@ -373,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_configuration_in_cargos_home_only_what_finds_crates_counts() {
+    fn only_settings_about_the_sources_of_crates_apply_from_cargos_home() {
         let text = "[build]\njobs = 2\nrustc-wrapper = 'sccache'\n[net]\noffline = true\n[env]\nA = '1'\n[alias]\nb = 'build'\n";
         let mut table: Table = toml::from_str(text).unwrap();
         let mut left_out = leave_out(&mut table);
@@ -401,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_of_lambda_names_the_architecture_and_another_one_is_an_error() {
+    fn a_lambda_target_sets_the_architecture_and_any_other_target_is_an_error() {
         assert_eq!(of(&["[build]\ntarget = 'aarch64-unknown-linux-musl'"]).arch().unwrap(), Some(Arch::Arm64));
         assert_eq!(of(&["[build]\njobs = 1"]).arch().unwrap(), None);
         for text in ["[build]\ntarget = 'x86_64-unknown-linux-gnu'", "[build]\ntarget = ['a', 'b']"] {

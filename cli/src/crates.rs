@@ -1,4 +1,4 @@
-//! The crates that a function is built from, as cargo sees them for one target and its features.
+//! The crates that a function is built from, as cargo resolves them for its target and features.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use crate::{command::output, project::Function, rust::Rust, step::say};
 
 #[derive(Clone, Default)]
 pub struct Crate {
-    /// As cargo has it: of two crates with one name and one version, it says which.
+    /// cargo's package id, which distinguishes two crates with the same name and version.
     pub id: String,
     pub name: String,
     pub version: String,
-    /// Where it comes from, as cargo writes it: a registry or a repository, or else a path.
+    /// The registry or repository that it comes from, as cargo writes it; `None` for a path.
     pub source: Option<Source>,
-    /// In the binary; else it ran while the binary was built, like a build script or a procedural macro.
+    /// Whether it is in the binary. Other crates only ran during the build, like procedural macros.
     pub linked: bool,
-    /// An SPDX expression, where its manifest has one.
+    /// The SPDX expression in its manifest, if there is one.
     pub licence: Option<String>,
-    /// The SHA-256 of the archive in the registry.
+    /// The SHA-256 checksum of its archive in the registry.
     pub checksum: Option<String>,
     pub directory: PathBuf,
-    /// The ids of others.
+    /// The ids of its dependencies.
     pub depends_on: BTreeSet<String>,
-    /// All that its manifest has, on or not.
+    /// All features in its manifest, enabled or not.
     pub features: Vec<String>,
-    /// What its build script told, once it ran for the target.
+    /// What its build script told cargo, once it has run for the target.
     pub script: Option<Script>,
 }
 
@@ -40,8 +40,8 @@ impl Crate {
     }
 }
 
-/// The crates that a build may need, sorted by name and version, that of the function among them; `lock` is another lock
-/// file than its own. Which features a dependency has for the host alone, only the build itself tells: `as_built`.
+/// The crates that a build may need, including the function's own, sorted by name and version. `lock` replaces the function's
+/// lock file. Some may turn out to be needed only on the host: `as_built` returns what a build really compiled.
 pub fn of(function: &Function, rust: &Rust, lock: Option<&Path>) -> Result<Vec<Crate>> {
     let mut cargo: Command = function.cargo(rust, "metadata", lock)?;
     cargo.args(["--offline", "--format-version=1", "--filter-platform", function.arch.triple()]);
@@ -50,19 +50,19 @@ pub fn of(function: &Function, rust: &Rust, lock: Option<&Path>) -> Result<Vec<C
     let lock = lock.map_or_else(|| function.workspace.join("Cargo.lock"), Path::to_owned);
     let crates = resolved(&metadata, &locked(&fs::read_to_string(lock).unwrap_or_default()));
     let (runtime, own) = (crates.iter().find(|krate| krate.name == "lambda-musl"), env!("CARGO_PKG_VERSION"));
-    // Within the first two numbers of a version, nothing that was promised changes.
+    // Versions with the same first two numbers are compatible.
     if let Some(runtime) = runtime.map(|krate| &krate.version)
         && !runtime.split('.').take(2).eq(own.split('.').take(2))
     {
         say(&format!(
-            "note: this is cargo-lambda-musl {own}, but the function uses lambda-musl {runtime}; they belong together in \
-             the first two numbers of their versions: `cargo install` brings the other one"
+            "note: this is cargo-lambda-musl {own}, but the function uses lambda-musl {runtime}; the first two numbers of \
+             these versions should match: `cargo install` installs the matching program"
         ));
     }
     Ok(crates)
 }
 
-/// Those that a build compiled, linked or not as it linked them, and what their build scripts told.
+/// The crates that a build compiled, with whether it linked each of them and what their build scripts told cargo.
 pub fn as_built(crates: &[Crate], messages: &Messages, triple: &str) -> Vec<Crate> {
     let mut packages = messages.packages(triple);
     let built = crates.iter().filter_map(|krate| {
@@ -80,7 +80,7 @@ pub fn link_openssl(crates: &[Crate]) -> bool {
     crates.iter().any(|krate| krate.linked && krate.name == "openssl-sys")
 }
 
-/// What the root of cargo's graph depends on, but for its tests.
+/// The crates that the root of cargo's dependency graph depends on, except those only for tests.
 fn resolved<'a>(metadata: &'a Metadata, lock: &[Locked]) -> Vec<Crate> {
     let packages: BTreeMap<&PackageId, &Package> =
         metadata.packages.iter().map(|package| (&package.id, package)).collect();
@@ -137,7 +137,7 @@ pub struct Locked {
     pub name: String,
     pub version: String,
     source: Option<String>,
-    /// Of its archive.
+    /// The checksum of its archive.
     checksum: Option<String>,
 }
 
@@ -172,8 +172,8 @@ mod tests {
 
     const REGISTRY: &str = "registry+https://example.com/index";
 
-    /// What cargo says of a function that is named like one of its dependencies, the same version even, and of what
-    /// that one depends on: a macro, a crate for its build script, and one for its tests.
+    /// cargo's metadata for a function with the same name and version as one of its dependencies, which depends on a macro,
+    /// a crate for its build script, and one for its tests.
     fn clash() -> Metadata {
         let package = |id: &str, source: Option<&str>, kind: &str| {
             let (name, version) = id.rsplit('#').next().unwrap().split_once('@').unwrap();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_and_a_dependency_of_one_name_and_version_are_two_crates() {
+    fn a_function_and_a_dependency_with_the_same_name_and_version_are_two_crates() {
         let lock = format!(
             "[[package]]\nname = 'uuid'\nversion = '1.0.0'\n\
              [[package]]\nname = 'uuid'\nversion = '1.0.0'\nsource = '{REGISTRY}'\nchecksum = '0123'\n"
@@ -220,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn a_macro_and_what_it_uses_run_at_build_time_and_what_tests_use_does_not_count() {
+    fn macros_and_their_dependencies_are_not_linked_and_dev_dependencies_are_left_out() {
         let crates = resolved(&clash(), &[]);
         let linked: Vec<_> = crates.iter().map(|krate| (krate.name.as_str(), krate.linked)).collect();
         assert_eq!(linked, [("cc", false), ("derive", false), ("syn", false), ("uuid", true), ("uuid", true)]);
     }
 
     #[test]
-    fn what_a_build_has_linked_decides_over_what_may_be() {
+    fn the_crates_that_a_build_linked_take_precedence_over_the_resolved_ones() {
         let triple = "x86_64-unknown-linux-musl";
         let of_target = format!("/t/{triple}/release/deps/liba.rlib");
         let host = "/t/release/deps/liba.so";
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_has_the_checksums_of_archives_and_none_of_directories() {
+    fn a_lock_file_has_checksums_of_archives_but_not_of_directories() {
         let lock = "version = 4\n[[package]]\nname = 'a'\nversion = '1.0.0'\nchecksum = '0123'\n\
             [[package]]\nname = 'b'\nversion = '2.0.0'\n";
         let found: Vec<_> = locked(lock).into_iter().map(|krate| (krate.name, krate.checksum)).collect();

@@ -1,4 +1,4 @@
-//! `doctor`: what this machine lacks for each verb, and the commands that install it.
+//! `doctor`: reports what this machine lacks for each verb, and the commands that install it.
 
 use std::io::{self, IsTerminal, Write};
 use std::{fmt::Display, process::Command};
@@ -9,12 +9,12 @@ use crate::command::{find, succeeds};
 use crate::engine::{Engine, check_emulation};
 use crate::{arch::Arch, cache::Cache, programs, rust};
 
-/// Something that a verb needs and this program does not bring: what it is, whether it is there, and the packages of
-/// each manager that bring it.
+/// A requirement of a verb that this program does not include: its description, a function that checks it, and
+/// the packages that provide it, one entry per package manager.
 #[derive(Clone, Copy)]
 pub struct Need(&'static str, fn() -> bool, [&'static str; 5]);
 
-/// Package managers, and how they install.
+/// The package managers and their commands to install packages.
 const MANAGERS: [(&str, &str); 5] = [
     ("apt-get", "apt-get install -y"),
     ("dnf", "dnf install -y"),
@@ -44,7 +44,8 @@ pub const LIBCLANG: Need = Need(
 pub const MAKE: Need = Need("make", || has("make"), ["make", "make", "make", "make", ""]);
 pub const PERL: Need =
     Need("perl with the modules of OpenSSL's Configure", has_perl, ["perl", PERL_RPMS, "perl", "perl", "perl"]);
-pub const SUDO: Need = Need("sudo, as debootstrap makes devices and owners", || is_root() || has("sudo"), ["sudo"; 5]);
+pub const SUDO: Need =
+    Need("sudo, because debootstrap creates devices and changes owners", || is_root() || has("sudo"), ["sudo"; 5]);
 const ENGINE: Need =
     Need("Docker or Podman", || has("docker") || has("podman"), ["podman", "podman", "podman", "podman", ""]);
 pub const DEBOOTSTRAP: Need =
@@ -59,7 +60,7 @@ const TAR: Need =
     Need("tar and gzip", || has("tar") && has("gzip"), ["tar gzip", "tar gzip", "tar gzip", "tar gzip", ""]);
 const PATCH: Need = Need("patch", || has("patch"), ["patch", "patch", "patch", "patch", ""]);
 
-/// What each verb needs.
+/// The requirements of each verb.
 const VERBS: [(&str, &[Need]); 11] = [
     ("build", &BUILD),
     ("docker-build", &[CC, RUSTUP, CURL, ENGINE]),
@@ -77,7 +78,7 @@ const STATUS: [Need; 7] = [AWS, CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 const BUILD: [Need; 6] = [CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 pub const TOOLCHAIN: [Need; 8] = [LINUX, GCC, MAKE, STRIP, TAR, PATCH, PERL, CURL];
 
-/// On Fedora and Amazon Linux, parts of Perl are packages of their own.
+/// Fedora and Amazon Linux package parts of Perl separately.
 const PERL_RPMS: &str = "perl-interpreter perl-lib perl-FindBin perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy \
     perl-File-Path perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html perl-Pod-Usage";
 
@@ -101,16 +102,16 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// An error that names what is missing and the commands that install it.
+/// Fails if this machine lacks something, with the commands that install it.
 pub fn require(needs: &[Need]) -> Result<()> {
     let missing = missing(needs);
-    let other_way = match missing.iter().all(|need| need.0 == AWS.0) {
+    let alternatives = match missing.iter().all(|need| need.0 == AWS.0) {
         true => "",
-        false => "\nThe other way to build: `build` needs no container, `docker-build` needs neither Python nor Perl.",
+        false => "\nAlternatively, `build` needs no container, and `docker-build` needs neither Python nor Perl.",
     };
     ensure!(
         missing.is_empty(),
-        "this machine lacks:{}\nWhat installs it (`doctor --fix`, or in the clone `make doctor FIX=1`, runs it):{}{other_way}",
+        "this machine lacks:{}\nTo install it (`doctor --fix`, or in the clone `make doctor FIX=1`, runs this):{}{alternatives}",
         lines(missing.iter().map(|need| need.0)),
         lines(commands(&missing))
     );
@@ -125,7 +126,7 @@ fn lines(words: impl IntoIterator<Item = impl Display>) -> String {
     words.into_iter().map(|word| format!("\n  {word}")).collect()
 }
 
-/// The commands of this system that install what is missing.
+/// The commands that install the missing packages on this system.
 fn commands(missing: &[&Need]) -> Vec<String> {
     let mut commands = Vec::new();
     if cfg!(target_os = "macos") && missing.iter().any(|need| need.2[0].contains("gcc") || need.0 == MAKE.0) {
@@ -164,8 +165,8 @@ pub fn run(fix: bool, yes: bool) -> Result<()> {
         }
         match &reasons[..] {
             [] => println!("{verb}: ready"),
-            // Nothing brings that.
-            _ if missing.iter().any(|need| need.0 == LINUX.0) => println!("{verb}: runs on Linux alone"),
+            // No package provides Linux.
+            _ if missing.iter().any(|need| need.0 == LINUX.0) => println!("{verb}: runs only on Linux"),
             reasons => {
                 println!("{verb}: this machine lacks {}", reasons.join("; "));
                 problems += 1;
@@ -180,11 +181,11 @@ pub fn run(fix: bool, yes: bool) -> Result<()> {
     }
     let commands = commands(&all_missing);
     let lacks = format!("this machine lacks something for {problems} of the verbs");
-    ensure!(!commands.is_empty(), "{lacks}, and no package brings it");
-    println!("\nWhat installs it:{}", lines(&commands));
+    ensure!(!commands.is_empty(), "{lacks}, and no package provides it");
+    println!("\nTo install it:{}", lines(&commands));
     ensure!(fix, "{lacks}; --fix (in the clone FIX=1) runs these commands");
     ensure!(yes || is_confirmed()?, "nothing was run; --yes (in the clone YES=1) runs these commands without asking");
-    // As the user would: sudo may ask for a password.
+    // On the terminal, because sudo may ask for a password.
     for command in &commands {
         println!("== {command}");
         ensure!(Command::new("sh").args(["-c", command]).status()?.success(), "{command} failed");
@@ -192,7 +193,7 @@ pub fn run(fix: bool, yes: bool) -> Result<()> {
     Ok(())
 }
 
-/// Whether the user says yes, on a terminal.
+/// Asks for confirmation on the terminal. Without a terminal, the answer is no.
 fn is_confirmed() -> Result<bool> {
     if !io::stdin().is_terminal() {
         return Ok(false);

@@ -7,23 +7,22 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{collect, find, output};
 use crate::{arch::Arch, step::say};
 
-/// How to do without one.
-const OTHER_WAY: &str = "the other way needs none: build";
+const ALTERNATIVE: &str = "or use `build`, which needs none";
 
-/// An engine that works here.
+/// A container engine that works on this machine.
 pub struct Engine {
     pub name: String,
-    /// It runs without root's rights.
+    /// Whether it runs without root privileges.
     pub is_rootless: bool,
 }
 
 impl Engine {
-    /// Docker, else Podman; `CONTAINER_ENGINE` names another.
+    /// Finds Docker, then Podman, or the engine that `CONTAINER_ENGINE` names.
     pub fn find() -> Result<Self> {
         let named = env::var("CONTAINER_ENGINE").ok().filter(|name| !name.is_empty());
         let names = named.map_or_else(|| vec!["docker".to_owned(), "podman".to_owned()], |name| vec![name]);
         let Some(name) = names.iter().find(|name| find(name).is_some() || Path::new(name).is_file()) else {
-            bail!("there is no container engine; expected {}; {OTHER_WAY}", names.join(" or "));
+            bail!("there is no container engine; install {}, {ALTERNATIVE}", names.join(" or "));
         };
         let output = collect(Command::new(name).arg("info")).with_context(|| name.clone())?;
         let [info, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
@@ -32,10 +31,10 @@ impl Engine {
             return Ok(Self { name: name.clone(), is_rootless });
         }
         let reason = match said.contains("permission denied") {
-            true => "no permission on its socket; add yourself to the group docker, or use sudo",
-            false => "is installed but does not run; start it",
+            true => "no permission to use its socket; add yourself to the group docker, use sudo",
+            false => "is installed but not running; start it",
         };
-        bail!("{name}: {reason}; {OTHER_WAY}\n{said}")
+        bail!("{name}: {reason}, {ALTERNATIVE}\n{said}")
     }
 
     pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
@@ -48,12 +47,12 @@ impl Engine {
         Ok(output(&mut self.command(arguments))?.trim().to_owned())
     }
 
-    /// What the engine says of an image that is here.
+    /// What the engine reports about a local image in this format; `None` if there is no such image.
     pub fn inspect(&self, image: &str, format: &str) -> Option<String> {
         self.output(["image", "inspect", "--format", format, image]).ok()
     }
 
-    /// An image of this machine's own, as the engine is to be told of it.
+    /// The name of an image built on this machine, in the form that the engine expects.
     pub fn own(&self, image: &str) -> String {
         match Path::new(&self.name).file_name().is_some_and(|name| name.to_string_lossy().starts_with("podman")) {
             true => format!("localhost/{image}"),
@@ -62,28 +61,28 @@ impl Engine {
     }
 }
 
-/// A name of an image that no engine takes for an option.
+/// Fails if this is not the name of an image, or if an engine would read it as an option.
 pub fn check_image(option: &str, image: &str) -> Result<()> {
     let is_name = !image.is_empty() && !image.starts_with('-') && !image.contains(char::is_whitespace);
     ensure!(is_name, "{option} {image:?} is not the name of an image");
     Ok(())
 }
 
-/// An error where no containers of this architecture run on this machine; a note where they are emulated.
+/// Fails if this machine cannot run containers of this architecture. Prints a note if it emulates them.
 pub fn check_emulation(arch: Arch) -> Result<()> {
     if Arch::of_this_machine() == Some(arch) {
         return Ok(());
     }
     let name = arch.name();
-    // On macOS the engines bring an emulator of their own. F is for one that containers see as well.
+    // On macOS the engines include an emulator. The flag F marks an emulator that also works in containers.
     let file = format!("/proc/sys/fs/binfmt_misc/qemu-{}", arch.machine());
     let registered = std::fs::read_to_string(file).unwrap_or_default();
     let is_set_up = registered.lines().any(|line| line.starts_with("flags:") && line.contains('F'));
     if !cfg!(target_os = "macos") && !is_set_up {
         bail!(
-            "--arch {name}: this machine is {}, and no emulator of {name} is set up for its containers.\n\
-             build --arch {name} needs no container, and takes a tenth of the time.\n\
-             What sets one up: the package qemu-user-static (Debian, Ubuntu, Fedora)",
+            "--arch {name}: this machine is {}, and no emulator for {name} is set up for its containers.\n\
+             build --arch {name} needs no container and takes a tenth of the time.\n\
+             To set one up, install the package qemu-user-static (Debian, Ubuntu, Fedora)",
             env::consts::ARCH
         );
     }

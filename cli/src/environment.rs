@@ -1,5 +1,4 @@
-//! The environment that cargo and the compilers run in: built from a list of what may pass, so that no variable of the
-//! user's shell is in the function.
+//! The environment of cargo and the compilers. Only listed variables pass, so the user's shell cannot affect the function.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -14,8 +13,8 @@ use crate::{
     step::{VERBOSE, say},
 };
 
-/// Variables that pass: where programs, homes and temporary files are; where crates come from, by which proxy and with which
-/// certificates and credentials; which container engine; how cargo shows what it does.
+/// Variables that pass: the locations of programs, home directories and temporary files; the sources of crates, with their
+/// proxies, certificates and credentials; the container engine; and the style of cargo's output.
 const PASSED: [&str; 39] = [
     "ALL_PROXY",
     "CARGO_BUILD_JOBS",
@@ -58,7 +57,7 @@ const PASSED: [&str; 39] = [
     "no_proxy",
 ];
 
-/// How the names of others begin that pass.
+/// The prefixes of other variables that pass.
 const PASSED_STARTS: [&str; 15] = [
     "BUILDAH_",
     "CARGO_HTTP_",
@@ -77,10 +76,10 @@ const PASSED_STARTS: [&str; 15] = [
     "XDG_",
 ];
 
-/// Those that would pass by their beginning, and decide which compiler runs or how an image is built.
+/// Exceptions to these prefixes: variables that choose the compiler or change how an image is built.
 const KEPT_OUT: [&str; 2] = ["RUSTUP_TOOLCHAIN", "DOCKER_OPTS"];
 
-/// What make sets itself.
+/// Variables that make sets itself.
 pub const OF_MAKE: [&str; 3] = ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"];
 
 /// Parts of the names of variables that compilers, cargo and build scripts are known to read.
@@ -114,7 +113,7 @@ const READ_BY_BUILDS: [&str; 26] = [
 ];
 const READ_BY_BUILDS_AS_A_WHOLE: [&str; 9] = ["AR", "AS", "CC", "CPP", "LD", "NM", "OBJCOPY", "STRIP", "TARGET"];
 
-/// The time that compilers take for that of the build, in seconds since 1970: the oldest that a zip can have.
+/// The build time for compilers, in seconds since 1970: the earliest time that a zip can store.
 pub const SOURCE_DATE_EPOCH: (&str, &str) = ("SOURCE_DATE_EPOCH", "315532800");
 
 /// Variables that the project or the user lets through.
@@ -134,7 +133,7 @@ pub fn pass(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The names that were let through and are set.
+/// The names of the variables that were let through and are set.
 pub fn passed_by_name() -> impl Iterator<Item = String> {
     let_through().into_iter().filter(|name| env::var_os(name).is_some())
 }
@@ -149,7 +148,7 @@ fn is_read_by_builds(name: &str) -> bool {
     READ_BY_BUILDS_AS_A_WHOLE.contains(&name) || READ_BY_BUILDS.iter().any(|part| known(part))
 }
 
-/// Names what is left out, as the user may have meant it.
+/// Prints a note about the variables that are left out, because the user may have meant them for the build.
 pub fn say_what_is_left_out() {
     let let_through = let_through();
     let is_left_out = |name: &String| {
@@ -165,15 +164,15 @@ pub fn say_what_is_left_out() {
     if !read.is_empty() {
         let read = read.join(" ");
         say(&format!(
-            "note: left out, as the zip depends on the sources alone: {read}; --pass-env NAME lets one through"
+            "note: left out, because the zip depends only on the sources: {read}; --pass-env NAME lets one through"
         ));
     }
     if VERBOSE.load(Ordering::Relaxed) && !others.is_empty() {
-        say(&format!("note: left out as well: {}", others.join(" ")));
+        say(&format!("note: also left out: {}", others.join(" ")));
     }
 }
 
-/// A command in an environment that is the same for everyone but for what may pass.
+/// A command whose environment is the same on every machine, except for the variables that may pass.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     let let_through = let_through();
@@ -182,35 +181,35 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command.envs(env::vars_os().filter(|(name, value)| is_passed(name) && !value.is_empty()));
     // `reproduce` changes the clock of the programs that compile.
     command.envs(path_in(PRELOAD).map(|library| ("LD_PRELOAD", library)));
-    // A wrapper that a configuration names is this machine's; the build has one of its own.
+    // A wrapper in a configuration file is specific to this machine; the build uses its own.
     command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
     command
 }
 
-/// A library that is loaded into all programs that compile.
+/// The variable for a library to preload into all programs that compile.
 pub const PRELOAD: &str = "LAMBDA_MUSL_PRELOAD";
 
-/// Puts directories before those in which programs are looked for.
+/// The value of `PATH` with these directories at its start.
 pub fn path_with<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Result<OsString> {
     let rest = env::var_os("PATH").unwrap_or_default();
     let all = directories.into_iter().map(Path::to_owned).chain(env::split_paths(&rest));
     env::join_paths(all).context("PATH")
 }
 
-/// A variable that is set, and not to nothing.
+/// The path in a variable that is set and not empty.
 pub fn path_in(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Where cargo keeps what it downloads.
+/// The directory where cargo keeps its downloads.
 pub fn cargo_home() -> Result<PathBuf> {
     let home = path_in("CARGO_HOME").or_else(|| Some(path_in("HOME")?.join(".cargo")));
-    let missing = "HOME is not set; expected the directory where cargo and rustup keep what they download";
+    let missing = "HOME is not set; expected the directory where cargo and rustup keep their downloads";
     Ok(std::path::absolute(home.context(missing)?)?)
 }
 
-/// Directories of this machine that any package which was built here could name: the workspace, and cargo's home
-/// with a slash at its end, as what only begins like its name may be anything.
+/// Directories of this machine whose paths a package built here could contain: the workspace, and cargo's home. The latter
+/// ends in a slash, so that a longer name with the same start does not match.
 pub fn roots() -> Result<Vec<PathBuf>> {
     let here = env::current_dir()?;
     let workspace = here.ancestors().filter(|directory| directory.join("Cargo.lock").is_file()).last();
@@ -223,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_listed_passes_and_what_a_build_would_read_is_named() {
+    fn only_listed_variables_pass_and_those_that_builds_read_are_named() {
         let foreign = "RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_INCREMENTAL CFLAGS TARGET_CFLAGS ZIG_LIB_DIR RUSTC_WRAPPER \
             CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER CXXFLAGS_x86_64_unknown_linux_musl CROSS_CONFIG CC CXX AR_x86 TARGET_CC \
             CC_x86_64_unknown_linux_musl OPENSSL_LIB_DIR X86_64_UNKNOWN_LINUX_MUSL_OPENSSL_DIR CPATH C_INCLUDE_PATH LIBRARY_PATH \
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_has_none_of_this_programs_environment_that_is_not_listed() {
+    fn a_command_inherits_only_listed_variables() {
         let names: Vec<_> = command("true").get_envs().map(|(name, _)| name.to_owned()).collect();
         assert!(
             names.iter().any(|name| name == "SOURCE_DATE_EPOCH") && !names.iter().any(|name| name == "CARGO_PKG_NAME")

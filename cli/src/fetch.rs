@@ -1,4 +1,4 @@
-//! `fetch`: everything that `build` and `docker-build` download, so that both run later without a network.
+//! `fetch`: downloads everything that `build` and `docker-build` need, so that both can run later without a network.
 
 use anyhow::{Context, Result};
 
@@ -8,11 +8,11 @@ use crate::{
     archives::Archives, cache::Cache, docker_build::Cross, engine::Engine, options, pins::Pins, step::say, wheels,
 };
 
-/// Prints where the archives of the pins are, a line each.
+/// Downloads everything, and prints the paths of the pins' archives, one per line.
 pub fn run(options: options::Fetch) -> Result<()> {
     let cache = Cache::open()?;
     let options::PinsOptions { pins, sources } = &options.image.pins;
-    // Before anything is downloaded, where they are named here.
+    // Pins that the options name are checked before anything is downloaded.
     let named = pins.as_deref().map(|name| Pins::named(Some(name))).transpose()?;
     let Prepared { rust, functions, .. } = &Prepared::of(&options.source, &cache)?;
     let (function, _) = functions.first().context("there is no binary target")?;
@@ -31,7 +31,7 @@ pub fn run(options: options::Fetch) -> Result<()> {
             let image = Image::new(&engine, &pins, function.arch, &options.image, function)?;
             image.build(Stage::Packages, &cache)?;
         }
-        Err(_) => say("note: without an engine the base image of docker-build is not fetched"),
+        Err(_) => say("note: the base image for docker-build is not fetched, because no container engine works here"),
     }
     for path in archives.paths() {
         println!("{}", path.display());

@@ -1,4 +1,4 @@
-//! The files that this program brings with it, so that it needs no clone.
+//! The files that are compiled into this program, so that it runs without a clone of the repository.
 
 use std::path::{Path, PathBuf};
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -13,7 +13,7 @@ macro_rules! of_docker {
     };
 }
 
-/// What the builder image is built from, beside the archives: names and texts.
+/// The names and texts of the files that the builder image is built from, apart from the archives.
 pub const DOCKER: [(&str, &str); 15] = of_docker![
     "Dockerfile",
     "packages.sh",
@@ -32,12 +32,12 @@ pub const DOCKER: [(&str, &str); 15] = of_docker![
     "c++locale.h",
 ];
 
-/// The text of one of them.
+/// The text of one of these files.
 pub fn of_docker(name: &str) -> &'static str {
     DOCKER.iter().find(|file| file.0 == name).map_or("", |file| file.1)
 }
 
-/// Writes them into a directory; what starts like a script is a program.
+/// Writes these files into a directory. Scripts are executable.
 pub fn write_docker(directory: &Path) -> Result<()> {
     for (name, text) in DOCKER {
         let path = directory.join(name);
@@ -51,13 +51,13 @@ pub fn write_docker(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a script that everybody may run.
+/// Writes a script that everyone may execute.
 pub fn write_program(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).at(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)
 }
 
-/// A short name for what is made from these parts; other parts give another name.
+/// A short hash of these parts, for the name of what is created from them.
 pub fn identity(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     let mut sum = Sha256::new();
     for part in parts {
@@ -67,14 +67,15 @@ pub fn identity(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     sum.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A directory below `parent`, or below `other` where that has white space in its path, which not all programs take.
+/// A temporary directory below `parent`, or below `other` if the path of `parent` contains white space, which not all
+/// programs accept.
 pub fn without_spaces(prefix: &str, parent: PathBuf, other: &str) -> Result<TempDir> {
     let has_spaces = parent.to_string_lossy().contains(char::is_whitespace);
     let parent = if has_spaces { other.into() } else { parent };
     tempfile::Builder::new().prefix(prefix).tempdir_in(&parent).at(&parent)
 }
 
-/// Names the file or the directory in an error.
+/// Adds the path of a file or directory to an error.
 pub trait At<T> {
     fn at(self, path: impl AsRef<Path>) -> Result<T>;
 }

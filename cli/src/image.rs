@@ -1,5 +1,5 @@
-//! The builder image: gcc of the base, and a prefix with musl and OpenSSL from the pins. Its tag is a hash of all that
-//! goes in: a stale image cannot be used, and an unchanged one is not built again.
+//! The builder image: gcc from the base image, and a prefix with musl and OpenSSL from the pins. Its tag is a hash of all
+//! its inputs, so a stale image is never used and an unchanged one is not built again.
 
 use std::fs;
 
@@ -18,21 +18,21 @@ pub fn tag(image: &str) -> &str {
     image.rsplit(':').next().unwrap_or_default()
 }
 
-/// Where the prefix is in the image.
+/// The path of the prefix in the image.
 pub const PREFIX: &str = "/opt/lambda-musl";
 
-/// A builder image, as it is to be built.
+/// A builder image and everything that decides how it is built.
 pub struct Image<'a> {
     pub engine: &'a Engine,
     pub pins: &'a Pins,
     pub arch: Arch,
-    /// What build scripts call, as packages.sh names it: cmake, nasm, pkg-config, libclang.
+    /// The programs that build scripts call, by their names in packages.sh: cmake, nasm, pkg-config, libclang.
     pub tools: Vec<&'static str>,
     options: &'a ImageOptions,
     base: String,
 }
 
-/// The last two stages of the Dockerfile that are of use: the base with its packages, and the image itself.
+/// The stages of the Dockerfile that are tagged: the base with its packages, and the builder image itself.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Stage {
     Packages,
@@ -52,12 +52,12 @@ impl<'a> Image<'a> {
         Ok(Self { engine, pins, arch, tools: Vec::new(), options, base })
     }
 
-    /// Builds the image where it is not there, and says its name.
+    /// Builds the image if it does not exist, and returns its name.
     pub fn build(&self, stage: Stage, cache: &Cache) -> Result<String> {
         self.pull()?;
-        // By its id: the same name can mean another image tomorrow.
+        // By its id, because a name can refer to a different image later.
         let base = self.engine.inspect(&self.base, "{{.Id}}");
-        let base = base.with_context(|| format!("the base image {}", self.base))?;
+        let base = base.with_context(|| format!("the engine does not know the id of the base image {}", self.base))?;
         let arch = self.arch.name();
         let packages = identity([&*base, arch, files::of_docker("packages.sh")]);
         let packages = self.engine.own(&format!("lambda-musl-packages:{packages}"));
@@ -65,7 +65,7 @@ impl<'a> Image<'a> {
         let parts = DOCKER.iter().map(|file| file.1).chain([&*base, arch, &tools]).chain(self.pins.checksums());
         let builder = self.engine.own(&format!("lambda-musl-builder:{}", identity(parts)));
         let image = if stage == Stage::Packages { &packages } else { &builder };
-        // Two builds of one image would both compile it.
+        // Without a lock, two builds could compile the same image at the same time.
         let _lock = cache.lock(&format!("image-{}", tag(image)))?;
         if self.options.fresh || self.engine.inspect(image, "{{.Id}}").is_none() {
             let context = cache.temporary("image")?;
@@ -87,9 +87,9 @@ impl<'a> Image<'a> {
             if stage == Stage::Packages {
                 of_packages()?;
             } else if self.options.fresh {
-                run("builder image from nothing".into(), "builder", &["--tag", &builder])?;
+                run("builder image from scratch".into(), "builder", &["--tag", &builder])?;
             } else {
-                // Each stage finds those before it in the engine's build cache.
+                // Each stage reuses the earlier ones from the engine's build cache.
                 of_packages()?;
                 run(format!("musl {}", self.pins.musl.version), "musl", &[])?;
                 run(format!("OpenSSL {}", self.pins.openssl.version), "openssl", &[])?;
@@ -97,7 +97,7 @@ impl<'a> Image<'a> {
             }
         }
         if stage == Stage::Builder {
-            // The name that stays the same, for `cross build`.
+            // A tag that does not change, for `cross build`.
             self.engine.output(["tag", &builder, &self.engine.own(&format!("lambda-musl-builder:{arch}"))])?;
         }
         Ok(image.clone())
@@ -114,14 +114,14 @@ impl<'a> Image<'a> {
         let base = &self.base;
         pulled.map(|_| ()).with_context(|| {
             format!(
-                "{base}: the base image is not here for {platform} and cannot be pulled; where no registry can be \
-                 reached, base-image makes a base, and says the --base to use"
+                "{base}: the base image for {platform} is not on this machine and cannot be pulled; without access to a \
+                 registry, create a base with base-image, which prints the name to use with --base"
             )
         })
     }
 
-    /// What the pins and the image bring into a binary, beside the crates. Licence texts and versions lie in the image,
-    /// and are copied once.
+    /// The parts of a binary that come from the pins and the image, not from crates. Their licence texts and versions are
+    /// copied from the image once.
     pub fn parts(&self, image: &str, with_openssl: bool, cross: &str, cache: &Cache) -> Result<Vec<Part>> {
         let (engine, platform) = (self.engine, self.arch.platform());
         let directory = cache.entry(&format!("licences/{}", tag(image)), |directory| {

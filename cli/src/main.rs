@@ -1,5 +1,5 @@
-//! `cargo lambda-musl`: a Rust function for AWS Lambda as one small static file, from a toolchain that anyone can
-//! rebuild to the byte. Each verb is a module; what several need stands beside them.
+//! `cargo lambda-musl`: builds a Rust function for AWS Lambda as one small static binary, which anyone can reproduce
+//! byte for byte. Each verb is a module; the other modules contain shared code.
 
 mod again;
 mod arch;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     {
         return code;
     }
-    // Who closes a pipe has read enough, and needs no message; all that is to be removed is removed.
+    // A reader that closes the pipe has read enough: print no message. Unwinding still removes temporary files.
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| match panic.payload_as_str() {
         Some(text) if text.starts_with("failed printing to") => {}
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     }));
     let options = options::parse(arguments);
     step::VERBOSE.store(options.verbose, Ordering::Relaxed);
-    // Of `status`, 1 says something else.
+    // For `status`, exit status 1 means that the function differs.
     let failure = if let Verb::Status(_) = options.verb { aws::status::UNKNOWN } else { 1 };
     match interrupt::watch().and_then(|()| run(options.verb)) {
         Ok(code) => code,

@@ -1,4 +1,4 @@
-//! The names that directories get in what is compiled: the same on every machine, and the same both ways.
+//! The names that replace directories in compiled code: the same on every machine, and for `build` and `docker-build`.
 
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, fs};
@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{crates::Crate, environment, project::Function, rust::Rust};
 
-/// The variable that tells the wrappers of the compilers: a line for each directory, `DIRECTORY=NAME`, the longer ones later, as
-/// compilers take the last one that fits.
+/// The variable that passes the names to the compiler wrappers: a line `DIRECTORY=NAME` for each directory. Longer paths come
+/// later, because compilers use the last match.
 pub const VARIABLE: &str = "LAMBDA_MUSL_NAMES";
 
-/// Where things lie for the compilers.
+/// The locations of directories as the compilers see them.
 pub struct Locations<P = &'static str> {
     pub workspace: P,
     pub target: P,
@@ -24,21 +24,21 @@ impl<P: AsRef<Path>> Locations<P> {
     pub fn names(&self, function: &Function, crates: &[Crate], rust: &Rust) -> Result<String> {
         let [workspace, target, cargo_home, sysroot] =
             [&self.workspace, &self.target, &self.cargo_home, &self.sysroot].map(AsRef::as_ref);
-        // With dependencies by path, cross mounts the workspace where it is.
+        // With path dependencies, cross mounts the workspace at its own path.
         let own = [workspace, &function.workspace].map(|path| (path.to_owned(), "/function".to_owned()));
         let target = (target.to_owned(), "/target".to_owned());
         let registries = fs::read_dir(environment::cargo_home()?.join("registry/src")).into_iter().flatten().flatten();
         let registry = |index: &OsStr| (cargo_home.join("registry/src").join(index), "/cargo/registry".to_owned());
         let registries = registries.map(|index| registry(&index.file_name()));
         let git = (cargo_home.join("git/checkouts"), "/cargo/git".to_owned());
-        // Where the sources of std are installed, rustc names their directory instead of the one that std was compiled in.
+        // If the sources of std are installed, rustc uses their directory instead of the one that std was compiled in.
         let std = (sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{}", rust.commit));
         let outside = dependencies_by_path(function, crates);
         lines(own.into_iter().chain(registries).chain([target, git, std]).chain(outside).collect())
     }
 }
 
-/// The names of crates that are neither in the workspace nor from a registry.
+/// The directories and names of crates that are neither in the workspace nor from a registry.
 pub fn dependencies_by_path<'a>(
     function: &'a Function, crates: &'a [Crate],
 ) -> impl Iterator<Item = (PathBuf, String)> + 'a {
@@ -53,18 +53,18 @@ fn lines(mut names: Vec<(PathBuf, String)>) -> Result<String> {
     Ok(names.into_iter().map(line).collect::<Result<Vec<_>>>()?.join("\n"))
 }
 
-/// The text of a path that all compilers, linkers and engines can be told of.
+/// The text of a path that all compilers, linkers and engines accept.
 pub fn checked(path: &Path) -> Result<&str> {
     without(path, ":=%\n")
 }
 
-/// The text of a path that has none of these signs.
+/// The text of a path that contains none of these characters.
 pub fn without<'a>(path: &'a Path, signs: &str) -> Result<&'a str> {
     let text = path.to_str().with_context(|| format!("{}: expected a path that is UTF-8", path.display()))?;
     let odd = text.chars().find(|c| signs.contains(*c));
     let expected = || {
         format!(
-            "{text:?}: expected a path without {:?}, which compilers, linkers and engines take for their own sign; rename the directory",
+            "{text:?}: expected a path without {:?}, which has a special meaning for compilers, linkers and engines; rename the directory",
             odd.unwrap_or_default()
         )
     };
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_in_another_one_comes_after_it() {
+    fn a_directory_comes_after_the_directory_that_contains_it() {
         let names = vec![("/a/b/c".into(), "/function".into()), ("/a/b".into(), "/dependency/b".into())];
         assert_eq!(lines(names).unwrap(), "/a/b=/dependency/b\n/a/b/c=/function");
         for odd in ["/a\nb", "/year=2026", "/a:b", "/100%"] {

@@ -1,4 +1,4 @@
-//! Libraries in C that crates link.
+//! C libraries that crates link, and explanations for builds that do not find one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::crates::Crate;
 use crate::image::PREFIX;
 
-/// What comes with the C library, the compiler or rustc itself, wherever that is.
+/// Libraries that the C library, the compiler or rustc itself provides.
 pub const OF_THE_TOOLCHAIN: [&str; 20] = [
     "c",
     "m",
@@ -31,13 +31,13 @@ pub const OF_THE_TOOLCHAIN: [&str; 20] = [
     "ssp_nonshared",
 ];
 
-/// Where the machine that builds, or the base image, keeps libraries for its own C library.
+/// The directories where the build machine or the base image keeps libraries for its own C library.
 const OF_THE_HOST: [&str; 6] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew"];
 
-/// How features are called with which a crate compiles its library itself.
+/// Words in the names of features that have a crate compile its library itself.
 const BUNDLED: [&str; 3] = ["bundled", "vendored", "static"];
 
-/// How linkers begin to say that a library is not there, before its name: GNU's, LLVM's, zig's twice; and rustc itself.
+/// The texts before the name of a missing library in errors of GNU's linker, LLVM's linker, zig (two) and rustc.
 const NOT_FOUND: [&str; 5] = [
     "cannot find -l",
     "unable to find library -l",
@@ -46,10 +46,10 @@ const NOT_FOUND: [&str; 5] = [
     "could not find native static library `",
 ];
 
-/// What build scripts look for libraries of the system with.
+/// Names of the programs with which build scripts look for system libraries.
 const SEARCHES: [&str; 4] = ["pkg-config", "pkg_config", "PKG_CONFIG", "pg_config"];
 
-/// Why a build may have failed that said this: a crate wants a library of the system, where it can have none.
+/// An explanation for the output of a failed build, if a crate needs a system library, which no function can link.
 pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
     const SCRIPT: &str = "failed to run custom build command for `";
     if let Some((_, rest)) = said.split_once(SCRIPT) {
@@ -59,10 +59,10 @@ pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
         let krate = crates.iter().find(|krate| krate.name == name && krate.version == version)?;
         let library = match said.split_once("_NO_PKG_CONFIG") {
             Some((before, _)) => format!(
-                "the library {}, installed on this machine",
+                "the library {} on this machine",
                 before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_lowercase()
             ),
-            None => "a library of this machine".into(),
+            None => "a library on this machine".into(),
         };
         return Some(format!("{name} {version} looks for {library}{NEVER_LINKED}{}", ways_out(krate)));
     }
@@ -82,7 +82,7 @@ pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
     match missing.is_empty() {
         false => Some(texts.collect::<Vec<_>>().join("\n")),
         true if unclaimed.is_empty() => None,
-        true => Some(format!("no static archive for {triple} was found of: {}", unclaimed.join(", "))),
+        true => Some(format!("no static archive for {triple} was found for these libraries: {}", unclaimed.join(", "))),
     }
 }
 
@@ -90,31 +90,31 @@ fn name_in(text: &str) -> &str {
     text.split(|c: char| c.is_whitespace() || "'`:,".contains(c)).next().unwrap_or_default()
 }
 
-/// The name of a library as rustc's `-l` takes it, without kind, modifiers and other name: `static:+whole-archive=z`.
+/// The library's name in an argument of rustc's `-l`, without kind, modifiers and rename: `z` in `static:+whole-archive=z`.
 pub fn library(argument: &str) -> &str {
     let name = argument.split_once('=').map_or(argument, |(_kind, name)| name);
     name.split(':').next().unwrap_or_default()
 }
 
-/// A directory as rustc's `-L` takes it.
+/// The directory in an argument of rustc's `-L`.
 pub fn directory(argument: &str) -> &Path {
     Path::new(argument.split_once('=').filter(|(kind, _)| !kind.contains('/')).map_or(argument, |(_, path)| path))
 }
 
-/// Whether the libraries in a directory are for the C library of the machine that builds.
+/// Whether the libraries in a directory are for the C library of the build machine.
 pub fn is_of_host(directory: &Path) -> bool {
     OF_THE_HOST.iter().any(|host| directory.starts_with(host))
 }
 
-/// The libraries of which no archive is where build scripts say, and the crates that want them. What is the host's own
-/// is never linked.
+/// The libraries without an archive in any directory that build scripts name, and the crates that need them. The host's own
+/// directories do not count, because nothing in them is linked.
 fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
     let scripts = || crates.iter().filter_map(|krate| Some((krate, krate.script.as_ref()?)));
     let paths: Vec<&Path> = scripts().flat_map(|(_, script)| &script.paths).map(|path| directory(path)).collect();
     let is_there = |name: &str| {
         let mut directories = paths.iter().filter(|path| !is_of_host(path));
         let files = [format!("lib{name}.a"), name.to_owned()];
-        // The prefix lies in the image.
+        // The prefix is in the image, and is taken to contain the library.
         directories.any(|path| path.starts_with(PREFIX) || files.iter().any(|file| path.join(file).is_file()))
     };
     let wanted = scripts().flat_map(|(krate, script)| script.libraries.iter().map(move |library| (krate, library)));
@@ -125,9 +125,9 @@ fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
     missing
 }
 
-const NEVER_LINKED: &str = "; what this machine has installed is for another C library, and is never linked.\n";
+const NEVER_LINKED: &str = "; libraries installed on this machine are for another C library and are never linked.\n";
 
-/// What a user can do for a crate that wants a library.
+/// What a user can do for a crate that needs a library.
 fn ways_out(krate: &Crate) -> String {
     let Crate { name, version, .. } = krate;
     let feature = BUNDLED.iter().find_map(|word| {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_of_the_host_is_none_and_the_crate_and_its_feature_are_named() {
+    fn a_library_of_the_host_is_not_used_and_the_crate_and_its_feature_are_named() {
         for library in ["pq", "dylib=pq", "static:-bundle=pq"] {
             let crates =
                 [pq(&[library, library, "pthread", "framework=Security"], &["native=/usr/lib/x86_64-linux-gnu"])];
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_a_build_script_made_or_that_is_in_the_prefix_is_not_missing() {
+    fn a_library_that_a_build_script_compiled_or_that_is_in_the_prefix_is_not_missing() {
         let out = tempfile::tempdir().unwrap();
         fs::write(out.path().join("libpq.a"), "").unwrap();
         for path in [out.path().to_str().unwrap(), &format!("native={}", out.path().display()), "/opt/lambda-musl/lib"]
@@ -215,16 +215,16 @@ mod tests {
     }
 
     #[test]
-    fn a_build_script_names_the_library_that_it_asks_pkg_config_for() {
+    fn the_library_that_a_build_script_asks_pkg_config_for_is_named() {
         let krate = Crate { name: "udev".into(), version: "1.0.0".into(), ..Crate::default() };
         let said = "error: failed to run custom build command for `udev v1.0.0`\n\n  --- stdout\n  \
                     cargo:rerun-if-env-changed=LIBUDEV_NO_PKG_CONFIG\n  --- stderr\n  pkg-config has not been";
         let text = explain(&[krate], said, TRIPLE).unwrap();
-        assert!(text.starts_with("udev 1.0.0 looks for the library libudev, installed on this machine; "), "{text}");
+        assert!(text.starts_with("udev 1.0.0 looks for the library libudev on this machine; "), "{text}");
     }
 
     #[test]
-    fn a_build_script_that_looks_for_a_library_of_the_system_is_named_with_the_variable_that_it_reads() {
+    fn a_build_script_that_looks_for_a_system_library_is_named_with_the_variable_that_it_reads() {
         let directory = tempfile::tempdir().unwrap();
         let script = "fn main() { env::var(\"PQ_LIB_DIR\"); }";
         fs::write(directory.path().join("build.rs"), script).unwrap();
@@ -232,12 +232,12 @@ mod tests {
         let said =
             "error: failed to run custom build command for `pq-sys v0.7.2`\n\nCaused by:\n  pkg-config has not been";
         let text = explain(&[krate], said, TRIPLE).unwrap();
-        assert!(text.starts_with("pq-sys 0.7.2 looks for a library of this machine; "), "{text}");
+        assert!(text.starts_with("pq-sys 0.7.2 looks for a library on this machine; "), "{text}");
         assert!(text.contains("PQ_LIB_DIR = \"/its/directory\"") && !text.contains("feature"), "{text}");
     }
 
     #[test]
-    fn a_library_that_the_code_names_alone_is_named_as_the_linker_names_it() {
+    fn a_library_that_only_the_code_names_is_taken_from_the_linkers_message() {
         for said in [
             "ld: cannot find -lmagic: No such file",
             "rust-lld: error: unable to find library -lmagic",
@@ -245,7 +245,7 @@ mod tests {
             "error: could not find native static library `magic`, perhaps an -L flag is missing?",
         ] {
             let text = explain(&[], said, TRIPLE).unwrap();
-            assert!(text.ends_with("was found of: magic"), "{text}");
+            assert!(text.ends_with("was found for these libraries: magic"), "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{files::At, project::unknown};
 
-/// The pins that this program brings, by name.
+/// The pins that are compiled into this program, by name.
 const BUNDLED: [(&str, &str); 2] = [
     ("classic", include_str!("../../docker/pins/classic.env")),
     ("current", include_str!("../../docker/pins/current.env")),
@@ -15,13 +15,13 @@ const BUNDLED: [(&str, &str); 2] = [
 const KEYS: [&str; 6] =
     ["MUSL_VERSION", "MUSL_SHA256", "MUSL_URLS", "OPENSSL_VERSION", "OPENSSL_SHA256", "OPENSSL_URLS"];
 
-/// How the keys of patches start.
+/// The prefix of the keys for patches.
 const PATCH: &str = "MUSL_PATCH_";
 
-/// A file that is downloaded.
+/// A file to download.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Archive {
-    /// The name that it has in a directory of archives.
+    /// Its name in a directory of archives.
     pub file: String,
     pub sha256: String,
     pub urls: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Library {
 /// The pins of both libraries.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pins {
-    /// What the user called them.
+    /// The name or path that the user gave.
     pub name: String,
     pub musl: Library,
     /// The patches of musl, in the order in which they are applied.
@@ -46,7 +46,7 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Those of a name, or of a file.
+    /// The bundled pins with this name, or the pins in the file at this path.
     pub fn named(name: Option<&str>) -> Result<Self> {
         let name = name.unwrap_or("classic");
         let describe = || format!("--pins {name}");
@@ -59,7 +59,7 @@ impl Pins {
         Self::parse(name, &text).with_context(describe)
     }
 
-    /// Whether the OpenSSL is one that newer crates do not take any more.
+    /// Whether the OpenSSL is one that newer crates no longer support.
     pub fn has_openssl_1_0(&self) -> bool {
         self.openssl.version.starts_with("1.0.")
     }
@@ -70,15 +70,15 @@ impl Pins {
         archives.map(|archive| &*archive.sha256)
     }
 
-    /// An error where the archive that was compiled into this prefix holds another version of musl than the pins say.
+    /// Fails if the archive compiled into this prefix contained a version of musl other than the one in the pins.
     pub fn check_musl(&self, prefix: &Path) -> Result<()> {
         let actual = fs::read_to_string(prefix.join("VERSION.musl")).at(prefix)?;
         let (name, version, actual) = (&self.name, &self.musl.version, actual.trim());
-        ensure!(actual == version, "--pins {name}: MUSL_VERSION is {version}, but the archive is of musl {actual}");
+        ensure!(actual == version, "--pins {name}: MUSL_VERSION is {version}, but the archive contains musl {actual}");
         Ok(())
     }
 
-    /// Plain KEY="value" lines.
+    /// Parses lines of the form `KEY="value"`.
     fn parse(name: &str, text: &str) -> Result<Self> {
         let mut values = BTreeMap::new();
         let mut patches = Vec::new();
@@ -88,7 +88,7 @@ impl Pins {
             }
             let (key, value) = pair(line).with_context(|| format!("line {number}"))?;
             if let Some((first, _)) = values.insert(key, (number, value)) {
-                bail!("line {number}: the key {key} stands there twice, first in line {first}");
+                bail!("line {number}: duplicate key {key}, first set in line {first}");
             }
             if let Some(name) = key.strip_prefix(PATCH) {
                 let (sha256, urls) = value.split_at(64);
@@ -102,7 +102,7 @@ impl Pins {
         };
         let library = |library: &str| {
             let urls: Vec<String> = value(format!("{library}_URLS"))?.split(' ').map(Into::into).collect();
-            // The last part of the first URL.
+            // The file's name is the last part of the first URL.
             let file = urls[0].rsplit('/').next().unwrap_or_default().to_owned();
             let sha256 = value(format!("{library}_SHA256"))?;
             let version = value(format!("{library}_VERSION"))?;
@@ -112,24 +112,24 @@ impl Pins {
     }
 }
 
-/// The key and the value of a line, each of the form that it has to have.
+/// The key and the value of a line, both checked.
 fn pair(line: &str) -> Result<(&str, &str)> {
-    let (key, value) = line.split_once('=').with_context(|| format!("expected KEY=\"value\", not {line}"))?;
+    let (key, value) = line.split_once('=').with_context(|| format!("expected KEY=\"value\", found {line}"))?;
     let is_of_a_name = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     let is_patch = key.strip_prefix(PATCH).is_some_and(|name| !name.is_empty() && name.bytes().all(is_of_a_name));
-    ensure!(is_patch || KEYS.contains(&key), "the key {}, or {PATCH} and a name", unknown(key, &KEYS));
+    ensure!(is_patch || KEYS.contains(&key), "the key {}, or {PATCH} followed by a name", unknown(key, &KEYS));
     let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     let has_spaces = quoted.is_none() && value.contains([' ', '\t']);
-    ensure!(!has_spaces, "the value of {key} has spaces: it belongs in double quotes");
+    ensure!(!has_spaces, "the value of {key} contains spaces; put it in double quotes");
     let value = quoted.unwrap_or(value);
     let is_usual = |c: char| c.is_ascii_alphanumeric() || "._:/ %?=&+~-".contains(c);
     let is_plain = !value.is_empty() && value.chars().all(is_usual);
-    ensure!(is_plain, "the value of {key} is empty or has odd characters: {value}");
-    ensure!(!value.split(' ').any(str::is_empty), "the value of {key} has a space too many: \"{value}\"");
+    ensure!(is_plain, "the value of {key} is empty or contains invalid characters: {value}");
+    ensure!(!value.split(' ').any(str::is_empty), "the value of {key} contains an extra space: \"{value}\"");
     let is_sha256 = |text: &str| text.len() == 64 && text.bytes().all(|c| b"0123456789abcdef".contains(&c));
     let urls = match value.split_once(' ') {
         _ if key.ends_with("_SHA256") => {
-            ensure!(is_sha256(value), "{key} is not the 64 small hexadecimal digits of a SHA-256: {value}");
+            ensure!(is_sha256(value), "{key} is not a SHA-256 checksum of 64 lowercase hexadecimal digits: {value}");
             return Ok((key, value));
         }
         _ if key.ends_with("_VERSION") => {
@@ -138,7 +138,7 @@ fn pair(line: &str) -> Result<(&str, &str)> {
             return Ok((key, value));
         }
         Some((sha256, urls)) if is_patch && is_sha256(sha256) => urls,
-        _ if is_patch => bail!("{key} is not a SHA-256 and a URL: {value}"),
+        _ if is_patch => bail!("{key} is not a SHA-256 checksum and a URL: {value}"),
         _ => value,
     };
     let is_url = |url: &&str| {
@@ -148,7 +148,7 @@ fn pair(line: &str) -> Result<(&str, &str)> {
         })
     };
     match urls.split(' ').find(|url| !is_url(url)) {
-        Some(url) => bail!("{key}: this is not the URL of a file: {url}"),
+        Some(url) => bail!("{key}: not the URL of a file: {url}"),
         None => Ok((key, value)),
     }
 }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pins_that_come_with_this_program_are_in_order() {
+    fn the_bundled_pins_are_valid() {
         for (name, text) in BUNDLED {
             let pins = Pins::parse(name, text).unwrap();
             assert_eq!(pins.has_openssl_1_0(), name == "classic");
@@ -186,21 +186,25 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_wrong_is_named() {
+    fn an_error_names_the_line() {
         for (from, to, expected) in [
             ("MUSL_VERSION=9.1\r\n", "", "the key MUSL_VERSION is missing"),
-            ("9.2\n", "9.2\nMUSL_VERSION=1\n", "line 9: the key MUSL_VERSION stands there twice, first in line 2"),
+            ("9.2\n", "9.2\nMUSL_VERSION=1\n", "line 9: duplicate key MUSL_VERSION, first set in line 2"),
             ("MUSL_VERSION", "MUSL_VERSIONS", "line 2: the key MUSL_VERSIONS is unknown (did you mean MUSL_VERSION?)"),
-            ("=9.1", "=$(date)", "line 2: the value of MUSL_VERSION is empty or has odd characters"),
+            ("=9.1", "=$(date)", "line 2: the value of MUSL_VERSION is empty or contains invalid characters"),
             ("=9.1", "=", "line 2: the value of MUSL_VERSION is empty"),
-            ("=9.1", "=9.1 a", "line 2: the value of MUSL_VERSION has spaces"),
+            ("=9.1", "=9.1 a", "line 2: the value of MUSL_VERSION contains spaces"),
             ("=9.1", "=\"9.1 a\"", "line 2: MUSL_VERSION is not a version"),
-            ("SHA256=e3", "SHA256=E3", "line 3: MUSL_SHA256 is not the 64 small hexadecimal digits"),
-            ("# a comment", "just words", "line 1: expected KEY=\"value\", not just words"),
-            ("=\"http://a/musl.tgz ", "=\" ", "line 4: the value of MUSL_URLS has a space too many"),
-            ("http://a/openssl.tgz", "--version", "line 10: OPENSSL_URLS: this is not the URL of a file: --version"),
-            ("http://a/openssl.tgz", "http://a/", "line 10: OPENSSL_URLS: this is not the URL of a file"),
-            ("_B=\"e3", "_B=\"", "line 5: MUSL_PATCH_B is not a SHA-256 and a URL"),
+            (
+                "SHA256=e3",
+                "SHA256=E3",
+                "line 3: MUSL_SHA256 is not a SHA-256 checksum of 64 lowercase hexadecimal digits",
+            ),
+            ("# a comment", "just words", "line 1: expected KEY=\"value\", found just words"),
+            ("=\"http://a/musl.tgz ", "=\" ", "line 4: the value of MUSL_URLS contains an extra space"),
+            ("http://a/openssl.tgz", "--version", "line 10: OPENSSL_URLS: not the URL of a file: --version"),
+            ("http://a/openssl.tgz", "http://a/", "line 10: OPENSSL_URLS: not the URL of a file"),
+            ("_B=\"e3", "_B=\"", "line 5: MUSL_PATCH_B is not a SHA-256 checksum and a URL"),
         ] {
             let error = format!("{:#}", Pins::parse("mine", &good().replacen(from, to, 1)).unwrap_err());
             assert!(error.starts_with(expected), "{error}\nexpected: {expected}");

@@ -1,4 +1,4 @@
-//! Programs that build scripts call: which ones a function's crates need, here or in the builder image.
+//! Programs that build scripts call: the ones that a function's crates need, on this machine or in the builder image.
 
 use std::fs;
 
@@ -7,14 +7,14 @@ use anyhow::Result;
 use crate::crates::Crate;
 use crate::doctor::{self, Need};
 
-/// A program by its name for packages.sh, the crate that build scripts call it through, and what brings it.
+/// Each program's name in packages.sh, the crate through which build scripts call it, and the packages that provide it.
 const PROGRAMS: [(&str, &str, Need); 3] =
     [("cmake", "cmake", doctor::CMAKE), ("libclang", "clang-sys", doctor::LIBCLANG), ("nasm", "nasm-rs", doctor::NASM)];
 
-/// What depends on such a crate and calls the program only where it has no code of its own for the target: it has for both.
+/// Crates that depend on such a crate, but call the program only for targets without pregenerated code, which are not Lambda's.
 const WITHOUT: [&str; 1] = ["aws-lc-sys"];
 
-/// Where systems keep libclang, which bindgen loads.
+/// The directories where systems keep libclang, which bindgen loads.
 const LIBRARIES: [&str; 6] = [
     "/usr/lib",
     "/usr/lib64",
@@ -31,12 +31,12 @@ fn needed(crates: &[Crate]) -> impl Iterator<Item = &'static (&'static str, &'st
     PROGRAMS.iter().filter(move |(_, name, _)| crates.iter().any(|krate| krate.name == *name && is_used(krate)))
 }
 
-/// The programs that the builder image has to have, as packages.sh calls them.
+/// The programs that the builder image must contain, by their names in packages.sh.
 pub fn in_image(crates: &[Crate]) -> Vec<&'static str> {
     needed(crates).map(|(program, ..)| *program).collect()
 }
 
-/// Fails before minutes of compiling where a program is missing here.
+/// Fails, before minutes of compiling, if a program is missing on this machine.
 pub fn require(crates: &[Crate]) -> Result<()> {
     doctor::require(&needed(crates).map(|(.., need)| *need).collect::<Vec<_>>())
 }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_are_those_that_build_scripts_call_and_not_those_that_they_could_do_without() {
+    fn a_program_is_needed_if_a_build_script_calls_it_for_this_target() {
         let crates = [
             krate("libz-ng-sys", &["cmake"]),
             krate("cmake", &["cc"]),

@@ -1,4 +1,4 @@
-//! What a package builds: which binary, with which features, and the defaults that its Cargo.toml states.
+//! The functions of a package: their binaries, their features, and the defaults in its Cargo.toml.
 
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeSet, fs, process::Command};
@@ -17,7 +17,7 @@ use crate::options::{Layout, Selection, Source};
 use crate::step::{self, say};
 use crate::{arch::Arch, cache::Cache, environment, names, package::Form, rust::Rust};
 
-/// A function that is to be built.
+/// A function to build.
 pub struct Function {
     pub arch: Arch,
     pub name: String,
@@ -25,21 +25,21 @@ pub struct Function {
     /// The directory of the package.
     pub directory: PathBuf,
     pub workspace: PathBuf,
-    /// Where cargo compiles to.
+    /// cargo's target directory.
     pub target: PathBuf,
     pub binary: String,
     pub features: Vec<String>,
     no_default_features: bool,
     pub form: Form,
-    /// What goes into the zip beside the binary.
+    /// The files and directories to include in the zip.
     pub include: Vec<PathBuf>,
     pub configuration: Configuration,
     pub defaults: Defaults,
 }
 
-/// What a Cargo.toml states under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base`
-/// is an image, `classic-lock` a lock file with crates that take OpenSSL 1.0, relative to the workspace; the others
-/// are as the options.
+/// The settings in a Cargo.toml under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base` is
+/// an image, `classic-lock` the path of a lock file with crates that support OpenSSL 1.0, relative to the workspace. The
+/// other keys are like the options.
 #[derive(Clone)]
 pub struct Defaults(Map<String, Value>);
 
@@ -65,19 +65,19 @@ impl Function {
         let names: Vec<_> = functions.iter().map(|function| &*function.binary).collect();
         ensure!(
             functions.len() == 1,
-            "--bins: this verb takes one binary target; name one of {} with --bin",
+            "--bins: this verb accepts only one binary target; name one of {} with --bin",
             names.join(", ")
         );
         functions.into_iter().next().context("no binary target")
     }
 
-    /// The function that the options name, or with --bins all of the package.
+    /// The function that the options name, or with `--bins` all functions of the package.
     pub fn all(source: &Source, rust: &Rust) -> Result<Vec<Self>> {
         Self::select(source, rust, |metadata, manifest| Ok(vec![package(metadata, manifest)?]))
     }
 
-    /// The functions that run on this machine: with --bins all of the package or, in the directory of a workspace, of its default
-    /// members.
+    /// The functions to serve on this machine. With `--bins` these are all functions of the package or, in the directory of a
+    /// workspace, of its default members.
     pub fn served(selection: &Selection, rust: &Rust) -> Result<Vec<Self>> {
         let source = Source::of_this_machine(selection.clone());
         let functions = Self::select(&source, rust, |metadata, manifest| match own_package(metadata, manifest) {
@@ -89,10 +89,10 @@ impl Function {
             let (name, directory) = (&function.binary, function.directory.display());
             ensure!(
                 names.insert(name),
-                "two functions are called {name}, one of them in {directory}; expected a name for each"
+                "two functions are called {name}, one of them in {directory}; expected a different name for each"
             );
         }
-        ensure!(!names.is_empty(), "--bins: there is no binary target");
+        ensure!(!names.is_empty(), "--bins: no binary target found");
         Ok(functions)
     }
 
@@ -166,10 +166,10 @@ impl Function {
         })
     }
 
-    /// cargo, for this package and its lock file or for another one.
+    /// A cargo command for this package, with its own lock file or with `lock`.
     pub fn cargo(&self, rust: &Rust, verb: &str, lock: Option<&Path>) -> Result<Command> {
         let mut cargo = rust.program("cargo")?;
-        // From the package's own directory, where cargo finds the configuration of the project.
+        // In the package's directory, where cargo looks for the project's configuration.
         cargo.args([verb, "--locked", "--manifest-path"]).arg(self.directory.join("Cargo.toml"));
         cargo.current_dir(&self.directory);
         if let Some(lock) = lock {
@@ -178,18 +178,18 @@ impl Function {
         Ok(cargo)
     }
 
-    /// The options for cargo that name the features.
+    /// The cargo options that select the features.
     pub fn features(&self) -> impl Iterator<Item = String> {
         let list = (!self.features.is_empty()).then(|| format!("--features={}", self.features.join(",")));
         let without = self.no_default_features.then(|| "--no-default-features".to_owned());
         list.into_iter().chain(without)
     }
 
-    /// Downloads the crates, and writes the lock file where there is none.
+    /// Downloads the crates, and creates the lock file if there is none.
     pub fn fetch(&self, rust: &Rust, cache: &Cache, lock: Option<&Path>) -> Result<()> {
         if lock.is_none() && !self.workspace.join("Cargo.lock").exists() {
             let name = &self.name;
-            say(&format!("note: {name} has no Cargo.lock; cargo writes one: keep it, and the zip stays the same"));
+            say(&format!("note: {name} has no Cargo.lock, so cargo creates one; keep it for a reproducible zip"));
             let mut cargo = rust.program("cargo")?;
             cargo.args(["generate-lockfile", "--manifest-path"]).arg(self.directory.join("Cargo.toml"));
             output(cargo.current_dir(&self.directory))?;
@@ -198,21 +198,21 @@ impl Function {
         fetch.args(["--target", self.arch.triple()]);
         let mut offline = self.cargo(rust, "fetch", lock)?;
         offline.args(["--offline", "--target", self.arch.triple()]);
-        // Where all is there, nobody needs to be told.
+        // If everything is downloaded already, there is nothing to report.
         if succeeds(&mut offline) {
             return Ok(());
         }
         let fetched = step::cargo(cache, &format!("crates of {}", self.name), &mut fetch);
-        // What cargo has said is on the screen; only what to do about a lock file is new.
+        // cargo's message is on the screen already; only the advice about a lock file is new.
         fetched.map_err(|error| match output(&mut offline) {
             Err(said) if is_of_lock(&said) => self.describe(said),
             _ => error,
         })
     }
 
-    /// cargo takes a crate of one workspace for that of the same name and version in another one that compiles into the same
-    /// directory, and the older of two sources for compiled. So the workspace's own crates are compiled anew where the last
-    /// workspace was another; all others are compiled once.
+    /// If two workspaces share a target directory, cargo confuses their crates with the same name and version, and does not
+    /// compile sources that are older than the last build. So if the last build was for another workspace, this makes cargo
+    /// compile the workspace's own crates again. All other crates are compiled only once.
     pub fn forget_other_workspaces(&self, target: &Path, crates: &[Crate]) -> Result<()> {
         let (last, own) = (target.join("lambda-musl.workspace"), self.workspace.to_string_lossy());
         if fs::read_to_string(&last).is_ok_and(|last| last == own) {
@@ -231,7 +231,7 @@ impl Function {
         write_whole(&last, own.as_bytes())
     }
 
-    /// What cargo says, and what to do where it says what only cargo's own user can do.
+    /// Replaces cargo's error about an outdated lock file with one that says how to update it.
     pub fn describe(&self, error: Error) -> Error {
         match is_of_lock(&error) {
             true => anyhow!(
@@ -245,7 +245,7 @@ impl Function {
 }
 
 impl Defaults {
-    /// Those of a package before those of its workspace.
+    /// The defaults of a package, which take precedence over those of its workspace.
     fn of(package: &Package, metadata: &Metadata) -> Result<Self> {
         let mut table = Self::table(&metadata.workspace_metadata, "workspace")?;
         table.extend(Self::table(&package.metadata, "package")?);
@@ -256,7 +256,7 @@ impl Defaults {
         self.0.get(key).and_then(Value::as_str)
     }
 
-    /// A number that the table for `deploy` has.
+    /// A number in the table for `deploy`.
     pub fn of_deploy(&self, key: &str) -> Result<Option<u64>> {
         let Some(value) = self.0.get("deploy").and_then(|deploy| deploy.get(key)) else { return Ok(None) };
         let number =
@@ -273,7 +273,7 @@ impl Defaults {
         self.0.get(key) == Some(&true.into())
     }
 
-    /// The value of an option, or an error that lists those that there are.
+    /// The value of an option, or an error that lists the valid values.
     fn value<T: ValueEnum>(&self, key: &str) -> Result<Option<T>> {
         let Some(text) = self.text(key) else { return Ok(None) };
         let known =
@@ -294,7 +294,7 @@ impl Defaults {
                     (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
                 }
                 "no-default-features" | "extension" => (value.is_boolean(), "true or false"),
-                // What is in it, the verb checks.
+                // The verb checks the contents of this table.
                 "deploy" => (value.is_object(), "a table"),
                 _ => (value.is_string(), "a string"),
             };
@@ -310,7 +310,7 @@ fn is_of_lock(error: &Error) -> bool {
     error.to_string().contains("--locked was passed")
 }
 
-/// Says of an unknown word which one may be meant, and which ones there are.
+/// A message about an unknown word, with the most similar known word and a list of all known words.
 pub fn unknown(word: &str, known: &[&str]) -> String {
     let likeness = |other: &&&str| (strsim::jaro_winkler(word, other) * 1000.0) as u32;
     let closest = known.iter().max_by_key(likeness).filter(|other| likeness(other) > 750);
@@ -318,21 +318,21 @@ pub fn unknown(word: &str, known: &[&str]) -> String {
     format!("{word} is unknown{closest}; expected one of: {}", known.join(", "))
 }
 
-/// The manifest that the options name, which is known before there is any cargo.
+/// The manifest that the options name. It is found without cargo, which may not be installed yet.
 pub fn manifest(source: &Source) -> Result<PathBuf> {
-    let expected = "there is no Cargo.toml in this directory; expected that of a package with a binary target";
+    let expected = "there is no Cargo.toml in this directory; expected the directory of a package with a binary target";
     let missing = || format!("--crate {}: {expected}", source.krate.display());
     fs::canonicalize(source.krate.join("Cargo.toml")).ok().with_context(missing)
 }
 
-/// Where cargo compiles a project to.
+/// The target directory of a project.
 pub fn target_directory(krate: &Path, rust: &Rust) -> Result<PathBuf> {
     let mut cargo = rust.own_program("cargo")?;
     cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(krate.join("Cargo.toml"));
     Ok(MetadataCommand::parse(output(&mut cargo)?).context("cargo metadata")?.target_directory.into())
 }
 
-/// The package of a manifest; where that builds no binary, the one among the workspace's default members that does.
+/// The package of a manifest or, if it builds no binary, the only default member of the workspace that does.
 fn package<'a>(metadata: &'a Metadata, manifest: &Path) -> Result<&'a Package> {
     if let Some(package) = own_package(metadata, manifest) {
         return Ok(package);
@@ -360,7 +360,7 @@ fn functions(metadata: &Metadata) -> impl Iterator<Item = &Package> {
     metadata.packages.iter().filter(|package| binaries(package).next().is_some())
 }
 
-/// The package of a manifest, where that builds a binary.
+/// The package of a manifest, if it builds a binary.
 fn own_package<'a>(metadata: &'a Metadata, manifest: &Path) -> Option<&'a Package> {
     functions(metadata).find(|package| is_of(package, manifest))
 }
@@ -378,7 +378,7 @@ fn binaries(package: &Package) -> impl Iterator<Item = &Target> {
     package.targets.iter().filter(|target| target.kind.contains(&TargetKind::Bin))
 }
 
-/// The binary that was named, or that `cargo run` would take.
+/// The binary that was named, or the one that `cargo run` would run.
 fn binary<'a>(package: &'a Package, named: Option<&str>) -> Result<&'a Target> {
     let list: Vec<&Target> = binaries(package).collect();
     let names: Vec<&str> = list.iter().map(|binary| &*binary.name).collect();
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_decides_or_a_name_is_wrong_the_binaries_are_named_and_the_closest() {
+    fn an_error_about_an_ambiguous_or_unknown_binary_lists_them_and_suggests_the_closest() {
         for (named, expected) in [
             (None, ["server, client: ", "--bin", "default-run"]),
             (Some("sever"), ["sever is unknown", "did you mean server?", "server, client"]),

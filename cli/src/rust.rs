@@ -1,4 +1,4 @@
-//! The Rust toolchain: the one that a project names in its rust-toolchain file, else the one that this program pins.
+//! The Rust toolchain: the one that a project names in its rust-toolchain file, or the one that this program pins.
 
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::command::{find, output};
 use crate::{arch::Arch, cache::Cache, configuration::Home, environment, files::At, step};
 
-/// What is taken where a project names no toolchain.
+/// The toolchain file for projects without one.
 const PINNED: &str = include_str!("../../rust-toolchain.toml");
 
 /// An installed toolchain.
@@ -18,19 +18,19 @@ pub struct Rust {
     /// The directory of its programs.
     pub bin: PathBuf,
     pub sysroot: PathBuf,
-    /// The home that cargo is to have.
+    /// The value of `CARGO_HOME` for cargo.
     pub cargo_home: PathBuf,
-    /// As rustc says it, like `1.99.1 (58cf8f9c3 2026-10-13)`.
+    /// The version in the form that rustc prints, like `1.99.1 (58cf8f9c3 2026-10-13)`.
     pub version: String,
     pub commit: String,
-    /// The version of LLVM, whose library for panics comes with it.
+    /// The version of LLVM, and of its unwinding library in the toolchain.
     pub llvm: String,
     /// The triple of this machine.
     pub host: String,
 }
 
 impl Rust {
-    /// The toolchain for a project in `directory`, which is installed where it is not.
+    /// The toolchain for a project in `directory`, installed if it is missing.
     pub fn of(directory: &Path, cache: &Cache) -> Result<Self> {
         let channel = channel(directory)?;
         let targets = [Arch::X86_64.triple(), Arch::Arm64.triple()];
@@ -44,10 +44,10 @@ impl Rust {
         Ok(Self { version, commit, llvm, host, channel, bin, sysroot, cargo_home })
     }
 
-    /// The directory of the toolchain that runs in a container for `arch`, whatever this machine is.
+    /// The directory of the toolchain that runs in a container for `arch`, independent of this machine.
     pub fn in_container(&self, arch: Arch, cache: &Cache) -> Result<PathBuf> {
         let toolchain = format!("{}-{}", self.channel, arch.triple().replace("-musl", "-gnu"));
-        // cross would add the sources of std itself, and hide how.
+        // Otherwise cross would install the sources of std itself, without showing any output.
         let options = ["--force-non-host", "--component", "rust-src", "--target", arch.triple()];
         install(&toolchain, &options, &[arch.triple(), "src"], cache)
     }
@@ -61,10 +61,10 @@ impl Rust {
         Self { channel: none(), sysroot, cargo_home, bin, version: none(), commit: none(), llvm: none(), host: none() }
     }
 
-    /// A program of the toolchain, like cargo, in the environment that they run in.
+    /// A program of the toolchain, like cargo, in the environment of a build.
     pub fn program(&self, name: &str) -> Result<Command> {
         let mut command = environment::command(self.bin.join(name));
-        // Build scripts may call rustup's own stand-ins.
+        // Build scripts may call rustup's proxies instead.
         command.env("PATH", environment::path_with([&*self.bin])?).env("RUSTUP_TOOLCHAIN", &self.channel);
         command.env("CARGO_HOME", &self.cargo_home);
         Ok(command)
@@ -78,7 +78,7 @@ impl Rust {
         Ok(command)
     }
 
-    /// The objcopy of LLVM that comes with it: the same on every host, for either architecture.
+    /// The toolchain's objcopy from LLVM, which is the same on every host and handles both architectures.
     pub fn objcopy(&self) -> Command {
         let libraries = self.sysroot.join("lib");
         let mut command = Command::new(libraries.join("rustlib").join(&self.host).join("bin/rust-objcopy"));
@@ -87,7 +87,7 @@ impl Rust {
     }
 }
 
-/// What rustup would take in this directory: the file is looked for as rustup looks for it.
+/// The channel that rustup would select in this directory. The file is searched for as rustup does.
 fn channel(directory: &Path) -> Result<String> {
     let directory = fs::canonicalize(directory).unwrap_or_default();
     let names = ["rust-toolchain", "rust-toolchain.toml"];
@@ -109,8 +109,8 @@ fn channel_in(text: &str) -> Result<String> {
         channel: Option<String>,
     }
     match toml::from_str::<File>(text) {
-        Ok(file) => file.toolchain.channel.context("it names no channel; expected one, like channel = \"1.99.1\""),
-        // The older form is the name alone.
+        Ok(file) => file.toolchain.channel.context("it names no channel; expected one, such as channel = \"1.99.1\""),
+        // The older format is just the name of the channel.
         Err(_) if text.trim().lines().count() == 1 && !text.contains(['[', '=']) => Ok(text.trim().to_owned()),
         Err(error) => bail!("{}", error.message()),
     }
@@ -124,7 +124,7 @@ pub fn rustup() -> Result<Command> {
     Ok(command)
 }
 
-/// The sysroot of a toolchain that has all of `needed` below lib/rustlib, which is installed where it is not.
+/// The sysroot of a toolchain with all of `needed` below lib/rustlib. The toolchain is installed if it is missing.
 fn install(toolchain: &str, options: &[&str], needed: &[&str], cache: &Cache) -> Result<PathBuf> {
     let installed = || {
         let cargo = output(rustup().ok()?.args(["which", "--toolchain", toolchain, "cargo"])).ok()?;
@@ -140,7 +140,7 @@ fn install(toolchain: &str, options: &[&str], needed: &[&str], cache: &Cache) ->
         rustup.args(["toolchain", "install", toolchain, "--profile", "minimal", "--no-self-update"]).args(options);
         step::run(cache, &format!("Rust {toolchain}"), &mut rustup)?;
     }
-    installed().with_context(|| format!("rustup has installed Rust {toolchain}, but it is not complete"))
+    installed().with_context(|| format!("rustup installed Rust {toolchain}, but the installation is incomplete"))
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_toolchain_is_named_in_either_form() {
+    fn both_formats_of_a_toolchain_file_are_read() {
         assert_eq!(channel_in("[toolchain]\nchannel = \"1.95.0\"\n").unwrap(), "1.95.0");
         assert_eq!(channel_in("1.95.0\n").unwrap(), "1.95.0");
         assert!(channel_in(PINNED).is_ok());
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_next_to_a_project_counts_before_those_above_it() {
+    fn the_toolchain_file_nearest_to_a_project_takes_precedence() {
         let above = tempfile::tempdir().unwrap();
         let project = above.path().join("project");
         fs::create_dir(&project).unwrap();

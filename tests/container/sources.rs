@@ -116,7 +116,7 @@ fn a_url_with_the_wrong_contents_is_reported_and_the_next_one_is_tried() {
     let wrong = format!("http://127.0.0.1:{port}/wrong/musl-{port}.tgz");
     assert!(
         run.stderr.contains(&format!(
-            "{wrong}: musl-{port}.tgz: expected the SHA-256 {EMPTY}, but it is"
+            "{wrong}: musl-{port}.tgz: expected the SHA-256 checksum {EMPTY}, found"
         )),
         "{}",
         run.stderr
@@ -158,7 +158,7 @@ fn an_invalid_value_is_reported_with_the_file_and_the_line() {
     let pins = good_pins().replace("=9.1", "=$(date)");
     fetch(&pins_file(directory.path(), &pins), directory.path()).failed_with(&[
         "my pins.env: line 2: the value of MUSL_VERSION",
-        "odd characters",
+        "invalid characters",
     ]);
 }
 
@@ -189,7 +189,7 @@ fn toolchain_does_not_overwrite_an_existing_directory() {
     let directory = tempfile::tempdir().unwrap();
     let prefix = directory.path().display();
     make(&["toolchain", &format!("PREFIX={prefix}")])
-        .failed_with(&[&format!("--prefix {prefix}"), "there already"]);
+        .failed_with(&[&format!("--prefix {prefix}"), "already exists"]);
     make(&["toolchain"]).failed_with(&["--prefix is missing"]);
 }
 

@@ -233,7 +233,7 @@ fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
     build();
     let aws = Aws::new();
     aws.run(&["deploy", "x", "--out", "dist/none"])
-        .failed_with(&["none/function.zip", "`build` makes one"]);
+        .failed_with(&["none/function.zip", "`build` creates one"]);
     let directory = tempfile::tempdir().unwrap();
     let (krate, out) = (
         directory.path().join("changing"),

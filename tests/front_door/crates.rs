@@ -40,7 +40,7 @@ fn build(krate: &Path, more: &[&str]) -> Run {
 fn profile_config_dependency_c_and_cpp_of_a_crate_are_in_the_function_and_verify_accepts_it() {
     let built = kinds(&[]).succeeded();
     for key in ["build.rustc-wrapper", "linker"] {
-        let note = format!("{key} does not count, as the build brings its own");
+        let note = format!("{key} is ignored, because the build uses its own");
         assert!(built.stderr.contains(&note), "{}", built.stderr);
     }
     let (compiler, answer) = invoked(&root().join(OUT));

@@ -25,7 +25,7 @@ fn an_unknown_variable_is_rejected_with_a_list_of_the_known_ones() {
 #[test]
 #[ignore = "run by make test"]
 fn a_missing_crate_is_reported_with_what_was_expected() {
-    let expected = "expected that of a package with a binary target";
+    let expected = "expected the directory of a package with a binary target";
     make(&["CRATE=nowhere"]).failed_with(&["--crate nowhere", "no Cargo.toml", expected]);
 }
 
@@ -129,7 +129,7 @@ fn a_missing_or_invalid_zip_is_reported() {
     let file = directory.path().join("function.zip");
     let name = file.to_str().unwrap();
     let zip = format!("ZIP={name}");
-    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "No such file", "`build` makes one"]);
+    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "No such file", "`build` creates one"]);
     fs::write(&file, "PK, but no zip").unwrap();
     make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "deployment package"]);
 }

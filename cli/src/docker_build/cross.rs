@@ -1,4 +1,4 @@
-//! cross: it runs cargo in the builder image.
+//! cross, which runs cargo in the builder image.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::{fs::symlink, process::CommandExt};
@@ -17,14 +17,14 @@ use crate::{arch::Arch, cache::Cache, engine::Engine, environment, names, projec
 
 pub const VERSION: &str = "0.2.5";
 
-/// What cross passes on beside CARGO_* and proxies, with what the user lets through. The rest of what a build needs of the
-/// environment is in the image.
+/// The variables that cross passes on, in addition to `CARGO_*`, those for proxies, and those that the user lets through.
+/// The image sets the other variables that a build needs.
 const PASSED: [&str; 2] = [environment::SOURCE_DATE_EPOCH.0, names::VARIABLE];
 
-/// Where the real programs are that the shims call.
+/// The variables for the paths of the real programs, which the shims call.
 const RUSTC: &str = "LAMBDA_MUSL_RUSTC";
 const RUSTUP: &str = "LAMBDA_MUSL_RUSTUP";
-/// The toolchain that runs in the container.
+/// The variable for the toolchain that runs in the container.
 const CONTAINER_RUST: &str = "LAMBDA_MUSL_CONTAINER_RUST";
 
 /// cross, and the toolchain that runs in its container.
@@ -46,13 +46,13 @@ impl Cross {
         Ok(Self { program: directory.join("bin/cross"), container_rust: rust.in_container(arch, cache)? })
     }
 
-    /// A build of a function, and the files that it needs as long as it runs; `lock` is another lock file than its own.
+    /// The command to build a function, and the files that it needs while it runs. `lock` replaces the function's lock file.
     pub fn build(
         &self, function: &Function, rust: &Rust, engine: &Engine, image: &str, lock: Option<&Path>,
     ) -> Result<(Command, TempDir)> {
         let triple = function.arch.triple();
         let files = tempfile::Builder::new().prefix("lambda-musl-cross.").tempdir()?;
-        let own = env::current_exe().context("the path of this program")?;
+        let own = env::current_exe().context("cannot determine the path of this program")?;
         for shim in ["rustc", "rustup"] {
             symlink(&own, files.path().join(shim))?;
         }
@@ -70,8 +70,8 @@ impl Cross {
         command.env(format!("CROSS_TARGET_{}_IMAGE", function.arch.triple_in_variables()), image);
         command.env("CROSS_CONFIG", configuration).env("CROSS_CONTAINER_ENGINE", &engine.name);
         let mut options = format!("--platform {}", function.arch.platform());
-        // The container has the project and cargo's home, but what counts of the configuration above and there is not all
-        // that is in these files.
+        // The container sees the project and cargo's home, but not the configuration above the project. And only part of the
+        // configuration in cargo's home applies.
         let home = Home::of_this_machine()?;
         let above = function.configuration.above(&function.workspace)?;
         for (name, text, place) in [("home", home.counts, "/cargo"), ("above", above, "/.cargo")] {
@@ -86,11 +86,11 @@ impl Cross {
             command.env("CROSS_ROOTLESS_CONTAINER_ENGINE", "1");
         }
         if let Some(lock) = lock {
-            // As the container sees it.
+            // The path in the container.
             let lock = lock.strip_prefix(&function.workspace).unwrap_or(lock);
             command.env("CARGO_RESOLVER_LOCKFILE_PATH", Path::new("/project").join(lock));
         }
-        // What the user's cargo has set for this host is not in the image.
+        // A linker that the user's cargo sets for this host is not in the image.
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
@@ -99,7 +99,7 @@ impl Cross {
     }
 }
 
-/// Where cross has called this program by the name of another one: does what that does, as cross is to see it.
+/// If cross called this program as `rustc` or `rustup`, does the work of that program, with output adapted for cross.
 pub fn stand_in(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
     let sysroot = env::var_os(CONTAINER_RUST)?;
     let name = name.to_str()?;
@@ -108,11 +108,11 @@ pub fn stand_in(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
     real.args(arguments);
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let changed = match (name, &words[..]) {
-        // cross mounts the toolchain that this names into the container, but for a host other than x86_64 it puts
-        // x86_64 into the name: this host is always one, and the toolchain the one that runs in the container.
+        // cross mounts this toolchain into the container. If the host is not x86_64, cross changes the name of the
+        // toolchain, so it always sees an x86_64 host, and the toolchain that runs in the container.
         ("rustc", ["--print", "sysroot"]) => Ok(format!("{}\n", sysroot.display())),
         ("rustc", ["-vV"]) => output(&mut real).map(|text| with_host(&text)),
-        // Newer ones call a toolchain active, which cross takes for another name: it would install the toolchain anew.
+        // Newer versions mark the active toolchain, which cross reads as part of its name: it would install it again.
         ("rustup", ["toolchain", "list"]) => output(&mut real).map(|text| without_activity(&text)),
         _ => Err(real.exec().into()),
     };
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cross_sees_a_host_that_it_knows_and_toolchains_as_older_rustups_list_them() {
+    fn cross_sees_an_x86_64_host_and_a_list_of_toolchains_in_the_older_format() {
         assert_eq!(with_host("rustc 1\nhost: aarch64-apple-darwin\n"), "rustc 1\nhost: x86_64-unknown-linux-gnu\n");
         let list = "stable-x86_64-unknown-linux-gnu (active, default)\n1.99.1-x86_64-unknown-linux-gnu (active)\n";
         let older = "stable-x86_64-unknown-linux-gnu (default)\n1.99.1-x86_64-unknown-linux-gnu\n";

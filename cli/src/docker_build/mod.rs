@@ -1,4 +1,4 @@
-//! `docker-build`: with musl and OpenSSL from the pins, in the builder image, with cross.
+//! `docker-build`: builds with musl and OpenSSL from the pins, using cross in the builder image.
 
 mod cross;
 mod proof;
@@ -22,13 +22,13 @@ use crate::package::{Built, check_writable, vendored};
 use crate::step::{self, Step, say};
 use crate::{doctor, environment, natives, options, pins::Pins, programs, project::Function, rust::Rust};
 
-/// The last versions of crates that take OpenSSL 1.0.
+/// The last versions of crates that support OpenSSL 1.0.
 pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
     [("native-tls", "0.2.15"), ("openssl", "0.10.73"), ("openssl-sys", "0.9.109")];
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
     let options::Build { source, out, oci } = &options.build;
-    // The last step writes there, and may come after minutes.
+    // Checked now, because the step that writes there may come minutes later.
     if !options.image_only {
         check_writable(out)?;
     }
@@ -52,11 +52,11 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let crates_of = |function: &Function| crates::of(function, &rust, lock.as_deref());
     let crates = functions.iter().map(crates_of).collect::<Result<Vec<_>>>()?;
     image.tools = programs::in_image(&crates.concat());
-    // cross is compiled while the image is.
+    // cross is compiled in parallel with the image.
     let (name, cross) = thread::scope(|scope| {
         let cross = scope.spawn(|| Cross::install(function.arch, &rust, &cache));
         let name = image.build(Stage::Builder, &cache)?;
-        anyhow::Ok((name, cross.join().map_err(|_| anyhow!("installing cross"))??))
+        anyhow::Ok((name, cross.join().map_err(|_| anyhow!("the thread that installs cross panicked"))??))
     })?;
     let mut with_openssl = false;
     for (function, crates) in functions.iter().zip(&crates) {
@@ -65,7 +65,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         let builder =
             Builder { engine: &engine, image: &image, name: &name, cross: &cross, rust: &rust, cache: &cache };
         let built = builder.compile(function, crates, &pins, lock.as_deref())?;
-        // In a workspace, cargo lists crates with the features that any member asks for; what is compiled, the build alone tells.
+        // In a workspace, cargo lists crates with the features that any member requests. Only the build shows what is compiled.
         let links_openssl = link_openssl(&built.crates);
         let named = pins_named.map(PathBuf::from).filter(|path| path.is_file());
         let sources = Sources::of(&built, &out, named.into_iter().chain(lock.clone()), &cache);
@@ -79,8 +79,10 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     }
     if with_openssl && pins.has_openssl_1_0() {
         let version = &pins.openssl.version;
-        say(&format!("note: OpenSSL {version} has been unsupported since 2016; its known flaws stay open."));
-        say("note: docker-build --pins current takes the newest musl and OpenSSL 3.5 LTS.");
+        say(&format!(
+            "note: OpenSSL {version} has been unsupported since 2016; its known vulnerabilities are not fixed"
+        ));
+        say("note: docker-build --pins current uses the newest musl and OpenSSL 3.5 LTS");
     }
     Ok(())
 }
@@ -109,11 +111,11 @@ impl Builder<'_> {
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(self.flags(function)?.split_whitespace(), function, self.rust)?);
         command.env(names::VARIABLE, IN_CONTAINER.names(function, crates, self.rust)?);
         let binary = release.join(&function.binary);
-        // What is there afterwards was put there by this build.
+        // A binary that exists afterwards is then from this build.
         let _ = fs::remove_file(&binary);
         command.env("CARGO_TARGET_DIR", &target);
         let triple = function.arch.triple();
-        // As cross mounts them.
+        // The paths at which cross mounts these directories.
         let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &self.rust.cargo_home)];
         let messages = step::compile(self.cache, Step::begin("crates and link"), &mut command, |messages, said| {
             natives::explain(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
@@ -130,23 +132,23 @@ impl Builder<'_> {
         Ok(Built { function, crates, parts, binary, sources, work: vec![target] })
     }
 
-    /// The flags of the image, which link its musl.
+    /// The flags for rustc in the image's environment, which link its musl.
     fn flags(&self, function: &Function) -> Result<String> {
         let name = format!("CARGO_TARGET_{}_RUSTFLAGS", function.arch.triple_in_variables());
         let variables = self.engine.inspect(self.name, "{{range .Config.Env}}{{println .}}{{end}}").unwrap_or_default();
         let flags = variables.lines().find_map(|line| line.strip_prefix(&*name)?.strip_prefix('='));
-        let missing = || format!("{}: its environment does not have {name}; expected a builder image", self.name);
+        let missing = || format!("{}: the image does not set {name}; expected a builder image", self.name);
         flags.map(Into::into).with_context(missing)
     }
 }
 
-/// cross mounts the project, the target directory, cargo's and rustc's at paths that are the same for all, and crates that lie
-/// elsewhere where they are.
+/// The paths at which cross mounts the project, the target directory, cargo's home and the sysroot. It mounts crates outside of
+/// the project at their own paths.
 const IN_CONTAINER: Locations =
     Locations { workspace: "/project", target: "/target", cargo_home: "/cargo", sysroot: "/rust" };
 
-/// The lock file for OpenSSL 1.0, which needs older crates than the newest: the one that the project names, or its own
-/// where that has them.
+/// The lock file for OpenSSL 1.0, which the newest crates do not support: the one that the project names, or `None` if its
+/// own lock file has crates that do.
 fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
     if !pins.has_openssl_1_0() {
         return Ok(None);
@@ -155,7 +157,7 @@ fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
         let path = function.workspace.join(lock);
         if !path.is_file() || path.file_name().is_none_or(|name| name != "Cargo.lock") {
             bail!(
-                "classic-lock = {lock:?}: expected the path of a file that is called Cargo.lock, below {}",
+                "classic-lock = {lock:?}: expected the path of a file called Cargo.lock below {}",
                 function.workspace.display()
             );
         }
@@ -167,14 +169,14 @@ fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     bail!(
-        "{} has crates that OpenSSL 1.0 is too old for; take older ones, in {}, or --pins current:\n{}",
+        "{} has crates that OpenSSL 1.0 is too old for; use --pins current, or run these commands in {}:\n{}",
         lock.display(),
         function.workspace.display(),
         lines.join("\n")
     )
 }
 
-/// What brings older versions of the crates that are too new for OpenSSL 1.0.
+/// The commands that select older versions of the crates that are too new for OpenSSL 1.0.
 fn too_new(lock: &str) -> Vec<String> {
     let numbers =
         |version: &str| version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect::<Vec<u32>>();
@@ -190,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crates_that_are_too_new_for_openssl_1_0_are_named_with_the_older_ones() {
+    fn crates_that_are_too_new_for_openssl_1_0_are_named_with_older_versions() {
         let lock = "[[package]]\nname = \"openssl-sys\"\nversion = \"0.9.110\"\n\n[[package]]\nname = \"openssl\"\nversion = \"0.10.73\"\n";
         assert_eq!(too_new(lock), ["  cargo update --precise 0.9.109 openssl-sys"]);
         assert!(too_new(&lock.replace("0.9.110", "0.9.98")).is_empty());

@@ -1,5 +1,5 @@
-//! The proof that a binary holds the libraries of the builder image and no others: the linker's map, which says where
-//! each member came from.
+//! Proof that a binary contains the libraries of the builder image and no others, from the linker's map, which lists the
+//! origin of each member.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,26 +10,26 @@ use crate::{files::At, image::PREFIX, verify::origin::openssl_versions};
 const LIBC: [&str; 9] = ["c", "m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet"];
 const OPENSSL: [&str; 2] = ["ssl", "crypto"];
 
-/// An error unless every member of a libc, libssl or libcrypto came from the prefix, and an OpenSSL in it is of this
-/// version. `deps` is where cargo has the linker write.
+/// Fails unless every member of a libc, libssl or libcrypto is from the prefix, and any OpenSSL in the binary has this
+/// version. `deps` is the directory into which the linker writes.
 pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
     let map = map_of(binary, deps)?;
     let lib = format!("{PREFIX}/lib");
     let libc = archives(&map, &LIBC);
     let is_own = libc.iter().eq([&format!("{lib}/libc.a")]);
-    ensure!(is_own, "expected the libc of {PREFIX} alone, but these were linked: {}", shown(&libc));
+    ensure!(is_own, "expected only the libc of {PREFIX}, but these were linked: {}", shown(&libc));
     let linked = archives(&map, &OPENSSL);
     let is_own = linked.iter().all(|path| path.starts_with(&lib));
-    ensure!(is_own, "expected the OpenSSL of {PREFIX} alone, but these were linked: {}", shown(&linked));
+    ensure!(is_own, "expected only the OpenSSL of {PREFIX}, but these were linked: {}", shown(&linked));
     let versions: BTreeSet<String> = openssl_versions(binary).collect();
     let is_linked = linked.iter().any(|path| path.ends_with("/libcrypto.a"));
     let is_right = versions.is_empty() || is_linked && versions.contains(openssl);
     let found = versions.into_iter().collect::<Vec<_>>().join(", ");
-    ensure!(is_right, "expected OpenSSL {openssl} of {PREFIX} in the binary, or none, but it holds: {found}");
+    ensure!(is_right, "expected OpenSSL {openssl} of {PREFIX} or none in the binary, found: {found}");
     Ok(())
 }
 
-/// The map that the linker left beside what it made, which cargo then gave another name.
+/// The map that the linker wrote next to its output, which cargo then gave another name.
 fn map_of(binary: &[u8], deps: &Path) -> Result<String> {
     let entries = fs::read_dir(deps).at(deps)?.flatten();
     let mut maps = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "map"));
@@ -39,12 +39,12 @@ fn map_of(binary: &[u8], deps: &Path) -> Result<String> {
         size.is_ok_and(|size| size == binary.len() as u64) && fs::read(linked).is_ok_and(|bytes| bytes == binary)
     };
     let map = maps.find(is_of_binary);
-    let map = map.context("the linker left no map; the function was not linked in the builder image")?;
+    let map = map.context("the linker wrote no map; the function was not linked in the builder image")?;
     let text = fs::read(&map).at(&map)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The archives of these libraries of which a member was linked.
+/// The archives of these libraries from which a member was linked.
 fn archives(map: &str, names: &[&str]) -> BTreeSet<String> {
     let members = map.lines().filter_map(|line| {
         let path = line.split_once('(')?.0;
@@ -55,7 +55,7 @@ fn archives(map: &str, names: &[&str]) -> BTreeSet<String> {
         let stem = file.strip_suffix(".a").or_else(|| file.strip_suffix(".rlib"));
         stem.and_then(|stem| stem.strip_prefix("lib")).is_some_and(|name| names.contains(&name))
     };
-    // The wrapper around gcc names its prefix so.
+    // The wrapper around gcc refers to its prefix with such a path.
     members.filter(is_one).map(|path| path.replace("/bin/../", "/")).collect()
 }
 
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_libraries_of_the_prefix_are_a_proof() {
+    fn libraries_from_the_prefix_are_accepted() {
         check_with(MAP, b"ELF OpenSSL 3.0.1 1 Jan 2026\0", "3.0.1").unwrap();
         check_with(MAP, b"ELF", "3.0.1").unwrap();
     }
@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn a_library_from_elsewhere_is_named() {
         for (from, expected) in [
-            ("/opt/lambda-musl/lib/libc.a", "libc of /opt/lambda-musl alone"),
-            ("/opt/lambda-musl/lib/libcrypto.a", "OpenSSL of /opt/lambda-musl alone"),
+            ("/opt/lambda-musl/lib/libc.a", "only the libc of /opt/lambda-musl,"),
+            ("/opt/lambda-musl/lib/libcrypto.a", "only the OpenSSL of /opt/lambda-musl,"),
         ] {
             let name = from.rsplit('/').next().unwrap();
             let map = MAP.replace("bin/../", "").replace(from, &format!("/rust/self-contained/{name}"));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_of_openssl_alone_is_named_and_a_text_of_one_beside_it_is_none() {
+    fn a_different_openssl_is_an_error_unless_the_right_one_is_there_too() {
         let error = check_with(MAP, b"OpenSSL 1.1.1 1 Jan 2020\0", "3.0.1").unwrap_err().to_string();
         assert!(error.contains("1.1.1"), "{error}");
         check_with(MAP, b"OpenSSL 1.1.1 1 Jan 2020\0OpenSSL 3.0.1 1 Jan 2026\0", "3.0.1").unwrap();

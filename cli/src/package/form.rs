@@ -1,4 +1,4 @@
-//! The forms of a deployment package: what lies where in a zip.
+//! The forms of a deployment package: the locations of files in a zip.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,26 +10,26 @@ use walkdir::WalkDir;
 use crate::files::At;
 use crate::verify::{archive, sha256_hex};
 
-/// Where the binary lies, and what starts it.
+/// The location of the binary, and what starts it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Form {
-    /// Lambda starts the script `bootstrap`, which becomes `binary`.
+    /// Lambda starts the script `bootstrap`, which replaces itself with `binary`.
     Script,
     /// The binary is `bootstrap`.
     Single,
-    /// A layer: Lambda starts what lies in `/opt/extensions`:
+    /// A layer, in which Lambda starts the programs in `/opt/extensions`:
     /// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
     Extension,
 }
 
-/// A file of a zip: what it holds, and whether it is a program.
+/// A file of a zip: its contents, and whether it is executable.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Content {
     pub bytes: Vec<u8>,
     pub is_program: bool,
 }
 
-/// The files of a zip by name, in its order.
+/// The files of a zip by name, in the order of the zip.
 pub type Contents = BTreeMap<String, Content>;
 
 /// The directory of a layer that Lambda starts programs from.
@@ -44,7 +44,7 @@ impl Form {
         Self::FILES[usize::from(self == Self::Extension)]
     }
 
-    /// As the record of origin has it; the usual form has no name.
+    /// The name in the record of origin. The default form has none.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Script => None,
@@ -53,7 +53,7 @@ impl Form {
         }
     }
 
-    /// Where the binary lies.
+    /// The path of the binary in the zip.
     pub fn path_of(self, binary: &str) -> String {
         match self {
             Self::Script => "binary".into(),
@@ -62,7 +62,7 @@ impl Form {
         }
     }
 
-    /// The form of a zip with these files, as far as they show one.
+    /// The form of a zip with these files, or the default one if they show no other.
     pub fn of(files: &Contents) -> Self {
         let is_binary = |name| files.get(name).is_some_and(|file: &Content| file.bytes.starts_with(b"\x7fELF"));
         match () {
@@ -74,17 +74,17 @@ impl Form {
     }
 }
 
-/// Whether Lambda would start a file of a layer.
+/// Whether Lambda would start this file of a layer.
 pub fn is_extension(name: &str) -> bool {
     name.strip_prefix(EXTENSIONS).is_some_and(|name| !name.contains('/'))
 }
 
-/// Whether a name is kept for the binary and what starts it.
+/// Whether a name is reserved for the binary or what starts it.
 pub fn is_reserved(name: &str) -> bool {
     archive::NAMES.contains(&name) || is_extension(name)
 }
 
-/// The checksum of included files: of their names, modes and contents.
+/// The checksum of the names, modes and contents of the included files.
 pub fn checksum<'a>(files: impl IntoIterator<Item = (&'a String, &'a Content)>) -> String {
     let line = |(name, file): (&String, &Content)| {
         let mode = if file.is_program { "0755" } else { "0644" };
@@ -93,8 +93,8 @@ pub fn checksum<'a>(files: impl IntoIterator<Item = (&'a String, &'a Content)>) 
     sha256_hex(files.into_iter().map(line).collect::<String>().as_bytes())
 }
 
-/// Reads what is included, but for the directories `without`. Files of the package's directory have their path in it, others
-/// their own name.
+/// Reads the included files, except those in the directories `without`. Paths in the zip are relative to the package's
+/// directory for files in it, and to the parent of the included file or directory for others.
 pub fn read(include: &[PathBuf], package: &Path, without: &[&Path]) -> Result<Contents> {
     let package = package.canonicalize().at(package)?;
     let without: Vec<PathBuf> = without.iter().filter_map(|path| path.canonicalize().ok()).collect();
@@ -104,7 +104,7 @@ pub fn read(include: &[PathBuf], package: &Path, without: &[&Path]) -> Result<Co
         let places = [package.join(path), env::current_dir()?.join(path)];
         let found = places.iter().find_map(|path| located(path).ok());
         let found = found.with_context(|| {
-            format!("{option}: there is no such file or directory in {} or here", package.display())
+            format!("{option}: no such file or directory in {} or in the current directory", package.display())
         })?;
         let base = if found.starts_with(&package) { &*package } else { found.parent().unwrap_or(&found) };
         let entries = WalkDir::new(&found).follow_links(true).sort_by_file_name().into_iter();
@@ -118,12 +118,16 @@ pub fn read(include: &[PathBuf], package: &Path, without: &[&Path]) -> Result<Co
                 is_empty = false;
             }
         }
-        ensure!(!is_empty, "{option}: the directory holds no files; expected some, or the path of a file");
+        ensure!(
+            !is_empty,
+            "{option}: the directory contains no files; expected a directory with files, or the path of a file"
+        );
     }
     Ok(contents)
 }
 
-/// The path without links above its last part: a link is packaged under its own name, with what it leads to.
+/// The path with all links resolved except its last component: a link is packaged under its own name, with the contents of
+/// its target.
 fn located(path: &Path) -> io::Result<PathBuf> {
     let whole = path.canonicalize()?;
     match (path.parent(), path.file_name()) {
@@ -134,9 +138,9 @@ fn located(path: &Path) -> io::Result<PathBuf> {
 
 fn add(contents: &mut Contents, name: &Path, content: Content) -> Result<()> {
     let Some(name) = name.to_str().filter(|name| !archive::is_odd(name.as_bytes())) else {
-        bail!("{}: expected a name that is UTF-8 without a backslash, a colon or control characters", name.display());
+        bail!("{}: expected a UTF-8 name without backslashes, colons or control characters", name.display());
     };
-    ensure!(!is_reserved(name), "{name} would replace what the build puts there; rename it");
+    ensure!(!is_reserved(name), "{name} would replace a file that the build writes; rename it");
     let before = contents.insert(name.to_owned(), content.clone());
     ensure!(before.is_none_or(|before| before == content), "{name} is included twice, with different contents");
     Ok(())
@@ -147,7 +151,7 @@ fn content(path: &Path) -> Result<Content> {
     ensure!(metadata.is_file(), "{}: expected a regular file or a directory", path.display());
     ensure!(
         metadata.len() <= archive::UNZIPPED,
-        "{}: has {} bytes; Lambda takes up to {} in all",
+        "{}: has {} bytes; Lambda accepts up to {} in total",
         path.display(),
         metadata.len(),
         archive::UNZIPPED
@@ -155,7 +159,7 @@ fn content(path: &Path) -> Result<Content> {
     Ok(Content { bytes: fs::read(path).at(path)?, is_program: metadata.permissions().mode() & 0o100 != 0 })
 }
 
-/// An error where a zip would unpack to more than Lambda takes, with the largest parts.
+/// Fails if a zip would unpack to more than Lambda accepts, with a list of the largest parts.
 pub fn check_size(contents: &Contents, sections: impl FnOnce(&[u8]) -> Vec<(String, u64)>) -> Result<()> {
     let total: u64 = contents.values().map(|file| file.bytes.len() as u64).sum();
     if total <= archive::UNZIPPED {
@@ -171,7 +175,7 @@ pub fn check_size(contents: &Contents, sections: impl FnOnce(&[u8]) -> Vec<(Stri
     }
     parts.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     let lines: String = parts.iter().take(5).map(|(name, size)| format!("\n  {size:>11}  {name}")).collect();
-    bail!("the package unpacks to {total} bytes; Lambda takes up to {}. The largest parts:{lines}", archive::UNZIPPED)
+    bail!("the package unpacks to {total} bytes; Lambda accepts up to {}. The largest parts:{lines}", archive::UNZIPPED)
 }
 
 #[cfg(test)]
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_build_has_made_is_not_included() {
+    fn the_output_of_an_earlier_build_is_not_included() {
         let package = package();
         fs::remove_file(package.path().join("bootstrap")).unwrap();
         fs::create_dir(package.path().join("dist")).unwrap();
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_included_under_its_own_name_with_what_it_leads_to() {
+    fn a_link_is_included_under_its_own_name_with_the_contents_of_its_target() {
         let package = package();
         let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, package.path().join(name)).unwrap();
         link("config/deep/run", "start");
@@ -226,11 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_or_would_replace_the_entry_point_is_named() {
+    fn a_file_that_is_missing_or_would_replace_the_entry_point_is_named() {
         let package = package();
         fs::create_dir(package.path().join("nothing")).unwrap();
         for (include, expected) in
-            [("none", "no such file"), ("bootstrap", "bootstrap would replace"), ("nothing", "holds no files")]
+            [("none", "no such file"), ("bootstrap", "bootstrap would replace"), ("nothing", "contains no files")]
         {
             let error = format!("{:#}", names(include, package.path()).unwrap_err());
             assert!(error.starts_with(&format!("--include {include}: ")) && error.contains(expected), "{error}");
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_package_that_is_too_large_the_five_largest_parts_are_named() {
+    fn the_error_for_a_package_that_is_too_large_lists_its_five_largest_parts() {
         let file = |size: u64| Content { bytes: vec![0; size as usize], is_program: false };
         let mut contents: Contents = (1..=7).map(|n| (format!("{n}.bin"), file(n))).collect();
         check_size(&contents, |_| Vec::new()).unwrap();

@@ -1,4 +1,4 @@
-//! The licences of all that is in a binary, in one text.
+//! The licences of everything in a binary, in one text.
 
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeMap, fs, slice};
@@ -9,14 +9,14 @@ use crate::files::At;
 
 use super::Built;
 
-/// How the names of files with a licence start, in small letters.
+/// The prefixes of the names of licence files, in lower case.
 const NAMES: [&str; 5] = ["licen", "copying", "copyright", "notice", "unlicense"];
 
-/// What stands in HTML for what.
+/// HTML entities and the characters that they represent.
 const ENTITIES: [(&str, &str); 6] =
     [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&amp;", "&")];
 
-/// A section for each library and each crate; a text that was there before is named, not repeated.
+/// A section for each library and each crate. A text that occurred before is referred to, not repeated.
 pub fn licences(built: &Built) -> Result<String> {
     let parts = built.parts.iter().filter(|part| part.is_library);
     let parts = parts.map(|part| (&part.name, part.version.as_ref(), part.licence.as_ref(), &part.texts[..]));
@@ -25,25 +25,25 @@ pub fn licences(built: &Built) -> Result<String> {
         .map(|krate| (&krate.name, Some(&krate.version), krate.licence.as_ref(), slice::from_ref(&krate.directory)));
 
     let (name, version) = (&built.function.name, &built.function.version);
-    let mut file = format!("What {name} {version} is made of, and under which terms.\n");
+    let mut file = format!("The components of {name} {version} and their licences.\n");
     let mut seen = BTreeMap::new();
     for (name, version, licence, sources) in parts.chain(crates) {
         let title = version.map_or_else(|| name.clone(), |version| format!("{name} {version}"));
         let texts = sources.iter().map(|source| texts(source)).collect::<Result<Vec<_>>>()?.concat();
-        let unnamed = if texts.is_empty() { "none is named" } else { "as its texts say" };
+        let unnamed = if texts.is_empty() { "no licence named" } else { "see the texts" };
         file += &format!("\n\n== {title}: {}\n", licence.map_or(unnamed, |text| text));
         for (name, text) in texts {
             let first = seen.entry(text.clone()).or_insert_with(|| title.clone());
             file += &match *first == title {
                 true => format!("\n-- {name}\n\n{text}\n"),
-                false => format!("\n-- {name}: the same text as that of {first}\n"),
+                false => format!("\n-- {name}: the same text as for {first}\n"),
             };
         }
     }
     Ok(file)
 }
 
-/// The names and texts of a file, or of all files with a licence in a directory, sorted by name.
+/// The name and text of a file, or of all licence files in a directory, sorted by name.
 fn texts(path: &Path) -> Result<Vec<(String, String)>> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
@@ -68,7 +68,7 @@ pub fn is_licence(name: &str) -> bool {
     NAMES.iter().any(|start| name.to_lowercase().starts_with(start))
 }
 
-/// The text of a page without its tags and its empty lines, as Rust ships its notices.
+/// The text of an HTML page without tags and empty lines. Rust ships its notices as such a page.
 fn plain(page: &str) -> String {
     let (first, rest) = page.split_once('<').unwrap_or((page, ""));
     let texts = rest.split('<').map(|part| part.split_once('>').map_or(part, |(_tag, text)| text));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_of_a_directory_that_hold_a_licence_are_taken_in_order() {
+    fn the_licence_files_of_a_directory_are_read_in_order() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["LICENSE-MIT", "COPYING", "README.md", "license_apache.rs.txt"] {
             fs::write(directory.path().join(name), format!("{name}\r\n")).unwrap();

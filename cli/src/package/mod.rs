@@ -1,5 +1,5 @@
-//! The deployment package, a zip whose bytes depend on what is in it and on nothing else; and what belongs to it: the
-//! symbols, the SBOM, the licences, what built it, and the checksums of all.
+//! The deployment package, a zip whose bytes depend only on its contents, and the files that accompany it: the symbols, the
+//! SBOM, the licences, the record of the build, and the checksums of all of them.
 
 pub mod form;
 mod licences;
@@ -24,16 +24,16 @@ use crate::step::{Step, say};
 use crate::{build, command::output, crates::Crate, project::Function, rust::Rust};
 pub use form::Form;
 
-/// Everything that decides how contents become bytes: this file and the versions of what it calls.
+/// Everything that decides how contents become bytes: this file and the versions of the crates that it calls.
 const RECIPE: [&[u8]; 2] = [include_bytes!("mod.rs"), include_bytes!("../../Cargo.lock")];
 
-/// Zopfli's five iterations stand behind deflate's nine levels; more of them save less than a thousandth. It takes a second
-/// for a megabyte: a large file gets the best that deflate itself has.
+/// The compression level. Levels above deflate's nine are iterations of Zopfli; more than five save less than a thousandth.
+/// Zopfli takes a second per megabyte, so a large file gets deflate's highest level instead.
 fn level(bytes: &[u8]) -> i64 {
     if bytes.len() <= 16 << 20 { 9 + 5 } else { 9 }
 }
 
-/// Something that is no crate: a library in the binary, or a tool that made it.
+/// A component that is not a crate: a library in the binary, or a tool that built it.
 #[derive(Clone, Default)]
 pub struct Part {
     pub is_library: bool,
@@ -44,7 +44,7 @@ pub struct Part {
     pub licence: Option<String>,
     /// Files with the text of the licence, or directories with such files.
     pub texts: Vec<PathBuf>,
-    /// The ids of the crates that link it; where there are none, all of the function does.
+    /// The ids of the crates that link it; empty if the function itself does.
     pub linked_by: BTreeSet<String>,
 }
 
@@ -63,20 +63,20 @@ impl Part {
 /// A function that was compiled and linked.
 pub struct Built<'a> {
     pub function: &'a Function,
-    /// As they were built.
+    /// The crates as they were built.
     pub crates: Vec<Crate>,
-    /// What was linked or used beside the crates and Rust itself.
+    /// The libraries and tools other than the crates and Rust itself.
     pub parts: Vec<Part>,
     pub binary: Vec<u8>,
-    /// The files that it was compiled from, as far as they are the user's.
+    /// The user's files that it was compiled from.
     pub sources: Vec<PathBuf>,
-    /// Directories of the build whose paths may not be in the binary, beside those of the function.
+    /// Directories of the build whose paths must not be in the binary, in addition to the function's.
     pub work: Vec<PathBuf>,
 }
 
 impl Built<'_> {
-    /// Writes the package and what belongs to it into `out`, with an image where that is asked for, and says the package's path,
-    /// size and checksum.
+    /// Writes the package and the files that accompany it into `out`, with an image if `oci` is set. Returns a line with the
+    /// package's path, size and checksum.
     pub fn write(mut self, out: &Path, oci: bool, rust: &Rust, cache: &Cache) -> Result<String> {
         oci::check(oci, self.function)?;
         let std = "https://github.com/rust-lang/rust";
@@ -96,7 +96,7 @@ impl Built<'_> {
         fs::write(path("note"), verify::origin::note(&record))?;
         let objcopy =
             |options: [&str; 2], to: &str| output(rust.objcopy().args(options).args([path("linked"), path(to)]));
-        // Names alone: what zig compiles has paths of this machine among its lines.
+        // Only symbol names: the line tables of code compiled by zig contain paths of this machine.
         objcopy(["--strip-debug", "--only-keep-debug"], "function.debug")?;
         let note = format!("--add-section={}={}", verify::origin::SECTION, path("note").display());
         objcopy(["--strip-all-gnu", &note], "binary")?;
@@ -118,11 +118,11 @@ impl Built<'_> {
         ];
         files.extend(image.map(|image| (oci::FILE, image)));
         let checksums: String = files.iter().map(|(name, bytes)| format!("{}  {name}\n", sha256_hex(bytes))).collect();
-        // Of two builds into one directory, the last one leaves all of its files.
+        // If two builds write into the same directory, all files are from the last one.
         let _lock = lock_directory(out)?;
         let all = files.iter().map(|(name, bytes)| (out.join(name), &**bytes));
         let all: Vec<_> = all.chain([(out.join("SHA256SUMS"), checksums.as_bytes())]).collect();
-        // The checksums go first and come last: where they are, the rest is whole.
+        // The checksums are removed first and written last: if they exist, the rest is complete.
         write_all_whole(&all, || {
             for name in ["SHA256SUMS", oci::FILE].into_iter().chain(Form::FILES) {
                 let _ = fs::remove_file(out.join(name));
@@ -132,7 +132,7 @@ impl Built<'_> {
     }
 }
 
-/// The binary and what starts it.
+/// The binary, and the script that starts it if the form has one.
 fn entry(form: Form, name: &str, binary: Vec<u8>) -> Contents {
     let program = |bytes| Content { bytes, is_program: true };
     let mut contents = Contents::from([(form.path_of(name), program(binary))]);
@@ -142,13 +142,13 @@ fn entry(form: Form, name: &str, binary: Vec<u8>) -> Contents {
     contents
 }
 
-/// An error where a package cannot be written, which is better known before minutes of work.
+/// Fails, before minutes of work, if a package could not be written.
 pub fn check_writable(out: &Path) -> Result<()> {
     let written = || -> Result<()> { Ok(fs::create_dir_all(out).and_then(|()| tempfile::tempfile_in(out).map(drop))?) };
-    written().with_context(|| format!("--out {}: expected a directory that can be written", out.display()))
+    written().with_context(|| format!("--out {}: expected a writable directory", out.display()))
 }
 
-/// `package`: a zip of the entry point and a binary.
+/// `package`: writes a zip with the entry point and a binary.
 pub fn run(binary: &Path, path: &Path) -> Result<()> {
     let bytes = verify::read(binary, archive::UNZIPPED)?;
     elf::architecture(&bytes).at(binary)?;
@@ -163,7 +163,7 @@ pub fn run(binary: &Path, path: &Path) -> Result<()> {
 fn summary(path: &Path, zip: &[u8]) -> String {
     if zip.len() as u64 > archive::ZIPPED {
         say(&format!(
-            "note: {}: over {} bytes, Lambda takes a zip from a bucket in S3 alone",
+            "note: {}: Lambda accepts a zip over {} bytes only from an S3 bucket",
             path.display(),
             archive::ZIPPED
         ));
@@ -171,7 +171,7 @@ fn summary(path: &Path, zip: &[u8]) -> String {
     format!("{}: {} bytes, sha256 {}", path.display(), zip.len(), sha256_hex(zip))
 }
 
-/// The deployment package. Compressing takes seconds, so one that was made before is taken from the cache.
+/// The bytes of the deployment package. Compressing takes seconds, so an unchanged package is read from the cache.
 fn zip(contents: Contents, cache: &Cache) -> Result<Vec<u8>> {
     let mode = |file: &Content| if file.is_program { &b"755"[..] } else { b"644" };
     let parts = contents.iter().flat_map(|(name, file)| [name.as_bytes(), mode(file), &file.bytes]);
@@ -197,7 +197,7 @@ fn zip(contents: Contents, cache: &Cache) -> Result<Vec<u8>> {
     Ok(zip)
 }
 
-/// What each entry has: the oldest time that a zip knows, and the mode with which Lambda can read or start it.
+/// The options of an entry: the earliest time that a zip can store, and a mode with which Lambda can read or start the file.
 pub fn options(is_program: bool) -> FullFileOptions<'static, 'static> {
     FullFileOptions::default()
         .compression_method(CompressionMethod::Deflated)

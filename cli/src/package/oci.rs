@@ -1,6 +1,6 @@
-//! The function as a container image, written without a container engine: an image layout in a tar archive, as
-//! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md> has it. With `manifest.json` in it, engines that know
-//! no such layout load it as well. Its bytes depend on what is in it and on nothing else.
+//! The function as a container image, written without a container engine: an image layout in a tar archive, as specified in
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>. It also contains `manifest.json`, for engines that
+//! do not support this layout. Its bytes depend only on its contents.
 
 use std::io::Write;
 
@@ -13,36 +13,35 @@ use super::form::{Content, Contents, Form};
 use crate::project::Function;
 use crate::verify::sha256_hex;
 
-/// The file beside the zip.
+/// The name of the file, which is written next to the zip.
 pub const FILE: &str = "function.oci.tar";
 
-/// Where Lambda has the files of a function.
+/// The directory of a function's files on Lambda.
 const TASK: &str = "var/task";
 
-/// The time of all that is in it, which is that of the files in the zip: 1 January 1980.
+/// The time of all files, which is the same in the zip: 1 January 1980.
 const TIME: u64 = 315_532_800;
 const CREATED: &str = "1980-01-01T00:00:00Z";
 
-/// Who runs it where no other user is named; Lambda takes a user of its own.
+/// The user that runs it by default. Lambda uses its own.
 const NOBODY: &str = "65534:65534";
 
-/// An error where an image is asked for of what is no function.
+/// Fails if an image of an extension is requested.
 pub fn check(is_asked_for: bool, function: &Function) -> Result<()> {
     ensure!(
         !is_asked_for || function.form != Form::Extension,
-        "--oci: {} is an extension, which Lambda takes as a layer; in an image, copy its program to /opt/extensions",
+        "--oci: {} is an extension, which Lambda accepts as a layer; for an image, copy its program to /opt/extensions",
         function.binary
     );
     Ok(())
 }
 
-/// The archive with the files of a package.
+/// The image archive with the files of a package.
 pub fn archive(function: &Function, contents: &Contents) -> Result<Vec<u8>> {
     write(&function.name, &function.version, function.arch.platform(), &files(function.form, contents))
 }
 
-/// The files of the image: those of the zip. But the script bootstrap needs a shell, which the image does not have, so that the
-/// binary stands in its place.
+/// The files of the image: those of the zip, with the binary in place of the script `bootstrap`, because the image has no shell.
 fn files(form: Form, contents: &Contents) -> Contents {
     let mut files = contents.clone();
     if form == Form::Script
@@ -56,7 +55,7 @@ fn files(form: Form, contents: &Contents) -> Contents {
 fn write(name: &str, version: &str, platform: &str, files: &Contents) -> Result<Vec<u8>> {
     let (system, architecture) = platform.split_once('/').unwrap_or_default();
     let layer = layer(files)?;
-    // The search at this level is the same on every processor.
+    // At this level, the compressor's search is the same on every processor.
     let mut compressor = GzBuilder::new().operating_system(255).write(Vec::new(), Compression::best());
     compressor.write_all(&layer)?;
     let compressed = compressor.finish()?;
@@ -109,7 +108,7 @@ fn write(name: &str, version: &str, platform: &str, files: &Contents) -> Result<
     Ok(tar.into_inner()?)
 }
 
-/// The one layer: the files, the directories that they are in, and /tmp, which Lambda has as well.
+/// The only layer: the files, their directories, and /tmp, which also exists on Lambda.
 fn layer(files: &Contents) -> Result<Vec<u8>> {
     let mut directories = std::collections::BTreeSet::from([format!("{TASK}/"), "var/".to_owned()]);
     let files: Vec<(String, &Content)> = files.iter().map(|(name, file)| (format!("{TASK}/{name}"), file)).collect();
@@ -127,7 +126,7 @@ fn layer(files: &Contents) -> Result<Vec<u8>> {
     Ok(tar.into_inner()?)
 }
 
-/// A file of root's, or a directory, whose name ends with a slash.
+/// Appends a file that belongs to root, or a directory if the name ends with a slash.
 fn append(tar: &mut Builder<Vec<u8>>, name: &str, mode: u32, bytes: &[u8]) -> Result<()> {
     let mut header = Header::new_gnu();
     header.set_entry_type(if name.ends_with('/') { EntryType::Directory } else { EntryType::Regular });
@@ -147,7 +146,7 @@ fn path(blob: &[u8]) -> String {
     format!("blobs/sha256/{}", sha256_hex(blob))
 }
 
-/// The name that engines load it under: that of the package and its version, where both make one.
+/// The name under which engines load the image: the package's name and version, if they form a valid one.
 fn tag(name: &str, version: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -178,7 +177,7 @@ mod tests {
         .into()
     }
 
-    /// Names, modes and contents.
+    /// The names, modes and contents of an archive's entries.
     fn entries(tar: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
         let mut archive = tar::Archive::new(tar);
         let read = |entry: std::io::Result<tar::Entry<&[u8]>>| {
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_blob_is_described_by_its_digest_and_size_from_the_index_on() {
+    fn the_index_leads_to_each_blob_by_digest_and_size() {
         let image = image(Form::Script);
         let blob = |described: &Value| {
             let blob = &image[&described["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/")];
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_engine_takes_is_left_out() {
+    fn a_name_that_no_engine_accepts_is_left_out() {
         assert_eq!(tag("My_fn-1", "1.0.0").unwrap(), "my_fn-1:1.0.0");
         for name in ["f\u{e4}", "-a", "a--b", "a_"] {
             assert_eq!(tag(name, "1.0.0"), None, "{name}");

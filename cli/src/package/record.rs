@@ -1,5 +1,5 @@
-//! The record of what a function was built from, in its binary and beside it. All of it follows from the sources and
-//! the pins: no time, no host, no path.
+//! The record of what a function was built from, in its binary and in build.json. It depends only on the sources and the
+//! pins: it contains no time, host or path.
 
 use serde_json::{Map, Value, json};
 
@@ -13,22 +13,22 @@ pub fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// What the binary carries: the keys are those of <https://systemd.io/ELF_PACKAGE_METADATA/>, and the parts by name.
+/// The record in the binary: the keys of <https://systemd.io/ELF_PACKAGE_METADATA/>, and the version of each part.
 pub fn record(built: &Built, included: &Contents) -> Map<String, Value> {
     let function = built.function;
     let mut record = Map::new();
     let mut add = |key: &str, value: &str| record.insert(key.into(), value.into());
     add("type", "lambda-musl");
-    // The record is plain text, and a name may be of any letters.
+    // The record is plain ASCII, but a name may contain any letters.
     add("name", &function.name.escape_default().to_string());
     add("version", &function.version);
     add("architecture", function.arch.name());
-    // Other libraries are those of crates, which the SBOM has, or of a tool, whose version is theirs.
+    // Other libraries are from crates, which the SBOM lists, or from a tool and have its version.
     let is_told = |part: &&Part| !part.is_library || ["musl", "OpenSSL"].iter().any(|name| part.name.starts_with(name));
     for part in built.parts.iter().filter(|part| part.linked_by.is_empty()).filter(is_told) {
         add(&part.name.to_lowercase(), part.version.as_deref().unwrap_or_default());
     }
-    // Not what was meant to compile, but what the compilers have left in what they made.
+    // Not the compilers that were configured, but those that left their marks in the binary.
     add(origin::COMPILERS, &origin::compilers(&elf::sections(&built.binary)));
     if let Some(form) = function.form.name() {
         add(origin::FORM, form);
@@ -39,7 +39,7 @@ pub fn record(built: &Built, included: &Contents) -> Map<String, Value> {
     record
 }
 
-/// The same with what is of use to builders: `build.json`.
+/// The contents of `build.json`: the record, and more details of the build.
 pub fn build(built: &Built, mut record: Map<String, Value>) -> Vec<u8> {
     record.insert("target".into(), json!(built.function.arch.triple()));
     record.insert("binary".into(), json!(built.function.binary));

@@ -19,7 +19,7 @@ pub fn sbom(built: &Built) -> Value {
         if let Some(url) = &part.url {
             component["externalReferences"] = json!([{ "type": "distribution", "url": url }]);
         }
-        // The name under which scanners know the flaws of what is no crate.
+        // The name by which scanners find the vulnerabilities of a part that is not a crate.
         if let Some((product, version)) = vendored::product(&part.name).zip(version) {
             component["cpe"] = format!("cpe:2.3:a:{product}:{version}:*:*:*:*:*:*:*").into();
         }
@@ -85,13 +85,13 @@ fn component(
     component
 }
 
-/// What a crate is called in the SBOM: no two have one name, one version and one source.
+/// A crate's unique reference in the SBOM: no two crates have the same name, version and source.
 fn reference(krate: &Crate) -> String {
     crate_url(krate).unwrap_or_else(|| format!("path:{}@{}", krate.name, krate.version))
 }
 
-/// A package URL: <https://github.com/package-url/purl-spec>. What comes from a path has none: scanners would take it for
-/// the published crate of that name, which need not be the same.
+/// The package URL of a crate: <https://github.com/package-url/purl-spec>. A crate from a path has none, because scanners would
+/// confuse it with the published crate of that name, which can be a different one.
 fn crate_url(krate: &Crate) -> Option<String> {
     let url = format!("pkg:cargo/{}@{}", krate.name, quoted(&krate.version));
     let source = krate.source.as_ref()?;
@@ -100,7 +100,7 @@ fn crate_url(krate: &Crate) -> Option<String> {
     }
     let (qualifier, address) = match source.repr.split_once('+')? {
         ("registry" | "sparse", index) => ("repository_url", index.to_owned()),
-        // `…?tag=v1#COMMIT`: the commit says all.
+        // `…?tag=v1#COMMIT`: the commit is sufficient.
         (_, repository) => {
             let (address, commit) = repository.split_once('#').unwrap_or((repository, ""));
             ("vcs_url", format!("git+{}@{commit}", address.split('?').next().unwrap_or_default()))
@@ -109,7 +109,7 @@ fn crate_url(krate: &Crate) -> Option<String> {
     Some(format!("{url}?{qualifier}={}", quoted(&address)))
 }
 
-/// Text in a URL. A plus sign could be taken for a space there.
+/// Text with percent-encoding, for a URL. A plus sign is encoded because it could be read as a space.
 fn quoted(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
     let quoted = text.bytes().map(|byte| match is_plain(byte) {

@@ -1,4 +1,4 @@
-//! Libraries in C and C++ that build scripts compiled, and those that a linker adds for them.
+//! C and C++ libraries that build scripts compiled, and those that the linker adds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,14 +14,14 @@ use crate::crates::Crate;
 use crate::natives::{OF_THE_TOOLCHAIN, directory, is_of_host, library};
 use crate::rust::Rust;
 
-/// A library that scanners know.
+/// A library that vulnerability scanners know.
 struct Known {
     name: &'static str,
-    /// As linkers name it, where that is another name.
+    /// Its names for linkers, if they differ.
     libraries: &'static [&'static str],
-    /// Its vendor and name in <https://nvd.nist.gov/products/cpe>, or nothing.
+    /// Its vendor and name in <https://nvd.nist.gov/products/cpe>; empty if it is not listed there.
     product: &'static str,
-    /// How the macros begin that say its version: `ZLIB_VERSION "1.3.1"`, or `LZMA_VERSION_MAJOR 5` and so on.
+    /// The prefix of the macros that define its version: `ZLIB_VERSION "1.3.1"`, or `LZMA_VERSION_MAJOR 5` and so on.
     macros: &'static str,
 }
 
@@ -72,12 +72,12 @@ const KNOWN: [Known; 38] = [
     known("zstd", &[], "facebook:zstandard", "ZSTD"),
 ];
 
-/// The name under which scanners know the flaws of a library, of any version.
+/// The vendor and name by which scanners find a library's vulnerabilities.
 pub fn product(name: &str) -> Option<&'static str> {
     KNOWN.iter().find(|known| known.name == name).map(|known| known.product).filter(|product| !product.is_empty())
 }
 
-/// A static archive, the crate that compiled it, and the ids of those that link it.
+/// A static archive, the crate that compiled it, and the ids of the crates that link it.
 struct Archive<'a> {
     library: String,
     path: PathBuf,
@@ -85,7 +85,8 @@ struct Archive<'a> {
     linked_by: BTreeSet<String>,
 }
 
-/// The libraries that linked crates link, but for those of the toolchain and these: no two with one name and version.
+/// The libraries that linked crates link, except for the toolchain's and those in `without`. No two have the same name and
+/// version.
 pub fn libraries(crates: &[Crate], without: &[Part]) -> Vec<Part> {
     let mut parts: BTreeMap<(String, Option<String>), Part> = BTreeMap::new();
     for archive in archives(crates) {
@@ -113,11 +114,11 @@ fn archives(crates: &[Crate]) -> Vec<Archive<'_>> {
         let names = script.libraries.iter().map(|argument| library(argument));
         for name in names.filter(|name| !OF_THE_TOOLCHAIN.contains(name)) {
             let file = format!("lib{name}.a");
-            // Its own directories before those of others, as two crates may have a library of one name.
+            // The crate's own directories come first, because two crates can have libraries with the same name.
             let own = script.paths.iter().map(|path| directory(path)).filter(|path| !is_of_host(path));
             let mut files = own.chain(paths.iter().copied()).map(|directory| directory.join(&file));
             let Some(path) = files.find(|path| path.is_file()) else { continue };
-            // A package's own directory may have the target directory in it, where the libraries of others are.
+            // A package's directory can contain the target directory, with the libraries of other crates.
             let compiled = scripts().find(|(_, script)| path.starts_with(&script.out)).map(|(owner, _)| owner);
             let owner = compiled.or_else(|| crates.iter().find(|owner| path.starts_with(&owner.directory)));
             let new = || Archive { library: name.into(), path: path.clone(), owner, linked_by: BTreeSet::new() };
@@ -127,7 +128,7 @@ fn archives(crates: &[Crate]) -> Vec<Archive<'_>> {
     archives.into_values().collect()
 }
 
-/// The library itself, and those whose sources went into the same archive.
+/// The library itself, and other libraries whose sources were compiled into the same archive.
 fn parts_of(archive: &Archive, crates: &[Crate]) -> Vec<Part> {
     let packages = archive.owner.map(|owner| {
         let is_source = |krate: &&Crate| owner.depends_on.contains(&krate.id) && krate.name.ends_with("-src");
@@ -168,7 +169,7 @@ fn parts_of(archive: &Archive, crates: &[Crate]) -> Vec<Part> {
     [own].into_iter().chain(others).collect()
 }
 
-/// The names of an archive's members as their sources are called: `0af7afa8371890fd-adler32.o` is `adler32`.
+/// The names of the sources of an archive's members: `adler32` for `0af7afa8371890fd-adler32.o`.
 fn stems(archive: &[u8]) -> BTreeSet<String> {
     let members = ArchiveFile::parse(archive).ok().into_iter().flat_map(|archive| archive.members().flatten());
     let stem = |name: &[u8]| {
@@ -181,7 +182,7 @@ fn stems(archive: &[u8]) -> BTreeSet<String> {
     members.map(|member| stem(member.name())).filter(|stem| !stem.is_empty()).collect()
 }
 
-/// Which directories of a package that have a licence of their own these sources are from, that with most of them first.
+/// The directories of a package that have their own licence and contain these sources, the one with the most sources first.
 fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
     let mut found: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     let mut licensed: BTreeMap<PathBuf, Option<PathBuf>> = BTreeMap::new();
@@ -195,7 +196,7 @@ fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
         }
     }
     let mut directories = Vec::new();
-    // Two libraries may have a file of one name: the one that explains most of them is taken before the next.
+    // Two libraries can have files with the same name: the directory with the most unexplained sources is chosen each time.
     while let Some((directory, explained)) = found.iter().max_by_key(|(_, stems)| stems.len()) {
         let (directory, explained) = (directory.clone(), explained.clone());
         directories.push(directory.clone());
@@ -206,7 +207,7 @@ fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
     directories
 }
 
-/// The files below a directory, in order, but for what cargo and git keep there.
+/// The files below a directory, in order, except for those of cargo's target directory and of git.
 fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let is_kept_there = |entry: &DirEntry| {
         let is_target = entry.depth() == 1 && entry.file_name() == "target";
@@ -219,7 +220,7 @@ fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
 
 const SOURCES: [&str; 8] = ["c", "cc", "cpp", "cxx", "S", "s", "asm", "m"];
 
-/// The directory with a licence that is closest to a file of a package, but for the package's own.
+/// The closest directory above a package's file that contains a licence, except for the package's own.
 fn nearest_licence(directory: &Path, package: &Path) -> Option<PathBuf> {
     let above = directory.ancestors().take_while(|directory| *directory != package);
     let has_licence = |directory: &&Path| {
@@ -229,7 +230,7 @@ fn nearest_licence(directory: &Path, package: &Path) -> Option<PathBuf> {
     above.into_iter().find(has_licence).map(Into::into)
 }
 
-/// The library that a directory below one of these packages is called after: `xz-5.2/src/liblzma`.
+/// The library that a directory below one of these packages is named after, as in `xz-5.2/src/liblzma`.
 fn by_directory(directory: &Path, packages: &[&Crate]) -> Option<&'static Known> {
     let below = packages.iter().find_map(|krate| directory.strip_prefix(&krate.directory).ok())?;
     let names = below.components().map(|part| part.as_os_str().to_string_lossy().to_lowercase());
@@ -237,7 +238,7 @@ fn by_directory(directory: &Path, packages: &[&Crate]) -> Option<&'static Known>
     names.iter().rev().find_map(|name| KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name)))
 }
 
-/// `bzip2-1.0.8` is bzip2, and of a whole version.
+/// The name and the version in `bzip2-1.0.8`. A version with fewer than three numbers is left out.
 fn without_version(name: &str) -> (&str, Option<&str>) {
     let Some((name, version)) = name.rsplit_once('-').filter(|(_, end)| end.starts_with(|c: char| c.is_ascii_digit()))
     else {
@@ -246,14 +247,15 @@ fn without_version(name: &str) -> (&str, Option<&str>) {
     (name, Some(version).filter(|version| version.matches('.').count() > 1))
 }
 
-/// The version that a crate has behind a plus sign, where that is one of a library with such a name: `2.0.16+zstd.1.5.7`.
+/// The library's version after the plus sign of a crate's version, if it belongs to a library with one of these names:
+/// `1.5.7` in `2.0.16+zstd.1.5.7`.
 fn of_metadata(krate: &Crate, names: &[&str]) -> Option<String> {
     let (_, metadata) = krate.version.split_once('+')?;
     let start = metadata.find(|c: char| c.is_ascii_digit())?;
     let (before, version) = metadata.split_at(start);
     let texts = [before.to_lowercase(), krate.name.replace('_', "-")];
     let is_named = names.iter().any(|name| texts.iter().any(|text| text.contains(&name.to_lowercase())));
-    // Behind a hyphen is what git describes.
+    // A hyphen starts the rest of the output of `git describe`.
     let version = version.split('-').next().unwrap_or_default();
     (is_named && version.contains('.')).then(|| version.to_owned())
 }
@@ -292,7 +294,7 @@ fn defined(header: &str, macros: &str) -> Option<String> {
     })
 }
 
-/// Whether a binary that is not stripped has something of the standard library of C++.
+/// Whether an unstripped binary contains symbols of the C++ standard library.
 fn holds_cpp(binary: &[u8]) -> bool {
     ["\0_ZNSt", "\0_ZSt", "\0_Znwm\0", "\0__gxx_personality_v0\0"]
         .iter()
@@ -301,7 +303,7 @@ fn holds_cpp(binary: &[u8]) -> bool {
 
 const LLVM: (&str, &str) = ("https://llvm.org", "Apache-2.0 WITH LLVM-exception");
 
-/// What zig adds beside musl: its own routines, and LLVM's libraries, which it compiles.
+/// The libraries that zig links in addition to musl: its own routines, and LLVM's libraries, which it compiles.
 pub fn of_zig(zig: &Path, version: &str, binary: &[u8]) -> Vec<Part> {
     let lib = zig.join("ziglang/lib");
     let llvm = of_llvm(&fs::read_to_string(lib.join("libcxx/include/__config")).unwrap_or_default());
@@ -314,14 +316,14 @@ pub fn of_zig(zig: &Path, version: &str, binary: &[u8]) -> Vec<Part> {
     [own].into_iter().chain(libraries).collect()
 }
 
-/// The version of LLVM that a header of its library says as `200100`.
+/// The version of LLVM in a header of its library, which defines it as a number like `200100`.
 fn of_llvm(header: &str) -> String {
     let number =
         header.lines().find_map(|line| line.split_once("define _LIBCPP_VERSION ")?.1.trim().parse::<u32>().ok());
     number.map_or_else(String::new, |number| format!("{}.{}.{}", number / 10000, number / 100 % 100, number % 100))
 }
 
-/// What gcc, one of these parts, adds beside musl, and the library for panics that comes with Rust.
+/// The libraries that gcc, one of these parts, links in addition to musl, and the unwinding library that comes with Rust.
 pub fn of_gcc(parts: &[Part], rust: &Rust, binary: &[u8]) -> Vec<Part> {
     let version = parts.iter().find(|part| part.name == "gcc").and_then(|part| part.version.as_deref());
     let texts = rust.sysroot.join("share/doc/rust/licenses");
@@ -349,7 +351,7 @@ mod tests {
     use super::*;
     use crate::messages::Script;
 
-    /// A crate that has these files with these texts in its directory, and its script made an archive of these members.
+    /// A crate with these files in its directory, whose build script created an archive with these members.
     fn compiled(
         directory: &Path, crate_name: &str, version: &str, library: &str, files: &[&str], members: &[&str],
     ) -> Crate {
@@ -399,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_is_known_by_its_sources_and_its_version_from_the_crate_the_header_or_the_directory() {
+    fn a_library_is_identified_by_its_sources_and_its_version_by_the_crate_the_header_or_the_directory() {
         let directory = tempfile::tempdir().unwrap();
         let compiled = |name, version, library, files: &[&str], members: &[&str]| {
             found(compiled(directory.path(), name, version, library, files, members))
@@ -421,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_libraries_with_a_file_of_one_name_it_is_the_one_whose_other_files_were_compiled() {
+    fn if_two_libraries_have_files_with_the_same_name_their_other_files_decide() {
         let directory = tempfile::tempdir().unwrap();
         let files = [
             "zlib/LICENSE",
@@ -438,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_in_the_archive_of_another_is_one_of_its_own() {
+    fn a_library_in_the_archive_of_another_is_listed_separately() {
         let directory = tempfile::tempdir().unwrap();
         let files = [
             "libgit2/COPYING",
@@ -454,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crate_compiles_of_its_own_has_its_name_and_the_licence_of_the_crate() {
+    fn a_crates_own_code_is_listed_by_its_library_name_with_the_licence_of_the_crate() {
         let directory = tempfile::tempdir().unwrap();
         let krate =
             compiled(directory.path(), "blake3", "1.8.2", "blake3_avx2", &["LICENSE", "c/blake3.c"], &["blake3.o"]);
@@ -464,12 +466,12 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_two_crates_link_is_one_and_one_that_is_a_part_already_none() {
+    fn a_library_that_two_crates_link_is_listed_once_and_not_if_it_is_a_part_already() {
         let directory = tempfile::tempdir().unwrap();
         let files = ["zlib/LICENSE", "zlib/inflate.c"];
         let owner = compiled(directory.path(), "libz-sys", "1.1.31", "z", &files, &["inflate.o"]);
         let script = Script { libraries: vec!["z".into()], out: "/nowhere".into(), ..Script::default() };
-        // The target directory lies in its directory.
+        // Its directory contains the target directory.
         let around = directory.path().to_owned();
         let other =
             Crate { id: "curl-sys".into(), linked: true, script: Some(script), directory: around, ..Crate::default() };
@@ -482,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_behind_a_plus_sign_is_that_of_the_library_which_the_crate_is_named_after() {
+    fn a_version_after_a_plus_sign_belongs_to_the_library_that_the_crate_is_named_after() {
         for (name, version, library, expected) in [
             ("openssl-src", "300.5.5+3.5.5", "openssl", Some("3.5.5")),
             ("librocksdb-sys", "0.17.1+9.9.3", "rocksdb", Some("9.9.3")),
@@ -497,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_says_its_version_as_a_text_or_in_numbers() {
+    fn a_header_defines_its_version_as_text_or_as_numbers() {
         for (header, macros, expected) in [
             ("#define ZLIB_VERSION \"1.3.1\"\n", "ZLIB", Some("1.3.1")),
             (
@@ -515,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn cpp_is_known_by_its_symbols() {
+    fn cpp_is_recognized_by_its_symbols() {
         assert!(holds_cpp(b"\0__gxx_personality_v0\0") && holds_cpp(b"\0_ZNSt3__112basic_stringE\0"));
         assert!(!holds_cpp(b"\0_ZN3std2io5stdio6_print17h0123456789abcdefE\0__cxa_atexit\0"));
     }

@@ -1,4 +1,4 @@
-//! Which crates make two builds differ: the first ones of which cargo has left something else in the two target directories.
+//! Finds the crates that make two builds differ: the first ones whose output in the two target directories is different.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,31 +10,31 @@ use walkdir::WalkDir;
 use super::difference::shown_difference;
 use crate::{crates::Crate, verify::sha256_hex};
 
-/// Crates that are named at most.
+/// The maximum number of crates to name.
 const NAMED: usize = 5;
 
-/// Bytes of a line that are shown.
+/// The maximum number of bytes of a line to show.
 const SHOWN: usize = 200;
 
-/// What a build script says that decides on nothing in the binary.
+/// Instructions of build scripts that do not affect the binary.
 const UNIMPORTANT: [&str; 2] = ["rerun-if-", "warning="];
 
-/// What compilers write, with names of their directory: where it differs, the code that was linked says so.
+/// Extensions of compilers' output, which contains paths of the build. If it differs otherwise, the linked code does too.
 const COMPILED: [&str; 6] = ["a", "d", "dwo", "lib", "o", "so"];
 
-/// Bytes of a file that are kept; of a longer one, its checksum is.
+/// The size in bytes of the largest file that is kept. Of a larger one, only the checksum is kept.
 const KEPT: u64 = 1 << 20;
 
-/// What a build has left in its target directory that says what its crates are made of. Later builds change the directory.
+/// The parts of a target directory that show the inputs and results of its crates, read before later builds change them.
 #[derive(Default)]
 pub struct Left {
-    /// What build scripts told and wrote, those for the target and those for the machine that builds.
+    /// What build scripts told cargo and wrote: those for the target, and those for the build machine.
     scripts: [BTreeMap<String, Run>; 2],
     /// The checksums of compiled crates.
     rlibs: BTreeMap<String, String>,
 }
 
-/// What a build script left, with names for directories.
+/// The output of a build script, with directories replaced by names.
 struct Run {
     at: Option<SystemTime>,
     told: BTreeSet<String>,
@@ -42,7 +42,7 @@ struct Run {
 }
 
 impl Left {
-    /// `directories` are those that the builds have under other names, in the same order.
+    /// `directories` are those with different paths in the two builds, in the same order for both.
     pub fn of(target: &Path, triple: &str, directories: &[PathBuf]) -> Self {
         let scripts = [triple, ""].map(|platform| {
             let entries = fs::read_dir(target.join(platform).join("release/build")).into_iter().flatten().flatten();
@@ -86,7 +86,7 @@ impl Run {
     }
 }
 
-/// A line or more for each crate from which two builds of a function differ.
+/// One or more lines for each crate that makes two builds of a function differ.
 pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
     let of_scripts = scripts(crates, builds);
     if !of_scripts.is_empty() {
@@ -103,8 +103,8 @@ pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<Strin
     let line = |krate: &Crate| {
         let Crate { name, version, .. } = krate;
         format!(
-            "{name} {version} is compiled differently, from the same output of its build script: a procedural macro or a \
-             compiler takes something of the machine into it"
+            "{name} {version} is compiled differently, although its build script has the same output: a procedural macro or a \
+             compiler includes something from the machine"
         )
     };
     let lines: Vec<String> = firsts.take(NAMED).map(line).collect();
@@ -113,12 +113,12 @@ pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<Strin
     }
     // cargo keeps no library of the function's own package.
     vec![format!(
-        "{function} itself, as no crate that it depends on differs: a procedural macro that it uses, or a compiler, takes \
-         something of the machine into it"
+        "{function} itself, because no crate that it depends on differs: a procedural macro that it uses, or a compiler, \
+         includes something from the machine"
     )]
 }
 
-/// The ids of all that a crate uses.
+/// The ids of all direct and indirect dependencies of a crate.
 fn uses<'a>(crates: &'a [Crate], krate: &'a Crate) -> BTreeSet<&'a String> {
     let (mut all, mut left) = (BTreeSet::new(), vec![krate]);
     while let Some(krate) = left.pop() {
@@ -128,14 +128,14 @@ fn uses<'a>(crates: &'a [Crate], krate: &'a Crate) -> BTreeSet<&'a String> {
     all
 }
 
-/// What build scripts told cargo, or wrote, that is not the same.
+/// The differences in what build scripts told cargo or wrote.
 fn scripts(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
     let mut found = BTreeMap::new();
     for platform in [0, 1] {
         let [first, second] = builds.map(|build| &build.scripts[platform]);
         for (directory, second) in second {
             let name = package_in(directory).unwrap_or_default();
-            // What is elsewhere was made by this build alone; here is what was made before it, too.
+            // The directory elsewhere is only from this build; the one here can also contain the output of earlier builds.
             let named =
                 || first.iter().filter(|(directory, _)| package_in(directory) == Some(name)).map(|(_, run)| run);
             let first = first.get(directory).or_else(|| named().max_by_key(|run| run.at));
@@ -151,7 +151,7 @@ fn scripts(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
     found.into_iter().map(line).take(NAMED).collect()
 }
 
-/// `serde-0123456789abcdef` is of serde.
+/// The name of the package in a file's name: `serde` in `serde-0123456789abcdef`.
 fn package_in(file: &str) -> Option<&str> {
     file.rsplit_once('-').map(|(name, _hash)| name)
 }
@@ -167,10 +167,10 @@ fn script_difference(runs: [&Run; 2]) -> Option<String> {
         let name = file.display().to_string();
         match runs.map(|run| run.written.get(file)) {
             [Some(here), Some(elsewhere)] => (here != elsewhere)
-                .then(|| format!("its build script wrote another {}", shown_difference(&name, here, elsewhere))),
+                .then(|| format!("its build script wrote a different {}", shown_difference(&name, here, elsewhere))),
             [here, _] => {
                 let which = if here.is_some() { "here" } else { "elsewhere" };
-                Some(format!("its build script wrote {name} {which} only"))
+                Some(format!("its build script wrote {name} only {which}"))
             }
         }
     })
@@ -180,7 +180,7 @@ fn shown(line: &str) -> &str {
     &line[..line.floor_char_boundary(SHOWN)]
 }
 
-/// The lines of a build script that cargo acts upon.
+/// The lines of a build script's output that cargo acts on.
 fn instructions(output: &[u8]) -> BTreeSet<String> {
     let output = String::from_utf8_lossy(output).into_owned();
     let is_important = |line: &&str| {
@@ -190,7 +190,7 @@ fn instructions(output: &[u8]) -> BTreeSet<String> {
     output.lines().filter(is_important).map(Into::into).collect()
 }
 
-/// The bytes with names for the directories that are others in the other build.
+/// The bytes with names in place of the directories that differ between the builds.
 fn renamed(mut bytes: Vec<u8>, run: &Path, directories: &[PathBuf]) -> Vec<u8> {
     let names = directories.iter().enumerate().map(|(number, directory)| (&**directory, format!("/{number}")));
     let mut names: Vec<(&Path, String)> = names.chain([(run, "/run".to_owned())]).collect();
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// What two builds say of these crates, whose files of each side are these, below the target directory.
+    /// The causes for two builds of these crates with these files in their target directories.
     fn causes_of(crates: &[Crate], files: [&[(&str, &str)]; 2]) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let builds = [0, 1].map(|side| {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_script_that_tells_another_time_is_named_with_both() {
+    fn a_build_script_that_reports_different_times_is_named_with_both() {
         let output = format!("{TRIPLE}/release/build/stamp-0123/output");
         let [here, elsewhere] = ["1", "2"].map(|day| {
             format!(
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_script_that_writes_another_file_is_named_also_where_its_directory_has_another_name() {
+    fn a_build_script_that_writes_a_different_file_is_named_even_if_its_directory_has_another_name() {
         let files = ["0123", "4567"].map(|hash| {
             ["output", "out/host.rs"].map(|file| format!("{TRIPLE}/release/build/host-name-{hash}/{file}"))
         });
@@ -273,14 +273,15 @@ mod tests {
         );
         assert_eq!(causes.len(), 1);
         assert!(
-            causes[0].starts_with("host-name 1.2.3: its build script wrote another host.rs: differs from byte"),
+            causes[0]
+                .starts_with("host-name 1.2.3: its build script wrote a different host.rs: first difference at byte"),
             "{causes:?}"
         );
         assert!(causes[0].contains("|in /0 on one|") && causes[0].contains("|in /0 on two|"), "{causes:?}");
     }
 
     #[test]
-    fn of_crates_that_are_compiled_differently_the_first_is_named() {
+    fn the_first_crate_that_is_compiled_differently_is_named() {
         let crates = [krate("app", &["my-macro-user"]), krate("my-macro-user", &["same"]), krate("same", &[])];
         let file = |name: &str| format!("{TRIPLE}/release/deps/lib{name}-0123.rlib");
         let files = ["app", "my_macro_user", "same"].map(file);
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_the_two_builds_and_what_compilers_left_are_no_causes() {
+    fn paths_of_the_builds_and_output_of_compilers_are_not_causes() {
         let file = |name: &str| format!("{TRIPLE}/release/build/zlib-0123/{name}");
         let files = ["output", "out/lib/libz.a", "out/pc"].map(file);
         let side = |text: &'static str| {
@@ -302,10 +303,10 @@ mod tests {
     }
 
     #[test]
-    fn where_no_crate_differs_the_function_itself_is_named() {
+    fn if_no_crate_differs_the_function_itself_is_named() {
         let file = format!("{TRIPLE}/release/deps/libsame-0123.rlib");
         let side = [(&*file, "same")];
         let causes = causes_of(&[krate("same", &[])], [&side, &side]);
-        assert!(causes.len() == 1 && causes[0].starts_with("function itself, as no crate"), "{causes:?}");
+        assert!(causes.len() == 1 && causes[0].starts_with("function itself, because no crate"), "{causes:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Where two builds differ: which file, which section of it, and the bytes there.
+//! Shows where two builds differ: the file, its section, and the bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,13 +9,13 @@ use anyhow::{Result, ensure};
 use crate::files::At;
 use crate::verify::{archive, elf, first_difference};
 
-/// Bytes that are shown of each side.
+/// The number of bytes to show of each side.
 const SHOWN: usize = 32;
 
-/// How many of them stand before the first difference.
+/// The number of these bytes before the first difference.
 const BEFORE: usize = 16;
 
-/// An error that names every place where two files, or the files of two directories, differ.
+/// Fails if two files, or the files of two directories, differ, and lists all differences.
 pub fn difference(a: &Path, b: &Path) -> Result<()> {
     let mut differences = Vec::new();
     if a.is_dir() && b.is_dir() {
@@ -29,7 +29,7 @@ pub fn difference(a: &Path, b: &Path) -> Result<()> {
                 (first, _) => differences.push(only_in(&shown, first)),
             }
         }
-        // The checksums follow from the rest.
+        // The checksums differ only because other files do.
         if differences.len() > 1 {
             differences.retain(|difference| !difference.starts_with("SHA256SUMS: "));
         }
@@ -47,20 +47,20 @@ fn names(directory: &Path) -> Result<BTreeSet<PathBuf>> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    // What is not a file, like a pipe, could keep its reader waiting.
+    // Reading anything but a regular file, like a pipe, could block.
     ensure!(!path.exists() || path.is_file(), "{}: is not a regular file", path.display());
     fs::read(path).at(path)
 }
 
 fn only_in(what: &str, first: bool) -> String {
     let which = if first { "first" } else { "second" };
-    format!("{what}: is in the {which} only")
+    format!("{what}: exists only in the {which}")
 }
 
-/// How deep files are looked into: a zip, its files, and their sections. What holds itself has no end.
+/// The number of levels to look into: the files of a zip, and their sections. A zip that contains itself would have no end.
 const DEPTH: usize = 2;
 
-/// All differences of two files of this name: one for each part of them.
+/// All differences between two files with this name, one for each part.
 fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
     if a == b {
         return Vec::new();
@@ -98,8 +98,8 @@ pub fn shown_difference(name: &str, a: &[u8], b: &[u8]) -> String {
         let text: String = bytes.iter().map(letter).collect();
         format!("{:<width$} |{text}|", hex.join(" "), width = 3 * SHOWN - 1)
     };
-    let sizes = if a.len() == b.len() { String::new() } else { format!(", of {} and {} bytes", a.len(), b.len()) };
-    format!("{name}: differs from byte {same:#x} on{sizes}\n  {}\n  {}", show(a), show(b))
+    let sizes = if a.len() == b.len() { String::new() } else { format!(", sizes {} and {} bytes", a.len(), b.len()) };
+    format!("{name}: first difference at byte {same:#x}{sizes}\n  {}\n  {}", show(a), show(b))
 }
 
 #[cfg(test)]
@@ -109,13 +109,13 @@ mod tests {
     use crate::verify::specimen::{Specimen, package};
 
     #[test]
-    fn a_zip_whose_files_are_the_same_differs_nowhere_or_in_its_headers() {
+    fn zips_with_the_same_files_are_identical_or_differ_in_their_headers() {
         let zip = package(&Specimen::default().bytes(), ENTRY_POINT);
         assert!(compare("function.zip", &zip, &zip, DEPTH).is_empty());
         let mut changed = zip.clone();
         changed[10] = 1;
         let differences = compare("function.zip", &changed, &zip, DEPTH);
-        assert!(differences[0].starts_with("function.zip: differs from byte 0xa on\n"), "{differences:?}");
+        assert!(differences[0].starts_with("function.zip: first difference at byte 0xa\n"), "{differences:?}");
     }
 
     #[test]
@@ -126,8 +126,8 @@ mod tests {
             fs::write(b.path().join(name), text).unwrap();
             difference(a.path(), b.path()).unwrap_err().to_string()
         };
-        assert!(write("SHA256SUMS", "2").starts_with("SHA256SUMS: differs"));
-        assert!(write("build.json", "2").starts_with("build.json: differs"));
+        assert!(write("SHA256SUMS", "2").starts_with("SHA256SUMS: first difference"));
+        assert!(write("build.json", "2").starts_with("build.json: first difference"));
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         fs::write(a.path().join("build.json"), "{}").unwrap();
         for (first, second, which) in [(&a, &b, "first"), (&b, &a, "second")] {
             let error = difference(first.path(), second.path()).unwrap_err().to_string();
-            assert_eq!(error, format!("build.json: is in the {which} only"));
+            assert_eq!(error, format!("build.json: exists only in the {which}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The conditions of the second build: each that this machine can make different is, and the others are named.
+//! The conditions of the second build. Each condition that this machine can change is different, and the others are listed.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -23,31 +23,31 @@ use crate::{
 /// A clock that is a day and an hour ahead, for programs that are linked dynamically.
 const CLOCK: &str = include_str!("clock.c");
 
-/// A user who is nobody in particular.
+/// The id of an unprivileged user and group.
 const NOBODY: u32 = 65534;
 
-/// A directory to build in, which is unmounted with this value.
+/// The directory of the second build, which is unmounted when the value is dropped.
 pub struct Elsewhere {
     directory: PathBuf,
     is_mounted: bool,
-    /// Programs that change the conditions, before the one that builds.
+    /// The commands that change the conditions and then start the build.
     words: Vec<OsString>,
     /// Whether the build itself has no network.
     is_cut_off: bool,
-    /// Variables that are set; those without a value are removed.
+    /// Variables to set, or to remove if they have no value.
     variables: Vec<(&'static str, Option<OsString>)>,
 }
 
-/// What may be different, whether it is, and why it is not.
+/// A condition, whether it is different, and the reason if it is not.
 type Condition = (&'static str, bool, &'static str);
 
 fn say_which_are_different(conditions: &[Condition]) {
     let (different, same): (Vec<Condition>, Vec<Condition>) = conditions.iter().partition(|condition| condition.1);
     let different: Vec<&str> = different.iter().map(|(what, ..)| *what).collect();
-    say(&format!("different are: {}", different.join(", ")));
+    say(&format!("different conditions: {}", different.join(", ")));
     if !same.is_empty() {
         let lines: String = same.iter().map(|(what, _, why)| format!("\n  {what}: {why}")).collect();
-        say(&format!("not different are:{lines}"));
+        say(&format!("unchanged conditions:{lines}"));
     }
 }
 
@@ -60,7 +60,7 @@ impl Elsewhere {
         let mut conditions = ["umask", "locale", "time zone"].map(|what| (what, true, "")).to_vec();
         let disorderfs = ["--quiet", "--multi-user=yes", "--reverse-dirents=no", "--shuffle-dirents=yes"];
         let is_mounted = is_root && succeeds(Command::new("disorderfs").args(disorderfs).arg(&ordered).arg(&directory));
-        conditions.push(("order of files", is_mounted, "that takes disorderfs, and root who may mount it"));
+        conditions.push(("order of files", is_mounted, "needs disorderfs, and root with permission to mount it"));
         let words = ["sh", "-c", "umask 077 && exec \"$@\"", "sh"].map(OsString::from).to_vec();
         let mut elsewhere = Self { words, variables: Vec::new(), is_mounted, is_cut_off: false, directory };
         elsewhere.set("TZ", "Asia/Tokyo");
@@ -81,15 +81,15 @@ impl Elsewhere {
             How::Build => elsewhere.change_this_machine(&krate, &mut conditions, is_root)?,
             How::DockerBuild => {
                 elsewhere.set("FRESH", "1");
-                conditions.push(("an image from nothing", true, ""));
-                conditions.push(("user, host name, clock", false, "they are those of the container engine"));
+                conditions.push(("image built from scratch", true, ""));
+                conditions.push(("user, host name, clock", false, "the container engine sets them"));
             }
         }
         let one_processor = find("taskset").is_some();
         if one_processor {
             elsewhere.run_by(["taskset", "-c", "0"]);
         }
-        conditions.push(("number of jobs", one_processor, "that takes taskset"));
+        conditions.push(("number of jobs", one_processor, "needs taskset"));
         say_which_are_different(&conditions);
         Ok(elsewhere)
     }
@@ -107,7 +107,7 @@ impl Elsewhere {
         fs::write(&source, CLOCK)?;
         let compiled = || succeeds(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source));
         let has_clock = cfg!(target_os = "linux") && compiled();
-        conditions.push(("clock of all programs but static ones", has_clock, "that takes Linux"));
+        conditions.push(("clock of dynamically linked programs", has_clock, "needs Linux"));
         if has_clock {
             self.set(environment::PRELOAD, library);
         }
@@ -115,7 +115,7 @@ impl Elsewhere {
         // Another user cannot read this one's toolchain.
         let setpriv = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".into()];
         let is_another_user = is_root && self.hand_over(krate, &setpriv)?;
-        conditions.push(("user", is_another_user, "that takes root, and a crate that others can read"));
+        conditions.push(("user", is_another_user, "needs root, and a crate that other users can read"));
         if is_another_user {
             let rustup = fs::canonicalize(rustup()?.get_program())?;
             fs::copy(&rustup, bin.join("rustup")).at(&rustup)?;
@@ -127,17 +127,17 @@ impl Elsewhere {
         }
         let renames = "echo elsewhere >/proc/sys/kernel/hostname";
         let is_renamed = succeeds(Command::new("unshare").args(["--uts", "sh", "-c", renames]));
-        conditions.push(("host name", is_renamed, "that takes root who may change it"));
+        conditions.push(("host name", is_renamed, "needs root with permission to change it"));
         if is_renamed {
             let exec = format!("{renames} && exec \"$@\"");
             self.run_by(["unshare", "--uts", "sh", "-c", &exec, "sh"]);
         }
         self.is_cut_off = succeeds(Command::new("unshare").args(["--net", "true"]));
-        conditions.push(("no network for build scripts", self.is_cut_off, "that takes root who may cut it off"));
+        conditions.push(("no network for build scripts", self.is_cut_off, "needs root with permission to disable it"));
         Ok(())
     }
 
-    /// Gives the directory to another user, and says whether that one can read the crate.
+    /// Gives the directory to another user, and returns whether that user can read the crate.
     fn hand_over(&self, krate: &Path, setpriv: &[String]) -> Result<bool> {
         output(Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(&self.directory))?;
         let unreadable = ["-name", "target", "-prune", "-o", "!", "-readable", "-print"];
@@ -145,7 +145,7 @@ impl Elsewhere {
         Ok(found.is_ok_and(|found| found.status.success() && found.stdout.is_empty()))
     }
 
-    /// Puts a program and its options before those that there are.
+    /// Puts a command before the existing ones.
     fn run_by(&mut self, words: impl IntoIterator<Item = impl Into<OsString>>) {
         self.words.splice(0..0, words.into_iter().map(Into::into));
     }
@@ -162,12 +162,12 @@ impl Elsewhere {
         self.directory.join("target")
     }
 
-    /// Where the workspace is copied to, if it is.
+    /// The path of the workspace's copy, if there is one.
     fn workspace(&self) -> PathBuf {
         self.directory.join("a directory with spaces")
     }
 
-    /// What is the workspace, the target directory, the cache, cargo's home and the toolchain in this build.
+    /// The workspace, target directory, cache, cargo home and toolchain of this build.
     pub fn directories(&self, function: &Function, rust: &Rust) -> Vec<PathBuf> {
         let copy = Some(self.workspace()).filter(|copy| copy.is_dir());
         let home = self.directory.join("home");
@@ -177,7 +177,7 @@ impl Elsewhere {
     }
 
     pub fn build(&self, verb: &str, options: &[(&'static str, OsString)]) -> Result<()> {
-        // Another user may not read this program where it is.
+        // Another user may have no access to this program at its own path.
         let own = self.directory.join("cargo-lambda-musl");
         fs::copy(env::current_exe()?, &own)?;
         if !self.is_cut_off {
@@ -185,8 +185,8 @@ impl Elsewhere {
         }
         self.run(&[], &own, "prepare", options)?;
         self.run(&["unshare", "--net"], &own, verb, options).context(
-            "elsewhere, without a network, though all is there that is downloaded; a crate whose build script is named \
-             above may want to download more",
+            "elsewhere, without a network, after everything was downloaded; if a build script failed above, it may try to \
+             download more",
         )
     }
 
@@ -208,7 +208,7 @@ impl Elsewhere {
 impl Drop for Elsewhere {
     fn drop(&mut self) {
         let umount = |option: &[&str]| clean_up(Command::new("umount").args(option).arg(&self.directory));
-        // What was stopped there may need a moment to end.
+        // Programs that were stopped there may need a moment to exit.
         for _ in 0..10 {
             if !self.is_mounted || umount(&[]) {
                 return;
@@ -219,7 +219,7 @@ impl Drop for Elsewhere {
     }
 }
 
-/// Copies a directory without some of those in it.
+/// Copies a directory, except for the directories in `without`.
 fn copy_tree(from: &Path, to: &Path, without: &[&Path]) -> Result<()> {
     let entries = WalkDir::new(from).into_iter().filter_entry(|entry| !without.contains(&entry.path()));
     for entry in entries {
@@ -230,7 +230,7 @@ fn copy_tree(from: &Path, to: &Path, without: &[&Path]) -> Result<()> {
             () if kind.is_dir() => fs::create_dir(&copy),
             () if kind.is_symlink() => fs::read_link(path).and_then(|target| symlink(target, &copy)),
             () if kind.is_file() => fs::copy(path, &copy).map(|_| ()),
-            // A pipe or a device is nothing that a build reads.
+            // No build reads pipes or devices.
             () => Ok(()),
         };
         copied.at(path)?;
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_has_all_files_and_links_but_those_that_are_left_out() {
+    fn a_copy_has_all_files_and_links_except_those_left_out() {
         let directory = tempfile::tempdir().unwrap();
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         fs::create_dir_all(from.join("target/debug")).unwrap();

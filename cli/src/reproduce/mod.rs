@@ -1,4 +1,4 @@
-//! `reproduce`: builds twice, here as it is and elsewhere with all different that may differ, and compares every byte.
+//! `reproduce`: builds twice, once here and once elsewhere under different conditions, and compares every byte.
 
 mod cause;
 mod difference;
@@ -21,26 +21,26 @@ use crate::interrupt::{self, Running};
 use crate::options::How;
 use crate::{cache::Cache, crates, environment, options, project::Function, rust::Rust, step::say};
 
-/// Prints the checksums of what both builds made.
+/// Builds twice, and prints the checksums if both builds are identical.
 pub fn run(options: options::Reproduce) -> Result<()> {
     let cache = Cache::open()?;
     let rust = Rust::of(&options.of.source.krate, &cache)?;
     let function = Function::of(&options.of.source, &rust)?;
-    // Not below the cache or the project: another directory is the point.
+    // Outside of the cache and the project, because the directory is one of the conditions.
     let work = tempfile::Builder::new().prefix("reproduce.").tempdir_in("/var/tmp").at("/var/tmp")?;
     fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755))?;
     let here = work.path().join("here");
     let variables = variables(&options.of)?;
-    // Each way has the name of the verb.
+    // Each value of `--how` is the name of a verb.
     let how = options.how.to_possible_value().context("--how")?;
-    say("== here, with what is there already");
+    say("== here, with the existing caches");
     let mut command = Command::new(env::current_exe()?);
     command.envs(variables.iter().cloned()).env("CRATE", &function.directory).env("OUT", &here);
     build(command.arg(how.get_name()))?;
     let cargo_home = environment::cargo_home()?;
     let directories =
         [&function.workspace, &function.target, &cache.root, &cargo_home, &rust.sysroot].map(Clone::clone);
-    // Before another build compiles into the same directory.
+    // Read before another build compiles into the same directory.
     let left_here = left(options.how, &function, &function.target, &directories);
     say("== elsewhere");
     let crates = crates::of(&function, &rust, None)?;
@@ -49,17 +49,17 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     difference(&here, &elsewhere.out()).map_err(|error| {
         let left_there = left(options.how, &function, &elsewhere.target(), &elsewhere.directories(&function, &rust));
         let causes = causes(&function.name, &crates, [&left_here, &left_there]);
-        anyhow!("{error}\nthey differ from here on:\n  {}", causes.join("\n  "))
+        anyhow!("{error}\nthe differences come from:\n  {}", causes.join("\n  "))
     })?;
     print!("{}", fs::read_to_string(here.join("SHA256SUMS"))?);
-    println!("✓ both builds are the same to the byte");
+    println!("✓ both builds are identical, byte for byte");
     Ok(())
 }
 
-/// What the last build of this kind has left in a target directory: each builder image has a directory of its own in it.
+/// The output of the last build of this kind in a target directory, in which each builder image has its own directory.
 fn left(how: How, function: &Function, target: &Path, directories: &[PathBuf]) -> Left {
     let triple = function.arch.triple();
-    // Every build puts its binary there anew.
+    // Every build writes its binary there, which updates the time.
     let time = |target: &PathBuf| target.join(triple).join("release").metadata()?.modified();
     let images = || fs::read_dir(target.join("cross")).into_iter().flatten().flatten().map(|image| image.path());
     let last = match how {
@@ -69,7 +69,7 @@ fn left(how: How, function: &Function, target: &Path, directories: &[PathBuf]) -
     Left::of(&last.unwrap_or_else(|| target.to_owned()), triple, directories)
 }
 
-/// The options of both builds. What is named by a path from here would not be found from elsewhere.
+/// The options of both builds. Paths are absolute, because the second build runs in another directory.
 fn variables(options: &options::Fetch) -> Result<Vec<(&'static str, OsString)>> {
     let (source, image) = (&options.source, &options.image);
     let absolute = |path: &Path| std::path::absolute(path).map(Into::into);
@@ -89,7 +89,7 @@ fn variables(options: &options::Fetch) -> Result<Vec<(&'static str, OsString)>> 
     Ok(variables.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
 }
 
-/// Runs a build whose messages are the user's to read.
+/// Runs a build and shows its messages to the user.
 fn build(command: &mut Command) -> Result<()> {
     let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
     interrupt::check()?;

@@ -1,4 +1,4 @@
-//! Reads a deployment package, and says where it differs from the one form that the packager writes.
+//! Reads a deployment package, and reports where it differs from the exact form that the packager writes.
 
 use std::io::{Cursor, Read};
 
@@ -8,19 +8,19 @@ use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter, read::ZipF
 use super::{broken, first_difference, on_a_line};
 use crate::package::form::{Content, Contents, is_reserved};
 
-/// Bytes of the largest package that Lambda takes in a request; a larger one has to be in a bucket in S3:
+/// The size in bytes of the largest package that Lambda accepts in a request; a larger one must be in an S3 bucket:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const ZIPPED: u64 = 50 * 1024 * 1024;
 
-/// Bytes of the largest package when it is unpacked, from the same page.
+/// The size in bytes of the largest unpacked package, from the same page.
 pub const UNZIPPED: u64 = 250 * 1024 * 1024;
 
-/// What a package with the script holds beside included files, in this order.
+/// The files of a package with the script, apart from included files, in this order.
 pub const NAMES: [&str; 2] = ["binary", "bootstrap"];
 
 type Reader<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-/// The files of a package that could be read, in its order, and all problems with its form.
+/// The readable files of a package, in its order, and all problems with its form.
 #[derive(Default)]
 pub struct Archive {
     pub files: Contents,
@@ -28,10 +28,10 @@ pub struct Archive {
     pub faults: Vec<String>,
 }
 
-/// Files in a package at most: what has more was made to keep its reader busy.
+/// The maximum number of files in a package. A package with more was created to keep its reader busy.
 const FILES: usize = 50_000;
 
-/// Reads a package, and never more than `UNZIPPED` bytes out of it.
+/// Reads a package, and unpacks at most `UNZIPPED` bytes of it.
 pub fn read(zip: &[u8]) -> Archive {
     let mut archive = Archive::default();
     let fault = archive.inspect(zip).err();
@@ -40,18 +40,18 @@ pub fn read(zip: &[u8]) -> Archive {
 }
 
 impl Archive {
-    /// An error where the rest cannot be read.
+    /// Fails if the rest of the package cannot be read.
     fn inspect(&mut self, zip: &[u8]) -> anyhow::Result<()> {
         let mut reader = match ZipArchive::new(Cursor::new(zip)) {
             Ok(reader) => reader,
-            Err(error) if zip.starts_with(b"PK\x03\x04") => bail!("is cut off or damaged: {error}"),
+            Err(error) if zip.starts_with(b"PK\x03\x04") => bail!("is truncated or damaged: {error}"),
             Err(_) => bail!("is not a zip"),
         };
         self.inspect_names(&reader);
         let entries = (0..reader.len()).flat_map(|index| reader.by_index_data(index));
         let total = entries.fold(0, |total, entry| entry.size().saturating_add(total));
-        ensure!(total <= UNZIPPED, "unpacks to {total} bytes; Lambda takes up to {UNZIPPED}");
-        ensure!(reader.len() <= FILES, "holds {} files; expected at most {FILES}", reader.len());
+        ensure!(total <= UNZIPPED, "unpacks to {total} bytes; Lambda accepts up to {UNZIPPED}");
+        ensure!(reader.len() <= FILES, "contains {} files; expected at most {FILES}", reader.len());
         for index in 0..reader.len() {
             let name = reader.name_for_index(index).and_then(Result::ok).map(|name| name.into_owned());
             if let Some(name) = name.filter(|name| !is_odd(name.as_bytes()))
@@ -63,7 +63,7 @@ impl Archive {
         if self.faults.is_empty()
             && let Some(at) = first_difference(zip, &rewritten(&mut reader)?)
         {
-            bail!("is not in the form that the packager writes: differs from byte {at}");
+            bail!("is not in the form that the packager writes: first difference at byte {at}");
         }
         Ok(())
     }
@@ -72,12 +72,12 @@ impl Archive {
         let names = || reader.file_names_raw();
         self.faults.extend(names().filter(|name| is_odd(name)).map(|name| {
             let is_outside = leads_outside(name);
-            let fault = if is_outside { "a path that leads outside" } else { "which is not a name of a file" };
-            format!("holds {}, {fault}", on_a_line(name))
+            let fault = if is_outside { "a path that leads outside" } else { "which is not a file name" };
+            format!("contains {}, {fault}", on_a_line(name))
         }));
         let rules = [
             (names().is_sorted(), "is not sorted by name"),
-            (!reader.has_duplicate_names(), "holds a name more than once"),
+            (!reader.has_duplicate_names(), "contains a name more than once"),
         ];
         self.faults.extend(broken(rules).map(Into::into));
     }
@@ -90,16 +90,16 @@ impl Archive {
         if can_be_read(&file) {
             drop(file);
             let mut bytes = Vec::new();
-            // One byte more: the reader compares the CRC where the data ends.
+            // One byte more, because the reader checks the CRC at the end of the data.
             reader.by_index(index)?.take(size + 1).read_to_end(&mut bytes)?;
-            ensure!(bytes.len() as u64 == size, "it is not of the size that it declares");
+            ensure!(bytes.len() as u64 == size, "its size is not the declared one");
             self.files.insert(name.into(), Content { bytes, is_program });
         }
         Ok(())
     }
 }
 
-/// Whether a name is none that a package has for a file.
+/// Whether this is not a valid name for a file in a package.
 pub fn is_odd(name: &[u8]) -> bool {
     let is_text = std::str::from_utf8(name).is_ok_and(|name| !name.contains(char::is_control));
     let has_empty = name.split(|byte| *byte == b'/').any(|part| part.is_empty() || part == b".");
@@ -112,7 +112,7 @@ fn leads_outside(name: &[u8]) -> bool {
         || name.split(|byte| *byte == b'/').any(|part| part == b"..")
 }
 
-/// Where a file differs from the packager's in what `rewritten` copies as it is.
+/// The differences from the packager's form in the attributes that `rewritten` copies unchanged.
 fn faults_of_form<R: Read>(file: &ZipFile<R>, must_run: bool) -> Vec<String> {
     let (attributes, time, method) = (file.external_attributes(), file.last_modified(), file.compression());
     let expected = if must_run { "expected 0755" } else { "expected 0644 or 0755" };
@@ -139,8 +139,8 @@ fn can_be_read<R: Read>(file: &ZipFile<R>) -> bool {
     !file.encrypted() && file.compression() == CompressionMethod::Deflated
 }
 
-/// The files of a package, still compressed, as the packager writes them. A new name, even if it is the same, is what
-/// makes `zip` take no flag from the old header.
+/// The package as the packager would write it, with its files still compressed. Setting a name, even the same one, prevents
+/// `zip` from copying flags from the old header.
 fn rewritten(reader: &mut Reader) -> anyhow::Result<Vec<u8>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for index in 0..reader.len() {
@@ -169,10 +169,10 @@ mod tests {
     }
 
     fn of_form(byte: usize) -> String {
-        format!("is not in the form that the packager writes: differs from byte {byte}")
+        format!("is not in the form that the packager writes: first difference at byte {byte}")
     }
 
-    /// A package with other bytes in the last header of each kind.
+    /// A package with bytes replaced in the last header of each kind.
     fn patched<const N: usize>(patches: [(&[u8], usize, &[u8]); N]) -> Vec<u8> {
         let mut zip = with(options(true));
         for (header, at, bytes) in patches {
@@ -191,7 +191,7 @@ mod tests {
         zip(["binary", "bootstrap", name].map(|name| (name, options(true), DATA)))
     }
 
-    /// A package with one file, and no more.
+    /// A package with only one file.
     fn alone(name: &str) -> Vec<u8> {
         zip([name].map(|name| (name, options(true), DATA)))
     }
@@ -203,19 +203,19 @@ mod tests {
 
     spoilt! {
         what_is_not_a_zip: b"#!/bin/sh".to_vec() => "is not a zip";
-        with_a_name_that_would_break_the_line: and("c\nb") => "holds c\\nb, which is not a name of a file";
-        with_a_long_name_that_is_none: and(&"c/".repeat(500)) => format!("holds {}, which is not a name of a file", "c/".repeat(60));
-        with_an_included_file_that_nobody_can_read: zip([("a", options(false).unix_permissions(0o600), DATA)])
+        with_a_name_that_would_break_the_line: and("c\nb") => "contains c\\nb, which is not a file name";
+        with_a_long_invalid_name: and(&"c/".repeat(500)) => format!("contains {}, which is not a file name", "c/".repeat(60));
+        with_an_included_file_that_only_its_owner_can_read: zip([("a", options(false).unix_permissions(0o600), DATA)])
             => "a: has mode 0600, expected 0644 or 0755";
-        with_an_absolute_path: alone("/etc/passwd") => "holds /etc/passwd, a path that leads outside";
-        with_a_path_to_a_parent: and("c/../../b") => "holds c/../../b, a path that leads outside";
-        with_a_path_of_windows: and("c\\b") => "holds c\\\\b, a path that leads outside";
-        with_a_path_to_a_drive: alone("C:binary") => "holds C:binary, a path that leads outside";
+        with_an_absolute_path: alone("/etc/passwd") => "contains /etc/passwd, a path that leads outside";
+        with_a_path_to_a_parent: and("c/../../b") => "contains c/../../b, a path that leads outside";
+        with_a_windows_path: and("c\\b") => "contains c\\\\b, a path that leads outside";
+        with_a_drive_letter: alone("C:binary") => "contains C:binary, a path that leads outside";
         with_a_name_twice: {
             let mut zip = and("bootstraq");
             while let Some(at) = memchr::memmem::find(&zip, b"bootstraq") { zip[at + 8] = b'p' }
             zip
-        } => "holds a name more than once";
+        } => "contains a name more than once";
         in_another_order: zip(["bootstrap", "binary"].map(|name| (name, options(true), DATA))) => "is not sorted by name";
         with_mode_0644: with(options(true).unix_permissions(0o644)) => "bootstrap: has mode 0644, expected 0755";
         with_setuid: with(options(true).external_attributes(0o104_755 << 16)) => "bootstrap: has mode 4755, expected 0755";
@@ -233,21 +233,21 @@ mod tests {
             => "bootstrap: is compressed as Stored, expected Deflated";
         with_another_crc: patched([(CENTRAL, 16, &[1, 2, 3, 4])]) => "bootstrap: is damaged: Invalid checksum";
         with_broken_data: patched([(LOCAL, 39, &[0xff; 6])]) => "bootstrap: is damaged: corrupt deflate stream";
-        with_less_than_it_declares: patched([(CENTRAL, 24, &[0xff])])
-            => "bootstrap: is damaged: it is not of the size that it declares";
-        that_unpacks_to_more_than_lambda_takes: patched([(CENTRAL, 24, &(UNZIPPED as u32).to_le_bytes())])
-            => "unpacks to 262144004 bytes; Lambda takes up to 262144000";
+        with_less_data_than_declared: patched([(CENTRAL, 24, &[0xff])])
+            => "bootstrap: is damaged: its size is not the declared one";
+        that_unpacks_to_more_than_lambda_accepts: patched([(CENTRAL, 24, &(UNZIPPED as u32).to_le_bytes())])
+            => "unpacks to 262144004 bytes; Lambda accepts up to 262144000";
         with_bytes_before_it: [b"#!/bin/sh\n", &with(options(true))[..]].concat() => of_form(0);
-        with_bytes_behind_it: [&with(options(true))[..], b"\0"].concat() => of_form(216);
+        with_bytes_after_it: [&with(options(true))[..], b"\0"].concat() => of_form(216);
         with_a_comment: [&patched([(END, 20, &[2])])[..], b"hi"].concat() => of_form(214);
         with_another_name_in_its_header: patched([(LOCAL, 30, b"B")]) => of_form(72);
-        that_says_its_names_are_utf_8: patched([(LOCAL, 7, &[8]), (CENTRAL, 9, &[8])]) => of_form(49);
+        with_the_flag_for_utf_8_names: patched([(LOCAL, 7, &[8]), (CENTRAL, 9, &[8])]) => of_form(49);
         that_was_written_as_a_stream: patched([(LOCAL, 6, &[8]), (CENTRAL, 8, &[8])]) => of_form(48);
         that_needs_a_later_version_of_zip: patched([(CENTRAL, 6, &[45])]) => of_form(145);
     }
 
     #[test]
-    fn what_the_packager_writes_has_no_problem_at_any_level() {
+    fn the_packagers_output_has_no_problem_at_any_level() {
         for level in [1, 9, 9 + 5] {
             let options = options(true).compression_level(Some(level));
             let files = [("binary", DATA), ("bootstrap", b"")];
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_not_unpacked_further_than_it_declares() {
+    fn a_zip_bomb_is_not_unpacked_beyond_its_declared_size() {
         let mut bomb = package(&vec![0; 10 << 20], DATA);
         let size = memchr::memmem::find(&bomb, CENTRAL).unwrap() + 24;
         bomb[size..size + 4].copy_from_slice(&[9, 0, 0, 0]);
@@ -267,17 +267,17 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_cut_off_anywhere_has_a_problem_and_nothing_panics() {
+    fn a_package_truncated_anywhere_has_a_problem_and_causes_no_panic() {
         let whole = with(options(true));
         for length in 0..whole.len() {
             let faults = read(&whole[..length]).faults;
-            let is_cut = faults[0].starts_with("is cut off or damaged: ");
+            let is_cut = faults[0].starts_with("is truncated or damaged: ");
             assert!(is_cut || length < 4, "{length} bytes: {faults:?}");
         }
     }
 
     #[test]
-    fn a_bit_that_is_changed_is_a_problem_or_changes_nothing() {
+    fn a_flipped_bit_is_a_problem_or_changes_no_file() {
         let whole = with(options(true));
         let files = read(&whole).files;
         for (at, bit) in (0..whole.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {

@@ -1,4 +1,4 @@
-//! What a binary must be to run on Lambda alone: static, hardened, stripped, silent about the machine that built it.
+//! Checks that a binary runs on Lambda without any other file: it must be static, hardened and stripped.
 //!
 //! The names are those of the System V ABI and of glibc's `elf.h`.
 
@@ -14,11 +14,11 @@ type Elf<'a> = ElfFile64<'a, LittleEndian>;
 
 const LE: LittleEndian = LittleEndian;
 
-/// Several times as many sections as a linker writes: what has more was made to keep its reader busy.
+/// The maximum number of sections, several times what a linker writes. A file with more was created to keep its reader busy.
 const SECTIONS: usize = 500;
 
-/// How the sections begin that a stripped file does not have: symbols for debuggers, code for compilers and how they
-/// were called.
+/// The prefixes of sections that a stripped file does not have: symbols for debuggers, code for compilers, and command lines
+/// of compilers.
 const LEFTOVERS: [&str; 8] =
     [".symtab", ".debug", ".zdebug", ".gdb_index", ".gnu_debugdata", ".stab", ".llvmbc", ".llvmcmd"];
 
@@ -36,31 +36,31 @@ pub fn architecture(bytes: &[u8]) -> anyhow::Result<Arch> {
     match header.e_machine(LE) {
         elf::EM_X86_64 => Ok(Arch::X86_64),
         elf::EM_AARCH64 => Ok(Arch::Arm64),
-        other => bail!("is for machine {}, which Lambda does not have", other.0),
+        other => bail!("is for machine {}, which Lambda does not support", other.0),
     }
 }
 
-/// The names of all sections and what they hold in the file; none where it is not an ELF file.
+/// The names and contents of all sections; none if it is not an ELF file.
 pub fn sections(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let sections = parse(bytes).map_or(Vec::new(), |(_, sections)| sections);
     let copied = sections.into_iter().map(|(name, data, _)| (name, data.to_vec()));
     copied.filter(|(name, _)| !name.is_empty()).collect()
 }
 
-/// Names, what they hold, and whether that is loaded.
+/// The names of sections, their contents, and whether they are loaded.
 type Sections<'a> = Vec<(String, &'a [u8], bool)>;
 
-/// A file whose segments and sections are known to lie within it.
+/// Parses a file, and checks that its segments and sections are within it.
 fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
     let elf = Elf::parse(bytes)?;
     for segment in elf.elf_program_headers() {
-        segment.data(LE, bytes).map_err(|()| anyhow!("a segment ends behind the file"))?;
+        segment.data(LE, bytes).map_err(|()| anyhow!("a segment extends beyond the end of the file"))?;
     }
     let table = elf.elf_section_table();
     let count = table.len();
-    ensure!(count <= SECTIONS, "it has {count} sections");
+    ensure!(count <= SECTIONS, "it has {count} sections; expected at most {SECTIONS}");
     let index = elf.elf_header().section_strings_index(LE, bytes);
-    // `table.section_name` would look for the end of each name in any number of bytes.
+    // `table.section_name` would search any number of bytes for the end of each name.
     let names = index.and_then(|index| table.section(index)?.data(LE, bytes)).unwrap_or_default();
     let sections = table.iter().map(|section| {
         let name = on_a_line(names.get(section.sh_name(LE) as usize..).unwrap_or_default());
@@ -68,7 +68,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
         section.data(LE, bytes).map(|data| (name, data, is_loaded))
     });
     let sections = sections.collect::<Result<Sections, _>>()?;
-    // A copy of all of them then takes no more memory than the file.
+    // This limits the memory for a copy of all sections to the size of the file.
     let size: usize = sections.iter().map(|(_, data, _)| data.len()).sum();
     ensure!(size <= bytes.len(), "its sections overlap");
     Ok((elf, sections))
@@ -102,7 +102,7 @@ fn inspect(bytes: &[u8], arch: Option<Arch>) -> anyhow::Result<Vec<String>> {
         offset.is_some_and(|offset| offset < code.p_filesz(LE))
     });
     let rules = [
-        (is_pie, "is not a static-pie: DYN with the flag PIE"),
+        (is_pie, "is not a static-pie: expected type DYN with the flag PIE"),
         (has(elf::PT_GNU_RELRO, ProgramFlags(0)), "has no RELRO: no segment GNU_RELRO"),
         (binds_now, "does not bind NOW: its RELRO is partial"),
         (has(elf::PT_GNU_STACK, ProgramFlags(0)), "has no GNU_STACK: its stack may be executable"),
@@ -122,7 +122,7 @@ fn inspect(bytes: &[u8], arch: Option<Arch>) -> anyhow::Result<Vec<String>> {
         format!("needs a library: {name}")
     }));
     let is_leftover = |name: &&String| LEFTOVERS.iter().any(|start| name.starts_with(start));
-    // What is loaded belongs to the program, like `.debug_gdb_scripts`, which rustc adds to one with debug information.
+    // A loaded section is part of the program, like `.debug_gdb_scripts`, which rustc adds if there is debug information.
     let leftover = sections.iter().filter(|section| !section.2).map(|(name, ..)| name).find(is_leftover);
     faults.extend(leftover.map(|name| format!("is not stripped: it has the section {name}")));
     Ok(faults)
@@ -141,16 +141,17 @@ mod tests {
 
     spoilt! {
         for_another_architecture: |elf| elf.machine = EM_AARCH64 => "is for arm64, not x86_64";
-        for_another_machine: |elf| elf.machine = EM_RISCV => "is for machine 243, which Lambda does not have";
-        at_a_fixed_address: |elf| elf.kind = ET_EXEC => "is not a static-pie: DYN with the flag PIE";
-        a_shared_library: |elf| elf.set(DT_FLAGS_1, DF_1_NOW.0) => "is not a static-pie: DYN with the flag PIE";
+        for_another_machine: |elf| elf.machine = EM_RISCV => "is for machine 243, which Lambda does not support";
+        at_a_fixed_address: |elf| elf.kind = ET_EXEC => "is not a static-pie: expected type DYN with the flag PIE";
+        a_shared_library: |elf| elf.set(DT_FLAGS_1, DF_1_NOW.0)
+            => "is not a static-pie: expected type DYN with the flag PIE";
         with_an_interpreter: |elf| elf.segment(PT_INTERP, PF_R) => "has an interpreter: /lib/ld-musl-x86_64.so.1";
         with_a_needed_library: |elf| elf.set(DT_NEEDED, LIBRARY) => "needs a library: libc.so.6";
         with_a_library_without_a_name: |elf| elf.set(DT_NEEDED, u64::MAX) => "needs a library: one without a name";
         without_relro: |elf| elf.segments.retain(|(kind, _)| *kind != PT_GNU_RELRO)
             => "has no RELRO: no segment GNU_RELRO";
         with_lazy_binding: |elf| elf.binds_by(DT_FLAGS, 0) => "does not bind NOW: its RELRO is partial";
-        that_says_nothing_of_its_stack: |elf| elf.segments.retain(|(kind, _)| *kind != PT_GNU_STACK)
+        without_a_gnu_stack: |elf| elf.segments.retain(|(kind, _)| *kind != PT_GNU_STACK)
             => "has no GNU_STACK: its stack may be executable";
         with_an_executable_stack: |elf| elf.segment(PT_GNU_STACK, PF_R | PF_X) => "has an executable stack";
         with_writable_code: |elf| elf.segment(PT_LOAD, PF_R | PF_W | PF_X) => "has a writable and executable segment";
@@ -158,11 +159,11 @@ mod tests {
         with_text_relocations_in_its_flags: |elf| elf.set(DT_FLAGS, DF_TEXTREL.0) => "has text relocations";
         that_starts_outside_of_its_code: |elf| elf.entry = Some(0) => "cannot start: its entry point is not code";
         with_more_sections_than_a_linker_writes: |elf| (0..600).for_each(|_| elf.section("a", b""))
-            => "is a broken ELF file: it has 605 sections";
+            => "is a broken ELF file: it has 605 sections; expected at most 500";
     }
 
     #[test]
-    fn a_static_pie_for_either_architecture_has_no_problem_and_may_name_what_looks_like_a_path() {
+    fn a_static_pie_for_either_architecture_has_no_problem_and_may_contain_what_looks_like_a_path() {
         for (arch, machine) in [(Arch::X86_64, EM_X86_64), (Arch::Arm64, EM_AARCH64)] {
             let binary = Specimen::spoilt(|elf| {
                 elf.machine = machine;
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_leftover_of_debuggers_and_compilers_is_stripped() {
+    fn any_section_left_by_debuggers_or_compilers_is_named() {
         for name in LEFTOVERS.iter().chain(&[".debug_gdb_scripts", ".stabstr"]) {
             let fault = format!("is not stripped: it has the section {name}");
             assert_eq!(problems(|elf| elf.section(name, b"")), [fault]);
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_elf_file_is_said_in_one_line() {
+    fn a_file_that_is_not_elf_has_only_one_problem() {
         for bytes in [&b""[..], b"\x7fELF", b"#!/bin/sh\nexec true\n", &[0; 4096]] {
             assert_eq!(faults(bytes, None), ["is not a 64-bit little-endian ELF file"]);
             assert_eq!(sections(bytes), []);
@@ -209,7 +210,7 @@ mod tests {
     fn sections_that_overlap_are_not_copied() {
         let mut binary = Specimen::default().bytes();
         let whole = [0, binary.len() as u64].map(u64::to_le_bytes).concat();
-        // The last two in the table.
+        // The last two sections in the table.
         for at in [binary.len() - 64 + 24, binary.len() - 2 * 64 + 24] {
             binary[at..at + 16].copy_from_slice(&whole);
         }
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_cut_off_anywhere_has_a_problem_and_nothing_panics() {
+    fn a_binary_truncated_anywhere_has_a_problem_and_causes_no_panic() {
         let whole = Specimen::default().bytes();
         for length in 0..whole.len() {
             assert!(!faults(&whole[..length], None).is_empty(), "{length} bytes");
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_that_is_changed_makes_it_panic() {
+    fn a_changed_byte_causes_no_panic() {
         let whole = Specimen::spoilt(|elf| elf.set(DT_NEEDED, LIBRARY));
         for (at, value) in (0..whole.len()).flat_map(|at| [0, 1, 0x7f, 0xff].map(|v| (at, v))) {
             let mut changed = whole.clone();

@@ -1,5 +1,5 @@
-//! Says what a deployment package is, or names each problem with it. It only reads: nothing is unpacked to the disk,
-//! and nothing of the package is run.
+//! Describes a deployment package, or lists all problems with it. It only reads: nothing is unpacked to the disk, and nothing
+//! in the package is executed.
 
 pub mod archive;
 pub mod elf;
@@ -19,13 +19,13 @@ use sha2::{Digest, Sha256};
 use crate::arch::Arch;
 use crate::package::form::{Contents, Form, checksum, is_extension, is_reserved};
 
-/// The entry point as the packager puts it in.
+/// The entry point that the packager adds.
 pub const ENTRY_POINT: &[u8] = include_bytes!("../../../function/bootstrap");
 
-/// How many problems are shown.
+/// The maximum number of problems to show.
 const SHOWN: usize = 40;
 
-/// How many bytes of a text from a file are shown.
+/// The maximum number of bytes of a file's text to show.
 const LONGEST: usize = 120;
 
 /// A package without a problem.
@@ -33,15 +33,15 @@ pub struct Verified {
     pub bytes: Vec<u8>,
     pub form: Form,
     pub arch: Arch,
-    /// The name and the version of the function, as its record has them.
+    /// The name and the version of the function, from its record.
     pub name: String,
     pub version: String,
     /// The checksums of the package and of its files, and what it was built from.
     pub report: String,
 }
 
-/// What `zip` is. Without `arch` it may be for either architecture; no path below one of `roots`, which are absolute, may be
-/// in it.
+/// Verifies `zip`. Without `arch` it may be for either architecture. It must not contain a path below any of `roots`, which
+/// are absolute.
 pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<Verified> {
     let bytes = read(zip, archive::UNZIPPED)?;
     let (lines, faults) = inspect(&bytes, arch, roots);
@@ -69,8 +69,8 @@ fn binary_of(form: Form, files: &Contents) -> Option<String> {
     }
 }
 
-/// An error with a line for each problem of a binary in a package of this form with these included files, if it has any. No
-/// path below one of `roots`, which are absolute, may be in it.
+/// Verifies a binary in a package of this form with these included files. The error has a line for each problem. The binary
+/// must not contain a path below any of `roots`, which are absolute.
 pub fn check(
     name: &str, binary: &[u8], arch: Arch, roots: &[PathBuf], form: Form, included: &Contents,
 ) -> anyhow::Result<()> {
@@ -78,13 +78,13 @@ pub fn check(
     verdict(Path::new(name), inspect_binary(binary, Some(arch), roots, form, included.as_deref()).1)
 }
 
-/// What a binary was built from, and all its problems: what a build lets pass is what this finds no fault with.
+/// A description of what a binary was built from, and all its problems. Builds and `verify` share these checks.
 fn inspect_binary(
     bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf], form: Form, included: Option<&str>,
 ) -> (String, Vec<String>) {
     let mut faults = elf::faults(bytes, arch);
     faults.extend(paths::fault(bytes, roots));
-    // Without an architecture it is not a binary; nothing else needs to be said.
+    // Without an architecture it is not a binary, and other problems do not matter.
     if elf::architecture(bytes).is_err() {
         return (String::new(), faults);
     }
@@ -113,17 +113,18 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     if form == Form::Extension {
         extensions.next();
     }
-    // What cannot be read has a fault of its own.
+    // A file that cannot be read has its own problem already.
     let missing = needed
         .iter()
         .filter(|name| !files.contains_key(**name) && faults.iter().all(|fault| !fault.starts_with(*name)));
-    faults.extend(missing.map(|name| format!("holds no {name}")).collect::<Vec<_>>());
-    faults.extend(extensions.map(|name| format!("holds {}, which does not belong in it", on_a_line(name.as_bytes()))));
+    faults.extend(missing.map(|name| format!("contains no {name}")).collect::<Vec<_>>());
+    faults
+        .extend(extensions.map(|name| format!("contains {}, which does not belong in it", on_a_line(name.as_bytes()))));
     let mut found = Vec::new();
     if let Some(bootstrap) = files.get("bootstrap").filter(|_| form == Form::Script) {
         found.extend(first_difference(&bootstrap.bytes, ENTRY_POINT).map(|at| {
             let line = bootstrap.bytes[..at].split(|byte| *byte == b'\n').count();
-            format!("bootstrap: is not function/bootstrap: it differs from line {line}")
+            format!("bootstrap: is not function/bootstrap: first difference in line {line}")
         }));
     }
     let mut description = String::new();
@@ -134,17 +135,17 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     }
     faults.extend(found);
     let note = match zip.len() as u64 > archive::ZIPPED {
-        true => format!("\nnote: over {} bytes, Lambda takes a zip from a bucket in S3 alone", archive::ZIPPED),
+        true => format!("\nnote: Lambda accepts a zip over {} bytes only from an S3 bucket", archive::ZIPPED),
         false => String::new(),
     };
     (format!("{lines}✓ {description}{note}"), faults)
 }
 
-/// A regular file of at most `limit` bytes. Anything else, like a pipe, could keep its reader waiting.
+/// Reads a regular file of at most `limit` bytes. Reading anything else, like a pipe, could block.
 pub fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let name = file_name(path);
     let describe = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => anyhow!("{name}: {error}; `build` makes one"),
+        io::ErrorKind::NotFound => anyhow!("{name}: {error}; `build` creates one"),
         _ => anyhow!("{name}: {error}"),
     };
     let is_file = fs::metadata(path).map_err(describe)?.is_file();
@@ -152,16 +153,16 @@ pub fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut file = fs::File::open(path).map_err(describe)?.take(limit + 1);
     file.read_to_end(&mut bytes).map_err(describe)?;
-    ensure!(bytes.len() as u64 <= limit, "{name}: is larger than the {limit} bytes that Lambda takes");
+    ensure!(bytes.len() as u64 <= limit, "{name}: is larger than the {limit} bytes that Lambda accepts");
     Ok(bytes)
 }
 
-/// An error with a line for each problem of a file, where there are any.
+/// Fails with a line for each problem of a file, if there are any.
 fn verdict(path: &Path, faults: Vec<String>) -> anyhow::Result<()> {
     let (name, count) = (file_name(path), faults.len());
     let mut lines: Vec<_> = faults.iter().take(SHOWN).map(|fault| format!("{name}: {fault}")).collect();
     if count > SHOWN {
-        lines.push(format!("{name}: and {} problems more", count - SHOWN));
+        lines.push(format!("{name}: and {} more problems", count - SHOWN));
     }
     ensure!(lines.is_empty(), lines.join("\nerror: "));
     Ok(())
@@ -172,25 +173,25 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The name of a file, which may hold anything, on one line: an ordinary one as it is.
+/// The name of a file on one line, with unusual characters escaped. An ordinary name is unchanged.
 fn file_name(path: &Path) -> String {
     let name = path.to_string_lossy().escape_debug().to_string();
     name.replace("\\'", "'").replace("\\\"", "\"")
 }
 
-/// The text up to the first null, which may hold anything, on one line.
+/// The text up to the first null byte on one line, with unusual characters escaped.
 fn on_a_line(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(LONGEST)];
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).escape_debug().collect()
 }
 
-/// What is said of the rules that are not kept.
+/// The messages of the rules that are broken.
 fn broken<T>(rules: impl IntoIterator<Item = (bool, T)>) -> impl Iterator<Item = T> {
     rules.into_iter().filter(|(is_kept, _)| !is_kept).map(|(_, fault)| fault)
 }
 
-/// Where two files begin to differ.
+/// The index of the first byte in which two files differ.
 pub fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
     (a != b).then(|| a.iter().zip(b).take_while(|(a, b)| a == b).count())
 }
@@ -219,15 +220,15 @@ mod tests {
         a_path_of_another_machine: with(|elf| elf.text("at/home/ada/a.rs"))
             => format!("binary: {}", paths::fault(b"/home/ada/a.rs", &[]).unwrap());
         another_entry_point: with_bootstrap(b"#!/bin/sh\nexec ./other\n")
-            => "bootstrap: is not function/bootstrap: it differs from line 2";
-        without_a_binary: files(&[("bootstrap", ENTRY_POINT)]) => "holds no binary";
-        without_a_bootstrap: files(&[("binary", &Specimen::default().bytes())]) => "holds no bootstrap";
+            => "bootstrap: is not function/bootstrap: first difference in line 2";
+        without_a_binary: files(&[("bootstrap", ENTRY_POINT)]) => "contains no binary";
+        without_a_bootstrap: files(&[("binary", &Specimen::default().bytes())]) => "contains no bootstrap";
         a_file_that_its_record_does_not_name: files(&[("a.txt", b""), ("binary", &Specimen::default().bytes()), ("bootstrap", ENTRY_POINT)])
-            => "binary: its record names no included files, but there are some";
+            => "binary: its record lists no included files, but the package contains some";
         a_second_extension: files(&[("extensions/a", &with_form("extension")), ("extensions/b", b"")])
-            => "holds extensions/b, which does not belong in it";
+            => "contains extensions/b, which does not belong in it";
         a_longer_entry_point: with_bootstrap(&[ENTRY_POINT, b"true\n"].concat())
-            => "bootstrap: is not function/bootstrap: it differs from line 6";
+            => "bootstrap: is not function/bootstrap: first difference in line 6";
     }
 
     fn files(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -251,11 +252,11 @@ mod tests {
         let binary = Specimen::spoilt(|elf| elf.record(&specimen::RECORD.replace("\"name\"", &key)));
         assert_eq!(problems(files(&[("a.txt", b"a"), ("binary", &binary), ("bootstrap", ENTRY_POINT)])), [""; 0]);
         let other = problems(files(&[("a.txt", b"b"), ("binary", &binary), ("bootstrap", ENTRY_POINT)]));
-        assert_eq!(other, ["binary: the included files are not those that its record names"]);
+        assert_eq!(other, ["binary: the included files differ from those in its record"]);
     }
 
     #[test]
-    fn a_package_without_a_problem_has_checksums_and_a_tick() {
+    fn a_package_without_problems_has_checksums_and_a_check_mark() {
         let binary = Specimen::default().bytes();
         let file = tempfile::NamedTempFile::new().unwrap();
         let zip = package(&binary, ENTRY_POINT);
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_a_file_is_shown_on_one_line_and_an_ordinary_one_as_it_is() {
+    fn a_file_name_is_shown_on_one_line_and_an_ordinary_one_unchanged() {
         let ordinary = "/home/Ada's \"new\" caf\u{e9}/\u{444}.zip";
         assert_eq!(file_name(Path::new(ordinary)), ordinary);
         let shown = file_name(Path::new("a\n\u{2713} \u{1b}[32m\r\u{202e}piz"));
@@ -282,21 +283,21 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_problems_the_first_are_shown_with_the_name_of_the_file() {
+    fn only_the_first_problems_are_shown_each_with_the_name_of_the_file() {
         let error = verdict(Path::new("a.zip"), vec!["is bad".into(); 1000]).unwrap_err().to_string();
         assert!(error.starts_with("a.zip: is bad\nerror: a.zip: is bad\nerror: "));
-        assert!(error.ends_with("\nerror: a.zip: and 960 problems more"));
+        assert!(error.ends_with("\nerror: a.zip: and 960 more problems"));
         assert_eq!(error.lines().count(), SHOWN + 1);
     }
 
     #[test]
-    fn what_is_not_a_regular_file_or_too_large_or_not_there_is_not_read() {
+    fn a_file_that_is_missing_or_too_large_or_not_regular_is_not_read() {
         let large = tempfile::NamedTempFile::new().unwrap();
         large.as_file().set_len(archive::UNZIPPED + 1).unwrap();
         for (path, expected) in [
             (Path::new("/dev/zero"), ": is not a regular file"),
-            (large.path(), " the 262144000 bytes that Lambda takes"),
-            (Path::new("none.zip"), "(os error 2); `build` makes one"),
+            (large.path(), " the 262144000 bytes that Lambda accepts"),
+            (Path::new("none.zip"), "(os error 2); `build` creates one"),
         ] {
             let error = verify(path, None, &[]).err().unwrap().to_string();
             assert!(error.ends_with(expected), "{error}");

@@ -1,6 +1,6 @@
-//! The record in a binary: which musl, OpenSSL and compilers made it.
+//! The record in a binary of the musl, OpenSSL and compilers that it was built with.
 //!
-//! It is a note as distributions put it into theirs, which `readelf --notes` shows:
+//! It is a note in the format that distributions use for their packages, which `readelf --notes` shows:
 //! <https://systemd.io/ELF_PACKAGE_METADATA/>
 
 use memchr::memmem;
@@ -16,28 +16,28 @@ const OWNER: &str = "FDO";
 const KIND: u32 = 0xcafe_1a7e;
 const HEADER: usize = 12;
 
-/// The key for what compiled, by the marks that compilers leave in objects.
+/// The key for the compilers, identified by the marks that they leave in objects.
 pub const COMPILERS: &str = "compilers";
-/// The key for another form of the package than the usual one.
+/// The key for the form of the package, if it is not the default.
 pub const FORM: &str = "form";
-/// The key for the checksum of files that are included.
+/// The key for the checksum of the included files.
 pub const INCLUDED: &str = "included";
 
-/// Without these there is nothing to say about a package.
+/// The keys that every record must have.
 const REQUIRED: [&str; 6] = ["name", "version", "architecture", COMPILERS, "musl", "rustc"];
 
-/// Keys that are said in another form than the others, or not at all.
+/// The keys that the description shows in another way than the others, or not at all.
 const UNLISTED: [&str; 5] = ["name", "version", "architecture", INCLUDED, "type"];
 
-/// Keys in a record at most, and bytes of each and of its value.
+/// The maximum number of keys in a record, and the maximum number of bytes in a key or a value.
 const MOST: usize = 40;
 const LONGEST: usize = 100;
 
-/// What glibc leaves in a static program, which does not hold its name: the names that it reads from its environment
-/// and from libraries, and what it says when it fails.
+/// Texts that glibc leaves in a static program, which need not contain its name: names that it reads from the environment and
+/// from libraries, and the start of its error messages.
 const GLIBC_TEXTS: [&str; 4] = ["GNU C Library", "GLIBC_TUNABLES", "GLIBC_PRIVATE", "glibc error:"];
 
-/// The sections that it brings: the first is of all its versions, the others up to 2.38.
+/// The sections of glibc. The first is in all versions, the others are in versions up to 2.38.
 const GLIBC_SECTIONS: [&str; 3] = [".note.ABI-tag", "__libc_freeres_fn", "__libc_IO_vtables"];
 
 /// The note with these keys and values.
@@ -57,7 +57,7 @@ pub fn note(record: &Map<String, Value>) -> Vec<u8> {
 pub type Record = Map<String, Value>;
 pub type Sections = [(String, Vec<u8>)];
 
-/// What a binary was built from, on one line, and all in it and in its package that contradicts its record.
+/// A line that describes what a binary was built from, and everything in it and its package that contradicts its record.
 pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<String>) {
     let sections = elf::sections(binary);
     match in_sections(&sections) {
@@ -67,16 +67,16 @@ pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<S
             let rules = [
                 (
                     said(FORM) == form.name(),
-                    format!("its record is of another form of package: {}", said(FORM).unwrap_or("script")),
+                    format!("its record is for a package of another form: {}", said(FORM).unwrap_or("script")),
                 ),
                 (
                     said(INCLUDED) == included,
                     match included {
-                        None => "its record names included files, which are not in the package".into(),
+                        None => "its record lists included files, but the package contains none".into(),
                         Some(_) if said(INCLUDED).is_none() => {
-                            "its record names no included files, but there are some".into()
+                            "its record lists no included files, but the package contains some".into()
                         }
-                        Some(_) => "the included files are not those that its record names".into(),
+                        Some(_) => "the included files differ from those in its record".into(),
                     },
                 ),
             ];
@@ -95,10 +95,10 @@ pub fn record(binary: &[u8]) -> Option<Record> {
 fn in_sections(sections: &Sections) -> Result<Record, &'static str> {
     let records: Vec<_> = named(sections, SECTION).collect();
     match records[..] {
-        [] => Err("holds no record of what it was built from"),
+        [] => Err("contains no record of what it was built from"),
         [note] => parse(note).ok_or("its record of what it was built from is broken"),
-        // Readers could take either of two.
-        _ => Err("holds more than one record of what it was built from"),
+        // Readers could choose different ones.
+        _ => Err("contains more than one record of what it was built from"),
     }
 }
 
@@ -106,7 +106,7 @@ fn named<'a>(sections: &'a Sections, name: &str) -> impl Iterator<Item = &'a [u8
     sections.iter().filter(move |(other, _)| other == name).map(|(_, data)| &data[..])
 }
 
-/// The record in a note: there is one form of it, so that no key is there twice, and nothing behind it.
+/// The record in a note. Only one encoding is accepted, which excludes duplicate keys and bytes after the record.
 fn parse(section: &[u8]) -> Option<Record> {
     let text = section.get(HEADER + OWNER.len() + 1..)?;
     let text = text.split(|byte| *byte == 0).next()?;
@@ -121,22 +121,23 @@ fn is_key(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_of_a_key)
 }
 
-/// Whether a text can be shown to a person as it is, on a line with others.
+/// Whether a text can be shown unchanged on a line with others.
 fn is_plain(text: &str) -> bool {
     let is_shown = |c: u8| (c.is_ascii_graphic() || c == b' ') && !b",;".contains(&c);
     !text.trim().is_empty() && text.len() <= LONGEST && text.bytes().all(is_shown)
 }
 
-/// What a record says, first that which the binary itself confirms, and all in the binary that contradicts it.
+/// A line with the contents of a record, starting with what the binary confirms, and everything in the binary that
+/// contradicts the record.
 fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<String>) {
     let said = |key: &str| record.get(key).and_then(Value::as_str);
-    let required = REQUIRED.map(|key| (said(key).is_some(), format!("its record does not say which {key} it has")));
+    let required = REQUIRED.map(|key| (said(key).is_some(), format!("its record has no {key}")));
     let mut faults: Vec<String> = broken(required).collect();
-    // A text of another version may be what a build script heard from the OpenSSL of its host.
+    // A text with another version can be from a build script that asked the OpenSSL of its host.
     let mut versions: Vec<String> = openssl_versions(binary).collect();
     let openssl = versions.iter().position(|version| Some(&**version) == said("openssl")).unwrap_or_default();
     let openssl = (!versions.is_empty()).then(|| versions.swap_remove(openssl));
-    faults.extend(glibc(binary, sections).map(|glibc| format!("holds glibc instead of musl: {glibc}")));
+    faults.extend(glibc(binary, sections).map(|glibc| format!("contains glibc instead of musl: {glibc}")));
     let architecture = elf::architecture(binary).ok().map(|arch| arch.name().into());
     let mut confirmed = Vec::new();
     let compilers = Some(compilers(sections));
@@ -145,7 +146,7 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     {
         match (said(key), found) {
             (Some(said), Some(found)) if said == found => confirmed.push(key),
-            // Every binary of rustc names it; OpenSSL's text is left out where nothing asks for it.
+            // Every binary from rustc contains its version; OpenSSL's is left out if nothing refers to it.
             (Some(_), None) if key != "rustc" => {}
             (None, found) if key != "openssl" || found.is_none() => {}
             (said, found) => {
@@ -164,13 +165,13 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     (format!("{name} {version}, {arch}{}{claimed}", list(true)), faults)
 }
 
-/// What there is of glibc in a binary: a text or the name of a section.
+/// A trace of glibc in a binary: a text or the name of a section.
 fn glibc(binary: &[u8], sections: &Sections) -> Option<&'static str> {
     let text = GLIBC_TEXTS.into_iter().find(|text| memmem::find(binary, text.as_bytes()).is_some());
     text.or_else(|| GLIBC_SECTIONS.into_iter().find(|name| named(sections, name).next().is_some()))
 }
 
-/// What compilers and linkers left in the section for that.
+/// The marks that compilers and linkers left in the section for them.
 fn marks(sections: &Sections) -> impl Iterator<Item = String> {
     named(sections, ".comment").flat_map(|data| data.split(|byte| *byte == 0)).map(on_a_line)
 }
@@ -179,7 +180,7 @@ fn rustc(sections: &Sections) -> Option<String> {
     marks(sections).find_map(|mark| mark.strip_prefix("rustc version ").map(Into::into))
 }
 
-/// What compiled the objects that are not Rust's.
+/// The compilers of the objects that are not Rust's.
 pub fn compilers(sections: &Sections) -> String {
     let name = |mark: String| {
         if mark.is_empty() || mark.starts_with("rustc version ") || mark.starts_with("Linker: ") {
@@ -190,7 +191,7 @@ pub fn compilers(sections: &Sections) -> String {
             (Some((_, rest)), _) if mark.contains("ziglang") => format!("zig's clang {}", version(rest)),
             (Some((_, rest)), _) => format!("clang {}", version(rest)),
             (_, Some(rest)) => format!("gcc {}", version(rest.rsplit_once(") ").map_or(rest, |(_, rest)| rest))),
-            // That of an assembler or a compiler of another language.
+            // The mark of an assembler, or of a compiler for another language.
             _ => mark.chars().filter(|c| c.is_ascii_alphanumeric() || " .-+_".contains(*c)).take(LONGEST / 3).collect(),
         })
     };
@@ -199,8 +200,8 @@ pub fn compilers(sections: &Sections) -> String {
     if names.is_empty() { "none".into() } else { names.chars().take(LONGEST).collect() }
 }
 
-/// The versions of OpenSSL that are in a binary, from the text that it says when asked: `OpenSSL 3.5.5 27 Jan 2026`. It ends
-/// as texts of C do: a text of Rust, like what a build script has heard from the OpenSSL of its host, says nothing.
+/// The versions of OpenSSL in a binary, from its version text: `OpenSSL 3.5.5 27 Jan 2026`. The text must end in a null byte as
+/// in C: a text from Rust, like one that a build script got from the OpenSSL of its host, does not count.
 pub fn openssl_versions(bytes: &[u8]) -> impl Iterator<Item = String> {
     const NAME: &str = "OpenSSL ";
     memmem::find_iter(bytes, NAME).filter_map(|at| {
@@ -208,7 +209,7 @@ pub fn openssl_versions(bytes: &[u8]) -> impl Iterator<Item = String> {
         let text = &rest[..rest.iter().take(LONGEST).position(|byte| *byte == 0)?];
         let mut words = text.split(|byte| *byte == b' ');
         let (version, day, month) = (words.next()?, words.next()?, words.next()?);
-        // 1.0.1 puts two spaces before a day of one digit.
+        // OpenSSL 1.0.1 writes two spaces before a day of one digit.
         let day = if day.is_empty() { month } else { day };
         let is_date = (1..=2).contains(&day.len()) && day.iter().all(u8::is_ascii_digit);
         let is_of_a_version = |c: &u8| c.is_ascii_alphanumeric() || b".-+".contains(c);
@@ -238,9 +239,9 @@ mod tests {
 
     spoilt! {
         without_a_record: |elf| elf.sections.retain(|(name, _)| *name != SECTION)
-            => "holds no record of what it was built from";
+            => "contains no record of what it was built from";
         with_two_records: |elf| elf.sections.extend(elf.sections.last().cloned())
-            => "holds more than one record of what it was built from";
+            => "contains more than one record of what it was built from";
         with_a_broken_record: |elf| elf.sections.last_mut().unwrap().1.truncate(20)
             => "its record of what it was built from is broken";
         with_the_record_of_another_architecture: |elf| elf.record(&RECORD.replace("x86_64", "arm64"))
@@ -258,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_what_each_has() {
+    fn a_record_without_a_required_key_is_a_problem() {
         for key in REQUIRED {
             let other = RECORD.replace(&format!("\"{key}\""), "\"other\"");
-            assert_eq!(problems(|elf| elf.record(&other)), [format!("its record does not say which {key} it has")]);
+            assert_eq!(problems(|elf| elf.record(&other)), [format!("its record has no {key}")]);
         }
     }
 
     #[test]
-    fn what_compiled_is_known_by_its_mark() {
+    fn compilers_are_identified_by_their_marks() {
         let compilers = |marks: &str| compilers(&[(".comment".into(), marks.as_bytes().to_vec())]);
         for (marks, expected) in [
             ("rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0Linker: LLD 20.1.2\0", "none"),
@@ -282,22 +283,19 @@ mod tests {
     }
 
     #[test]
-    fn the_form_and_the_included_files_are_those_of_the_record() {
+    fn the_form_and_the_included_files_must_match_the_record() {
         let record = RECORD.replace("\"name\"", "\"form\": \"single\", \"included\": \"12\", \"name\"");
         let binary = Specimen::spoilt(|elf| elf.record(&record));
         assert_eq!(read(&binary, Form::Single, Some("12")).1, [""; 0]);
-        assert_eq!(read(&binary, Form::Script, Some("12")).1, ["its record is of another form of package: single"]);
-        assert_eq!(
-            read(&binary, Form::Single, Some("13")).1,
-            ["the included files are not those that its record names"]
-        );
-        let missing = "its record names included files, which are not in the package";
+        assert_eq!(read(&binary, Form::Script, Some("12")).1, ["its record is for a package of another form: single"]);
+        assert_eq!(read(&binary, Form::Single, Some("13")).1, ["the included files differ from those in its record"]);
+        let missing = "its record lists included files, but the package contains none";
         assert_eq!(read(&binary, Form::Single, None).1, [missing]);
     }
 
     #[test]
     fn any_text_or_section_of_glibc_is_named() {
-        let fault = |left: &str| [format!("holds glibc instead of musl: {left}")];
+        let fault = |left: &str| [format!("contains glibc instead of musl: {left}")];
         for text in GLIBC_TEXTS {
             assert_eq!(problems(|elf| elf.text(text)), fault(text));
         }
@@ -307,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_description_parts_what_the_binary_confirms_from_what_the_record_claims() {
+    fn the_description_separates_what_the_binary_confirms_from_what_the_record_claims() {
         let rustc =
             "x86_64, compilers zig's clang 20.1.2, rustc 1.99.1 (58cf8f9c3 2026-10-13); the record says: musl 1.2.5";
         let confirmed = rustc.replace(", rustc", ", openssl 3.5.5, rustc");
@@ -328,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_or_a_value_that_would_play_with_a_terminal_or_the_line_is_broken() {
+    fn a_record_that_could_garble_a_terminal_or_the_line_is_broken() {
         let parsed = |key: &str, value: &str| parse(&note(json!({ key: value }).as_object().unwrap()));
         assert!(parsed("musl-cve_2026_6042", "1.2.5 (patched)").is_some());
         let values = "\u{1b}[2J|1\n2|1, openssl 3|1; the record says|\u{202e}5|1 \u{5d0}|| ";
@@ -342,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_is_cut_off_or_repeated_or_has_a_key_twice_is_broken() {
+    fn a_note_that_is_truncated_or_repeated_or_has_a_duplicate_key_is_broken() {
         let mut note = note(json!({"a": "1.2", "b": "1.2"}).as_object().unwrap());
         assert!(parse(&note).is_some());
         for length in 0..note.len() {

@@ -5,11 +5,11 @@ use std::{ops::Range, path::PathBuf};
 use super::LONGEST;
 
 /// What to do about a path of the machine that built a binary.
-const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\"), env!(\"OUT_DIR\") and the like: include_str!(\"file\") takes a file in, and \
-    --include puts one beside the binary";
+const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\"), env!(\"OUT_DIR\") and the like: include_str!(\"file\") embeds a file, and \
+    --include adds one to the package";
 
-/// Directories that mean something where a function runs. A builder may lie in one of them, but of a path that begins so
-/// only a source says that.
+/// Directories that a function may use at run time. A build can run in one of them too, but of the paths in it only those of
+/// source files show that.
 const RUN_TIME: [&str; 16] = [
     "/bin",
     "/dev",
@@ -29,36 +29,36 @@ const RUN_TIME: [&str; 16] = [
     "/var/runtime",
 ];
 
-/// The problem of a binary that holds a path of the machine that built it: one of `roots`, which are absolute and may end in
-/// a slash, or below it; of another machine, what looks like one.
+/// The problem of a binary that contains a path of the machine that built it: a path at or below one of `roots`, which are
+/// absolute and may end in a slash, or a path that looks like one from another build machine.
 pub fn fault(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let known =
-        known_path(bytes, roots).map(|path| format!("holds a path of the machine that built it: {path}; {CURE}"));
-    let likely = |path| format!("holds what looks like a path of the machine that built it: {path}; {CURE}");
+        known_path(bytes, roots).map(|path| format!("contains a path of the machine that built it: {path}; {CURE}"));
+    let likely = |path| format!("contains what looks like a path of the machine that built it: {path}; {CURE}");
     known.or_else(|| likely_path(bytes).map(likely))
 }
 
-/// Where people and services build, and how many names a path there has at least: `/home/page.c` may be an address of
-/// the function's, `/home/ada/app.c` is a file.
+/// The directories in which people and services build, and the minimum number of names in a path there: `/home/page.c` may be
+/// the path of a URL, but `/home/ada/app.c` is a file.
 const HOMES: [(usize, &[&[u8]]); 2] = [
     (1, &[b"/root/", b"/github/workspace/", b"/workspace/"]),
     (2, &[b"/home/", b"/Users/", b"/builds/", b"/__w/", b"/workspaces/", b"/codebuild/", b"/jenkins/"]),
 ];
 
-/// What a compiler reads or writes; a function may name any other file in somebody's home.
+/// The extensions of files that a compiler reads or writes. A function may name any other file in a home directory.
 const ENDINGS: [&[u8]; 14] =
     [b".rs", b".c", b".cc", b".cpp", b".cxx", b".h", b".hh", b".hpp", b".inc", b".s", b".S", b".asm", b".o", b".a"];
 
-/// Directories of cargo and rustup, wherever they lie.
+/// Directories of cargo and rustup, wherever they are located.
 const TOOLS: [&[u8]; 2] = [b"/.cargo/", b"/.rustup/"];
 
-/// Directories of cargo, wherever its home lies, in which each name ends in a hash.
+/// Directories in cargo's home, wherever that is located, in which each name ends in a hash.
 const HASHED: [&[u8]; 2] = [b"/registry/src/", b"/git/checkouts/"];
 
-/// What a build of ours maps the directories of its machine to, and where the crates lie that std was compiled with.
+/// The names that our builds use in place of directories, and the directories of the crates that std was compiled with.
 const MAPPED: [&[u8]; 6] = [b"/rustc/", b"/rust/deps/", b"/cargo/", b"/dependency/", b"/function/", b"/target/"];
 
-/// The first path that is one of `roots`, which are absolute and may end in a slash, or below it.
+/// The first path at or below one of `roots`, which are absolute and may end in a slash.
 fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let roots = roots.iter().map(|root| {
         let names = root.components().count().saturating_sub(1);
@@ -71,11 +71,11 @@ fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
             let next = rest.get(root.len());
             let is_whole = root.ends_with(b"/") || next.is_none_or(|b| *b == b'/' || !is_path(*b));
             let is_own = match names {
-                // One name, like /src, stands in the middle of many a path.
+                // A single name, like /src, also occurs in the middle of other paths.
                 1 => path.start == at,
                 _ => !is_mapped,
             };
-            // What a build maps to, where the clone lies in /cargo or the like.
+            // A mapped name, in case the root is a directory such as /cargo.
             let mut mapped = MAPPED.iter().filter(|to| to.starts_with(root));
             let means_something =
                 RUN_TIME.iter().any(|directory| directory.as_bytes() == root.strip_suffix(b"/").unwrap_or(root));
@@ -88,7 +88,7 @@ fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     })
 }
 
-/// The first path that looks like one of the machine that built it: a source file in somebody's home, or one of cargo's
+/// The first path that looks like one of the machine that built it: a source file in a home directory, or one of cargo's
 /// own directories.
 fn likely_path(bytes: &[u8]) -> Option<String> {
     slashes(bytes).find_map(|(at, path, is_mapped)| {
@@ -101,7 +101,7 @@ fn likely_path(bytes: &[u8]) -> Option<String> {
         let start = if !is_mapped && HOMES.iter().any(is_source) {
             at
         } else if !is_mapped && TOOLS.iter().any(is_in) || HASHED.iter().any(is_hashed) {
-            // From its start, but so that what was found is shown.
+            // From the path's start, or from later if the match would not be shown otherwise.
             path.start.max(at.saturating_sub(LONGEST / 2))
         } else {
             return None;
@@ -110,8 +110,8 @@ fn likely_path(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// The slashes of a binary, each with the path around it, and whether a build has mapped that path up to it. Each path
-/// is searched for its end and for mapped names once, as all bytes may be one.
+/// The slashes of a binary, each with the path around it, and whether that path contains a mapped name before the slash. Each
+/// path is scanned only once, because all bytes may be a single path.
 fn slashes(bytes: &[u8]) -> impl Iterator<Item = (usize, Range<usize>, bool)> {
     let (mut path, mut is_mapped) = (0..0, false);
     memchr::memchr_iter(b'/', bytes).map(move |at| {
@@ -127,8 +127,8 @@ fn slashes(bytes: &[u8]) -> impl Iterator<Item = (usize, Range<usize>, bool)> {
     })
 }
 
-/// Whether a path starts or ends before this byte. rustc puts one text behind the other: behind a source begins the
-/// next.
+/// Whether a path starts or ends before this byte. rustc places texts directly after one another, so a path can start right
+/// after the name of a source file.
 fn is_boundary(bytes: &[u8], at: usize) -> bool {
     !is_path(bytes[at]) || !is_path(bytes[at - 1]) || bytes[at] == b'/' && bytes[..at].ends_with(b".rs")
 }
@@ -137,7 +137,7 @@ fn is_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte)
 }
 
-/// Whether a path of at least so many names leads to a file that a compiler reads or writes.
+/// Whether a path with at least this many names leads to a file that a compiler reads or writes.
 fn is_source(path: &[u8], names: usize) -> bool {
     let stem = ENDINGS.iter().find_map(|ending| path.strip_suffix(*ending));
     stem.is_some_and(|stem| {
@@ -146,14 +146,14 @@ fn is_source(path: &[u8], names: usize) -> bool {
     })
 }
 
-/// Whether the first name ends as that of an index of crates does, or of a repository: `-` and 16 digits of a hash.
+/// Whether the first name ends like the directory of a registry or of a repository: with `-` and 16 digits of a hash.
 fn is_hashed(path: &[u8]) -> bool {
     let end = path.iter().position(|byte| *byte == b'/');
     let hash = end.and_then(|end| path[..end].last_chunk::<17>());
     hash.is_some_and(|hash| hash[0] == b'-' && hash[1..].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// The path that starts here. As many bytes as are `known` belong to it, white space among them as well.
+/// The path that starts here. The first `known` bytes belong to it, even if they contain white space.
 fn shown(bytes: &[u8], known: usize) -> String {
     let rest = bytes.iter().skip(known).position(|byte| !is_path(*byte));
     let end = rest.map_or(bytes.len(), |length| known + length);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_homes_of_cargo_and_of_the_given_directories_are_found() {
+    fn paths_in_home_directories_in_cargos_directories_and_in_the_given_ones_are_found() {
         for line in "panicked at/home/ada/app/src/main.rs:1 => /home/ada/app/src/main.rs
             \0/Users/ada/app.o\0 => /Users/ada/app.o
             in /root/app.c => /root/app.c
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_function_may_say_is_not_a_path_of_a_builder() {
+    fn texts_that_a_function_may_contain_are_not_build_paths() {
         for text in "/home/, /home/page, /home/page.c, /home/user/.config, /home/user/.c, /home/user/.ssh/key.rsa, \
             /home/user/data, in/home/ada/config.toml, /root/, /root/.aws/credentials, /Users, \
             https://scim.example.com/v2/Users/42/groups, https://gitlab.com/api/registry/src/x, \
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_builder_in_a_directory_that_functions_use_only_sources_are_found() {
+    fn in_a_directory_that_functions_use_only_source_files_are_build_paths() {
         let roots = ["/var/task", "/tmp", "/opt/"];
         for text in ["/var/task/config.json", "/tmp/state.json", "/opt/extensions/own", "/var/task", "/tmp/a.rs.bak"] {
             assert_eq!(found_in(text, &roots), None, "{text}");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_was_mapped_is_not_a_path_of_a_builder() {
+    fn a_mapped_path_is_not_a_build_path() {
         for text in "begins/rustc/0123/library/alloc/src/raw_vec/mod.rs, /rust/deps/gimli-0.34.0/src/read/line.rs, \
             /cargo/registry/serde-1.0.0/home/ada/lib.rs, /dependency/lambda-musl/src/lib.rs, /function/.cargo/config.toml, \
             /target/release/build/a/root/b.c, examples/greeting/src/main.rs"
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_any_length_is_shown_in_part() {
+    fn only_a_part_of_a_very_long_path_is_shown() {
         let text = format!("/{}/.cargo/{}", "a".repeat(5000), "b".repeat(5000));
         let shown = found(&text).unwrap();
         assert_eq!(shown.len(), LONGEST);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_full_of_starts_of_paths_is_read_in_no_time() {
+    fn a_binary_full_of_prefixes_of_paths_is_scanned_quickly() {
         let start = std::time::Instant::now();
         for text in ["/home/", "/home/a", "/cargo/src", "/registry/src/"] {
             assert_eq!(found_in(&text.repeat(30_000), &["/src"]), None, "{text}");

@@ -1,11 +1,11 @@
-//! A small static-pie and a package for tests, without a problem, in which each part can be spoilt.
+//! A small static-pie and a package for tests. They have no problems until a test spoils a part.
 
 use object::elf::{self, DynamicTag, FileType, Machine, ProgramFlags, ProgramType, SectionType};
 
 use super::origin;
 use crate::package::{options, write};
 
-/// What the specimen was built from.
+/// The record of what the specimen was built from.
 pub const RECORD: &str = r#"{
     "name": "greeting", "version": "0.1.0", "architecture": "x86_64",
     "compilers": "zig's clang 20.1.2", "musl": "1.2.5", "rustc": "1.99.1 (58cf8f9c3 2026-10-13)"
@@ -15,14 +15,14 @@ pub const RECORD: &str = r#"{
 const COMMENT: &[u8] = b"rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0\
     clang version 20.1.2 (https://github.com/ziglang/zig-bootstrap 7ef74e656cf8)\0";
 
-/// What each segment holds.
+/// The contents of each segment.
 const CONTENTS: &[u8] = b"/lib/ld-musl-x86_64.so.1\0";
 
-/// The strings begin with the name of a library, and where it stands among them.
+/// The start of the strings, which contains the name of a library, and the index of that name.
 const STRINGS: &[u8] = b"\0libc.so.6\0";
 pub const LIBRARY: u64 = 1;
 
-/// A test for each way to spoil something: its name, what `problems` is asked for, and the one line that it answers.
+/// Defines a test for each way to spoil something: its name, the argument for `problems`, and the only line that it returns.
 macro_rules! spoilt {
     ($($name:ident: $spoilt:expr => $line:expr;)*) => {
         $(#[test]
@@ -39,9 +39,9 @@ pub struct Specimen {
     pub segments: Vec<(ProgramType, ProgramFlags)>,
     pub dynamic: Vec<(DynamicTag, u64)>,
     pub sections: Vec<(&'static str, Vec<u8>)>,
-    /// The section of this name is loaded.
+    /// The name of the section that is loaded.
     pub loaded: Option<&'static str>,
-    /// Where it starts, where that is not its code.
+    /// The entry point, if it is not in the code.
     pub entry: Option<u64>,
 }
 
@@ -64,7 +64,7 @@ impl Default for Specimen {
 }
 
 impl Specimen {
-    /// The bytes of one that is spoilt.
+    /// The bytes of a spoilt specimen.
     pub fn spoilt(spoil: impl FnOnce(&mut Self)) -> Vec<u8> {
         let mut specimen = Self::default();
         spoil(&mut specimen);
@@ -101,15 +101,15 @@ impl Specimen {
         self.dynamic.push((tag, value));
     }
 
-    /// Binds NOW by no other entry than this.
+    /// Binds NOW through this entry only.
     pub fn binds_by(&mut self, tag: DynamicTag, value: u64) {
         self.set(elf::DT_FLAGS, 0);
         self.set(elf::DT_FLAGS_1, elf::DF_1_PIE.0);
         self.set(tag, value);
     }
 
-    /// Headers, the contents of the segments and of the sections, the strings, and the table of sections. All is loaded
-    /// at the address that it has in the file.
+    /// The bytes of the file: headers, the contents of the segments and of the sections, the strings, and the table of
+    /// sections. Everything is loaded at the address that equals its offset in the file.
     pub fn bytes(&self) -> Vec<u8> {
         let start = 64 + 56 * self.segments.len();
         let mut file = [&vec![0; start], CONTENTS].concat();

@@ -1,11 +1,11 @@
-//! The verb: the checks, and with `--run` an invocation.
+//! `verify`: runs the checks and, with `--run`, an invocation.
 
 use anyhow::Result;
 
 use super::verify;
 use crate::{environment, invoke, options};
 
-/// Prints what a package is.
+/// Prints a description of a package.
 pub fn run(options: options::Verify) -> Result<()> {
     let zip = options.zip.path();
     println!("{}", verify(&zip, options.arch, &environment::roots()?)?.report);

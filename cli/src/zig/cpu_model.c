@@ -1,5 +1,5 @@
-/* What __builtin_cpu_supports and __builtin_cpu_is read: gcc has it in libgcc and clang in its builtins, zig's runtime library
- * has not. The numbers of vendors and features are an interface of both compilers:
+/* The data that __builtin_cpu_supports and __builtin_cpu_is read. libgcc and clang's builtins contain it, but zig's runtime
+ * library does not. The numbers of vendors and features are an interface of both compilers:
  * https://gcc.gnu.org/onlinedocs/gcc/x86-Built-in-Functions.html */
 #include <cpuid.h>
 
@@ -23,7 +23,7 @@ struct bit {
     if ((word) >> bits[i].bit & 1)                                                                 \
       set(bits[i].feature);
 
-/* Bits of the words that cpuid answers, and the features that they stand for. */
+/* Bits in the words that cpuid returns, and the features that they indicate. */
 static const struct bit edx_1[] = {{15, 0}, {23, 1}, {25, 3}, {26, 4}};
 static const struct bit ecx_1[] = {{0, 5},   {1, 19},  {9, 6},   {13, 46}, {19, 7}, {20, 8},
                                    {22, 58}, {23, 2},  {25, 18}, {26, 81}, {30, 69}};
@@ -38,7 +38,7 @@ static const struct bit edx_7_avx512[] = {{8, 37}};
 static const struct bit ecx_81[] = {{0, 54}, {5, 57}, {6, 11}};
 static const struct bit ecx_81_avx[] = {{11, 13}, {16, 12}};
 
-/* The levels of the psABI: the features that each asks for, beside those of the level before. */
+/* The levels of the psABI: the features that each requires in addition to those of the previous level. */
 static const unsigned char levels[][9] = {
     {3, 2, 5, 6, 7, 8, 46, 54, 0}, {3, 9, 10, 14, 16, 17, 49, 57, 58}, {3, 15, 20, 21, 22, 23, 3, 3, 3}};
 
@@ -59,7 +59,7 @@ int __cpu_indicator_init(void) {
   __get_cpuid(1, &eax, &ebx, &ecx, &edx);
   EACH(edx_1, edx)
   EACH(ecx_1, ecx)
-  /* Whether the system saves the wider registers. */
+  /* Check whether the operating system saves the wider registers. */
   if (ecx >> 27 & 1)
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   int avx = (low & 0x06) == 0x06, avx512 = (low & 0xe6) == 0xe6;

@@ -1,5 +1,5 @@
-//! zig as the C compiler and the linker of a build: this program stands before it, so that every C and C++ compile, whoever
-//! starts it, has the same names, dates and libraries.
+//! zig as the C compiler and the linker of a build. This program runs in its place and calls it, so that every compilation of
+//! C and C++ uses the same names, dates and libraries, whichever program starts it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::{fs::symlink, process::CommandExt};
@@ -12,13 +12,13 @@ use anyhow::{Context, Result, bail};
 use crate::files::{self, At, identity};
 use crate::{arch::Arch, cache::Cache, command::output, environment, names};
 
-/// Where the real zig is, and what is linked beside its own libraries.
+/// The variables for the path of the real zig, and for a library to link in addition to zig's own.
 const ZIG: &str = "LAMBDA_MUSL_ZIG";
 const RUNTIME: &str = "LAMBDA_MUSL_RUNTIME";
 
 const CPU_MODEL: &str = include_str!("cpu_model.c");
 
-/// What stands before zig and rustc, and the parts of a compiler's runtime library that zig's has not.
+/// The wrappers for zig and rustc, and the parts of a compiler's runtime library that zig's lacks.
 pub struct Tools {
     directory: PathBuf,
     zig: PathBuf,
@@ -27,10 +27,10 @@ pub struct Tools {
 impl Tools {
     /// `zig` is the directory of its wheel.
     pub fn prepare(zig: &Path, cache: &Cache) -> Result<Self> {
-        let own = env::current_exe().context("the path of this program")?;
+        let own = env::current_exe().context("cannot determine the path of this program")?;
         let program = zig.join("ziglang/zig");
         let wrapper = files::of_docker("rustc-wrapper");
-        // At the same path for each build: cargo runs build scripts again where the compiler's is another one.
+        // At the same path for each build, because cargo runs build scripts again if the compiler's path changes.
         let parts = [
             own.as_os_str().as_encoded_bytes(),
             program.as_os_str().as_encoded_bytes(),
@@ -58,9 +58,9 @@ impl Tools {
         Ok(Self { directory, zig: program })
     }
 
-    /// Has cargo-zigbuild and rustc call what stands before them.
+    /// Makes cargo and cargo-zigbuild call the wrappers.
     pub fn stand_before(&self, cargo: &mut Command, arch: Arch, zig_cache: &Path) {
-        // The scripts that cargo-zigbuild writes there name what it calls for zig.
+        // The scripts that cargo-zigbuild writes there contain the path of this wrapper.
         let scripts = zig_cache.join(self.directory.file_name().unwrap_or_default());
         cargo.env("CARGO_ZIGBUILD_CACHE_DIR", scripts);
         cargo.env("CARGO_ZIGBUILD_ZIG_PATH", self.directory.join("zig")).env(ZIG, &self.zig);
@@ -70,7 +70,7 @@ impl Tools {
     }
 }
 
-/// Where this program was called by the name of zig: does what that does, for a function.
+/// If this program was called as `zig`, does zig's work for a function.
 pub fn stand_in(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
     let zig = env::var_os(ZIG).filter(|_| name == "zig")?;
     let ended = run(&zig, arguments);
@@ -87,7 +87,9 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
     }
     if let Some(option) = words.iter().find(|word| NATIVE.contains(&&***word)) {
         let krate = env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "a program".into());
-        bail!("{krate} compiles C with {option}, for the processor of this machine; name one, as in -march=x86-64-v3");
+        bail!(
+            "{krate} compiles C with {option}, for the processor of this machine; name a processor instead, as in -march=x86-64-v3"
+        );
     }
     let names = env::var(names::VARIABLE).unwrap_or_default();
     let runtime = env::var(RUNTIME).ok().filter(|path| !path.is_empty());
@@ -96,7 +98,7 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
         Stage::Compile => call.compile(&names),
         Stage::Other => words[1..].to_vec(),
         Stage::Link => {
-            // zig makes its libc anew for each set of processor flags that it links for: what is compiled has them alone.
+            // zig compiles its libc again for each set of processor flags in a link. So only the compilations get these flags.
             let work = tempfile::tempdir()?;
             let mut objects = Vec::new();
             for (index, source) in call.sources.iter().enumerate() {
@@ -120,21 +122,21 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
 enum Stage {
     Compile,
     Link,
-    /// It only asks the compiler something.
+    /// The call only queries the compiler.
     Other,
 }
 
-/// The words of a call of the compiler.
+/// A call of the compiler with its arguments.
 struct Call<'a> {
     stage: Stage,
     words: &'a [String],
     sources: Vec<&'a str>,
 }
 
-/// Options with which a function would depend on the machine that builds it.
+/// Options that would make a function depend on the build machine.
 const NATIVE: [&str; 3] = ["-march=native", "-mcpu=native", "-mtune=native"];
 
-/// Options that end before linking.
+/// Options that stop before linking.
 const COMPILING: [&str; 6] = ["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only"];
 const ASKING: [&str; 3] = ["--version", "-dumpversion", "-dumpmachine"];
 
@@ -175,7 +177,7 @@ impl<'a> Call<'a> {
         let has = |options: &[&str]| words.iter().any(|word| options.contains(&&**word));
         let sources = Self::inputs(words).filter(|word| SOURCES.iter().any(|end| word.ends_with(end)));
         let sources: Vec<&str> = sources.collect();
-        // After -x, inputs are what it says, whatever their names.
+        // -x sets the language of the inputs, whatever their names.
         let stage = match () {
             () if has(&COMPILING) => Stage::Compile,
             () if has(&ASKING) || has(&["-x"]) || Self::inputs(words).next().is_none() => Stage::Other,
@@ -184,7 +186,7 @@ impl<'a> Call<'a> {
         Self { stage, words, sources }
     }
 
-    /// Words that are neither options nor their values.
+    /// The arguments that are neither options nor their values.
     fn inputs(words: &'a [String]) -> impl Iterator<Item = &'a str> {
         let mut is_value = false;
         words.iter().map(String::as_str).filter(move |word| {
@@ -194,13 +196,13 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// With the names of directories; dates are those of SOURCE_DATE_EPOCH.
+    /// The arguments of a compilation that replaces directories with names. Dates are from SOURCE_DATE_EPOCH.
     fn compile(&self, names: &str) -> Vec<String> {
         let names = names.lines().map(|name| format!("-ffile-prefix-map={name}"));
         self.words.iter().cloned().chain(["-Wno-date-time".into()]).chain(names).collect()
     }
 
-    /// A compile of one of the sources, without what is only for the linker.
+    /// The arguments to compile one of the sources, without those for the linker.
     fn compile_one(&self, source: &str, object: &str, names: &str) -> Vec<String> {
         let mut words = Vec::new();
         let mut rest = self.compile(names).into_iter();
@@ -222,7 +224,7 @@ impl<'a> Call<'a> {
         words
     }
 
-    /// The link, with objects in the place of sources.
+    /// The arguments of the link, with objects in place of sources.
     fn link(&self, objects: &[String], runtime: Option<&str>) -> Vec<String> {
         let mut objects = objects.iter();
         let mut words = Vec::new();
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compile_has_the_names_of_directories() {
+    fn a_compilation_replaces_directories_with_names() {
         let words = words("-O2 -c a.c -o a.o");
         let call = Call::of(&words);
         assert_eq!(call.stage, Stage::Compile);
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn processor_flags_are_for_what_is_compiled_and_not_for_the_link() {
+    fn processor_flags_apply_to_compilations_and_not_to_the_link() {
         let words = words("-mavx2 -I include -o probe probe.c b.o -lm -target x86_64-linux-musl");
         let call = Call::of(&words);
         assert_eq!((call.stage, &call.sources[..]), (Stage::Link, &["probe.c"][..]));
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_and_what_is_named_by_another_language_stay_as_they_are() {
+    fn queries_and_inputs_with_an_explicit_language_are_passed_on_unchanged() {
         for line in ["--version", "-v", "-x c - -o a", "-print-search-dirs"] {
             assert_eq!(Call::of(&words(line)).stage, Stage::Other, "{line}");
         }
