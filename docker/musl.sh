@@ -1,6 +1,6 @@
 #!/bin/sh
 # musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl in BUILD with this machine's gcc, and installs it in PREFIX. The sources
-# are in ARCHIVE; the patches in the directory PATCHES are applied in the order of their names. PREFIX/bin/musl-gcc compiles and
+# are in ARCHIVE; the files *.patch in the directory PATCHES are applied in the order of their names. PREFIX/bin/musl-gcc compiles and
 # links against this musl. PREFIX can be moved, and its contents do not depend on the paths of the directories.
 set -eu
 
@@ -16,7 +16,7 @@ if ! [ -x configure ] || ! [ -f VERSION ]; then
   echo "musl.sh: the archive does not contain the sources of musl: $archive" >&2
   exit 1
 fi
-for patch in "$patches"/*; do
+for patch in "$patches"/*.patch; do
   [ ! -f "$patch" ] || patch -p1 -N -i "$patch" || { echo "musl.sh: this patch does not apply: $patch" >&2 && exit 1; }
 done
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries in BUILD, and installs them in PREFIX. SOURCE is an archive
 # or a directory of OpenSSL 1.0.1, 1.1.1, 3.x or 4.x. The tools are $CC, $AR, $RANLIB and, if the compiler leaves debug
-# information, $STRIP; the architecture is $ARCH. The contents of PREFIX do not depend on the paths of the directories.
+# information, $STRIP; the architecture is $ARCH, by default this machine's. The contents of PREFIX do not depend on the paths.
 set -eu
 
 source=$1 build=$2 prefix=$3
@@ -46,9 +46,9 @@ else
   set -- "$@" -Os -fno-unwind-tables -fno-asynchronous-unwind-tables
   set -- "$@" --libdir=lib
 fi
-case ${ARCH:?} in
+case ${ARCH:-$(uname -m)} in
   x86_64) platform=linux-x86_64 baseline=x86-64 ;;
-  arm64) platform=$arm64 baseline=armv8-a ;;
+  arm64 | aarch64) platform=$arm64 baseline=armv8-a ;;
   *) echo "openssl.sh: ARCH=$ARCH: expected x86_64 or arm64" >&2 && exit 1 ;;
 esac
 # Compile for every processor of the architecture, whatever gcc is configured for. With zig, -target does that.

@@ -75,11 +75,8 @@ impl<'a> Image<'a> {
             }
             let run = |text: String, stage: &str, options: &[&str]| {
                 let mut build = self.engine.command(["build", "--force-rm", "--platform", self.arch.platform()]);
-                build.args(["--build-arg", &format!("ARCH={arch}"), "--build-arg", &format!("BASE={}", self.base)]);
-                build
-                    .args(["--build-arg", &format!("TOOLS={tools}"), "--target", stage])
-                    .args(self.options.fresh.then_some("--no-cache"))
-                    .args(options);
+                build.args(["--build-arg", &format!("BASE={}", self.base), "--build-arg", &format!("TOOLS={tools}")]);
+                build.args(["--target", stage]).args(self.options.fresh.then_some("--no-cache")).args(options);
                 build.arg(context.path());
                 step::run(cache, &text, &mut build)
             };
