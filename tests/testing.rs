@@ -78,7 +78,7 @@ fn a_header_set_by_the_test_replaces_the_default() {
 }
 
 #[test]
-#[should_panic(expected = "line end")]
+#[should_panic(expected = "line break")]
 fn a_header_with_a_line_end_is_refused() {
     let _ = Event::from("1").header("X", "a\r\nY: b");
 }

@@ -16,7 +16,9 @@ unsafe extern "C" {
 
 /// A static string in C.
 fn text(function: unsafe extern "C" fn() -> *const c_char) -> String {
-    unsafe { CStr::from_ptr(function()) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(function()) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn main() -> Result<(), lambda_musl::Error> {
