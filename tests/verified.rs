@@ -590,6 +590,27 @@ fn a_release_needs_the_tag_of_its_version_and_release_notes() {
 
 #[test]
 #[ignore = "run by make test"]
+fn a_page_that_names_the_tag_of_another_release_is_reported() {
+    let copy = tempfile::tempdir().unwrap();
+    let files =
+        "Cargo.toml cli/Cargo.toml CHANGELOG.md README.md SECURITY.md docs scripts/release-check";
+    let mut cp = command("cp", root());
+    cp.args(["-R", "--parents"])
+        .args(files.split(' '))
+        .arg(copy.path());
+    run(cp).succeeded();
+    let tag = concat!("v", env!("CARGO_PKG_VERSION"));
+    let check = || call(copy.path().join("scripts/release-check"), &[tag]);
+    check().succeeded();
+    let page = copy.path().join("docs/cross.md");
+    let text = fs::read_to_string(&page).unwrap();
+    fs::write(page, text.replace(tag, "v0.0.9")).unwrap();
+    let run = check().failed_with(&["these lines name another tag"]);
+    assert!(run.stdout.contains("docs/cross.md:"), "{}", run.stdout);
+}
+
+#[test]
+#[ignore = "run by make test"]
 fn a_release_needs_two_builders_that_agree() {
     let dist = greeting();
     let directory = tempfile::tempdir().unwrap();
