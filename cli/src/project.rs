@@ -322,7 +322,9 @@ pub fn unknown(word: &str, known: &[&str]) -> String {
 pub fn manifest(source: &Source) -> Result<PathBuf> {
     let expected = "there is no Cargo.toml in this directory; expected the directory of a package with a binary target";
     let missing = || format!("--crate {}: {expected}", source.krate.display());
-    fs::canonicalize(source.krate.join("Cargo.toml")).ok().with_context(missing)
+    // The directory alone is resolved, because cargo accepts no other name for the file that a link refers to.
+    let manifest = fs::canonicalize(&source.krate).ok().map(|directory| directory.join("Cargo.toml"));
+    manifest.filter(|manifest| manifest.is_file()).with_context(missing)
 }
 
 /// The target directory of a project.

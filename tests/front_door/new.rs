@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::TcpListener,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -125,6 +126,23 @@ fn new_accepts_an_empty_directory_with_another_name() {
     let metadata = metadata(&parent.join("there")).succeeded();
     assert!(metadata.stdout.contains("\"name\":\"hello\""));
     assert_eq!(names(&parent), ["there"]);
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn new_keeps_an_empty_current_directory_and_follows_a_link() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = empty(directory.path());
+    let inode = || fs::metadata(&here).unwrap().ino();
+    let before = inode();
+    subcommand(&here, &["new", "hello", "--dir", "."]).succeeded();
+    assert_eq!(inode(), before, "the directory was replaced");
+    metadata(&here).succeeded();
+    let (real, link) = (directory.path().join("real"), directory.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    symlink(&real, &link).unwrap();
+    subcommand(&here, &["new", "other", "--dir", link.to_str().unwrap()]).succeeded();
+    metadata(&real).succeeded();
 }
 
 #[test]
@@ -323,6 +341,36 @@ fn init_adds_missing_files_lists_manual_steps_and_changes_nothing_the_second_tim
         fs::read_to_string(package.join("Cargo.toml")).unwrap(),
         manifest
     );
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn init_keeps_links_permissions_and_files_that_are_not_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("linked");
+    let manifest = "[package]\r\nname = 'linked'\r\nedition = '2024'\r\n\r\n[dependencies]\r\n";
+    write_crate(&package, manifest, "fn main() {}\n");
+    let [real, link] = [
+        directory.path().join("real.toml"),
+        package.join("Cargo.toml"),
+    ];
+    fs::rename(&link, &real).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink(&real, &link).unwrap();
+    fs::write(package.join("README.md"), b"\xff\xfe").unwrap();
+    symlink("nowhere", package.join("Makefile")).unwrap();
+    let run = subcommand(&package, &["init"]).succeeded();
+    assert!(
+        run.stdout.contains("left README.md unchanged"),
+        "{}",
+        run.stdout
+    );
+    for name in ["Cargo.toml", "Makefile"] {
+        assert!(package.join(name).is_symlink(), "{name} was replaced");
+    }
+    assert_eq!(fs::metadata(&real).unwrap().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(real).unwrap();
+    assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
 }
 
 #[test]

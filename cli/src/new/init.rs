@@ -29,21 +29,32 @@ pub fn run(options: options::Init) -> Result<()> {
     let function = functions.first().context("no binary target")?;
     let template = Template::of(&function.name, &purpose)?;
     let mut report = Report::default();
+    let added = add(function, &template, &mut report);
+    report.print(&function.directory);
+    added?;
+    if let Some(fault) = template.runtime.fault() {
+        say(&format!("note: {fault}"));
+    }
+    Ok(())
+}
+
+/// Adds what is missing, as far as the first error.
+fn add(function: &Function, template: &Template, report: &mut Report) -> Result<()> {
     let directory = &function.directory;
     let mut manifest = Manifest::read(directory.join("Cargo.toml"))?;
     let dependencies = template.kind.dependencies(&template.runtime);
     // Each line is inserted before the previous one.
     for (name, line) in dependencies.iter().rev().filter(|(name, _)| CALLED.contains(name)) {
-        manifest.depend(name, line, &mut report);
+        manifest.depend(name, line, report);
     }
     let root = function.workspace.join("Cargo.toml");
     match function.workspace == *directory {
-        true => manifest.add("profile.release", PROFILE, &mut report),
+        true => manifest.add("profile.release", PROFILE, report),
         false if Manifest::read(root.clone())?.has("profile.release") => {}
         false => report.by_hand(&root, "a profile for small binaries", PROFILE),
     }
-    manifest.add("package.metadata.lambda-musl", &template.fill(METADATA), &mut report);
-    manifest.write(&mut report)?;
+    manifest.add("package.metadata.lambda-musl", &template.fill(METADATA), report);
+    manifest.write(report)?;
     for (name, text) in template.company() {
         let path = directory.join(name);
         let is_above = |name: &str| directory.ancestors().any(|above| above.join(name).exists());
@@ -54,7 +65,8 @@ pub fn run(options: options::Init) -> Result<()> {
             "rust-toolchain.toml" if is_above(name) || is_above("rust-toolchain") => {
                 report.leave(&path, "one exists already");
             }
-            _ if path.exists() => complete(&path, &text, &mut report)?,
+            // A link to a missing file exists, too.
+            _ if path.symlink_metadata().is_ok() => complete(&path, &text, report),
             _ => {
                 write_whole(&path, text.as_bytes())?;
                 report.wrote(&path);
@@ -70,26 +82,25 @@ pub fn run(options: options::Init) -> Result<()> {
             template.kind.main(),
         );
     }
-    report.print(directory);
-    if let Some(fault) = template.runtime.fault() {
-        say(&format!("note: {fault}"));
-    }
     Ok(())
 }
 
 /// Reports the lines that an existing file lacks and needs.
-fn complete(path: &Path, text: &str, report: &mut Report) -> Result<()> {
-    let own = fs::read_to_string(path).at(path)?;
+fn complete(path: &Path, text: &str, report: &mut Report) {
+    // A file that is not text lacks all lines.
+    let own = || fs::read_to_string(path).unwrap_or_default();
     let needed = match path.file_name().and_then(|name| name.to_str()) {
-        Some(".gitignore") => text.lines().filter(|line| !own.lines().any(|other| same(other, line))).collect(),
-        Some("Makefile") if !own.contains("build-Function:") => vec![text.trim_end()],
+        Some(".gitignore") => {
+            let own = own();
+            text.lines().filter(|line| !own.lines().any(|other| same(other, line))).collect()
+        }
+        Some("Makefile") if !own().contains("build-Function:") => vec![text.trim_end()],
         _ => Vec::new(),
     };
     match needed.is_empty() {
         true => report.leave(path, "it exists already"),
         false => report.by_hand(path, "these lines", &needed.join("\n")),
     }
-    Ok(())
 }
 
 /// Whether two lines of a .gitignore name the same directory.
@@ -97,7 +108,7 @@ fn same(one: &str, other: &str) -> bool {
     one.trim().trim_matches('/') == other.trim_matches('/')
 }
 
-/// A Cargo.toml that gets missing entries. Its existing text is not changed.
+/// A Cargo.toml that gets missing entries, with its own line endings. Its existing text is not changed.
 struct Manifest {
     path: PathBuf,
     before: String,
@@ -125,24 +136,29 @@ impl Manifest {
     /// Adds a line to the dependencies. For an existing dependency, reports the features to add by hand.
     fn depend(&mut self, name: &str, line: &str, report: &mut Report) {
         let key = format!("dependencies.{name}");
-        if self.has(&key) {
+        if self.has(&key) || self.has_renamed(name) {
             if line.contains("features") {
                 report.by_hand(&self.path, "the missing ones of these features", line);
             }
             return;
         }
-        let header = "[dependencies]";
-        let end = self.text.lines().scan(0, |at, line| {
-            let start = *at;
-            *at += line.len() + 1;
-            Some((line.split('#').next().is_some_and(|line| line.trim() == header), start + line.len()))
+        let mut end = 0;
+        let header = self.text.split_inclusive('\n').find(|line| {
+            end += line.len();
+            is_dependencies(line)
         });
-        let end = end.filter(|(is_header, _)| *is_header).map(|(_, end)| end).next();
-        let text = match end {
-            Some(end) => format!("{}\n{line}{}", &self.text[..end], &self.text[end..]),
-            None => format!("{}\n\n{header}\n{line}\n", self.text.trim_end()),
+        let text = match header {
+            Some(_) => format!("{}{line}\n{}", &self.text[..end], &self.text[end..]),
+            None => format!("{}\n\n[dependencies]\n{line}\n", self.text.trim_end()),
         };
         self.take(text, &key, line, report);
+    }
+
+    /// Whether a dependency has another name here than its package.
+    fn has_renamed(&self, package: &str) -> bool {
+        let table = self.table();
+        let dependencies = table.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten();
+        dependencies.into_iter().any(|(_, value)| value.get("package").and_then(toml::Value::as_str) == Some(package))
     }
 
     /// Adds a table at the end.
@@ -155,6 +171,10 @@ impl Manifest {
 
     /// Replaces the text, unless the new one does not parse with the added entry.
     fn take(&mut self, text: String, path: &str, added: &str, report: &mut Report) {
+        let text = match self.before.contains("\r\n") {
+            true => text.replace("\r\n", "\n").replace('\n', "\r\n"),
+            false => text,
+        };
         let before = std::mem::replace(&mut self.text, text);
         if !self.has(path) {
             self.text = before;
@@ -167,10 +187,22 @@ impl Manifest {
             report.leave(&self.path, "nothing is missing");
             return Ok(());
         }
-        write_whole(&self.path, self.text.as_bytes())?;
+        // The file behind a link, with its permissions.
+        let file = fs::canonicalize(&self.path).at(&self.path)?;
+        let permissions = fs::metadata(&file).at(&file)?.permissions();
+        write_whole(&file, self.text.as_bytes())?;
+        fs::set_permissions(&file, permissions).at(&file)?;
         report.wrote(&self.path);
         Ok(())
     }
+}
+
+fn is_dependencies(line: &str) -> bool {
+    let header = line.split('#').next().unwrap_or_default().trim();
+    header
+        .strip_prefix('[')
+        .and_then(|header| header.strip_suffix(']'))
+        .is_some_and(|name| name.trim() == "dependencies")
 }
 
 /// The files that were written and left unchanged, and the changes to make by hand.
@@ -235,6 +267,24 @@ mod tests {
         own.depend("b", "b = \"2\"", &mut report);
         assert_eq!(own.text, "[package]\nname = 'x'\n\n[dependencies]\nb = \"2\"\n");
         assert_eq!(report.by_hand.len(), 1);
+    }
+
+    #[test]
+    fn added_lines_have_the_line_endings_of_the_file() {
+        let mut report = Report::default();
+        let mut own = manifest("[package]\r\nname = 'é'\r\n\r\n[ dependencies ]\r\na = '1'\r\n");
+        own.depend("b", "b = \"2\"", &mut report);
+        own.add("profile.release", "[profile.release]\nlto = true\n", &mut report);
+        let expected = "[package]\r\nname = 'é'\r\n\r\n[ dependencies ]\r\nb = \"2\"\r\na = '1'\r\n\r\n[profile.release]\r\nlto = true\r\n";
+        assert_eq!(own.text, expected);
+        assert!(report.by_hand.is_empty());
+    }
+
+    #[test]
+    fn a_dependency_under_another_name_is_not_added_again() {
+        let mut own = manifest("[dependencies]\nruntime = { package = 'lambda-musl', version = '1' }\n");
+        own.depend("lambda-musl", "lambda-musl = \"1\"", &mut Report::default());
+        assert_eq!(own.text, own.before);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub fn run(options: options::New) -> Result<()> {
     let template = Template::of(&name, &purpose)?;
     let dependencies = template.kind.dependencies(&template.runtime);
     name::check(&name, &dependencies.iter().map(|(name, _)| *name).collect::<Vec<_>>())?;
-    let directory = std::path::absolute(&dir).at(&dir)?;
+    let directory = resolved(&dir)?;
     check_free(&directory)?;
     let above = workspace::above(&directory)?;
     let parent = directory.parent().unwrap_or(Path::new("/"));
@@ -51,11 +51,34 @@ pub fn run(options: options::New) -> Result<()> {
         _ => lock(&package).err().map(Some),
     };
     interrupt::check()?;
-    fs::rename(&package, &directory).at(&directory)?;
+    place(&package, &directory)?;
     println!("{}: a function that {}", dir.display(), template.kind.does);
     println!("{}", template.steps(&dir));
     template.notes(&above, repository.as_deref(), unlocked);
     Ok(())
+}
+
+/// The path of a directory that may not exist yet, without links and `..`.
+fn resolved(dir: &Path) -> Result<PathBuf> {
+    let directory = std::path::absolute(dir).at(dir)?;
+    Ok(fs::canonicalize(&directory).unwrap_or_else(|_| {
+        match (directory.parent().map(fs::canonicalize), directory.file_name()) {
+            (Some(Ok(parent)), Some(name)) => parent.join(name),
+            _ => directory,
+        }
+    }))
+}
+
+/// Moves the package to its location. An empty directory that exists is kept, because it may be somebody's current directory.
+fn place(package: &Path, directory: &Path) -> Result<()> {
+    check_free(directory)?;
+    if !directory.exists() {
+        return fs::rename(package, directory).at(directory);
+    }
+    let mut names: Vec<_> = fs::read_dir(package).at(package)?.flatten().map(|entry| entry.file_name()).collect();
+    // Without Cargo.toml, the directory is not a package.
+    names.sort_by_key(|name| name == "Cargo.toml");
+    names.iter().try_for_each(|name| fs::rename(package.join(name), directory.join(name)).at(directory))
 }
 
 /// Fails if the new directory cannot be created.
@@ -178,9 +201,10 @@ impl Template {
             say(&format!("note: {fault}"));
         }
         if let Some(why) = unlocked {
-            // Cargo's last line names the cause.
-            let cause = why.and_then(|error| Some(format!(": {}", format!("{error:#}").lines().last()?.trim())));
-            let cause = cause.unwrap_or_default();
+            // Cargo's last line names the cause, unless it is about an option of ours.
+            let text = why.map(|error| format!("{error:#}")).unwrap_or_default();
+            let cause = text.lines().rfind(|line| !line.contains("--offline"));
+            let cause = cause.map(|line| format!(": {}", line.trim())).unwrap_or_default();
             say(&format!("note: Cargo.lock was not created{cause}; the first `build` creates it"));
         }
     }
