@@ -108,8 +108,8 @@ classic-lock: ## regenerate docker/pins/classic/Cargo.lock: Cargo.lock with the 
 clean: ## remove all build output
 	rm -rf target dist
 
-help: ## print this list; cargo-lambda-musl VERB --help lists the options
+help: ## print this list; scripts/cli VERB --help lists the options of a verb
 	@echo 'usage: make [VERB] [OPTION=value ...]'; echo
 	@sed -n 's/^\([a-z-]*\): ##/  make \1:/p' Makefile
 	@echo; echo 'The options are $(options), and for tests and measurements $(others).'
-	@echo 'scripts/cli VERB --help describes each of them.'
+	@echo 'scripts/cli --help lists the verbs that make does not have.'

@@ -62,5 +62,13 @@ fn file(archive: &Archive, sources: Option<&Path>, cache: &Cache) -> Result<Path
             return Ok(kept);
         }
     }
-    bail!("no usable source for {file}; put the archive into a directory and name the directory with --sources DIR")
+    match sources {
+        Some(sources) => bail!(
+            "no usable source for {file}: {} does not have it; put it there, or name the pins of another version with --pins",
+            sources.display()
+        ),
+        None => bail!(
+            "no usable source for {file}; put the archive into a directory and name the directory with --sources DIR"
+        ),
+    }
 }

@@ -143,19 +143,28 @@ fn is_passed(name: &str) -> bool {
     of_this_program && !KEPT_OUT.contains(&name)
 }
 
+/// Variables that cargo and rustup set for a subcommand.
+const OF_CARGO: [&str; 4] = ["CARGO", "LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT"];
+
 fn is_read_by_builds(name: &str) -> bool {
     let known = |part: &str| name.to_ascii_uppercase().contains(part);
+    // This one only affects error messages.
+    if name == "RUST_BACKTRACE" {
+        return false;
+    }
     READ_BY_BUILDS_AS_A_WHOLE.contains(&name) || READ_BY_BUILDS.iter().any(|part| known(part))
 }
 
 /// Prints a note about the variables that are left out, because the user may have meant them for the build.
 pub fn say_what_is_left_out() {
     let let_through = let_through();
+    let is_in_cargo = env::var_os("CARGO").is_some();
     let is_left_out = |name: &String| {
         !is_passed(name)
             && !let_through.contains(name)
             && !OF_MAKE.contains(&&**name)
             && !name.starts_with("LAMBDA_MUSL_")
+            && !(is_in_cargo && OF_CARGO.contains(&&**name))
     };
     let set = env::vars_os().filter(|(_, value)| !value.is_empty());
     let names: BTreeSet<String> = set.filter_map(|(name, _)| name.into_string().ok()).filter(is_left_out).collect();

@@ -146,7 +146,7 @@ pub struct Selection {
     /// Leave out the package's default features
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub no_default_features: bool,
-    /// Every binary target of the package, each in its own directory under --out
+    /// Every binary target of the package; `build` writes each into its own directory under --out
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "bin")]
     pub bins: bool,
 }

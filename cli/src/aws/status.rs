@@ -62,7 +62,7 @@ impl Ours {
         let (zip, path, commit);
         match &options.zip {
             Some(named) => {
-                (zip, path) = (verify(named, None, &environment::roots()?)?, named.clone());
+                (zip, path) = (verify(named, options.source.arch, &environment::roots()?)?, named.clone());
                 commit = commit::attested(named, &sha256_hex(&zip.bytes));
             }
             None => {

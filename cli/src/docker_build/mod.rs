@@ -39,6 +39,8 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let functions = Function::all(source, &rust)?;
     let function = functions.first().context("there is no binary target")?;
     environment::say_what_is_left_out();
+    // The first line of output counts the time of the image.
+    let mut start = SystemTime::now();
     check_emulation(function.arch)?;
     let pins_named = options.image.pins.pins.as_deref().or(function.defaults.text("pins"));
     let pins = Pins::named(pins_named)?;
@@ -61,7 +63,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let mut with_openssl = false;
     for (function, crates) in functions.iter().zip(&crates) {
         function.configuration.say_what_does_not_count(function.arch);
-        let (start, out) = (SystemTime::now(), out_of(function, &options.build));
+        let out = out_of(function, &options.build);
         let builder =
             Builder { engine: &engine, image: &image, name: &name, cross: &cross, rust: &rust, cache: &cache };
         let built = builder.compile(function, crates, &pins, lock.as_deref())?;
@@ -76,6 +78,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
             with_openssl = true;
         }
         println!("{line}, musl {}, {} s", pins.musl.version, start.elapsed().unwrap_or_default().as_secs());
+        start = SystemTime::now();
     }
     if with_openssl && pins.has_openssl_1_0() {
         let version = &pins.openssl.version;

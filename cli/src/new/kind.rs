@@ -60,6 +60,10 @@ impl Kind {
         }
     }
 
+    pub fn is_http(&self) -> bool {
+        self.event == HTTP.event
+    }
+
     /// The example's manifest, with this name and this runtime.
     pub fn manifest(&self, name: &str, runtime: &Runtime) -> String {
         let (_, rest) = self.manifest.split_once("version = ").unwrap_or_default();

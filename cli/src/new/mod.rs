@@ -164,6 +164,7 @@ impl Template {
             ("{name}", &*self.name),
             ("{arch}", self.arch),
             ("{event}", self.kind.event),
+            ("{url}", if self.kind.is_http() { " --url iam" } else { "" }),
             ("{repository}", repository),
             ("{version}", env!("CARGO_PKG_VERSION")),
         ]
@@ -175,7 +176,8 @@ impl Template {
     fn steps(&self, dir: &Path) -> String {
         let (dir, event) = (quoted(&dir.to_string_lossy()), self.kind.event);
         if find("cargo-lambda-musl").is_some() {
-            return format!("  cd {dir}\n  cargo test\n  cargo lambda-musl invoke {event}");
+            let dev = if self.kind.is_http() { "\n  cargo lambda-musl dev" } else { "" };
+            return format!("  cd {dir}\n  cargo test\n  cargo lambda-musl invoke {event}{dev}");
         }
         let event = event.trim_start_matches("--").replacen(' ', "=", 1);
         let (variable, value) = event.split_once('=').unwrap_or_default();
