@@ -7,8 +7,8 @@ use std::{
     thread,
 };
 
-use crate::cache::cache;
-use crate::machine::{call, cargo_lambda_musl, copy_of_the_clone, names, root, run, write_crate};
+use crate::cache::copy_of_the_cache;
+use crate::machine::{cargo_lambda_musl, copy_of_the_clone, names, root, run, write_crate};
 
 /// A program without dependencies.
 const NO_DEPENDENCIES: &str = "fn main() {}";
@@ -96,22 +96,12 @@ fn doctor_works_in_a_project() {
 fn two_projects_that_are_built_at_the_same_time_share_one_cache() {
     let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
     // Without the libc that zig has compiled, which both builds need.
-    let shared = tempfile::tempdir_in(root().join("target")).unwrap();
-    for name in names(&cache())
-        .iter()
-        .filter(|name| !name.starts_with("zig"))
-    {
-        let [from, to] = [cache().join(name), shared.path().into()];
-        call(
-            "cp",
-            &["-al", &from.to_string_lossy(), &to.to_string_lossy()],
-        )
-        .succeeded();
-    }
+    let cache = tempfile::tempdir_in(root().join("target")).unwrap();
+    copy_of_the_cache(cache.path(), &["zig", "zig.json"]);
     let build = |directory: &Path| {
         let project = project(directory, "", "fn main() { println!(\"hello\") }");
         let mut build = subcommand(&project, &["build"]);
-        build.env("LAMBDA_MUSL_CACHE", shared.path());
+        build.env("LAMBDA_MUSL_CACHE", cache.path());
         run(build)
     };
     for _ in ["from scratch", "again"] {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     GREETING, build, build_greeting,
-    cache::cache,
+    cache::other_cache,
     machine::{MARK, command, kill, make, names, processes, root, sha256, wait_until},
     touch_greeting,
 };
@@ -55,13 +55,14 @@ const STEPS: [(&str, &str, &str); 3] = [
 
 /// Stops a build at each of its steps, and asserts that it ends soon with all processes it started, and leaves no files.
 fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
-    let aside = tempfile::tempdir_in(root().join("target")).unwrap();
+    let cache = other_cache();
     for (step, krate, missing) in STEPS {
         touch_greeting();
-        let (missing, aside) = (cache().join(missing), aside.path().join(missing));
-        fs::rename(&missing, &aside).unwrap();
+        let aside = cache.join("aside");
+        fs::rename(cache.join(missing), &aside).unwrap();
         let mut build = build();
         build
+            .env("LAMBDA_MUSL_CACHE", &cache)
             .env("CRATE", krate)
             .env("OUT", "dist/stopped")
             .env(MARK, step);
@@ -84,9 +85,9 @@ fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
         assert!(stopped.elapsed() < Duration::from_secs(3), "{step}");
         let ended = wait_until(|| processes(step).is_empty(), Duration::from_secs(3));
         assert!(ended, "still running after {step}: {}", processes(step));
-        assert_eq!(names(&cache().join("tmp")), [""; 0], "{step}");
-        let _ = fs::remove_dir_all(&missing);
-        fs::rename(aside, missing).unwrap();
+        assert_eq!(names(&cache.join("tmp")), [""; 0], "{step}");
+        let _ = fs::remove_dir_all(cache.join(missing));
+        fs::rename(&aside, cache.join(missing)).unwrap();
     }
 }
 
