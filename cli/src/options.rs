@@ -553,9 +553,19 @@ pub fn parse(mut arguments: Vec<OsString>) -> Options {
 
 /// Whether a variable of this name sets an option of any verb.
 pub fn is_variable(name: &str) -> bool {
-    let is_of = |argument: &clap::Arg| argument.get_env().is_some_and(|variable| variable == name);
+    is_variable_of(name, |_| true)
+}
+
+/// Whether a variable of this name sets an option of the verb.
+pub fn is_variable_of_verb(verb: &str, name: &str) -> bool {
+    is_variable_of(name, |other| other == verb)
+}
+
+fn is_variable_of(name: &str, is_meant: impl Fn(&str) -> bool) -> bool {
     let command = Options::command();
-    command.get_arguments().any(is_of) || command.get_subcommands().any(|verb| verb.get_arguments().any(is_of))
+    let verbs = command.get_subcommands().filter(|verb| is_meant(verb.get_name()));
+    let mut arguments = command.get_arguments().chain(verbs.flat_map(Command::get_arguments));
+    arguments.any(|argument| argument.get_env().is_some_and(|variable| variable == name))
 }
 
 fn without_empty_variables(command: Command) -> Command {
