@@ -168,8 +168,7 @@ fn options_override_the_defaults_in_cargo_toml() {
     write_manifest("greeting", "memry = 256\n");
     deploy(&[]).failed_with(&[
         "Cargo.toml: metadata.lambda-musl.deploy",
-        "unknown field `memry`",
-        "`memory`",
+        "the key memry is unknown (did you mean memory?)",
     ]);
     write_manifest("another", "memory = 1024\n");
     deploy(&[]).succeeded().reported(&[
