@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::cache::{Cache, write_whole};
+use crate::cache::{Cache, write_private};
 use crate::files::identity;
 use crate::interrupt::{self, Running};
 use crate::package::Built;
@@ -34,9 +34,11 @@ const BUILD_SCRIPT: &str = "build.rs";
 /// The command to repeat.
 #[derive(Deserialize, Serialize)]
 struct Repeat {
+    /// The verb that built.
+    verb: String,
     directory: PathBuf,
     arguments: Vec<OsString>,
-    /// Options that were set in variables.
+    /// Options of the verb that were set in variables. A variable of another verb may be a secret.
     variables: BTreeMap<String, OsString>,
 }
 
@@ -63,6 +65,15 @@ struct Record {
     state: Option<String>,
     /// The state of the package.
     zip: Option<String>,
+}
+
+impl Repeat {
+    fn of(verb: &str, arguments: Vec<OsString>, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self> {
+        let set = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let variables =
+            set.filter(|(name, value)| options::is_variable_of_verb(verb, name) && !value.is_empty()).collect();
+        Ok(Self { verb: verb.into(), directory: env::current_dir()?, arguments, variables })
+    }
 }
 
 impl Sources {
@@ -154,16 +165,14 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// Records that this program built a package from these sources in a build that began at `start`.
-pub fn remember(zip: &Path, sources: Sources, start: SystemTime, cache: &Cache) -> Result<()> {
+pub fn remember(verb: &str, zip: &Path, sources: Sources, start: SystemTime, cache: &Cache) -> Result<()> {
     let zip = std::path::absolute(zip)?;
-    let set = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let variables = set.filter(|(name, value)| options::is_variable(name) && !value.is_empty()).collect();
-    let repeat = Repeat { directory: env::current_dir()?, arguments: env::args_os().skip(1).collect(), variables };
+    let repeat = Repeat::of(verb, env::args_os().skip(1).collect(), env::vars_os())?;
     let (state, newest) = sources.state();
     let has_changed = newest.is_some_and(|newest| newest + TICK > start);
     let record = Record { repeat, sources, state: (!has_changed).then_some(state), zip: state_of_zip(&zip) };
     forget_what_is_gone(cache)?;
-    write_whole(&path_of(&zip, cache)?, &serde_json::to_vec(&(&zip, record))?)
+    write_private(&path_of(&zip, cache)?, &serde_json::to_vec(&(&zip, record))?)
 }
 
 fn path_of(zip: &Path, cache: &Cache) -> Result<PathBuf> {
@@ -173,7 +182,9 @@ fn path_of(zip: &Path, cache: &Cache) -> Result<PathBuf> {
 fn forget_what_is_gone(cache: &Cache) -> Result<()> {
     let records = fs::read_dir(cache.directory("builds")?)?.flatten().map(|entry| entry.path());
     let is_gone = |path: &PathBuf| {
-        let record: Option<(PathBuf, Record)> = serde_json::from_slice(&fs::read(path).unwrap_or_default()).ok();
+        // The record of another user, whose file cannot be read, remains.
+        let Ok(bytes) = fs::read(path) else { return false };
+        let record: Option<(PathBuf, Record)> = serde_json::from_slice(&bytes).ok();
         record.is_none_or(|(zip, _)| !zip.exists())
     };
     records.filter(is_gone).for_each(|path| drop(fs::remove_file(path)));
@@ -206,12 +217,12 @@ pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
             zip.display()
         );
     }
-    let Repeat { directory, arguments, variables } = record.repeat;
+    let Repeat { verb, directory, arguments, variables } = record.repeat;
     let shown = arguments.iter().filter(|word| *word != "lambda-musl").map(|word| word.to_string_lossy());
     let shown = shown.collect::<Vec<_>>().join(" ");
     say(&format!("{}: its sources have changed; rebuilding it with `{shown}`", zip.display()));
     let mut command = Command::new(env::current_exe()?);
-    for (name, _) in env::vars().filter(|(name, _)| options::is_variable(name)) {
+    for (name, _) in env::vars().filter(|(name, _)| options::is_variable_of_verb(&verb, name)) {
         command.env_remove(name);
     }
     build(command.args(arguments).envs(variables).current_dir(directory))
@@ -278,6 +289,25 @@ mod tests {
         ] {
             assert!(!changes(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_record_contains_only_variables_of_the_verb_that_built_and_only_this_user_can_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache { root: directory.path().into() };
+        let of = |verb: &str| {
+            let set = ["ARCH", "BASE", "ENV_VAR", "VERBOSE", "HOME"].map(|name| (name.into(), "1".into()));
+            let set = set.into_iter().chain([("BIN".into(), "".into())]);
+            Repeat::of(verb, Vec::new(), set).unwrap().variables.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(of("build"), ["ARCH", "VERBOSE"]);
+        assert_eq!(of("docker-build"), ["ARCH", "BASE", "VERBOSE"]);
+        let (package, list) = (PathBuf::new(), Vec::new);
+        let sources = Sources { package, crates: list(), others: list(), without: list(), variables: Vec::new() };
+        let zip = directory.path().join("function.zip");
+        remember("build", &zip, sources, SystemTime::now(), &cache).unwrap();
+        let mode = fs::metadata(path_of(&zip, &cache).unwrap()).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn build(options: &options::Build, report: impl Fn(String)) -> Result<()> {
         let built = prepared.compile(function, crates, &cache)?;
         let sources = Sources::of(&built, &out, [], &cache);
         let line = built.write(&out, options.oci, &prepared.rust, &cache)?;
-        again::remember(&out.join(function.form.file()), sources, start, &cache)?;
+        again::remember("build", &out.join(function.form.file()), sources, start, &cache)?;
         report(format!("{line}, {} s", start.elapsed().unwrap_or_default().as_secs()));
     }
     Ok(())

@@ -161,8 +161,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Writes files next to their paths. When all are written, calls `clear` and moves the files to their paths in this order.
 pub fn write_all_whole(files: &[(PathBuf, &[u8])], clear: impl FnOnce()) -> Result<()> {
-    let written =
-        files.iter().map(|(path, bytes)| beside(path, bytes).with_context(|| format!("writing {}", path.display())));
+    let everyone_may_read = 0o644;
+    let written = files.iter().map(|(path, bytes)| {
+        beside(path, bytes, everyone_may_read).with_context(|| format!("writing {}", path.display()))
+    });
     let written = written.collect::<Result<Vec<_>>>()?;
     clear();
     for ((path, _), file) in files.iter().zip(written) {
@@ -171,11 +173,17 @@ pub fn write_all_whole(files: &[(PathBuf, &[u8])], clear: impl FnOnce()) -> Resu
     Ok(())
 }
 
-fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+/// Like [`write_whole`], but only this user can read the file.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = beside(path, bytes, 0o600).and_then(|file| Ok(file.persist(path)?));
+    written.map(drop).with_context(|| format!("writing {}", path.display()))
+}
+
+fn beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let everybody_may_read = fs::Permissions::from_mode(0o644);
     fs::create_dir_all(directory)?;
-    let mut file = tempfile::Builder::new().permissions(everybody_may_read).tempfile_in(directory)?;
+    let permissions = fs::Permissions::from_mode(mode);
+    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(directory)?;
     file.as_file_mut().write_all(bytes)?;
     Ok(file)
 }

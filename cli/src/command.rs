@@ -1,11 +1,11 @@
 //! Runs other programs.
 
 use std::process::{Command, Output, Stdio};
-use std::{env, io::Read, path::PathBuf, thread};
+use std::{env, io::Read, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Result, bail};
 
-use crate::interrupt::Running;
+use crate::interrupt::{self, Running};
 
 /// Returns what a program prints on stdout, or an error with what it printed on stderr.
 pub fn output(command: &mut Command) -> Result<String> {
@@ -35,12 +35,28 @@ pub fn collect(command: &mut Command) -> Result<Output> {
 
 /// Like [`collect`], for a program that reads stdin.
 pub fn collect_given(command: &mut Command, stdin: impl Into<Stdio>) -> Result<Output> {
+    collect_while(command, stdin, interrupt::check)
+}
+
+/// Like [`collect_given`], but when `check` fails, ends the program and the processes that it started.
+pub fn collect_while(command: &mut Command, stdin: impl Into<Stdio>, check: impl Fn() -> Result<()>) -> Result<Output> {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut running = Running::start(command)?;
+    let mut running = Running::start_if(command, &check)?;
     let (stdout, stderr) = running.pipes();
     let [stdout, stderr] = [thread::spawn(|| all_of(stdout)), thread::spawn(|| all_of(stderr))];
-    let status = running.wait()?;
-    Ok(Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() })
+    loop {
+        running.check_input()?;
+        // The pipes first: the program's group can be ended only until the program is reaped.
+        if stdout.is_finished()
+            && stderr.is_finished()
+            && let Some(status) = running.try_wait()?
+        {
+            let [stdout, stderr] = [stdout, stderr].map(|pipe| pipe.join().unwrap_or_default());
+            return Ok(Output { status, stdout, stderr });
+        }
+        check()?;
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn all_of(pipe: Option<impl Read>) -> Vec<u8> {
@@ -71,7 +87,24 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use anyhow::ensure;
+
     use super::*;
+
+    #[test]
+    fn a_process_that_keeps_the_output_of_a_program_open_does_not_keep_this_program_from_stopping() {
+        let start = Instant::now();
+        let check = || {
+            ensure!(start.elapsed() < Duration::from_millis(300), "stopped");
+            Ok(())
+        };
+        let mut command = Command::new("sh");
+        let error = collect_while(command.args(["-c", "sleep 60 & exit"]), Stdio::null(), check).unwrap_err();
+        assert_eq!(error.to_string(), "stopped");
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
 
     #[test]
     fn a_word_is_quoted_as_one_word_for_the_shell() {

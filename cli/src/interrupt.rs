@@ -16,19 +16,25 @@ use signal_hook::iterator::Signals;
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals on a separate thread. A second signal ends this program immediately, unless it arrives within a second of
-/// the first: make forwards a signal that the process group has received as well.
+/// Waits for signals on a separate thread. A second signal ends this program and its programs immediately, unless it arrives within
+/// a second of the first: make forwards a signal that the process group has received as well.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {
-        let mut first = None;
+        let mut first: Option<Instant> = None;
         for signal in signals.forever() {
-            if first.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
-                std::process::exit(128 + signal);
-            }
+            let sent = match first {
+                None => Signal::TERM,
+                Some(first) if first.elapsed() > Duration::from_secs(1) => Signal::KILL,
+                Some(_) => continue,
+            };
+            first.get_or_insert_with(Instant::now);
             SIGNAL.store(u8::try_from(signal).unwrap_or_default(), Ordering::SeqCst);
             for group in running().iter() {
-                let _ = kill_process_group(*group, Signal::TERM);
+                let _ = kill_process_group(*group, sent);
+            }
+            if sent == Signal::KILL {
+                std::process::exit(128 + signal);
             }
         }
     });
@@ -70,6 +76,7 @@ fn running() -> MutexGuard<'static, Vec<Pid>> {
 
 /// A running program in its own process group. The group is stopped when this program is stopped or the value is dropped.
 pub struct Running {
+    name: String,
     child: Child,
     ended: bool,
 }
@@ -77,13 +84,18 @@ pub struct Running {
 impl Running {
     /// Starts a program.
     pub fn start(command: &mut Command) -> Result<Self> {
+        Self::start_if(command, check)
+    }
+
+    /// Starts a program if `check` succeeds.
+    pub fn start_if(command: &mut Command, check: impl FnOnce() -> Result<()>) -> Result<Self> {
         // Hold the lock, so that a signal arrives either before the program starts or after it is registered.
         let mut running = running();
         check()?;
-        let started = command.process_group(0).spawn();
-        let child = started.with_context(|| format!("starting {}", command.get_program().display()))?;
+        let name = command.get_program().display().to_string();
+        let child = command.process_group(0).spawn().with_context(|| format!("starting {name}"))?;
         running.push(Pid::from_child(&child));
-        Ok(Self { child, ended: false })
+        Ok(Self { name, child, ended: false })
     }
 
     /// The pipes of the program's stdout and stderr, if they were requested.
@@ -120,13 +132,27 @@ impl Running {
         Ok(status)
     }
 
-    /// The exit status, if the program has ended.
+    /// The exit status, if the program has ended. Fails if it waits for input from the terminal.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.check_input()?;
         let status = self.child.try_wait()?;
         if status.is_some() {
             self.forget();
         }
         Ok(status)
+    }
+
+    /// Fails if the program waits for input from the terminal, which stops it: only this program's group can read there.
+    pub fn check_input(&self) -> io::Result<()> {
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let signal = waitid(WaitId::Pid(self.id()), stopped).ok().flatten().and_then(|status| status.stopping_signal());
+        if signal.is_some_and(|signal| [Signal::TTIN, Signal::TTOU].iter().any(|other| other.as_raw() == signal)) {
+            let name = &self.name;
+            return Err(io::Error::other(format!(
+                "{name} asks for input on the terminal, which it cannot read here; set it up so that it needs no input"
+            )));
+        }
+        Ok(())
     }
 
     /// Asks the program to end, which lets it stop its own child processes.
@@ -147,5 +173,27 @@ impl Drop for Running {
             let _ = self.child.wait();
             self.forget();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_asks_for_input_on_the_terminal_is_ended_with_an_error() {
+        for signal in ["TTIN", "TTOU"] {
+            let mut command = Command::new("sh");
+            let mut running = Running::start(command.args(["-c", &format!("kill -{signal} 0; sleep 60")])).unwrap();
+            let error = running.wait().unwrap_err().to_string();
+            assert!(error.starts_with("sh asks for input on the terminal"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_stopped_by_its_user_may_continue() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "(sleep 0.2; kill -CONT $$) & kill -STOP $$"]);
+        assert!(Running::start(&mut command).unwrap().wait().unwrap().success());
     }
 }

@@ -5,7 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::{env, ops::Deref, path::Path, path::PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{builder::FalseyValueParser, parser::ValueSource};
 
 use crate::{arch::Arch, aws::Url, package::Form};
 
@@ -535,14 +536,16 @@ pub fn parse(mut arguments: Vec<OsString>) -> Options {
     if arguments.get(1).is_some_and(|name| name == "lambda-musl") {
         arguments.remove(1);
     }
-    let matches = without_empty_variables(Options::command()).try_get_matches_from(arguments);
+    let matches = matches(&arguments, &[]);
+    if let Some(invoke) = matches.as_ref().ok().and_then(|matches| matches.subcommand_matches("invoke")) {
+        say_where_the_event_goes(invoke);
+    }
     let options = matches.and_then(|matches| Options::from_arg_matches(&matches));
     options.unwrap_or_else(|error| {
         let _ = error.print();
-        if error.kind() == ErrorKind::InvalidValue {
-            eprintln!(
-                "\nIf this option was not given, its value is that of the environment variable of its name in capitals."
-            );
+        for name in causes(&error, &arguments) {
+            let option = name.to_lowercase().replace('_', "-");
+            eprintln!("\nThe environment variable {name} sets --{option}; unset it if you do not need this option.");
         }
         if let Some(known) = known_options(&error) {
             eprintln!("\nThe options are: {known}");
@@ -553,18 +556,54 @@ pub fn parse(mut arguments: Vec<OsString>) -> Options {
 
 /// Whether a variable of this name sets an option of any verb.
 pub fn is_variable(name: &str) -> bool {
-    let is_of = |argument: &clap::Arg| argument.get_env().is_some_and(|variable| variable == name);
-    let command = Options::command();
-    command.get_arguments().any(is_of) || command.get_subcommands().any(|verb| verb.get_arguments().any(is_of))
+    is_variable_of(name, |_| true)
 }
 
-fn without_empty_variables(command: Command) -> Command {
-    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+/// Whether a variable of this name sets an option of the verb.
+pub fn is_variable_of_verb(verb: &str, name: &str) -> bool {
+    is_variable_of(name, |other| other == verb)
+}
+
+fn is_variable_of(name: &str, is_meant: impl Fn(&str) -> bool) -> bool {
+    let command = Options::command();
+    let verbs = command.get_subcommands().filter(|verb| is_meant(verb.get_name()));
+    let mut arguments = command.get_arguments().chain(verbs.flat_map(Command::get_arguments));
+    arguments.any(|argument| argument.get_env().is_some_and(|variable| variable == name))
+}
+
+/// Reads the arguments, and the variables except the empty ones and those in `ignored`.
+fn matches(arguments: &[OsString], ignored: &[&str]) -> Result<ArgMatches, clap::Error> {
+    let is_ignored = |name: &OsStr| {
+        ignored.iter().any(|other| name == *other) || env::var_os(name).is_some_and(|value| value.is_empty())
+    };
+    without_variables(Options::command(), &is_ignored).try_get_matches_from(arguments)
+}
+
+fn without_variables(command: Command, is_ignored: &dyn Fn(&OsStr) -> bool) -> Command {
     let arguments = command.mut_args(|argument| match argument.get_env() {
-        Some(name) if is_empty(name) => argument.env(None::<&str>),
+        Some(name) if is_ignored(name) => argument.env(None::<&str>),
         _ => argument,
     });
-    arguments.mut_subcommands(without_empty_variables)
+    arguments.mut_subcommands(|verb| without_variables(verb, is_ignored))
+}
+
+/// The variables without which there would be no error, or another one.
+fn causes(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
+    let about = |error: &clap::Error| (error.kind(), error.get(ContextKind::InvalidArg).map(ToString::to_string));
+    let set = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| is_variable(name));
+    set.filter(|name| matches(arguments, &[name]).map_or_else(|other| about(&other) != about(error), |_| true))
+        .collect()
+}
+
+/// Prints a note if a variable, which may be set by accident, sends the event of `invoke` elsewhere.
+fn say_where_the_event_goes(invoke: &ArgMatches) {
+    let is_variable = |option: &str| invoke.value_source(option) == Some(ValueSource::EnvVariable);
+    if is_variable("dev") && invoke.get_flag("dev") {
+        eprintln!("note: the environment variable DEV is set, so the event goes to the server of `dev`");
+    }
+    if let Some(name) = invoke.get_one::<String>("remote").filter(|_| is_variable("remote")) {
+        eprintln!("note: the environment variable REMOTE is set, so the event goes to the function {name} in AWS");
+    }
 }
 
 /// The options of the verb that was given an unknown one.

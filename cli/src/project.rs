@@ -99,8 +99,8 @@ impl Function {
     fn select(
         source: &Source, rust: &Rust, packages: impl for<'a> Fn(&'a Metadata, &Path) -> Result<Vec<&'a Package>>,
     ) -> Result<Vec<Self>> {
+        let manifest = manifest(source)?;
         let of_manifest = || {
-            let manifest = manifest(source)?;
             let mut cargo = rust.program("cargo")?;
             cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"]).arg(&manifest);
             cargo.current_dir(manifest.parent().unwrap_or(Path::new("/")));

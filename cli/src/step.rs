@@ -220,6 +220,7 @@ fn run_reading(
             Ok(line) => String::from_utf8_lossy(&line).into_owned(),
             Err(RecvTimeoutError::Timeout) => {
                 interrupt::check()?;
+                program.check_input()?;
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,

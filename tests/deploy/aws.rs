@@ -33,7 +33,7 @@ pub fn wheels() -> &'static Path {
 }
 
 /// The Python interpreter itself. `python3` in `PATH` may be a script that starts it.
-fn python3() -> &'static str {
+pub fn python3() -> &'static str {
     static PYTHON: LazyLock<String> = LazyLock::new(|| {
         python("import sys; print(sys.executable)", &[])
             .trim()

@@ -1,13 +1,16 @@
 //! Errors of the client, the network and AWS.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::{
-    aws::{Answer, Aws, ZIP, build, free_port, proxy, refuse},
+    aws::{Answer, Aws, ZIP, build, free_port, proxy, python3, refuse},
     create::checksum,
-    machine::{programs_without, run},
+    machine::{MARK, kill, processes, programs_without, run, wait_until},
     update::other_zip,
 };
 
@@ -199,25 +202,83 @@ fn credentials_that_expire_midway_are_reported_with_the_last_known_state() {
 
 #[test]
 #[ignore = "run by make test"]
-fn a_response_that_is_not_json_is_shown() {
+fn an_unexpected_response_is_shown_and_changes_nothing() {
     build();
     let aws = Aws::new();
-    aws.client("echo '<html>Log in to this network'; exit 0");
-    let output = aws
-        .program(&["status", "x", "--zip", ZIP])
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(
-        stderr.contains("expected JSON") && stderr.contains("<html>Log in"),
-        "{stderr}"
-    );
+    for response in ["<html>Log in to this network", r#"{"message":"Forbidden"}"#] {
+        aws.client(&format!("echo '{response}'; exit 0"));
+        let output = aws
+            .program(&["status", "x", "--zip", ZIP])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(
+            stderr.contains("expected JSON") && stderr.contains(response),
+            "{stderr}"
+        );
+        aws.calls();
+        aws.deploy("x", &["--env-var", "NEW=1"])
+            .failed_with(&["expected JSON", response]);
+        assert_eq!(aws.changes(), [""; 0]);
+    }
     // The client itself reads a response from the network.
     let (port, _) = counted(|| Answer::Instead(200, &[], "<html>Log in to this network".into()));
-    Aws::behind(port)
-        .deploy("x", &[])
-        .failed_with(&["aws lambda get-function: expected JSON, but the response is empty"]);
+    Aws::behind(port).deploy("x", &[]).failed_with(&[
+        "aws lambda get-function: expected JSON with Configuration.FunctionArn",
+        "but the response is empty",
+    ]);
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_client_that_asks_for_input_on_the_terminal_is_ended_with_advice() {
+    build();
+    let aws = Aws::new();
+    aws.client("read -r code </dev/tty");
+    for arguments in [
+        &["deploy", "x", "--zip", ZIP][..],
+        &["status", "x", "--zip", ZIP],
+        &["invoke", "--event={}", "--remote=x"],
+    ] {
+        let program = aws.program(arguments);
+        let in_terminal = "import os, pty, signal, sys; signal.alarm(60); sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let mut python = aws.command(python3());
+        python
+            .args(["-c", in_terminal])
+            .arg(program.get_program())
+            .args(program.get_args());
+        let run = run(python);
+        assert!(!run.success, "{run:?}");
+        for text in [
+            "aws asks for input on the terminal",
+            "`aws sts get-caller-identity`",
+        ] {
+            assert!(run.stdout.contains(text), "{run:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_signal_ends_a_deployment_that_reads_the_state_after_a_failure() {
+    build();
+    let aws = Aws::new();
+    aws.create("hangs-at-the-end", other_zip(), json!({}));
+    let reads = aws.path("reads");
+    aws.client(&format!(
+        "case $2 in update-*) exit 254 ;; get-function-configuration) touch '{}'; sleep 60; sleep 60 ;; esac",
+        reads.display()
+    ));
+    let mark = "hangs at the end";
+    let mut deploy = aws.program(&["deploy", "hangs-at-the-end", "--zip", ZIP]);
+    let mut deploy = deploy.env(MARK, mark).spawn().unwrap();
+    assert!(wait_until(|| reads.exists(), Duration::from_secs(20)));
+    kill("INT", deploy.id());
+    let stopped = Instant::now();
+    assert_eq!(deploy.wait().unwrap().code(), Some(130));
+    assert!(stopped.elapsed() < Duration::from_secs(5));
+    assert_eq!(processes(mark), "");
 }
 
 #[test]

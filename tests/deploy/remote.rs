@@ -33,7 +33,8 @@ fn invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout() {
     ]);
     let run = run(make).succeeded();
     assert_eq!(run.stdout, "{\"message\":\"Hello\"}\n");
-    assert_eq!(run.stderr, "START of the log\n");
+    let note = "note: the environment variable REMOTE is set, so the event goes to the function greeting in AWS\n";
+    assert_eq!(run.stderr, format!("{note}START of the log\n"));
 }
 
 #[test]
@@ -53,6 +54,15 @@ fn an_error_of_the_function_is_printed_and_makes_invoke_fail() {
         run.stdout,
         "{\"errorMessage\":\"no\",\"errorType\":\"Function.Error\"}\n"
     );
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_client_that_writes_no_response_is_reported() {
+    let aws = Aws::new();
+    aws.client(r#"echo '{"StatusCode":200}'; exit 0"#);
+    let run = aws.run(&["invoke", "--remote", "silent", "--event", "{}"]);
+    run.failed_with(&["aws lambda invoke: the client wrote no file with the function's response"]);
 }
 
 #[test]
@@ -92,5 +102,8 @@ fn a_missing_function_and_an_invalid_name_are_reported() {
         let run = aws.run(&[&["invoke", "--event", "{}"], arguments].concat());
         run.failed_with(&["letters (a to z, A to Z)"]);
     }
-    make(&["invoke", "EVENT={}", "QUALIFIER=1"]).failed_with(&["--remote"]);
+    make(&["invoke", "EVENT={}", "QUALIFIER=1"]).failed_with(&[
+        "--remote",
+        "The environment variable QUALIFIER sets --qualifier;",
+    ]);
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::json;
 
 use crate::{
-    aws::{Answer, Aws, ZIP, build, proxy},
+    aws::{ACCOUNT, Answer, Aws, ZIP, build, proxy},
     create::checksum,
     machine::{make, root},
 };
@@ -168,8 +168,7 @@ fn options_override_the_defaults_in_cargo_toml() {
     write_manifest("greeting", "memry = 256\n");
     deploy(&[]).failed_with(&[
         "Cargo.toml: metadata.lambda-musl.deploy",
-        "unknown field `memry`",
-        "`memory`",
+        "the key memry is unknown (did you mean memory?)",
     ]);
     write_manifest("another", "memory = 1024\n");
     deploy(&[]).succeeded().reported(&[
@@ -205,8 +204,13 @@ fn values_of_environment_variables_appear_in_no_command_line_and_no_error() {
 #[test]
 #[ignore = "run by make test"]
 fn a_function_with_a_container_image_is_rejected() {
-    let function =
-        json!({"Configuration": {"FunctionName": "image", "PackageType": "Image"}}).to_string();
+    let configuration = json!({
+        "FunctionName": "image",
+        "FunctionArn": format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:image"),
+        "PackageType": "Image",
+        "CodeSha256": "00",
+    });
+    let function = json!({"Configuration": configuration}).to_string();
     let port =
         proxy(
             move |request| match request.line.starts_with("GET /2015-03-31/functions/image") {

@@ -18,6 +18,71 @@ fn an_unknown_architecture_is_rejected_with_a_list_of_the_known_ones() {
 
 #[test]
 #[ignore = "run by make test"]
+fn a_variable_that_causes_an_invalid_option_is_named_and_no_other_one() {
+    for (variables, arguments, expected) in [
+        (
+            &["PORT=abc", "CRATE=function"][..],
+            &["dev"][..],
+            &["PORT sets --port;"][..],
+        ),
+        (
+            &["MEMORY=1g", "TIMEOUT=1"],
+            &["deploy", "x"],
+            &["MEMORY sets --memory;"],
+        ),
+        (
+            &["EXAMPLE=sqs"],
+            &["invoke", "--event={}"],
+            &["EXAMPLE sets --example;"],
+        ),
+        (
+            &["QUALIFIER=1", "EVENT={}"],
+            &["invoke"],
+            &["QUALIFIER sets --qualifier;"],
+        ),
+        (
+            &["BIN=a", "BINS=1"],
+            &["build"],
+            &["BIN sets --bin;", "BINS sets --bins;"],
+        ),
+        (&["ARCH=arm64", "OUT=a"], &["build", "--arch=sparc"], &[]),
+    ] {
+        let mut program = command("scripts/cli", root());
+        program.args(arguments);
+        program.envs(
+            variables
+                .iter()
+                .filter_map(|variable| variable.split_once('=')),
+        );
+        let run = run(program).failed_with(expected);
+        let named = run.stderr.matches("The environment variable ").count();
+        assert_eq!(named, expected.len(), "{}", run.stderr);
+    }
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_variable_that_sends_an_event_elsewhere_is_named() {
+    for (name, value, expected) in [
+        (
+            "DEV",
+            "1",
+            "DEV is set, so the event goes to the server of `dev`",
+        ),
+        (
+            "REMOTE",
+            "no name",
+            "REMOTE is set, so the event goes to the function no name in AWS",
+        ),
+    ] {
+        let mut program = command("scripts/cli", root());
+        program.args(["invoke", "--event={}"]).env(name, value);
+        run(program).failed_with(&[&format!("note: the environment variable {expected}")]);
+    }
+}
+
+#[test]
+#[ignore = "run by make test"]
 fn an_unknown_variable_is_rejected_with_a_list_of_the_known_ones() {
     make(&["ARHC=arm64"]).failed_with(&["unknown: ARHC", "The variables are ALIAS ARCH BASE BIN "]);
 }
@@ -27,6 +92,9 @@ fn an_unknown_variable_is_rejected_with_a_list_of_the_known_ones() {
 fn a_missing_crate_is_reported_with_what_was_expected() {
     let expected = "expected the directory of a package with a binary target";
     make(&["CRATE=nowhere"]).failed_with(&["--crate nowhere", "no Cargo.toml", expected]);
+    let run =
+        make(&["dev", "CRATE=nowhere"]).failed_with(&["--crate nowhere: there is no Cargo.toml"]);
+    assert_eq!(run.stderr.matches("--crate").count(), 1, "{}", run.stderr);
 }
 
 #[test]

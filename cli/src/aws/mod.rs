@@ -11,20 +11,24 @@ pub use settings::Url;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use std::{env, fmt, fs, thread};
 
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::command::{self, collect_given, shown};
-use crate::{doctor, environment::path_in};
+use crate::command::{collect, collect_given, collect_while, shown};
+use crate::{doctor, environment::path_in, interrupt};
 
 /// The number of characters to show of an unexpected response, and of an error, which can be an HTML page.
 const SHOWN: usize = 200;
 const LONGEST: usize = 2000;
+
+/// How long a last call may take, with the start of the client.
+const LAST_CALL: Duration = Duration::from_secs(15);
 
 /// The minimum length of an environment variable's value to hide in errors. Shorter values occur in other words.
 const SHORTEST: usize = 4;
@@ -59,11 +63,31 @@ impl Call {
         shown(Command::new("aws").args(&self.words))
     }
 
-    /// Whether the operation returns a response with content.
-    fn is_answered(&self) -> bool {
-        let operation = self.words.get(1).map_or("", String::as_str);
-        let starts = ["add-", "create-", "get-", "invoke", "list-", "publish-", "update-"];
-        starts.iter().any(|start| operation.starts_with(start))
+    /// The beginning of the command, which names the operation.
+    fn name(&self) -> String {
+        format!("aws {}", self.words.iter().take(2).cloned().collect::<Vec<_>>().join(" "))
+    }
+
+    /// The members that every response of the operation has. Without any, the operation has no response.
+    fn members(&self) -> &'static [&'static str] {
+        match self.words.get(1).map_or("", String::as_str) {
+            "add-permission" => &["Statement"],
+            "create-alias" | "get-alias" | "update-alias" => &["AliasArn"],
+            "create-function"
+            | "get-function-configuration"
+            | "update-function-code"
+            | "update-function-configuration" => &["FunctionArn", "CodeSha256"],
+            "create-function-url-config" | "get-function-url-config" | "update-function-url-config" => &["FunctionUrl"],
+            "create-role" | "get-role" => &["Role.Arn"],
+            "get-caller-identity" => &["Account", "Arn"],
+            "get-function" => &["Configuration.FunctionArn", "Configuration.CodeSha256"],
+            "get-layer-version" | "publish-layer-version" => &["LayerVersionArn", "Content.CodeSha256"],
+            "get-policy" => &["Policy"],
+            "invoke" => &["StatusCode"],
+            "list-layer-versions" => &["LayerVersions"],
+            "publish-version" => &["Version", "CodeSha256"],
+            _ => &[],
+        }
     }
 
     /// The IAM permission that the call needs: `lambda:GetFunction` for `lambda get-function`.
@@ -137,54 +161,89 @@ impl Client {
         let mut command = command(call);
         command.envs(variables.iter().copied());
         let output = match &call.input {
-            None => command::collect(&mut command)?,
+            None => collect(&mut command),
             Some(input) => {
                 let (reader, mut writer) = io::pipe().context("a pipe")?;
                 let input = input.clone();
                 // On a separate thread, because a write to a full pipe blocks until the client reads.
                 thread::spawn(move || writer.write_all(input.as_bytes()));
-                collect_given(&mut command, reader)?
+                collect_given(&mut command, reader)
             }
         };
+        let output = output.map_err(|error| match advice(&error.to_string(), "", call) {
+            Some(advice) => anyhow!("{}: {error}\n{advice}", call.name()),
+            None => error,
+        })?;
         self.read(call, &output)
     }
 
-    /// Makes a last call with short timeouts, even if this program was told to stop.
+    /// Makes a last call within seconds, even if this program was told to stop before.
     pub fn last_call(&self, call: &Call) -> Result<Value> {
         let mut command = command(call);
         command.args(["--cli-connect-timeout", "5", "--cli-read-timeout", "5"]).env("AWS_MAX_ATTEMPTS", "1");
-        self.read(call, &command.output().context("aws")?)
+        let (start, was_stopped) = (Instant::now(), interrupt::signal().is_some());
+        let output = collect_while(&mut command, Stdio::null(), || {
+            ensure!(start.elapsed() < LAST_CALL, "{} took longer than {} s", call.name(), LAST_CALL.as_secs());
+            if was_stopped { Ok(()) } else { interrupt::check() }
+        })?;
+        self.read(call, &output)
     }
 
     fn read(&self, call: &Call, output: &Output) -> Result<Value> {
         let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-        let name = format!("aws {}", call.words.iter().take(2).cloned().collect::<Vec<_>>().join(" "));
+        let name = call.name();
         if !output.status.success() {
-            let said: String = self.without_secrets(stderr.trim()).chars().take(LONGEST).collect();
+            let said = self.shown(stderr.trim(), LONGEST);
             let code = code_in(&said).to_owned();
             let advice = advice(&said, &code, call).map(|advice| format!("\n{advice}")).unwrap_or_default();
             let said = if said.is_empty() { format!("failed with {}", output.status) } else { said };
             return Err(Refusal { code, text: format!("{name}: {said}{advice}") }.into());
         }
-        // The client itself treats a response that is not JSON as an empty one.
-        let is_missing = stdout.trim().is_empty() && call.is_answered();
-        if stdout.trim().is_empty() && !is_missing {
+        let members = call.members();
+        if members.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&stdout).ok().filter(|_| !is_missing).with_context(|| {
-            let shown: String = self.without_secrets(&stdout).chars().take(SHOWN).collect();
-            let shown = if is_missing { "empty".into() } else { format!("\n{shown}") };
-            format!(
-                "{name}: expected JSON, but the response is {shown}\nIs there a proxy between this machine and AWS?"
-            )
-        })
+        let mut response: Option<Value> = serde_json::from_str(&stdout).ok();
+        let has = |response: &Value, member: &str| {
+            let value = response.pointer(&format!("/{}", member.replace('.', "/"))).unwrap_or(&Value::Null);
+            match member {
+                "LayerVersions" => value.is_array(),
+                "StatusCode" => value.is_u64(),
+                _ => value.as_str().is_some_and(|text| !text.is_empty()),
+            }
+        };
+        if let Some(response) = response.take_if(|response| members.iter().all(|member| has(response, member))) {
+            return Ok(response);
+        }
+        let shown = match response {
+            Some(mut response) => {
+                // The values of variables may be secrets.
+                for pointer in ["/Configuration/Environment", "/Environment"] {
+                    response.pointer_mut(pointer).into_iter().for_each(|variables| *variables = "***".into());
+                }
+                response.to_string()
+            }
+            None => stdout.into_owned(),
+        };
+        // The client itself treats a response that is not JSON as an empty one.
+        let shown = match shown.trim() {
+            "" => "empty".to_owned(),
+            shown => format!("\n{}", self.shown(shown, SHOWN)),
+        };
+        bail!(
+            "{name}: expected JSON with {}, but the response is {shown}\nIs there a proxy between this machine and AWS?",
+            members.join(" and ")
+        )
     }
 
-    fn without_secrets(&self, text: &str) -> String {
+    /// The beginning of a text of the client, without secrets and without characters that control a terminal.
+    fn shown(&self, text: &str, longest: usize) -> String {
         // The longest first, because one secret may be part of another.
         let mut secrets: Vec<&String> = self.secrets.iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        let text = secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
+        let is_shown = |c: &char| !c.is_control() || ['\n', '\t'].contains(c);
+        text.chars().filter(is_shown).take(longest).collect()
     }
 }
 
@@ -257,6 +316,9 @@ fn advice(said: &str, code: &str, call: &Call) -> Option<String> {
         ]) =>
         {
             "The connection to AWS failed: check the network and the region, and try again."
+        }
+        () if says(&["asks for input on the terminal"]) => {
+            "Sign in first, for example with `aws sts get-caller-identity`, and try again."
         }
         () if says(&["Unknown options", "nvalid choice"]) => {
             "The aws client is too old for this call: `aws --version` prints its version; install a newer one."
@@ -355,6 +417,27 @@ mod tests {
         assert!(error.contains("expected JSON") && error.contains("<html>") && error.len() < 500, "{error}");
         let error = answer(0, " \n", "", &[]).unwrap_err().to_string();
         assert!(error.contains("the response is empty"), "{error}");
+    }
+
+    #[test]
+    fn a_response_without_the_members_that_are_used_is_an_error() {
+        for response in [r#"{"message":"Forbidden"}"#, "[]", "null", r#"{"Configuration":{"FunctionArn":"a"}}"#] {
+            let error = answer(0, response, "", &[]).unwrap_err().to_string();
+            let expected = "aws lambda get-function: expected JSON with Configuration.FunctionArn and Configuration.CodeSha256, but";
+            assert!(error.starts_with(expected) && error.contains(response), "{error}");
+        }
+        let response = r#"{"Configuration":{"Environment":{"Variables":{"KEY":"hunter2"}}}}"#;
+        let error = answer(0, response, "", &[]).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+        answer(0, r#"{"Configuration":{"FunctionArn":"a","CodeSha256":"b"}}"#, "", &[]).unwrap();
+    }
+
+    #[test]
+    fn an_error_contains_no_characters_that_control_the_terminal() {
+        let error = answer(254, "", "a\x1b[2J\u{9b}b\r\n\tc", &[]).unwrap_err().to_string();
+        assert_eq!(error, "aws lambda get-function: a[2Jb\n\tc");
+        let error = answer(0, "<html>\x1b]0;title\x07", "", &[]).unwrap_err().to_string();
+        assert!(!error.contains(['\x1b', '\x07']), "{error}");
     }
 
     #[test]

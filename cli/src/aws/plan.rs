@@ -2,7 +2,7 @@
 //! complete, and can be printed, before anything changes; and steps that are already done, perhaps by another deployment, are
 //! not repeated.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
@@ -228,26 +228,8 @@ impl Planner<'_> {
                 call.words.extend(["--layers".to_owned()].into_iter().chain(none).chain(layers.iter().cloned()));
             }
         }
-        let Some(variables) = self.variables(configuration)? else { return Ok(call) };
+        let Some(variables) = variables(self.name, configuration, &self.settings.env_var)? else { return Ok(call) };
         Ok(with_variables(call, &variables))
-    }
-
-    /// All variables, if a named one is new or different: AWS replaces them all at once.
-    fn variables(&self, configuration: &Value) -> Result<Option<Value>> {
-        let of_aws = &configuration["Environment"];
-        let mut variables = of_aws["Variables"].as_object().cloned().unwrap_or_else(Map::new);
-        let named = &self.settings.env_var;
-        if named.iter().all(|(name, value)| variables.get(name).is_some_and(|other| other == value)) {
-            return Ok(None);
-        }
-        if let Some(error) = of_aws.get("Error") {
-            bail!(
-                "AWS does not return the environment variables of {}, which an update would delete: {error}",
-                self.name
-            );
-        }
-        variables.extend(named.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
-        Ok(Some(variables.into()))
     }
 
     /// The ARN of an existing role.
@@ -370,6 +352,27 @@ impl Planner<'_> {
     }
 }
 
+/// All variables, if a named one is new or different: AWS replaces them all at once.
+fn variables(name: &str, configuration: &Value, named: &BTreeMap<String, String>) -> Result<Option<Value>> {
+    let of_aws = &configuration["Environment"];
+    let mut variables = match (of_aws, &of_aws["Variables"]) {
+        (Value::Null | Value::Object(_), Value::Null) => Map::new(),
+        (_, Value::Object(variables)) => variables.clone(),
+        _ => bail!(
+            "aws lambda get-function: expected an object with the environment variables of {name}, but the response has something else; \
+             an update would delete them"
+        ),
+    };
+    if named.iter().all(|(name, value)| variables.get(name).is_some_and(|other| other == value)) {
+        return Ok(None);
+    }
+    if let Some(error) = of_aws.get("Error") {
+        bail!("AWS does not return the environment variables of {name}, which an update would delete: {error}");
+    }
+    variables.extend(named.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    Ok(Some(variables.into()))
+}
+
 /// Adds environment variables on the client's standard input, because they may be secrets.
 fn with_variables(call: Call, variables: &Value) -> Call {
     let call = call.with("--environment", "file:///dev/stdin");
@@ -379,6 +382,20 @@ fn with_variables(call: Call, variables: &Value) -> Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_update_keeps_all_variables_and_variables_in_an_unknown_form_are_an_error() {
+        let named = BTreeMap::from([("NEW".to_owned(), "1".to_owned())]);
+        let all = |environment: Value| variables("x", &json!({"Environment": environment}), &named);
+        assert_eq!(all(Value::Null).unwrap(), Some(json!({"NEW": "1"})));
+        assert_eq!(all(json!({"Variables": {"OLD": "2"}})).unwrap(), Some(json!({"NEW": "1", "OLD": "2"})));
+        assert_eq!(all(json!({"Variables": {"NEW": "1"}})).unwrap(), None);
+        for environment in [json!("hunter2"), json!([]), json!({"Variables": ["hunter2"]}), json!({"Error": "denied"})]
+        {
+            let error = all(environment).unwrap_err().to_string();
+            assert!(error.contains("would delete") && !error.contains("hunter"), "{error}");
+        }
+    }
 
     #[test]
     fn the_name_of_a_role_contains_that_of_its_function_in_at_most_64_characters() {

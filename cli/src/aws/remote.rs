@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{Client, check_name, check_qualifier, if_there, lambda, text};
@@ -28,9 +28,10 @@ pub fn invoke(name: &str, qualifier: Option<&str>, event: &[u8]) -> Result<(Vec<
     })?;
     let log = STANDARD.decode(text(&said, "/LogResult")).unwrap_or_default();
     eprint!("{}", String::from_utf8_lossy(&log));
-    let answer = fs::read(&answer).at(&answer)?;
-    match said["StatusCode"].as_u64() {
-        Some(200) => Ok((answer, !text(&said, "/FunctionError").is_empty())),
-        other => bail!("AWS responded with status {other:?}; expected 200"),
-    }
+    let status = &said["StatusCode"];
+    ensure!(*status == 200, "AWS responded with status {status}; expected 200");
+    let answer = fs::read(&answer).context(
+        "aws lambda invoke: the client wrote no file with the function's response; check the client with `aws --version`",
+    )?;
+    Ok((answer, !text(&said, "/FunctionError").is_empty()))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, io::ErrorKind};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -11,7 +11,11 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::check_word;
+use crate::project::{KEYS, unknown};
 use crate::{env_file, files::At, options};
+
+/// The keys of the table in Cargo.toml.
+const SETTINGS: [&str; 9] = ["alias", "env-var", "layers", "memory", "role", "s3-bucket", "tags", "timeout", "url"];
 
 /// Access to a function URL.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
@@ -117,8 +121,8 @@ impl Settings {
     }
 }
 
-/// The deploy defaults in the Cargo.toml of a package and of its workspace. Without a Cargo.toml there are none, because a package
-/// can be deployed without its sources.
+/// The deploy defaults in the Cargo.toml of a package and of its workspace. Without a Cargo.toml in the current directory there are
+/// none, because a package can be deployed without its sources.
 #[derive(Debug, Default)]
 pub struct Manifest {
     /// The name of the package.
@@ -129,21 +133,28 @@ pub struct Manifest {
 impl Manifest {
     pub fn of(krate: &Path) -> Result<Self> {
         let directory = env::current_dir()?.join(krate);
-        let Some((path, own)) = read(&directory)? else { return Ok(Self::default()) };
+        let Some((path, own)) = read(&directory)? else {
+            ensure!(
+                krate == Path::new("."),
+                "--crate {}: there is no Cargo.toml in this directory; expected the directory of a package, or no --crate for a zip without \
+                 its package",
+                krate.display()
+            );
+            return Ok(Self::default());
+        };
         let name = own.get("package").and_then(|package| package.get("name")).and_then(Value::as_str).map(Into::into);
         // The nearest Cargo.toml with a workspace, as in cargo.
         let mut tables = Vec::new();
         for directory in directory.ancestors() {
             if let Some((path, table)) = read(directory)?.filter(|(_, table)| table.contains_key("workspace")) {
-                tables.extend(metadata(&table, "workspace").map(|table| (path, table)));
+                tables.extend(metadata(&table, "workspace").at(&path)?.map(|table| (path, table)));
                 break;
             }
         }
-        tables.extend(metadata(&own, "package").map(|table| (path, table)));
+        tables.extend(metadata(&own, "package").at(&path)?.map(|table| (path, table)));
         let mut all = Table::new();
         for (path, table) in tables {
-            let _: Settings =
-                table.clone().try_into().with_context(|| format!("{}: metadata.lambda-musl.deploy", path.display()))?;
+            check(&table).with_context(|| format!("{}: metadata.lambda-musl.deploy", path.display()))?;
             all.extend(table);
         }
         Ok(Self { name, defaults: all.try_into()? })
@@ -157,13 +168,41 @@ fn read(directory: &Path) -> Result<Option<(PathBuf, Table)>> {
             let table = text.parse().at(&path)?;
             Ok(Some((path, table)))
         }
-        Err(_) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at(&path),
     }
 }
 
-fn metadata(manifest: &Table, of: &str) -> Option<Table> {
-    let table = manifest.get(of)?.get("metadata")?.get("lambda-musl")?.get("deploy")?;
-    table.as_table().cloned()
+/// The table for `deploy`. The other keys are checked too, because one of them may be a misspelt `deploy`.
+fn metadata(manifest: &Table, of: &str) -> Result<Option<Table>> {
+    let metadata = manifest.get(of).and_then(|table| table.get("metadata"));
+    let Some(own) = metadata.and_then(|table| table.get("lambda-musl")) else { return Ok(None) };
+    let expected = |key: &str| format!("{of}.metadata.{key}: expected a table");
+    let own = own.as_table().with_context(|| expected("lambda-musl"))?;
+    for key in own.keys() {
+        ensure!(KEYS.contains(&&**key), "[{of}.metadata.lambda-musl]: the key {}", unknown(key, &KEYS));
+    }
+    let Some(deploy) = own.get("deploy") else { return Ok(None) };
+    deploy.as_table().cloned().with_context(|| expected("lambda-musl.deploy")).map(Some)
+}
+
+/// Fails if a key is unknown or its value is not of the expected type. The value is not shown, because it may be a secret.
+fn check(table: &Table) -> Result<()> {
+    for (key, value) in table {
+        let one: Table = [(key.clone(), value.clone())].into_iter().collect();
+        let expected = match key.as_str() {
+            "memory" => "a number of MB, such as 256",
+            "timeout" => "a number of seconds, such as 10",
+            "env-var" | "tags" => "a table of strings, such as { NAME = \"value\" }",
+            "layers" => "a list of strings",
+            "url" => "\"none\", \"iam\" or \"public\"",
+            _ => "a string",
+        };
+        let settings = one.try_into::<Settings>();
+        ensure!(settings.is_ok() || !SETTINGS.contains(&&**key), "the key {key}: expected {expected}");
+        ensure!(settings.is_ok(), "the key {}", unknown(key, &SETTINGS));
+    }
+    Ok(())
 }
 
 fn pairs(option: &str, words: &[String]) -> Result<BTreeMap<String, String>> {
@@ -192,15 +231,54 @@ mod tests {
         let manifest = Manifest::of(&package).unwrap();
         assert_eq!(manifest.name.as_deref(), Some("greeting"));
         assert_eq!(manifest.defaults, Settings { memory: Some(512), timeout: Some(5), ..Settings::default() });
-        assert_eq!(Manifest::of(&workspace.path().join("none")).unwrap().defaults, Settings::default());
+    }
+
+    /// The error for a Cargo.toml.
+    fn error_of(manifest: &[u8]) -> String {
+        let package = tempfile::tempdir().unwrap();
+        fs::write(package.path().join("Cargo.toml"), manifest).unwrap();
+        format!("{:#}", Manifest::of(package.path()).unwrap_err())
     }
 
     #[test]
-    fn a_default_of_the_wrong_type_is_an_error_that_names_the_file() {
+    fn a_default_of_the_wrong_type_is_an_error_that_names_the_file_and_says_what_is_expected() {
+        for (setting, expected) in [
+            ("memory = 'much'", "the key memory: expected a number of MB, such as 256"),
+            ("memory = -1", "the key memory: expected a number of MB, such as 256"),
+            ("timeout = 1.5", "the key timeout: expected a number of seconds, such as 10"),
+            ("url = { a = 1 }", "the key url: expected \"none\", \"iam\" or \"public\""),
+            ("env-var = ['KEY=hunter2']", "the key env-var: expected a table of strings, such as { NAME = \"value\" }"),
+            ("layers = 'none'", "the key layers: expected a list of strings"),
+            ("role = 5", "the key role: expected a string"),
+            ("memmory = 5", "the key memmory is unknown (did you mean memory?); expected one of: alias, env-var, "),
+        ] {
+            let error = error_of(format!("[package.metadata.lambda-musl.deploy]\n{setting}\n").as_bytes());
+            assert!(error.contains(&format!("Cargo.toml: metadata.lambda-musl.deploy: {expected}")), "{error}");
+        }
+        for (manifest, expected) in [
+            ("[package.metadata]\nlambda-musl = 5", "package.metadata.lambda-musl: expected a table"),
+            ("[package.metadata.lambda-musl]\ndeploy = 'x'", "package.metadata.lambda-musl.deploy: expected a table"),
+            (
+                "[workspace.metadata.lambda-musl]\ndeploy = []",
+                "workspace.metadata.lambda-musl.deploy: expected a table",
+            ),
+            ("[package.metadata.lambda-musl.deplyo]", "the key deplyo is unknown (did you mean deploy?)"),
+        ] {
+            let error = error_of(manifest.as_bytes());
+            assert!(error.contains("Cargo.toml: ") && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_is_missing_in_the_named_directory_or_cannot_be_read_is_an_error() {
         let package = tempfile::tempdir().unwrap();
-        let text = "[package]\nname = 'a'\n[package.metadata.lambda-musl.deploy]\nmemory = 'much'\n";
-        fs::write(package.path().join("Cargo.toml"), text).unwrap();
-        let error = format!("{:#}", Manifest::of(package.path()).unwrap_err());
-        assert!(error.contains("Cargo.toml: metadata.lambda-musl.deploy: ") && error.contains("u32"), "{error}");
+        let typo = package.path().join("typo");
+        let error = Manifest::of(&typo).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("--crate {}: there is no Cargo.toml", typo.display())), "{error}");
+        let error = error_of(b"[package]\nname = '\xff'\n");
+        assert!(error.contains("Cargo.toml: ") && error.contains("UTF-8"), "{error}");
+        fs::create_dir_all(typo.join("Cargo.toml")).unwrap();
+        let error = format!("{:#}", Manifest::of(&typo).unwrap_err());
+        assert!(error.contains("Cargo.toml: Is a directory"), "{error}");
     }
 }

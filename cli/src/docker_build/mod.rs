@@ -72,7 +72,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
         let named = pins_named.map(PathBuf::from).filter(|path| path.is_file());
         let sources = Sources::of(&built, &out, named.into_iter().chain(lock.clone()), &cache);
         let mut line = built.write(&out, *oci, &rust, &cache)?;
-        again::remember(&out.join(function.form.file()), sources, start, &cache)?;
+        again::remember("docker-build", &out.join(function.form.file()), sources, start, &cache)?;
         if links_openssl {
             line += &format!(", OpenSSL {}", pins.openssl.version);
             with_openssl = true;
