@@ -43,8 +43,17 @@ impl Builder {
         Self { rust, cache, functions, directory, last: BTreeMap::new(), sources: BTreeSet::new() }
     }
 
-    /// Compiles the functions that have changed.
+    /// Compiles the functions that have changed. An error means that the state of all functions is unknown.
     pub fn build(&mut self) -> Result<Built> {
+        let built = self.compile();
+        if built.is_err() {
+            // The programs of some functions may be new, so the next build returns all.
+            self.last.clear();
+        }
+        built
+    }
+
+    fn compile(&mut self) -> Result<Built> {
         let (start, mut built) = (Instant::now(), Built::default());
         let packages: BTreeSet<&Path> = self.functions.iter().map(|function| &*function.directory).collect();
         for package in packages {
@@ -66,9 +75,9 @@ impl Builder {
                 Err(error) => {
                     crate::interrupt::check()?;
                     if said.is_empty() {
-                        said = format!("{error:#}");
-                        step::say(&format!("error: {said}"));
-                    } else if lacks_openssl(&said) {
+                        return Err(error);
+                    }
+                    if lacks_openssl(&said) {
                         step::say(OPENSSL);
                     }
                     built.errors.extend(functions.iter().map(|function| (function.binary.clone(), said.clone())));
@@ -81,7 +90,7 @@ impl Builder {
                         self.sources.extend(sources_beside(&program));
                         let metadata = program.metadata().at(&program)?;
                         let made = (program, metadata.modified()?, metadata.len());
-                        if self.last.get(name) != Some(&made) {
+                        if self.last.get(name) != Some(&made) || !self.directory.join(name).exists() {
                             built.programs.push((name.clone(), set_aside(&made.0, &self.directory, name)?));
                             self.last.insert(name.clone(), made);
                         }
@@ -132,7 +141,7 @@ impl Builder {
 /// Copies a program to a path where cargo does not replace it while it runs.
 fn set_aside(program: &Path, directory: &Path, name: &str) -> Result<PathBuf> {
     let (path, new) = (directory.join(name), directory.join(format!(".{name}.new")));
-    fs::copy(program, &new).at(program)?;
+    fs::copy(program, &new).with_context(|| format!("copying {} to {}", program.display(), new.display()))?;
     fs::rename(&new, &path).at(&path)?;
     Ok(path)
 }

@@ -68,7 +68,7 @@ struct Dev {
     environments: Vec<(PathBuf, bool)>,
     events: Events,
     /// Removed at the end.
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// Files to send whenever they are saved.
@@ -114,11 +114,11 @@ impl Dev {
             served.push(served_one);
         }
         let (listeners, port) = front::bind(options.port)?;
-        let _directory = Directory::create(&functions[0].target, &Server { port, functions: names })?;
-        let builder = Some(Builder::new(rust, cache, functions, _directory.path.clone()));
+        let directory = Directory::create(&functions[0].target, Server { port, functions: names })?;
+        let builder = Some(Builder::new(rust, cache, functions, directory.path.clone()));
         let front = Arc::new(Front { functions: served, port, report: Arc::clone(&report) });
         front.serve(listeners)?;
-        let mut dev = Self { front, report, watch: Watch::new()?, builder, saved, environments, events, _directory };
+        let mut dev = Self { front, report, watch: Watch::new()?, builder, saved, environments, events, directory };
         dev.look_at_sources()?;
         Ok(dev)
     }
@@ -150,6 +150,7 @@ impl Dev {
             }
         };
         let _ = timeout(Duration::from_secs(2), are_stopped).await;
+        self.report.finish().await;
         served
     }
 
@@ -158,6 +159,8 @@ impl Dev {
         // When sources were last saved, whether a manifest was among them, and when each other file was saved.
         let (mut sources, mut is_manifest) = (None::<Instant>, false);
         let mut others = BTreeMap::<PathBuf, Instant>::new();
+        // Whether the last build failed for another reason than the sources.
+        let mut is_broken = false;
         loop {
             let due = sources.filter(|_| building.is_none()).map(|saved| saved + QUIET);
             let other = others.values().min().map(|saved| *saved + QUIET);
@@ -185,6 +188,10 @@ impl Dev {
                     sources = None;
                     building = self.build();
                 }
+                () = removed(&self.directory), if building.is_none() && !is_broken => {
+                    self.saved.begin();
+                    building = self.build();
+                }
                 () = until(other) => {
                     let is_due = |saved: &Instant| saved.elapsed() >= QUIET;
                     let paths: Vec<PathBuf> = others.extract_if(.., |_, saved| is_due(saved)).map(|(path, _)| path).collect();
@@ -195,10 +202,10 @@ impl Dev {
                     let (builder, built) = finished?;
                     let compiled = builder.sources.clone();
                     self.builder = Some(builder);
-                    match built {
-                        Ok(built) => self.take(built),
-                        Err(error) => self.report.note(format!("{error:#}")),
-                    }
+                    let error = built.map(|built| self.take(built)).err().map(|error| format!("{error:#}"));
+                    self.front.functions.iter().for_each(|function| function.set_broken(error.as_deref()));
+                    error.iter().for_each(|error| self.report.note(format!("not compiled: {error}")));
+                    is_broken = error.is_some();
                     if std::mem::take(&mut is_manifest)
                         && let Err(error) = self.look_at_sources()
                     {
@@ -212,8 +219,9 @@ impl Dev {
 
     fn build(&mut self) -> Option<Building> {
         let mut builder = self.builder.take()?;
+        let restored = self.directory.restore();
         Some(spawn_blocking(move || {
-            let built = builder.build();
+            let built = restored.and_then(|()| builder.build());
             (builder, built)
         }))
     }
@@ -316,6 +324,17 @@ async fn finished(building: &mut Option<Building>) -> Result<(Builder, Result<Bu
     match building {
         Some(building) => building.await.context("compiling"),
         None => std::future::pending().await,
+    }
+}
+
+/// Waits until the server's directory is removed, for example by `cargo clean`.
+async fn removed(directory: &Directory) {
+    loop {
+        // First, so that this does not create files while the others are still being removed.
+        sleep(Duration::from_secs(1)).await;
+        if !directory.is_there() {
+            return;
+        }
     }
 }
 
