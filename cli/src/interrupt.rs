@@ -81,7 +81,11 @@ impl Running {
         let mut running = running();
         check()?;
         let started = command.process_group(0).spawn();
-        let child = started.with_context(|| format!("starting {}", command.get_program().display()))?;
+        let child = started.with_context(|| {
+            let directory = command.get_current_dir().filter(|directory| !directory.is_dir());
+            let missing = directory.map(|directory| format!(": the directory {} is missing", directory.display()));
+            format!("starting {}{}", command.get_program().display(), missing.unwrap_or_default())
+        })?;
         running.push(Pid::from_child(&child));
         Ok(Self { child, ended: false })
     }
@@ -147,5 +151,19 @@ impl Drop for Running {
             let _ = self.child.wait();
             self.forget();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_what_is_missing_the_program_or_its_directory() {
+        let error = |command: &mut Command| format!("{:#}", Running::start(command).err().unwrap());
+        let missing = error(Command::new("true").current_dir("/nowhere"));
+        assert!(missing.starts_with("starting true: the directory /nowhere is missing: "), "{missing}");
+        let missing = error(Command::new("/nowhere/true").current_dir("/"));
+        assert!(missing.starts_with("starting /nowhere/true: No such file"), "{missing}");
     }
 }
