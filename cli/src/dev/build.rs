@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Instant, SystemTime};
 use std::{fs, process::Command};
 
@@ -22,6 +24,8 @@ pub struct Builder {
     pub functions: Vec<Function>,
     /// The directory of the running programs. They are copies, because cargo may overwrite its own files while they run.
     pub directory: PathBuf,
+    /// Set while a build runs that must end.
+    stop: Arc<AtomicBool>,
     /// The programs that cargo compiled last, with their times and sizes.
     last: BTreeMap<String, (PathBuf, SystemTime, u64)>,
     /// The compiled source files.
@@ -39,8 +43,8 @@ pub struct Built {
 }
 
 impl Builder {
-    pub fn new(rust: Rust, cache: Cache, functions: Vec<Function>, directory: PathBuf) -> Self {
-        Self { rust, cache, functions, directory, last: BTreeMap::new(), sources: BTreeSet::new() }
+    pub fn new(rust: Rust, cache: Cache, functions: Vec<Function>, directory: PathBuf, stop: Arc<AtomicBool>) -> Self {
+        Self { rust, cache, functions, directory, stop, last: BTreeMap::new(), sources: BTreeSet::new() }
     }
 
     /// Compiles the functions that have changed. An error means that the state of all functions is unknown.
@@ -67,14 +71,15 @@ impl Builder {
                 cargo.args(["--target", &self.rust.host]);
             }
             let mut said = String::new();
-            let compiled = step::compile(&self.cache, Step::silent("compiling"), &mut cargo, |_, text| {
+            let step = Step::silent("compiling").stopped_by(&self.stop);
+            let compiled = step::compile(&self.cache, step, &mut cargo, |_, text| {
                 said = text.to_owned();
                 lacks_openssl(text).then(|| OPENSSL.to_owned())
             });
             match compiled {
                 Err(error) => {
                     crate::interrupt::check()?;
-                    if said.is_empty() {
+                    if said.is_empty() || self.stop.load(SeqCst) {
                         return Err(error);
                     }
                     if lacks_openssl(&said) {

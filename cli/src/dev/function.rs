@@ -31,7 +31,7 @@ const INIT: Duration = Duration::from_secs(10);
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Lambda's longest timeout.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+pub const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// The region if none is configured.
 const REGION: &str = "us-east-1";
@@ -189,7 +189,7 @@ impl Function {
             let mut state = self.lock();
             if let Some(why) = &state.broken {
                 self.not_taken(&invocation.id, (&**why).into());
-                return Answer::Nothing(format!("{} could not be compiled: {why}", self.name));
+                return Answer::Nothing(format!("{} could not be compiled: {why}; save a source file to try again", self.name));
             }
             if state.program.is_none() {
                 self.not_taken(&invocation.id, "it does not compile".into());

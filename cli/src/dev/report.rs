@@ -119,7 +119,11 @@ impl Report {
             let mut written = Ok(());
             let mut print = || written = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
             // Running steps are shown on the same terminal.
-            if is_terminal { step::above(print) } else { print() }
+            if is_terminal {
+                step::above(print)
+            } else {
+                print()
+            }
             written
         });
         Self { format: format.unwrap_or(usual), colours, several, output }
