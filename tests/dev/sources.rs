@@ -355,6 +355,14 @@ fn a_server_survives_cargo_clean_and_refuses_events_while_it_cannot_build() {
     fs::remove_file(&own).unwrap();
     edit(&project, "\"two\"", "\"three\"");
     assert_eq!(dev.invoke("cleaned", &json!({})), "three");
+    fs::rename(&project, directory.path().join("moved")).unwrap();
+    dev.wait_for("note", |note| {
+        let message = format!("the package's directory {} is missing", project.display());
+        note["message"].as_str().unwrap().contains(&message)
+    });
+    fs::remove_dir_all(&own).unwrap();
+    thread::sleep(Duration::from_secs(2));
+    assert!(!project.exists() && !own.exists());
 }
 
 #[test]

@@ -189,7 +189,10 @@ impl Function {
             let mut state = self.lock();
             if let Some(why) = &state.broken {
                 self.not_taken(&invocation.id, (&**why).into());
-                return Answer::Nothing(format!("{} could not be compiled: {why}; save a source file to try again", self.name));
+                return Answer::Nothing(format!(
+                    "{} could not be compiled: {why}; save a source file to try again",
+                    self.name
+                ));
             }
             if state.program.is_none() {
                 self.not_taken(&invocation.id, "it does not compile".into());

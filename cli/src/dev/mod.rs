@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use hyper::body::Bytes;
 use serde::de::IgnoredAny;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -243,7 +243,13 @@ impl Dev {
 
     fn build(&mut self) -> Option<Building> {
         let mut builder = self.builder.take()?;
-        let restored = self.directory.restore();
+        // Without this check, the target directory would be created in a project that was removed.
+        let missing =
+            builder.functions.iter().map(|function| &function.directory).find(|directory| !directory.is_dir());
+        let restored = match missing {
+            Some(directory) => Err(anyhow!("the package's directory {} is missing; restore it", directory.display())),
+            None => self.directory.restore(),
+        };
         Some(spawn_blocking(move || {
             let built = restored.and_then(|()| builder.build());
             (builder, built)
