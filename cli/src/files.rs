@@ -1,7 +1,9 @@
 //! The files that are compiled into this program, so that it runs without a clone of the repository.
 
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::{fs, os::unix::fs::PermissionsExt};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -55,6 +57,16 @@ pub fn write_docker(directory: &Path) -> Result<()> {
 pub fn write_program(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).at(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)
+}
+
+/// The first bytes of a regular file. Another kind of file, which may block or never end, is an error.
+pub fn read_regular(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("expected a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A short hash of these parts, for the name of what is created from them.

@@ -93,7 +93,12 @@ impl Running {
         let mut running = running();
         check()?;
         let name = command.get_program().display().to_string();
-        let child = command.process_group(0).spawn().with_context(|| format!("starting {name}"))?;
+        let started = command.process_group(0).spawn();
+        let child = started.with_context(|| {
+            let directory = command.get_current_dir().filter(|directory| !directory.is_dir());
+            let missing = directory.map(|directory| format!(": the directory {} is missing", directory.display()));
+            format!("starting {name}{}", missing.unwrap_or_default())
+        })?;
         running.push(Pid::from_child(&child));
         Ok(Self { name, child, ended: false })
     }
@@ -195,5 +200,14 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "(sleep 0.2; kill -CONT $$) & kill -STOP $$"]);
         assert!(Running::start(&mut command).unwrap().wait().unwrap().success());
+    }
+
+    #[test]
+    fn an_error_names_what_is_missing_the_program_or_its_directory() {
+        let error = |command: &mut Command| format!("{:#}", Running::start(command).err().unwrap());
+        let missing = error(Command::new("true").current_dir("/nowhere"));
+        assert!(missing.starts_with("starting true: the directory /nowhere is missing: "), "{missing}");
+        let missing = error(Command::new("/nowhere/true").current_dir("/"));
+        assert!(missing.starts_with("starting /nowhere/true: No such file"), "{missing}");
     }
 }

@@ -6,8 +6,9 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
-use std::{collections::VecDeque, path::Path, sync::LazyLock, thread};
+use std::{collections::VecDeque, path::Path, thread};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
@@ -53,6 +54,8 @@ pub struct Step {
     spinner: ProgressBar,
     /// Shown only on a terminal, and only while it runs.
     is_silent: bool,
+    /// The step fails once this is set.
+    stop: Arc<AtomicBool>,
 }
 
 impl Step {
@@ -77,7 +80,12 @@ impl Step {
             spinner.set_style(style);
         }
         spinner.enable_steady_tick(PULSE * 2);
-        Self { text, start: Instant::now(), spinner, is_silent }
+        Self { text, start: Instant::now(), spinner, is_silent, stop: Arc::default() }
+    }
+
+    pub fn stopped_by(mut self, stop: &Arc<AtomicBool>) -> Self {
+        self.stop = Arc::clone(stop);
+        self
     }
 
     /// Shows the current activity of the step, on a terminal.
@@ -221,6 +229,7 @@ fn run_reading(
             Err(RecvTimeoutError::Timeout) => {
                 interrupt::check()?;
                 program.check_input()?;
+                ensure!(!step.stop.load(Ordering::Relaxed), "{text} was stopped");
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,

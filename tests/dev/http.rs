@@ -156,12 +156,12 @@ fn all_forms_of_http_requests_are_accepted() {
     };
     // The first request waits for the compiler, so that the others do not.
     dev.get("");
-    let chunked = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n\
+    let chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n\
         3\r\none\r\n4\r\n two\r\n0\r\n\r\n";
     assert_eq!(event_body(&raw(&dev, chunked.as_bytes())), "one two");
     let head = raw(
         &dev,
-        b"HEAD /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"HEAD /page HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     assert!(
         head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"),
@@ -170,13 +170,13 @@ fn all_forms_of_http_requests_are_accepted() {
     // Two requests on one connection, the second one slowly.
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
     stream
-        .write_all(b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n")
+        .write_all(b"GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     assert_eq!(line, "HTTP/1.1 200 OK\r\n");
-    for byte in b"GET /two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" {
+    for byte in b"GET /two HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" {
         stream.write_all(&[*byte]).unwrap();
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -185,7 +185,7 @@ fn all_forms_of_http_requests_are_accepted() {
     assert!(rest.contains("\"rawPath\":\"/two\""), "{rest}");
     // A client that expects 100 Continue receives it.
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
-    let expecting = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    let expecting = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
     stream.write_all(expecting.as_bytes()).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
@@ -198,7 +198,7 @@ fn all_forms_of_http_requests_are_accepted() {
     // A client that disconnects in the middle of a request does not affect others.
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
     stream
-        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        .write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
         .unwrap();
     drop(stream);
     assert_eq!(dev.get("").status(), 200);
@@ -272,7 +272,7 @@ fn a_stream_arrives_while_it_is_written_and_a_failed_one_has_no_end() {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
         write!(
             stream,
-            "GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            "GET /{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         .unwrap();
         let (mut text, mut lines) = (String::new(), Vec::new());
@@ -315,7 +315,7 @@ fn a_stream_arrives_while_it_is_written_and_a_failed_one_has_no_end() {
     let start = Instant::now();
     let text = raw(
         &dev,
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     assert!(
         text.contains("line 1") && !text.ends_with("0\r\n\r\n"),
@@ -458,4 +458,47 @@ fn the_aws_client_invokes_a_function() {
     );
     let answer = fs::read_to_string(directory.path().join("answer.json")).unwrap();
     assert!(answer.contains("it cannot"), "{answer}");
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn pages_of_other_sites_cannot_invoke_a_function() {
+    let directory = new_directory();
+    let dev = web(directory.path(), "sites");
+    let answer = |host: &str, origin: &str, request: &str| {
+        let origin = if origin.is_empty() {
+            String::new()
+        } else {
+            format!("Origin: {origin}\r\n")
+        };
+        let head = format!(
+            "{request} HTTP/1.1\r\nHost: {host}\r\n{origin}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        raw(&dev, head.as_bytes())
+    };
+    let (page, invoke) = ("GET /page", "POST /2015-03-31/functions/sites/invocations");
+    for (host, origin, request, expected) in [
+        ("attacker.example", "", page, "403"),
+        ("attacker.example", "", invoke, "403"),
+        ("localhost", "https://attacker.example", invoke, "403"),
+        ("localhost", "http://localhost:3000", page, "200"),
+        ("127.0.0.1", "", invoke, "200"),
+        ("sites.localhost:9000", "", page, "200"),
+    ] {
+        let answer = answer(host, origin, request);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {expected}")),
+            "{host} {origin} {request}: {answer}"
+        );
+    }
+    let refused = answer("attacker.example:9000", "", page);
+    assert!(
+        refused.contains("the host \"attacker.example\" is not accepted; expected localhost, "),
+        "{refused}"
+    );
+    let refused = answer("localhost", "null", invoke);
+    assert!(
+        refused.contains("send the event without the header Origin"),
+        "{refused}"
+    );
 }

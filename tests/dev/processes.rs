@@ -2,18 +2,19 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     process::Stdio,
     thread,
     time::{Duration, Instant},
 };
 
+use lambda_musl::{client::Request, http_req::request::Method};
 use serde_json::{Value, json};
 
 use crate::{
     machine::{kill, processes, run, wait_until},
-    server::{Dev, SUBJECT, cargo, marked, new_directory, project},
+    server::{Dev, PATIENCE, SUBJECT, cargo, marked, new_directory, project},
 };
 
 fn process(answer: &Value) -> u64 {
@@ -205,7 +206,7 @@ fn a_signal_ends_the_server_and_all_processes_of_its_functions() {
         let event = json!({"do": "loop"}).to_string();
         let mut caller = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
         let head = format!(
-            "POST /2015-03-31/functions/stops/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            "POST /2015-03-31/functions/stops/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
             event.len()
         );
         caller.write_all((head + &event).as_bytes()).unwrap();
@@ -333,4 +334,80 @@ fn a_killed_server_does_not_block_the_next_one() {
         .failed_with(&["no server is running for this project"]);
     let dev = Dev::run(cargo(&project, &["dev", "--port", &port]));
     process(&dev.invoke("killed", &json!({})));
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn the_timeout_applies_to_a_function_that_prints_without_end() {
+    let directory = new_directory();
+    let main = "
+        use std::io::Write;
+        fn flood() { while std::io::stdout().write_all(&[b'\\n'; 65536]).is_ok() {} }
+        fn main() -> Result<(), lambda_musl::Error> {
+            if std::env::var_os(\"FLOOD\").is_some() { flood() }
+            lambda_musl::run(async |event: bool, _: lambda_musl::Context| -> Result<bool, String> {
+                if event { flood() }
+                Ok(event)
+            })
+        }";
+    let project = project(directory.path(), "floods", main);
+    let dev = Dev::start(&project, &["--timeout", "2"]);
+    assert_eq!(dev.invoke("floods", &json!(false)), false);
+    let timed_out = |seconds: u64| {
+        let start = Instant::now();
+        let error = dev.invoke("floods", &json!(true));
+        assert!(
+            error["errorMessage"]
+                .as_str()
+                .unwrap()
+                .contains("Task timed out after"),
+            "{error}"
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(seconds),
+            "{:?}",
+            start.elapsed()
+        );
+    };
+    timed_out(5);
+    assert_eq!(dev.invoke("floods", &json!(false)), false);
+    // The same holds for the init phase.
+    fs::write(project.join(".env"), "FLOOD=1").unwrap();
+    dev.wait_for("answer", |record| record["status"] == "ok");
+    thread::sleep(Duration::from_secs(1));
+    timed_out(13);
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_server_with_a_blocked_output_continues_and_can_be_stopped() {
+    let directory = new_directory();
+    let project = project(directory.path(), "blocked", SUBJECT);
+    let mut child = cargo(&project, &["dev", "--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    let serving: Value = serde_json::from_str(&line).unwrap();
+    let url = format!(
+        "{}2015-03-31/functions/blocked/invocations",
+        serving["url"].as_str().unwrap()
+    );
+    // More than a pipe holds.
+    let event = json!({"text": "x".repeat(100_000)});
+    for _ in 0..5 {
+        let request = Request::new(Method::POST, &*url).json(&event).unwrap();
+        assert_eq!(request.timeout(PATIENCE).send().unwrap().status(), 200);
+    }
+    kill("INT", child.id());
+    let start = Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        start.elapsed()
+    );
 }

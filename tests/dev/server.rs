@@ -136,6 +136,10 @@ impl Dev {
         let (stdout, kept) = (child.stdout.take().unwrap(), Arc::clone(&records));
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // A test prints millions of empty lines.
+                if line.contains(r#""line":"""#) {
+                    continue;
+                }
                 let record = serde_json::from_str(&line);
                 let record =
                     record.unwrap_or_else(|error| Value::String(format!("{error}: {line}")));

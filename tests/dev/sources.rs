@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    machine::{names, root, run, wait_until, write_crate},
+    machine::{command, kill, names, root, run, wait_until, write_crate},
     server::{Dev, PATIENCE, SUBJECT, cargo, edit, example, new_directory, project},
 };
 
@@ -311,7 +311,7 @@ fn a_function_has_the_variables_of_lambda_the_shell_and_its_env_file() {
     assert_eq!(variables(&dev)["TABLE"], "another");
     drop(dev);
     let missing = run(cargo(&project, &["dev", "--env-file", "nowhere"]));
-    missing.failed_with(&["nowhere"]);
+    missing.failed_with(&["--env-file: ", "nowhere"]);
 }
 
 #[test]
@@ -324,4 +324,115 @@ fn a_server_leaves_no_files_in_the_project_except_its_lock_file() {
     dev.end("INT");
     assert_eq!(names(&project), ["Cargo.lock", "Cargo.toml", "src"]);
     assert_eq!(names(&root().join("target/dev/lambda-musl-dev")), [""; 0]);
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_server_survives_cargo_clean_and_refuses_events_while_it_cannot_build() {
+    let directory = new_directory();
+    let project = project(directory.path(), "cleaned", &answering("one"));
+    let dev = Dev::start(&project, &[]);
+    assert_eq!(dev.invoke("cleaned", &json!({})), "one");
+    let own = root()
+        .join("target/dev/lambda-musl-dev")
+        .join(dev.port.to_string());
+    fs::remove_dir_all(&own).unwrap();
+    let is_back = || own.join("server.json").exists() && own.join("cleaned").exists();
+    assert!(wait_until(is_back, PATIENCE), "{}", dev.stderr());
+    let invoked = run(cargo(&project, &["invoke", "--dev", "--event", "1"])).succeeded();
+    assert_eq!(invoked.stdout, "\"one\"\n");
+    fs::remove_dir_all(&own).unwrap();
+    fs::write(&own, "").unwrap();
+    edit(&project, "\"one\"", "\"two\"");
+    let refused = dev.invocation("cleaned", &json!({}));
+    let text = refused.text().unwrap();
+    assert!(
+        refused.status() == 400
+            && text.contains("cleaned could not be compiled: ")
+            && text.contains(own.to_str().unwrap()),
+        "{text}"
+    );
+    fs::remove_file(&own).unwrap();
+    edit(&project, "\"two\"", "\"three\"");
+    assert_eq!(dev.invoke("cleaned", &json!({})), "three");
+    fs::rename(&project, directory.path().join("moved")).unwrap();
+    dev.wait_for("note", |note| {
+        let message = format!("the package's directory {} is missing", project.display());
+        note["message"].as_str().unwrap().contains(&message)
+    });
+    fs::remove_dir_all(&own).unwrap();
+    thread::sleep(Duration::from_secs(2));
+    assert!(!project.exists() && !own.exists());
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_saved_file_ends_a_running_build() {
+    let directory = new_directory();
+    let project = project(directory.path(), "endless", &answering("one"));
+    let dev = Dev::start(&project, &[]);
+    assert_eq!(dev.invoke("endless", &json!({})), "one");
+    let began = project.join("began");
+    let script = format!("fn main() {{ std::fs::write({began:?}, \"\").unwrap(); loop {{}} }}");
+    fs::write(project.join(".gitignore"), "began").unwrap();
+    // Twice, because the build that replaces a stopped one can be stopped as well.
+    for _ in 0..2 {
+        fs::write(
+            project.join("build.rs"),
+            format!("{script} // {:?}", Instant::now()),
+        )
+        .unwrap();
+        assert!(wait_until(|| began.exists(), PATIENCE), "{}", dev.stderr());
+        fs::remove_file(&began).unwrap();
+    }
+    fs::write(project.join("build.rs"), "fn main() {}").unwrap();
+    edit(&project, "\"one\"", "\"two\"");
+    assert_eq!(dev.invoke("endless", &json!({})), "two");
+    assert_eq!(dev.of_type("note"), [] as [Value; 0]);
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn special_files_in_a_package_block_nothing() {
+    let directory = new_directory();
+    let project = project(directory.path(), "special", SUBJECT);
+    let make_pipe = |name: &str| {
+        let pipe = project.join(name);
+        let mut mkfifo = command("mkfifo", directory.path());
+        mkfifo.arg(&pipe);
+        run(mkfifo).succeeded();
+        pipe
+    };
+    let pipe = make_pipe(".env");
+    fs::create_dir(project.join("events")).unwrap();
+    // The server waits for the variables. A signal ends it.
+    let mut waiting = cargo(&project, &["dev", "--port", "0"]).spawn().unwrap();
+    thread::sleep(Duration::from_secs(2));
+    assert!(
+        waiting.try_wait().unwrap().is_none(),
+        "the pipe was not read"
+    );
+    kill("TERM", waiting.id());
+    assert_eq!(waiting.wait().unwrap().code(), Some(143));
+    let writer = thread::spawn(move || fs::write(pipe, "TABLE=piped\n").unwrap());
+    let dev = Dev::start(&project, &[]);
+    writer.join().unwrap();
+    let table = || dev.invoke("special", &json!({}))["env"]["TABLE"].clone();
+    assert_eq!(table(), "piped");
+    make_pipe("src/pipe");
+    std::os::unix::fs::symlink("/dev/zero", project.join("events/zero.json")).unwrap();
+    let note = dev.wait_for("note", |_| true);
+    assert!(
+        note.to_string()
+            .contains("zero.json: expected a regular file"),
+        "{note}"
+    );
+    fs::File::create(project.join("events/big.json"))
+        .unwrap()
+        .set_len(8 << 30)
+        .unwrap();
+    dev.wait_for("note", |note| {
+        note.to_string().contains("big.json: longer than")
+    });
+    assert_eq!(table(), "piped");
 }

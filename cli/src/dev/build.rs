@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Instant, SystemTime};
 use std::{fs, process::Command};
 
@@ -22,6 +24,8 @@ pub struct Builder {
     pub functions: Vec<Function>,
     /// The directory of the running programs. They are copies, because cargo may overwrite its own files while they run.
     pub directory: PathBuf,
+    /// Set while a build runs that must end.
+    stop: Arc<AtomicBool>,
     /// The programs that cargo compiled last, with their times and sizes.
     last: BTreeMap<String, (PathBuf, SystemTime, u64)>,
     /// The compiled source files.
@@ -39,12 +43,21 @@ pub struct Built {
 }
 
 impl Builder {
-    pub fn new(rust: Rust, cache: Cache, functions: Vec<Function>, directory: PathBuf) -> Self {
-        Self { rust, cache, functions, directory, last: BTreeMap::new(), sources: BTreeSet::new() }
+    pub fn new(rust: Rust, cache: Cache, functions: Vec<Function>, directory: PathBuf, stop: Arc<AtomicBool>) -> Self {
+        Self { rust, cache, functions, directory, stop, last: BTreeMap::new(), sources: BTreeSet::new() }
     }
 
-    /// Compiles the functions that have changed.
+    /// Compiles the functions that have changed. An error means that the state of all functions is unknown.
     pub fn build(&mut self) -> Result<Built> {
+        let built = self.compile();
+        if built.is_err() {
+            // The programs of some functions may be new, so the next build returns all.
+            self.last.clear();
+        }
+        built
+    }
+
+    fn compile(&mut self) -> Result<Built> {
         let (start, mut built) = (Instant::now(), Built::default());
         let packages: BTreeSet<&Path> = self.functions.iter().map(|function| &*function.directory).collect();
         for package in packages {
@@ -58,17 +71,18 @@ impl Builder {
                 cargo.args(["--target", &self.rust.host]);
             }
             let mut said = String::new();
-            let compiled = step::compile(&self.cache, Step::silent("compiling"), &mut cargo, |_, text| {
+            let step = Step::silent("compiling").stopped_by(&self.stop);
+            let compiled = step::compile(&self.cache, step, &mut cargo, |_, text| {
                 said = text.to_owned();
                 lacks_openssl(text).then(|| OPENSSL.to_owned())
             });
             match compiled {
                 Err(error) => {
                     crate::interrupt::check()?;
-                    if said.is_empty() {
-                        said = format!("{error:#}");
-                        step::say(&format!("error: {said}"));
-                    } else if lacks_openssl(&said) {
+                    if said.is_empty() || self.stop.load(SeqCst) {
+                        return Err(error);
+                    }
+                    if lacks_openssl(&said) {
                         step::say(OPENSSL);
                     }
                     built.errors.extend(functions.iter().map(|function| (function.binary.clone(), said.clone())));
@@ -81,7 +95,7 @@ impl Builder {
                         self.sources.extend(sources_beside(&program));
                         let metadata = program.metadata().at(&program)?;
                         let made = (program, metadata.modified()?, metadata.len());
-                        if self.last.get(name) != Some(&made) {
+                        if self.last.get(name) != Some(&made) || !self.directory.join(name).exists() {
                             built.programs.push((name.clone(), set_aside(&made.0, &self.directory, name)?));
                             self.last.insert(name.clone(), made);
                         }
@@ -132,7 +146,7 @@ impl Builder {
 /// Copies a program to a path where cargo does not replace it while it runs.
 fn set_aside(program: &Path, directory: &Path, name: &str) -> Result<PathBuf> {
     let (path, new) = (directory.join(name), directory.join(format!(".{name}.new")));
-    fs::copy(program, &new).at(program)?;
+    fs::copy(program, &new).with_context(|| format!("copying {} to {}", program.display(), new.display()))?;
     fs::rename(&new, &path).at(&path)?;
     Ok(path)
 }

@@ -20,6 +20,8 @@ pub struct Server {
 /// The directory of a running server, which is removed when this is dropped.
 pub struct Directory {
     pub path: PathBuf,
+    target: PathBuf,
+    server: Server,
     _lock: File,
 }
 
@@ -31,15 +33,34 @@ const FILE: &str = "server.json";
 
 impl Directory {
     /// Creates the directory of a server.
-    pub fn create(target: &Path, server: &Server) -> Result<Self> {
+    pub fn create(target: &Path, server: Server) -> Result<Self> {
         let path = directory(target).join(server.port.to_string());
+        let _lock = Self::write(target, &path, &server)?;
+        Ok(Self { path, target: target.to_owned(), server, _lock })
+    }
+
+    /// Whether `invoke --dev` can find the server. `cargo clean` removes the directory.
+    pub fn is_there(&self) -> bool {
+        self.path.join(FILE).exists()
+    }
+
+    /// Creates the directory again if it was removed.
+    pub fn restore(&mut self) -> Result<()> {
+        if !self.is_there() {
+            self._lock = Self::write(&self.target, &self.path, &self.server)?;
+        }
+        Ok(())
+    }
+
+    /// Creates the directory and the server's file, and returns the locked file.
+    fn write(target: &Path, path: &Path, server: &Server) -> Result<File> {
         let is_new = !target.exists();
         let _lock_of_all = lock_directory(&directory(target))?;
         // Killed servers leave their directories behind.
         for left in entries(target).filter(|(_, is_running)| !is_running).map(|(path, _)| path) {
             fs::remove_dir_all(&left).at(&left)?;
         }
-        fs::create_dir_all(&path).at(&path)?;
+        fs::create_dir_all(path).at(path)?;
         if is_new {
             // As cargo does when it creates the directory: backup programs skip it.
             let tag = target.join("CACHEDIR.TAG");
@@ -49,7 +70,7 @@ impl Directory {
         let lock = File::options().create(true).write(true).truncate(false).open(&file).at(&file)?;
         lock.try_lock().with_context(|| format!("{} is locked by another program", file.display()))?;
         fs::write(&file, serde_json::to_vec(server)?).at(&file)?;
-        Ok(Self { path, _lock: lock })
+        Ok(lock)
     }
 }
 
@@ -80,15 +101,20 @@ mod tests {
     fn a_server_is_found_while_it_runs_and_leaves_no_files_behind() {
         let target = tempfile::tempdir().unwrap();
         let server = |port| Server { port, functions: vec!["greeting".into()] };
-        let running = Directory::create(target.path(), &server(9000)).unwrap();
-        let killed = Directory::create(target.path(), &server(9001)).unwrap();
+        let mut running = Directory::create(target.path(), server(9000)).unwrap();
+        let killed = Directory::create(target.path(), server(9001)).unwrap();
         killed._lock.unlock().unwrap();
         let found = servers(target.path());
         assert_eq!(found.iter().map(|server| server.port).collect::<Vec<_>>(), [9000]);
-        assert!(Directory::create(target.path(), &server(9000)).is_err());
+        assert!(Directory::create(target.path(), server(9000)).is_err());
         let left = killed.path.clone();
-        let _another = Directory::create(target.path(), &server(9002)).unwrap();
+        let _another = Directory::create(target.path(), server(9002)).unwrap();
         assert!(!left.exists(), "the next server removes it");
+        fs::remove_dir_all(target.path()).unwrap();
+        assert!(!running.is_there());
+        running.restore().unwrap();
+        assert!(running.is_there() && target.path().join("CACHEDIR.TAG").exists());
+        assert_eq!(servers(target.path()).len(), 1, "a removed directory is created again");
         let path = running.path.clone();
         drop(running);
         assert!(!path.exists());

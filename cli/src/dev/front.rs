@@ -10,7 +10,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use form_urlencoded::parse;
 use http_body_util::{BodyExt, Either, Full, channel::Channel};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
@@ -103,6 +104,15 @@ impl Front {
 
     async fn reply(&self, client: SocketAddr, request: Request<Incoming>) -> Result<Reply, Infallible> {
         let (head, body) = request.into_parts();
+        if !is_local(host(&head)) {
+            let why = format!(
+                "the host {:?} is not accepted; expected localhost, NAME.localhost, 127.0.0.1 or [::1], so that pages of other \
+                 sites cannot call functions on this machine; send the header Host: localhost:{}",
+                host(&head),
+                self.port
+            );
+            return Ok(text(StatusCode::FORBIDDEN, why));
+        }
         let segments: Vec<&str> = head.uri.path().split('/').collect();
         let reply = match segments[..] {
             ["", "2015-03-31", "functions", name, "invocations"] if head.method == Method::POST => {
@@ -119,13 +129,11 @@ impl Front {
     }
 
     /// The only function, or the one named by the host: `NAME.localhost` or, as in events, `NAME.lambda-url.localhost`.
-    fn of_host(&self, head: &hyper::http::request::Parts) -> Option<&Arc<Function>> {
+    fn of_host(&self, head: &Parts) -> Option<&Arc<Function>> {
         if let [function] = &self.functions[..] {
             return Some(function);
         }
-        let host = head.uri.host().or_else(|| head.headers.get(HOST)?.to_str().ok()).unwrap_or_default();
-        let host = host.rsplit_once(':').map_or(host, |(name, _port)| name).trim_end_matches('.');
-        let name = host.strip_suffix(".localhost")?;
+        let name = host(head).strip_suffix(".localhost")?;
         let name = name.strip_suffix(".lambda-url").unwrap_or(name);
         self.functions.iter().find(|function| function.name.eq_ignore_ascii_case(name))
     }
@@ -155,7 +163,7 @@ impl Front {
 
     /// Handles an HTTP request as a function URL does.
     async fn request(
-        &self, function: &Arc<Function>, client: SocketAddr, head: &hyper::http::request::Parts, body: Incoming,
+        &self, function: &Arc<Function>, client: SocketAddr, head: &Parts, body: Incoming,
     ) -> Result<Reply, hyper::Error> {
         let too_large = || text(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         let Some(body) = read(body, LONGEST).await? else { return Ok(too_large()) };
@@ -197,6 +205,11 @@ impl Front {
             reply.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
             Ok(reply)
         };
+        if headers.contains_key(ORIGIN) {
+            let message = "Invoke calls from web pages are not accepted, because any site could send them; send the event without the \
+                header Origin, or send an HTTP request to the function's URL";
+            return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", message.to_owned());
+        }
         let Some(event) = read(body, LONGEST).await? else {
             let message = format!("Request must be smaller than {LONGEST} bytes for the InvokeFunction operation");
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", message);
@@ -263,6 +276,20 @@ impl Front {
     }
 }
 
+/// The host of a request without its port, empty if there is none.
+fn host(head: &Parts) -> &str {
+    let given = head.headers.get(HOST).map(|host| host.to_str().unwrap_or("?"));
+    let host = head.uri.host().or(given).unwrap_or_default();
+    let port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
+    host.rsplit_once(':').filter(port).map_or(host, |(name, _)| name).trim_end_matches('.')
+}
+
+/// Whether a host is this machine. Browsers send the name that a page uses, even if its site lets it resolve to this machine.
+fn is_local(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    ["", "localhost", "127.0.0.1", "[::1]"].contains(&&*host) || host.ends_with(".localhost")
+}
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The HTTP response to a stream, whose body is forwarded as it arrives.
@@ -309,4 +336,36 @@ fn text(code: StatusCode, body: impl Into<Bytes>) -> Reply {
     *reply.status_mut() = code;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hosts_of_this_machine_are_accepted() {
+        let accepts = |given: &str| {
+            let head = Request::builder().uri("/").header(HOST, given).body(()).unwrap().into_parts().0;
+            is_local(host(&head))
+        };
+        for given in
+            ["localhost", "LOCALHOST:9000", "127.0.0.1:9000", "[::1]:9000", "[::1]", "a.localhost:1", "localhost."]
+        {
+            assert!(accepts(given), "{given}");
+        }
+        for given in [
+            "attacker.example",
+            "attacker.example:9000",
+            "localhost.example",
+            "notlocalhost",
+            "127.0.0.1.example",
+            "a@b",
+            "::1",
+            "\u{e9}",
+        ] {
+            assert!(!accepts(given), "{given}");
+        }
+        let without = Request::builder().uri("/").body(()).unwrap().into_parts().0;
+        assert!(is_local(host(&without)), "browsers always send the header");
+    }
 }

@@ -31,7 +31,7 @@ const INIT: Duration = Duration::from_secs(10);
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Lambda's longest timeout.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+pub const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// The region if none is configured.
 const REGION: &str = "us-east-1";
@@ -62,6 +62,8 @@ struct State {
     program: Option<PathBuf>,
     /// The compiler's message, if the last build failed.
     error: String,
+    /// Why the last build could not be done, so that the last program may be outdated for a reason other than its sources.
+    broken: Option<String>,
     /// The variables of the `.env` file.
     environment: Vec<(String, String)>,
     queue: VecDeque<(Invocation, oneshot::Sender<Answer>)>,
@@ -185,6 +187,13 @@ impl Function {
         let (sender, answer) = oneshot::channel();
         {
             let mut state = self.lock();
+            if let Some(why) = &state.broken {
+                self.not_taken(&invocation.id, (&**why).into());
+                return Answer::Nothing(format!(
+                    "{} could not be compiled: {why}; save a source file to try again",
+                    self.name
+                ));
+            }
             if state.program.is_none() {
                 self.not_taken(&invocation.id, "it does not compile".into());
                 return Answer::Nothing(format!("{} does not compile:\n{}", self.name, state.error));
@@ -201,6 +210,11 @@ impl Function {
         let mut state = self.lock();
         state.program = Some(program);
         self.restart(&mut state);
+    }
+
+    /// Records whether the last build was done. If it was not, events are refused with this reason.
+    pub fn set_broken(&self, why: Option<&str>) {
+        self.lock().broken = why.map(Into::into);
     }
 
     /// Stores the compiler's message.

@@ -13,12 +13,12 @@ mod url;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use hyper::body::Bytes;
 use serde::de::IgnoredAny;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -27,17 +27,17 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use self::build::{Builder, Built};
 use self::found::{Directory, Server};
 use self::front::Front;
-use self::function::{Function, Invocation, Settings, new_id, new_trace};
+use self::function::{Function, Invocation, LONGEST, Settings, new_id, new_trace};
 use self::report::{Record, Report, Served};
 use self::saved::Saved;
 use self::watch::Watch;
-use crate::{cache::Cache, doctor, env_file, interrupt, options, project, rust::Rust};
+use crate::{cache::Cache, doctor, env_file, files::read_regular, interrupt, options, project, rust::Rust};
 
 /// How long to wait after the last saved file before compiling, because editors may write several files.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Lambda's default timeout in seconds.
-const TIMEOUT: u64 = 3;
+/// Lambda's default timeout.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Lambda's default memory size in megabytes.
 const MEMORY: u64 = 128;
@@ -67,8 +67,10 @@ struct Dev {
     /// The `.env` file of each function, and whether it must exist.
     environments: Vec<(PathBuf, bool)>,
     events: Events,
+    /// Stops the running build.
+    stop: Arc<AtomicBool>,
     /// Removed at the end.
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// Files to send whenever they are saved.
@@ -101,24 +103,27 @@ impl Dev {
         let mut served = Vec::new();
         for (function, (environment, is_required)) in functions.iter().zip(&environments) {
             let (timeout, memory) = (function.defaults.of_deploy("timeout")?, function.defaults.of_deploy("memory")?);
-            let seconds = options.timeout.or(timeout).unwrap_or(TIMEOUT);
             let settings = Settings {
                 directory: function.directory.clone(),
-                timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
+                timeout: limit(options.timeout, timeout)?,
                 memory: memory.unwrap_or(MEMORY),
             };
             let served_one = Function::new(function.binary.clone(), settings, Arc::clone(&report), Arc::clone(&saved));
             if *is_required || environment.exists() {
-                served_one.set_environment(env_file::read(environment)?);
+                let variables = env_file::read(environment);
+                let variables = if *is_required { variables.context("--env-file") } else { variables };
+                served_one.set_environment(variables?);
             }
             served.push(served_one);
         }
         let (listeners, port) = front::bind(options.port)?;
-        let _directory = Directory::create(&functions[0].target, &Server { port, functions: names })?;
-        let builder = Some(Builder::new(rust, cache, functions, _directory.path.clone()));
+        let directory = Directory::create(&functions[0].target, Server { port, functions: names })?;
+        let stop = Arc::<AtomicBool>::default();
+        let builder = Some(Builder::new(rust, cache, functions, directory.path.clone(), Arc::clone(&stop)));
         let front = Arc::new(Front { functions: served, port, report: Arc::clone(&report) });
         front.serve(listeners)?;
-        let mut dev = Self { front, report, watch: Watch::new()?, builder, saved, environments, events, _directory };
+        let mut dev =
+            Self { front, report, watch: Watch::new()?, builder, saved, environments, events, stop, directory };
         dev.look_at_sources()?;
         Ok(dev)
     }
@@ -150,6 +155,7 @@ impl Dev {
             }
         };
         let _ = timeout(Duration::from_secs(2), are_stopped).await;
+        self.report.finish().await;
         served
     }
 
@@ -158,8 +164,15 @@ impl Dev {
         // When sources were last saved, whether a manifest was among them, and when each other file was saved.
         let (mut sources, mut is_manifest) = (None::<Instant>, false);
         let mut others = BTreeMap::<PathBuf, Instant>::new();
+        // Whether the last build failed for another reason than the sources.
+        let mut is_broken = false;
+        // The number of builds in a row that were stopped because a file was saved. Each one waits longer before it is stopped, because
+        // a build may itself save files.
+        let mut stops = 0;
         loop {
-            let due = sources.filter(|_| building.is_none()).map(|saved| saved + QUIET);
+            let is_stopping = self.stop.load(SeqCst);
+            let wait = if building.is_some() { QUIET * 4_u32.pow(stops) } else { QUIET };
+            let due = sources.filter(|_| !is_stopping).map(|saved| saved + wait);
             let other = others.values().min().map(|saved| *saved + QUIET);
             tokio::select! {
                 // In this order, because a file that was saved before the end of a build is not part of it.
@@ -183,6 +196,13 @@ impl Dev {
                 },
                 () = until(due) => {
                     sources = None;
+                    match building {
+                        Some(_) => self.stop.store(true, SeqCst),
+                        None => building = self.build(),
+                    }
+                }
+                () = removed(&self.directory), if building.is_none() && !is_broken => {
+                    self.saved.begin();
                     building = self.build();
                 }
                 () = until(other) => {
@@ -195,16 +215,27 @@ impl Dev {
                     let (builder, built) = finished?;
                     let compiled = builder.sources.clone();
                     self.builder = Some(builder);
-                    match built {
-                        Ok(built) => self.take(built),
-                        Err(error) => self.report.note(format!("{error:#}")),
+                    let is_stopped = self.stop.swap(false, SeqCst);
+                    if is_stopped && built.is_err() {
+                        stops = (stops + 1).min(8);
+                        building = self.build();
+                        continue;
                     }
+                    stops = 0;
+                    let error = built.map(|built| self.take(built)).err().map(|error| format!("{error:#}"));
+                    self.front.functions.iter().for_each(|function| function.set_broken(error.as_deref()));
+                    error.iter().for_each(|error| self.report.note(format!("not compiled: {error}")));
+                    is_broken = error.is_some();
                     if std::mem::take(&mut is_manifest)
                         && let Err(error) = self.look_at_sources()
                     {
                         self.report.note(format!("{error:#}"));
                     }
-                    self.saved.end(compiled, sources.is_none());
+                    if is_stopped {
+                        // It was complete before it could be stopped.
+                        building = self.build();
+                    }
+                    self.saved.end(compiled, sources.is_none() && !is_stopped);
                 }
             }
         }
@@ -212,8 +243,15 @@ impl Dev {
 
     fn build(&mut self) -> Option<Building> {
         let mut builder = self.builder.take()?;
+        // Without this check, the target directory would be created in a project that was removed.
+        let missing =
+            builder.functions.iter().map(|function| &function.directory).find(|directory| !directory.is_dir());
+        let restored = match missing {
+            Some(directory) => Err(anyhow!("the package's directory {} is missing; restore it", directory.display())),
+            None => self.directory.restore(),
+        };
         Some(spawn_blocking(move || {
-            let built = builder.build();
+            let built = restored.and_then(|()| builder.build());
             (builder, built)
         }))
     }
@@ -246,7 +284,13 @@ impl Dev {
             if file != path {
                 continue;
             }
-            match if path.exists() { env_file::read(path) } else { Ok(Vec::new()) } {
+            let variables = match path.metadata() {
+                Ok(metadata) if metadata.is_file() => env_file::read(path),
+                // A pipe is read only at the start, because each read may be reported as a change.
+                Ok(_) => continue,
+                Err(_) => Ok(Vec::new()),
+            };
+            match variables {
                 Ok(variables) => function.set_environment(variables),
                 Err(error) => self.report.note(format!("the environment variables are unchanged: {error:#}")),
             }
@@ -254,7 +298,7 @@ impl Dev {
     }
 
     fn send(&self, path: &Path, function: &Arc<Function>) -> Result<()> {
-        let bytes = match fs::read(path) {
+        let bytes = match read_regular(path, runtime_api::LONGEST + 1) {
             // The file was removed.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             result => result.with_context(|| path.display().to_string())?,
@@ -304,6 +348,18 @@ fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
     Ok(events)
 }
 
+/// The timeout of an invocation, from the option or Cargo.toml. `None` means no limit.
+fn limit(option: Option<u64>, of_deploy: Option<u64>) -> Result<Option<Duration>> {
+    let (name, seconds) = match (option, of_deploy) {
+        (Some(seconds), _) => ("--timeout", seconds),
+        (None, Some(seconds)) => ("Cargo.toml: [package.metadata.lambda-musl.deploy]: timeout", seconds),
+        (None, None) => return Ok(Some(TIMEOUT)),
+    };
+    let limit = Duration::from_secs(seconds);
+    ensure!(limit <= LONGEST, "{name}: {seconds}; expected 1 to {} seconds, or 0 for no limit", LONGEST.as_secs());
+    Ok((seconds > 0).then_some(limit))
+}
+
 async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
@@ -319,8 +375,39 @@ async fn finished(building: &mut Option<Building>) -> Result<(Builder, Result<Bu
     }
 }
 
+/// Waits until the server's directory is removed, for example by `cargo clean`.
+async fn removed(directory: &Directory) {
+    loop {
+        // First, so that this does not create files while the others are still being removed.
+        sleep(Duration::from_secs(1)).await;
+        if !directory.is_there() {
+            return;
+        }
+    }
+}
+
 async fn interrupted() {
     while interrupt::signal().is_none() {
         sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_at_most_lambdas_and_0_means_no_limit() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(limit(None, None).unwrap(), seconds(3));
+        assert_eq!(limit(Some(900), Some(5)).unwrap(), seconds(900));
+        assert_eq!(limit(None, Some(5)).unwrap(), seconds(5));
+        assert_eq!(limit(Some(0), Some(5)).unwrap(), None);
+        for (option, of_deploy, name) in
+            [(Some(u64::MAX), None, "--timeout: 1844"), (None, Some(901), "deploy]: timeout: 901")]
+        {
+            let error = limit(option, of_deploy).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("expected 1 to 900 seconds, or 0"), "{error}");
+        }
     }
 }

@@ -18,6 +18,12 @@ use crate::interrupt::Running;
 /// The maximum length of a log line in bytes, the same as on Lambda.
 const LONGEST_LINE: usize = 256 * 1024;
 
+/// The number of bytes to read from a log before other tasks continue.
+const PIECE: usize = 16 * 1024;
+
+/// The number of bytes that a pipe holds.
+const PIPE: usize = 64 * 1024;
+
 /// How a process ended.
 pub type End = io::Result<ExitStatus>;
 
@@ -51,7 +57,14 @@ impl Process {
             let pipe = pipe::Receiver::from_owned_fd(pipe.into())?;
             let log = Arc::new(Log { function, stream, report, pipe, begun: Mutex::default() });
             let reader = Arc::clone(&log);
-            tokio::spawn(async move { while reader.pipe.readable().await.is_ok() && reader.drain() {} });
+            tokio::spawn(async move {
+                while reader.pipe.readable().await.is_ok() && reader.drain(PIECE) {
+                    // A function that prints without end must not keep other tasks waiting.
+                    tokio::task::yield_now().await;
+                    // Until then, the function waits as well.
+                    reader.report.catch_up().await;
+                }
+            });
             Ok(log)
         };
         let logs = [log("stdout", stdout.0)?, log("stderr", stderr.0)?];
@@ -75,7 +88,7 @@ impl Process {
     /// Reports the output of the process so far.
     pub fn drain(&self) {
         for log in &self.logs {
-            log.drain();
+            log.drain(PIPE);
         }
     }
 
@@ -128,25 +141,31 @@ struct Log {
 }
 
 impl Log {
-    /// Reports the available output, and returns whether more may follow.
-    fn drain(&self) -> bool {
+    /// Reports the available output, but not many more bytes than `most`, and returns whether more may follow.
+    fn drain(&self, most: usize) -> bool {
         let mut begun = lock(&self.begun);
-        let mut buffer = [0; 16 * 1024];
-        loop {
+        let (mut buffer, mut length) = ([0; PIECE], 0);
+        while length < most {
             match self.pipe.try_read(&mut buffer) {
                 Ok(0) => return false,
-                Ok(length) => begun.extend_from_slice(&buffer[..length]),
+                Ok(read) => {
+                    length += read;
+                    begun.extend_from_slice(&buffer[..read]);
+                }
                 Err(error) => return error.kind() == ErrorKind::WouldBlock,
             }
-            while let Some(end) = memchr::memchr(b'\n', &begun) {
-                self.say(&begun[..end]);
-                begun.drain(..=end);
+            let mut start = 0;
+            while let Some(end) = memchr::memchr(b'\n', &begun[start..]) {
+                self.say(&begun[start..start + end]);
+                start += end + 1;
             }
+            begun.drain(..start);
             if begun.len() > LONGEST_LINE {
                 self.say(&begun);
                 begun.clear();
             }
         }
+        true
     }
 
     fn end(&self) {

@@ -1,12 +1,15 @@
 //! Prints records of builds, events and responses on stdout: as text on a terminal, as JSON lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use indicatif::HumanBytes;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
 use super::clock;
 use crate::{interrupt, options::Format, step};
@@ -17,12 +20,55 @@ const SHOWN: usize = 240;
 /// The maximum size in bytes of an event or a response in a line of JSON.
 const LONGEST: usize = 256 * 1024;
 
+/// The number of bytes that may wait for a blocked output. Further lines are dropped.
+const WAITING: usize = 16 << 20;
+
+/// The number of waiting bytes from which the logs of functions are no longer read.
+const BEHIND: usize = 1 << 20;
+
 pub struct Report {
     format: Format,
     colours: bool,
     /// Whether there are several functions, so that lines contain their names.
     several: bool,
-    stdout: Mutex<io::Stdout>,
+    output: Output,
+}
+
+/// Prints lines on a separate thread, because a terminal or a pipe may block for any time.
+struct Output {
+    lines: mpsc::Sender<String>,
+    /// The number of bytes that are not printed yet.
+    waiting: Arc<AtomicUsize>,
+    /// The number of lines dropped since the last one that was not.
+    dropped: AtomicUsize,
+}
+
+impl Output {
+    fn new(mut print: impl FnMut(&str) -> io::Result<()> + Send + 'static) -> Self {
+        let (lines, queue) = mpsc::channel::<String>();
+        let waiting = Arc::<AtomicUsize>::default();
+        let printed = Arc::clone(&waiting);
+        thread::spawn(move || {
+            for line in queue {
+                // The reader has closed the pipe.
+                if print(&line).is_err() {
+                    interrupt::stop();
+                }
+                printed.fetch_sub(line.len(), SeqCst);
+            }
+        });
+        Self { lines, waiting, dropped: AtomicUsize::new(0) }
+    }
+
+    /// Prints a line unless too many are waiting.
+    fn add(&self, line: String) {
+        if self.waiting.fetch_add(line.len(), SeqCst) < WAITING {
+            let _ = self.lines.send(line);
+        } else {
+            self.waiting.fetch_sub(line.len(), SeqCst);
+            self.dropped.fetch_add(1, SeqCst);
+        }
+    }
 }
 
 /// A function and its URL.
@@ -69,7 +115,18 @@ impl Report {
         let is_terminal = io::stdout().is_terminal();
         let usual = if is_terminal { Format::Text } else { Format::Json };
         let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { format: format.unwrap_or(usual), colours, several, stdout: Mutex::new(io::stdout()) }
+        let output = Output::new(move |line| {
+            let mut written = Ok(());
+            let mut print = || written = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
+            // Running steps are shown on the same terminal.
+            if is_terminal {
+                step::above(print)
+            } else {
+                print()
+            }
+            written
+        });
+        Self { format: format.unwrap_or(usual), colours, several, output }
     }
 
     pub fn note(&self, message: impl AsRef<str>) {
@@ -77,17 +134,38 @@ impl Report {
     }
 
     pub fn say(&self, record: &Record) {
-        let line = match self.format {
+        if self.output.waiting.load(SeqCst) < WAITING {
+            let dropped = self.output.dropped.swap(0, SeqCst);
+            if dropped > 0 {
+                let message = format!("{dropped} lines are missing here, because the output was blocked");
+                self.output.add(self.line(&Record::Note { message: &message }));
+            }
+        }
+        self.output.add(self.line(record));
+    }
+
+    fn line(&self, record: &Record) -> String {
+        match self.format {
             Format::Text => self.text(record),
             Format::Json => json_line(record),
-        };
-        let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut written = Ok(());
-        step::above(|| written = writeln!(stdout, "{line}").and_then(|()| stdout.flush()));
-        // The reader has closed the pipe.
-        if written.is_err() {
-            interrupt::stop();
         }
+    }
+
+    /// Waits until most lines are printed.
+    pub async fn catch_up(&self) {
+        while self.output.waiting.load(SeqCst) > BEHIND {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until all lines are printed, unless the output is blocked.
+    pub async fn finish(&self) {
+        let are_printed = async {
+            while self.output.waiting.load(SeqCst) > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _ = timeout(Duration::from_secs(1), are_printed).await;
     }
 
     fn text(&self, record: &Record) -> String {
@@ -199,5 +277,31 @@ pub fn of_error(error: &Value) -> String {
     match (text("errorType"), text("errorMessage")) {
         (Some(kind), Some(message)) => format!("{kind}: {message}"),
         _ => short(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_output_does_not_block_the_server_and_the_dropped_lines_are_counted() {
+        let (unblock, blocked) = mpsc::channel::<()>();
+        let (printed, lines) = mpsc::channel();
+        let output = Output::new(move |line| {
+            let _ = blocked.recv();
+            printed.send(line.to_owned()).map_err(io::Error::other)
+        });
+        let report = Report { format: Format::Text, colours: false, several: false, output };
+        let long = "x".repeat(WAITING / 4);
+        (0..7).for_each(|_| report.note(&long));
+        drop(unblock);
+        (0..4).for_each(|_| assert_eq!(lines.recv().unwrap(), long));
+        while report.output.waiting.load(SeqCst) > 0 {
+            thread::yield_now();
+        }
+        report.note("more");
+        assert_eq!(lines.recv().unwrap(), "3 lines are missing here, because the output was blocked");
+        assert_eq!(lines.recv().unwrap(), "more");
     }
 }

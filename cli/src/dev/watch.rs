@@ -11,8 +11,10 @@ use anyhow::{Context, Result};
 use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::files::read_regular;
+
 /// The maximum size in bytes of a file that is read to compare its content.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 
 /// The files and directories to watch.
 #[derive(Default)]
@@ -100,7 +102,8 @@ impl Watch {
             return Ok(());
         }
         for path in event.paths {
-            if path.is_dir() {
+            // As at the start, links to directories are not followed.
+            if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 self.add_directory(&path, changed)?;
             } else if self.is_watched(&path) {
                 changed.insert(path);
@@ -160,8 +163,8 @@ impl Watch {
     /// Whether the content of a file differs from that at its last change.
     pub fn is_another(&mut self, path: &Path) -> bool {
         let content = match path.metadata() {
-            Ok(metadata) if metadata.len() > LONGEST || metadata.is_dir() => return true,
-            _ => fs::read(path).ok().map(|bytes| {
+            Ok(metadata) if metadata.len() > LONGEST as u64 || metadata.is_dir() => return true,
+            _ => read_regular(path, LONGEST).ok().map(|bytes| {
                 let mut hasher = DefaultHasher::new();
                 bytes.hash(&mut hasher);
                 hasher.finish()
@@ -312,5 +315,24 @@ mod tests {
         fs::remove_file(root.join("src/new/deep/e.rs")).unwrap();
         seen(&mut watch, "src/new/deep/e.rs").await;
         assert!(watch.is_another(&root.join("src/new/deep/e.rs")));
+    }
+
+    #[tokio::test]
+    async fn links_to_directories_are_not_followed_and_only_regular_files_are_read() {
+        let directory = package();
+        let root = directory.path();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::create_dir(elsewhere.path().join("deep")).unwrap();
+        fs::write(elsewhere.path().join("deep/a.rs"), "1").unwrap();
+        let mut watch = Watch::new().unwrap();
+        watch.set(watched(root)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), root.join("src/link")).unwrap();
+        assert_eq!(watch.next().await.unwrap(), [root.join("src/link")].into());
+        let pipe = root.join("src/pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(watch.next().await.unwrap(), [pipe.clone()].into());
+        assert!(watch.is_another(&pipe) && !watch.is_another(&pipe));
+        std::os::unix::fs::symlink("/dev/zero", root.join("src/zero")).unwrap();
+        assert!(watch.is_another(&root.join("src/zero")));
     }
 }
