@@ -287,7 +287,7 @@ fn list(flags: &Value, path: &Path) -> Result<Vec<String>> {
         Value::Array(list) => list.iter().map(|flag| Some(flag.as_str()?.to_owned())).collect(),
         _ => None,
     };
-    list.with_context(|| format!("{}: rustflags is {flags:?}; expected a list of strings", path.display()))
+    list.with_context(|| format!("{}: rustflags is {flags:?}; expected a string or a list of strings", path.display()))
 }
 
 /// Fails if a flag contradicts what a function must be: static, for Lambda's processors, the same from any machine.

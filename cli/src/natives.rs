@@ -34,7 +34,7 @@ pub const OF_THE_TOOLCHAIN: [&str; 20] = [
 /// The directories where the build machine or the base image keeps libraries for its own C library.
 const OF_THE_HOST: [&str; 6] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew"];
 
-/// Words in the names of features that have a crate compile its library itself.
+/// Words in the names of features that make a crate compile its own library.
 const BUNDLED: [&str; 3] = ["bundled", "vendored", "static"];
 
 /// The texts before the name of a missing library in errors of GNU's linker, LLVM's linker, zig (two) and rustc.

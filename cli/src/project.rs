@@ -38,8 +38,8 @@ pub struct Function {
 }
 
 /// The settings in a Cargo.toml under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base` is
-/// an image, `classic-lock` the path of a lock file with crates that support OpenSSL 1.0, relative to the workspace. The
-/// other keys are like the options.
+/// an image, and `classic-lock` is the path, relative to the workspace, of a lock file with crates that support OpenSSL 1.0. Each
+/// other key has the name and the meaning of an option.
 #[derive(Clone)]
 pub struct Defaults(Map<String, Value>);
 

@@ -14,7 +14,7 @@ pub fn run(options: options::Toolchain) -> Result<()> {
         .prefix
         .context("--prefix is missing; expected a new directory, as in toolchain --prefix /path/of/a/new/directory")?;
     if prefix.symlink_metadata().is_ok() {
-        bail!("--prefix {}: already exists; expected the path of a new directory", prefix.display());
+        bail!("--prefix {}: this path already exists; expected the path of a new directory", prefix.display());
     }
     let arch = options.arch.or(Arch::of_this_machine()).unwrap_or_default();
     if Arch::of_this_machine() != Some(arch) {

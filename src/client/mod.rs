@@ -53,8 +53,8 @@
 //!
 //! Connections are kept for later requests to the same scheme, host and port, even across invocations: at most 8, for up to 50
 //! seconds each. If the server has closed a connection, it is replaced before anything is sent. If that is noticed only after
-//! sending, a request with an idempotent method is sent once more; another request fails with [`Error::NoAnswer`], because the
-//! server may have processed it. The same applies after a SnapStart snapshot, which no connection survives.
+//! sending, a request with an idempotent method is sent once more; any other request fails with [`Error::NoAnswer`], because
+//! the server may already have processed it. The same applies after a SnapStart snapshot, which no connection survives.
 //!
 //! # Limitations
 //!

@@ -70,8 +70,8 @@ impl Failure {
     /// Sets the response to an HTTP caller: this status and a JSON object with this `message`, instead of 500 and "Internal
     /// Server Error" ([`http`](crate::http)). Like the type, it is kept inside a boxed error.
     ///
-    /// The failure's own message goes only to the log. With a status below 500, which means an error of the caller, it is not
-    /// logged.
+    /// The caller never sees the failure's own message. It is logged if the status is 500 or higher; a lower status means that
+    /// the caller made the error.
     ///
     /// ```
     /// use lambda_musl::{Failure, http::StatusCode};

@@ -212,7 +212,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// Reads and discards the lines up to the empty one.
+    /// Reads and discards lines, up to and including the empty one.
     pub fn skip(&mut self) -> io::Result<()> {
         let mut bytes = Vec::new();
         while !self.append(&mut bytes)?.is_empty() {

@@ -50,7 +50,7 @@ impl Base {
     }
 }
 
-/// A call of an API: its method and URL.
+/// A call to an API: its method and URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub base: Arc<Base>,

@@ -166,7 +166,7 @@ fn the_next_deployment_attaches_the_missing_policy_to_a_role() {
         "stopped at 'attaching the policy to lambda-musl-roles'",
         "ServiceFailure",
         "AWS has no function roles.",
-        "Run the same command again",
+        "run the same command again",
     ]);
     aws.client("");
     aws.calls();

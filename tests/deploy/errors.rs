@@ -53,7 +53,7 @@ fn missing_credentials_or_a_missing_region_is_reported_with_the_solution() {
             "AWS_ACCESS_KEY_ID",
             "There are no credentials: set them up with `aws configure`",
         ),
-        ("AWS_REGION", "There is no region: set AWS_REGION"),
+        ("AWS_REGION", "No region is configured: set AWS_REGION"),
     ] {
         for (subcommand, status) in [("deploy", 1), ("status", 2)] {
             let mut program = aws.program(&[subcommand, "x", "--zip", ZIP]);
@@ -164,7 +164,7 @@ fn a_deployment_completes_after_an_earlier_one_lost_its_connection() {
         "The connection to AWS failed",
         "In AWS, cut-midway now has the CodeSha256",
         &format!("unlike the zip, which has {}", checksum()),
-        "Run the same command again to complete the deployment.",
+        "run the same command again to complete the deployment.",
     ]);
     aws.deploy("cut-midway", &[]).succeeded();
 }

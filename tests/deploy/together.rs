@@ -67,7 +67,7 @@ fn a_stopped_deployment_reports_the_state_in_aws_and_the_next_one_completes() {
         "stopped at 'updating the code of stopped'",
         "In AWS, stopped now has the CodeSha256",
         "unlike the zip",
-        "Run the same command again",
+        "run the same command again",
     ] {
         assert!(stderr.contains(expected), "{stderr}");
     }

@@ -34,7 +34,10 @@ pub fn attested(zip: &Path, sha256: &str) -> Option<String> {
         |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LONGEST);
     files.iter().filter(|path| is_json(path) && is_short(path)).find_map(|path| {
         let commit = fs::read_to_string(path).ok()?.lines().find_map(|line| commit_in(line, sha256))?;
-        Some(format!("{commit} according to the attestation {}, which `gh attestation verify` checks", path.display()))
+        Some(format!(
+            "{commit} according to the attestation {} (not checked here; check it with `gh attestation verify`)",
+            path.display()
+        ))
     })
 }
 

@@ -236,7 +236,7 @@ impl Deployment<'_> {
         let signal = interrupt::signal().is_some();
         let why = if signal { String::new() } else { format!(": {:#}", stop.error) };
         let line = format!(
-            "the deployment of {name} stopped at {}{why}\n{now}\nRun the same command again to complete the deployment.",
+            "the deployment of {name} stopped at {}{why}\n{now}\nWhen the cause is removed, run the same command again to complete the deployment.",
             quoted(&stop.step)
         );
         if signal {

@@ -292,7 +292,7 @@ fn advice(said: &str, code: &str, call: &Call) -> Option<String> {
             "AWS does not accept these credentials: check them with `aws sts get-caller-identity`, or select a profile with AWS_PROFILE."
         }
         () if says(&["must specify a region"]) => {
-            "There is no region: set AWS_REGION, for example to eu-central-1, or run `aws configure set region`."
+            "No region is configured: set AWS_REGION, for example to eu-central-1, or run `aws configure set region eu-central-1`."
         }
         () if is(&["AccessDenied", "UnauthorizedOperation"]) => {
             let named =

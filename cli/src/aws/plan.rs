@@ -320,7 +320,7 @@ impl Planner<'_> {
             (None, Url::None) => None,
             (Some(_), Url::None) => Some(call("delete-function-url-config")),
             (None, _) => Some(call("create-function-url-config").with("--auth-type", authentication)),
-            // Even if nothing changes, because the response contains the URL.
+            // Update it even if nothing changes, because the response contains the URL.
             (Some(_), _) => Some(call("update-function-url-config").with("--auth-type", authentication)),
         };
         let mut calls: Vec<Call> = operation.into_iter().collect();

@@ -20,6 +20,7 @@ use super::function::{Answer, Function, Invocation, new_id, new_trace};
 use super::report::Report;
 use super::runtime_api::{Broken, LONGEST, Stream, read};
 use super::url::{self, Route};
+use crate::step::say;
 
 /// The default port, and the number of ports to try from there.
 pub const PORT: u16 = 9000;
@@ -46,7 +47,9 @@ pub fn bind(port: Option<u16>) -> Result<(Vec<TcpListener>, u16)> {
     }
     for port in PORT..PORT + PORTS {
         match listen(port) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                say(&format!("note: another program uses port {port}"));
+            }
             result => return result.with_context(|| format!("port {port}")),
         }
     }
@@ -106,8 +109,9 @@ impl Front {
         let (head, body) = request.into_parts();
         if !is_local(host(&head)) {
             let why = format!(
-                "the host {:?} is not accepted; expected localhost, NAME.localhost, 127.0.0.1 or [::1], so that pages of other \
-                 sites cannot call functions on this machine; send the header Host: localhost:{}",
+                "the host {:?} is not accepted; expected localhost, NAME.localhost, 127.0.0.1 or [::1], because web \
+                 pages from other sites must not call functions on this machine. To call one yourself, send the header Host: \
+                 localhost:{}",
                 host(&head),
                 self.port
             );

@@ -164,7 +164,7 @@ impl Dev {
         // When sources were last saved, whether a manifest was among them, and when each other file was saved.
         let (mut sources, mut is_manifest) = (None::<Instant>, false);
         let mut others = BTreeMap::<PathBuf, Instant>::new();
-        // Whether the last build failed for another reason than the sources.
+        // Whether the last build failed for a reason other than its sources.
         let mut is_broken = false;
         // The number of builds in a row that were stopped because a file was saved. Each one waits longer before it is stopped, because
         // a build may itself save files.

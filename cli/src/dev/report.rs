@@ -29,7 +29,7 @@ const BEHIND: usize = 1 << 20;
 pub struct Report {
     format: Format,
     colours: bool,
-    /// Whether there are several functions, so that lines contain their names.
+    /// Whether there are several functions, in which case each line contains the name of its function.
     several: bool,
     output: Output,
 }
@@ -173,7 +173,7 @@ impl Report {
         match record {
             Record::Serving { url, functions } => {
                 let hint =
-                    self.dim("\n  cargo lambda-musl invoke --dev --event JSON sends an event, Ctrl-C stops the server");
+                    self.dim("\n  cargo lambda-musl invoke --dev --event JSON (or --example NAME) sends an event, Ctrl-C stops the server");
                 let lines = functions.iter().map(|Served { name, url }| format!("\n  {name}: {url}"));
                 match &functions[..] {
                     [one] => self.bold(&format!("{} is served at {url}", one.name)) + &hint,

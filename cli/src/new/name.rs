@@ -12,7 +12,7 @@ const RESERVED: &str = "Self abstract alloc as async await become box break buil
 const LONGEST: usize = 64;
 
 pub fn check(name: &str, dependencies: &[&str]) -> Result<()> {
-    let expected = |what: &str| format!("the name {name:?}: expected {what}");
+    let expected = |what: &str| format!("the name {name:?} is invalid: expected {what}");
     let is_known = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
     if name.contains('/') {
         bail!("{}; --dir names the directory", expected("the name of a package, without a path"));
@@ -27,11 +27,11 @@ pub fn check(name: &str, dependencies: &[&str]) -> Result<()> {
         bail!("{}, the limit of Lambda; it has {}", expected(&format!("at most {LONGEST} characters")), name.len());
     }
     if RESERVED.split_whitespace().any(|word| word == name) {
-        bail!("{}", expected("another one: this is a reserved word of Rust or cargo"));
+        bail!("{}", expected("another one, because this is a reserved word of Rust or cargo"));
     }
     let same = |other: &&str| other.replace('-', "_") == name.replace('-', "_");
     if dependencies.iter().any(same) {
-        bail!("{}", expected("another one: this is a crate that the package depends on"));
+        bail!("{}", expected("another one, because the package depends on a crate of this name"));
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub struct Content {
 /// The files of a zip by name, in the order of the zip.
 pub type Contents = BTreeMap<String, Content>;
 
-/// The directory of a layer that Lambda starts programs from.
+/// The directory in a layer from which Lambda starts extensions.
 pub const EXTENSIONS: &str = "extensions/";
 
 impl Form {

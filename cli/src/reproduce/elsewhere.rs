@@ -133,7 +133,11 @@ impl Elsewhere {
             self.run_by(["unshare", "--uts", "sh", "-c", &exec, "sh"]);
         }
         self.is_cut_off = succeeds(Command::new("unshare").args(["--net", "true"]));
-        conditions.push(("no network for build scripts", self.is_cut_off, "needs root with permission to disable it"));
+        conditions.push((
+            "network access of build scripts",
+            self.is_cut_off,
+            "needs root with permission to disable it",
+        ));
         Ok(())
     }
 
