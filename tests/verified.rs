@@ -498,7 +498,7 @@ fn reproduce_reports_an_embedded_date_with_its_location_and_its_crate() {
     let run = make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "error: function.zip: binary: .rodata: first difference at byte",
         "on day 2",
-        "stamp 1.4.2: its build script output cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
+        "stamp 1.4.2: its build script told cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
     ]);
     assert!(!run.stdout.contains('✓'), "{}", run.stdout);
     let mut other = run
