@@ -64,7 +64,7 @@ fn file(archive: &Archive, sources: Option<&Path>, cache: &Cache) -> Result<Path
     }
     match sources {
         Some(sources) => bail!(
-            "no usable source for {file}: {} does not have it; put it there, or name the pins of another version with --pins",
+            "no usable source for {file}: --sources {} does not have it with this checksum; put it there, or name other pins with --pins",
             sources.display()
         ),
         None => bail!(

@@ -146,7 +146,7 @@ fn dead_urls_are_reported_with_the_alternative() {
     ];
     fetch(&pins, directory.path())
         .failed_with(&urls)
-        .reported(&["--sources DIR"]);
+        .reported(&["does not have it with this checksum"]);
     let kept = names(&root().join("target/cache/sources"));
     assert!(!kept.iter().any(|name| name.starts_with('.')), "{kept:?}");
 }
