@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    io,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -105,10 +104,7 @@ impl Runtime {
         }
         drop(ends);
         // A worker that cannot continue ends them all, because the process exits.
-        Err(end.recv().unwrap_or_else(|_| Error::Connection {
-            request: "running the workers".to_owned(),
-            source: io::Error::other("all workers panicked"),
-        }))
+        Err(end.recv().expect("at least one worker does not panic"))
     }
 
     fn work<T, H>(&self, handler: &H) -> Result<Infallible, Error>

@@ -147,14 +147,14 @@ pub fn sources_beside(binary: &Path) -> Vec<PathBuf> {
     words(line.split_once(": ").map_or("", |(_, files)| files)).map(PathBuf::from).collect()
 }
 
-/// The words between spaces. A space in a word is escaped with a backslash.
+/// The words between spaces. A space in a word is escaped with a backslash; no other character is escaped.
 fn words(text: &str) -> impl Iterator<Item = String> {
-    let mut letters = text.chars();
+    let mut letters = text.chars().peekable();
     iter::from_fn(move || {
         let mut word = String::new();
         loop {
             match letters.next() {
-                Some('\\') => word.extend(letters.next()),
+                Some('\\') if letters.peek() == Some(&' ') => word.extend(letters.next()),
                 Some(' ') | None if !word.is_empty() => return Some(word),
                 Some(' ') => {}
                 Some(letter) => word.push(letter),
@@ -314,8 +314,8 @@ mod tests {
     fn the_list_of_a_binarys_sources_may_contain_names_with_spaces() {
         let directory = tempfile::tempdir().unwrap();
         let binary = directory.path().join("app");
-        fs::write(binary.with_extension("d"), "/my\\ t/app: /my\\ p/src/main.rs /my\\ p/a.json\n").unwrap();
-        assert_eq!(sources_beside(&binary), [Path::new("/my p/src/main.rs"), Path::new("/my p/a.json")]);
+        fs::write(binary.with_extension("d"), "/my\\ t/app: /my\\ p/src/main.rs /my\\ p/a\\b.json\n").unwrap();
+        assert_eq!(sources_beside(&binary), [Path::new("/my p/src/main.rs"), Path::new("/my p/a\\b.json")]);
         assert!(sources_beside(&directory.path().join("none")).is_empty());
     }
 }

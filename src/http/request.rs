@@ -204,8 +204,11 @@ fn odd(reason: std::fmt::Arguments<'_>) -> Failure {
 }
 
 fn required<'a>(members: &Object<'a>, name: &str) -> Result<Cow<'a, str>, Failure> {
-    let missing = || odd(format_args!("\"{name}\" is missing or not a string"));
-    members.text(name).ok_or_else(missing)
+    members.text(name).ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Failure {
+    odd(format_args!("\"{name}\" is missing or not a string"))
 }
 
 /// The service that sent the event, and the request's method.
@@ -250,9 +253,7 @@ fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), 
              missing: expected one of them"
         )));
     };
-    let Some(method) = method else {
-        return Err(odd(format_args!("\"{name}\" is missing or not a string")));
-    };
+    let method = method.ok_or_else(|| missing(name))?;
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
         return Err(odd(format_args!(
             "\"{name}\" is {method:?}, which is not a valid method"

@@ -18,9 +18,9 @@ use serde_json::json;
 
 use super::function::{Answer, Function, Invocation, new_id, new_trace};
 use super::report::Report;
-use super::runtime_api::{Broken, LONGEST, Stream, read};
+use super::runtime_api::{Broken, Stream, read};
 use super::url::{self, Route};
-use crate::step::say;
+use crate::{invoke::LONGEST_PAYLOAD, step::say};
 
 /// The default port, and the number of ports to try from there.
 pub const PORT: u16 = 9000;
@@ -170,12 +170,12 @@ impl Front {
         &self, function: &Arc<Function>, client: SocketAddr, head: &Parts, body: Incoming,
     ) -> Result<Reply, hyper::Error> {
         let too_large = || text(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        let Some(body) = read(body, LONGEST).await? else { return Ok(too_large()) };
+        let Some(body) = read(body, LONGEST_PAYLOAD).await? else { return Ok(too_large()) };
         let given = head.headers.get("x-amzn-trace-id").and_then(|trace| trace.to_str().ok());
         let (id, trace) = (new_id(), given.map_or_else(new_trace, Into::into));
         let route = Route { function: &function.name, client, port: self.port, id: &id, trace: &trace };
         let event = Bytes::from(url::event(head, &body, &route).to_string());
-        if event.len() > LONGEST {
+        if event.len() > LONGEST_PAYLOAD {
             return Ok(too_large());
         }
         let invocation = Invocation { id: id.clone(), event, trace, client_context: None };
@@ -214,8 +214,9 @@ impl Front {
                 header Origin, or send an HTTP request to the function's URL";
             return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", message.to_owned());
         }
-        let Some(event) = read(body, LONGEST).await? else {
-            let message = format!("Request must be smaller than {LONGEST} bytes for the InvokeFunction operation");
+        let Some(event) = read(body, LONGEST_PAYLOAD).await? else {
+            let message =
+                format!("Request must be smaller than {LONGEST_PAYLOAD} bytes for the InvokeFunction operation");
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", message);
         };
         let Some(function) = self.of_name(name) else {

@@ -31,6 +31,7 @@ use self::function::{Function, Invocation, LONGEST, Settings, new_id, new_trace}
 use self::report::{Record, Report, Served};
 use self::saved::Saved;
 use self::watch::Watch;
+use crate::invoke::LONGEST_PAYLOAD;
 use crate::{cache::Cache, doctor, env_file, files::read_regular, interrupt, options, project, rust::Rust};
 
 /// How long to wait after the last saved file before compiling, because editors may write several files.
@@ -298,12 +299,12 @@ impl Dev {
     }
 
     fn send(&self, path: &Path, function: &Arc<Function>) -> Result<()> {
-        let bytes = match read_regular(path, runtime_api::LONGEST + 1) {
+        let bytes = match read_regular(path, LONGEST_PAYLOAD + 1) {
             // The file was removed.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             result => result.with_context(|| path.display().to_string())?,
         };
-        ensure!(bytes.len() <= runtime_api::LONGEST, "{}: longer than the events that Lambda accepts", path.display());
+        ensure!(bytes.len() <= LONGEST_PAYLOAD, "{}: longer than the events that Lambda accepts", path.display());
         serde_json::from_slice::<IgnoredAny>(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
         let (function, source) = (Arc::clone(function), path.display().to_string());
         let (id, trace) = (new_id(), new_trace());
@@ -350,14 +351,21 @@ fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
 
 /// The timeout of an invocation, from the option or Cargo.toml. `None` means no limit.
 fn limit(option: Option<u64>, of_deploy: Option<u64>) -> Result<Option<Duration>> {
-    let (name, seconds) = match (option, of_deploy) {
-        (Some(seconds), _) => ("--timeout", seconds),
-        (None, Some(seconds)) => ("Cargo.toml: [package.metadata.lambda-musl.deploy]: timeout", seconds),
+    let longest = LONGEST.as_secs();
+    let seconds = match (option, of_deploy) {
+        (Some(0), _) => return Ok(None),
+        (Some(seconds), _) => {
+            ensure!(seconds <= longest, "--timeout: {seconds}; expected 1 to {longest} seconds, or 0 for no limit");
+            seconds
+        }
+        (None, Some(seconds)) => {
+            let name = "Cargo.toml: [package.metadata.lambda-musl.deploy]: timeout";
+            ensure!((1..=longest).contains(&seconds), "{name}: {seconds}; expected 1 to {longest} seconds");
+            seconds
+        }
         (None, None) => return Ok(Some(TIMEOUT)),
     };
-    let limit = Duration::from_secs(seconds);
-    ensure!(limit <= LONGEST, "{name}: {seconds}; expected 1 to {} seconds, or 0 for no limit", LONGEST.as_secs());
-    Ok((seconds > 0).then_some(limit))
+    Ok(Some(Duration::from_secs(seconds)))
 }
 
 async fn until(time: Option<Instant>) {
@@ -397,17 +405,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_at_most_lambdas_and_0_means_no_limit() {
+    fn a_timeout_is_at_most_lambdas_and_the_option_0_means_no_limit() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(limit(None, None).unwrap(), seconds(3));
         assert_eq!(limit(Some(900), Some(5)).unwrap(), seconds(900));
         assert_eq!(limit(None, Some(5)).unwrap(), seconds(5));
         assert_eq!(limit(Some(0), Some(5)).unwrap(), None);
-        for (option, of_deploy, name) in
-            [(Some(u64::MAX), None, "--timeout: 1844"), (None, Some(901), "deploy]: timeout: 901")]
-        {
+        for (option, of_deploy, expected) in [
+            (Some(u64::MAX), None, "--timeout: 18446744073709551615; expected 1 to 900 seconds, or 0 for no limit"),
+            (None, Some(901), "deploy]: timeout: 901; expected 1 to 900 seconds"),
+            (None, Some(0), "deploy]: timeout: 0; expected 1 to 900 seconds"),
+        ] {
             let error = limit(option, of_deploy).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("expected 1 to 900 seconds, or 0"), "{error}");
+            assert!(error.ends_with(expected), "{error}");
         }
     }
 }

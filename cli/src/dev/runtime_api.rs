@@ -17,9 +17,7 @@ use tokio::task::AbortHandle;
 
 use super::function::{Answer, Function, Refused, error};
 use super::report;
-
-/// Lambda's maximum size of an event and of a response, in bytes.
-pub const LONGEST: usize = 6_291_556;
+use crate::invoke::LONGEST_PAYLOAD;
 
 /// The maximum length of a stream in bytes.
 const LONGEST_STREAM: usize = 200 << 20;
@@ -76,7 +74,7 @@ async fn reply(function: Arc<Function>, number: u64, request: Request<Incoming>)
         (&Method::GET, ["invocation", "next"]) => next(&function, number).await,
         (&Method::POST, ["invocation", id, "response"]) => response(&function, number, id, request).await?,
         (&Method::POST, ["invocation", id, "error"]) => {
-            let Some(body) = read(request.into_body(), LONGEST).await? else { return Ok(too_large()) };
+            let Some(body) = read(request.into_body(), LONGEST_PAYLOAD).await? else { return Ok(too_large()) };
             match function.begin_answer(number, id) {
                 Ok(answer) => {
                     function.end_answer(number, id, true, report::value(&body));
@@ -86,7 +84,7 @@ async fn reply(function: Arc<Function>, number: u64, request: Request<Incoming>)
                 Err(refused) => refuse(refused),
             }
         }
-        (&Method::POST, ["init", "error"]) => match read(request.into_body(), LONGEST).await? {
+        (&Method::POST, ["init", "error"]) => match read(request.into_body(), LONGEST_PAYLOAD).await? {
             Some(body) if function.fail_init(number, &body) => accepted(),
             Some(_) => refuse(Refused::Answered),
             None => too_large(),
@@ -149,7 +147,7 @@ async fn response(
         function.end_answer(number, id, is_error, shown);
         return Ok(accepted());
     }
-    let body = read(request.into_body(), LONGEST).await?;
+    let body = read(request.into_body(), LONGEST_PAYLOAD).await?;
     let answer = match function.begin_answer(number, id) {
         Ok(answer) => answer,
         Err(refused) => return Ok(refuse(refused)),
@@ -161,7 +159,8 @@ async fn response(
             accepted()
         }
         None => {
-            let message = format!("Response payload size exceeded maximum allowed payload size ({LONGEST} bytes).");
+            let message =
+                format!("Response payload size exceeded maximum allowed payload size ({LONGEST_PAYLOAD} bytes).");
             let error = error("Function.ResponseSizeTooLarge", &message);
             function.end_answer(number, id, true, report::value(&error));
             let _ = answer.send(Answer::Error(error));
@@ -246,6 +245,6 @@ fn refuse(refused: Refused) -> Reply {
 }
 
 fn too_large() -> Reply {
-    let message = format!("Exceeded maximum allowed payload size ({LONGEST} bytes).");
+    let message = format!("Exceeded maximum allowed payload size ({LONGEST_PAYLOAD} bytes).");
     status(StatusCode::PAYLOAD_TOO_LARGE, refusal("RequestEntityTooLarge", &message))
 }

@@ -26,8 +26,8 @@ const START: Duration = Duration::from_secs(20);
 /// How long an invocation may take: Lambda's limit, with the time to start.
 const INVOCATION: Duration = Duration::from_secs(15 * 60 + 30);
 
-/// Lambda's maximum size of an event in bytes. The emulator silently truncates longer events.
-const LONGEST_EVENT: usize = 6_291_556;
+/// Lambda's maximum size of an event and of a response, in bytes. The emulator silently truncates longer events.
+pub const LONGEST_PAYLOAD: usize = 6_291_556;
 
 const EXAMPLE: &str = r#"{"url":"https://example.com"}"#;
 
@@ -114,7 +114,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
             // A read from a pipe may block, and a device may never end.
             let read = move || -> io::Result<Vec<u8>> {
                 let mut bytes = Vec::new();
-                fs::File::open(file)?.take(LONGEST_EVENT as u64 + 1).read_to_end(&mut bytes)?;
+                fs::File::open(file)?.take(LONGEST_PAYLOAD as u64 + 1).read_to_end(&mut bytes)?;
                 Ok(bytes)
             };
             let bytes = interrupt::compute(read)?.with_context(|| name.clone())?;
@@ -122,7 +122,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
         }
         None => ("--event".to_owned(), event.as_bytes().to_vec()),
     };
-    ensure!(bytes.len() <= LONGEST_EVENT, "{name} has more than the {LONGEST_EVENT} bytes that Lambda accepts");
+    ensure!(bytes.len() <= LONGEST_PAYLOAD, "{name} has more than the {LONGEST_PAYLOAD} bytes that Lambda accepts");
     let text = str::from_utf8(&bytes).with_context(|| format!("{name} is not JSON"))?;
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => Ok(bytes),
