@@ -7,16 +7,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::{MetadataCommand, semver::Version};
 
 use crate::again::{self, Sources};
-use crate::cache::{Cache, lock_directory};
+use crate::cache::{self, Cache, lock_directory};
 use crate::crates::{self, Crate, link_openssl, locked};
 use crate::files::{self, At, identity};
 use crate::names::{self, Locations};
 use crate::options::{self, Source};
 use crate::package::{Built, Part, check_writable, vendored};
 use crate::project::{Function, manifest};
-use crate::{
-    arch::Arch, command::output, doctor, environment, natives, programs, rust::Rust, step, wheels::ZIG, zig::Tools,
-};
+use crate::zig::{self, Tools};
+use crate::{arch::Arch, command::output, doctor, environment, natives, programs, rust::Rust, step, wheels::ZIG};
 
 /// A separate package, whose lock file pins the sources of OpenSSL.
 const SOURCE: [(&str, &str); 3] = [
@@ -183,9 +182,7 @@ fn locks_openssl(krate: &Path) -> bool {
 fn run_with_zig<T>(
     command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command, &Path) -> Result<T>,
 ) -> Result<T> {
-    cache.with_zig(|directory| {
-        run(command.envs(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"].map(|name| (name, directory))), directory)
-    })
+    cache.with_zig(|directory| run(command.envs(zig::CACHES.map(|name| (name, directory))), directory))
 }
 
 /// Fails if openssl-sys is too old for OpenSSL 4.
@@ -236,7 +233,10 @@ pub fn openssl(arch: Arch, rust: &Rust, zig: &Path, cache: &Cache) -> Result<Pat
         recipe.env("PATH", environment::path_with([&*zig.join("ziglang")])?).env("ARCH", arch.name());
         recipe.envs(openssl_compilers(arch)).env_remove("STRIP");
         let compiling = format!("OpenSSL {} for {}", openssl_version()?, arch.name());
-        run_with_zig(&mut recipe, cache, |recipe, _| step::run(cache, &compiling, recipe))?;
+        run_with_zig(&mut recipe, cache, |recipe, zig_cache| {
+            cache::zig_compiles(zig_cache)?;
+            step::run(cache, &compiling, recipe)
+        })?;
         fs::remove_dir(directory)?;
         fs::rename(work.path().join("prefix"), directory).at(directory)
     })

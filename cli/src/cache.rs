@@ -22,6 +22,9 @@ pub struct Cache {
 /// The files of an entry with their sizes in bytes, which reveal a truncated file.
 type Listing = BTreeMap<PathBuf, u64>;
 
+/// The directory in zig's cache for files that are not complete yet.
+const ZIG_TEMPORARY: &str = "tmp";
+
 impl Cache {
     /// Opens the directory that `LAMBDA_MUSL_CACHE` names, or one in the user's cache directory.
     pub fn open() -> Result<Self> {
@@ -96,31 +99,30 @@ impl Cache {
 
     /// Runs zig, which keeps its own cache and trusts everything in it. A build that has zig's cache to itself first removes
     /// the files that interrupted builds left, or the complete cache if a file was damaged since the last build that had
-    /// the cache to itself at its end.
+    /// the cache to itself at its end. `run` calls [`zig_compiles`] before zig compiles.
     pub fn with_zig<T>(&self, run: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let (path, listing) = (self.directory("zig")?, self.root.join("zig.json"));
         let lock = self.directory("locks")?.join("zig");
         let lock = File::create(&lock).at(&lock)?;
         if lock.try_lock().is_ok() {
-            if listing.exists() && !is_whole(&path, &listing) {
+            remove(&path.join(ZIG_TEMPORARY))?;
+            let (found, listed) = (list(&path), listed(&listing));
+            if listing.exists() && is_damaged(&path, listed.as_ref(), |name| found.get(name).copied()) {
                 [&path, &listing].into_iter().try_for_each(|path| remove(path))?;
                 self.directory("zig")?;
+            } else {
+                let listed = listed.unwrap_or_default();
+                let left = found.keys().filter(|name| !listed.contains_key(*name)).map(|name| path.join(name));
+                left.into_iter().try_for_each(|left| fs::remove_file(&left).at(left))?;
             }
-            let listed = listed(&listing).unwrap_or_default();
-            list(&path)
-                .keys()
-                .filter(|name| !listed.contains_key(*name))
-                .try_for_each(|name| fs::remove_file(path.join(name)).at(path.join(name)))?;
         }
         lock.lock_shared()?;
         let result = run(&path)?;
         lock.unlock()?;
-        if lock.try_lock().is_ok() {
-            remove(&path.join("tmp"))?;
-            let files = serde_json::to_vec(&list(&path))?;
-            if fs::read(&listing).ok().as_ref() != Some(&files) {
-                write_whole(&listing, &files)?;
-            }
+        // There may be tens of thousands of files, so they are listed only if there are new ones.
+        if path.join(ZIG_TEMPORARY).exists() && lock.try_lock().is_ok() {
+            remove(&path.join(ZIG_TEMPORARY))?;
+            write_whole(&listing, &serde_json::to_vec(&list(&path))?)?;
         }
         Ok(result)
     }
@@ -130,6 +132,12 @@ impl Cache {
         let path = self.directory("locks")?.join(name.replace('/', "-"));
         wait_for(File::create(&path).at(&path)?, name)
     }
+}
+
+/// Notes in zig's cache that zig may add and change files there.
+pub fn zig_compiles(zig_cache: &Path) -> Result<()> {
+    let directory = zig_cache.join(ZIG_TEMPORARY);
+    fs::create_dir_all(&directory).at(directory)
 }
 
 /// Waits until no other build works in a directory, even one with a different cache.
@@ -203,18 +211,22 @@ fn listed(listing: &Path) -> Option<Listing> {
 
 /// Whether a directory has all its files. Prints a note if it exists and is damaged.
 fn is_whole(path: &Path, listing: &Path) -> bool {
-    let listed = listed(listing);
-    let is_damaged = |(name, size): &(&PathBuf, &u64)| {
-        path.join(name).symlink_metadata().map(|metadata| metadata.len()).ok() != Some(**size)
-    };
-    let damaged = match &listed {
-        Some(files) if path.is_dir() => files.iter().find(is_damaged).map(|(name, _)| name.as_path()),
+    let size = |name: &Path| Some(path.join(name).symlink_metadata().ok()?.len());
+    !is_damaged(path, listed(listing).as_ref(), size)
+}
+
+/// Whether a listed file does not have its size. Prints a note if the directory exists.
+fn is_damaged(path: &Path, listed: Option<&Listing>, size: impl Fn(&Path) -> Option<u64>) -> bool {
+    let damaged = match listed {
+        Some(files) if path.is_dir() => {
+            files.iter().find(|(name, listed)| size(name) != Some(**listed)).map(|(name, _)| name.as_path())
+        }
         _ => Some(Path::new("its listing")),
     };
     if let Some(what) = damaged.filter(|_| path.exists()) {
         say(&format!("note: {} is damaged ({}) and will be created again", path.display(), what.display()));
     }
-    damaged.is_none()
+    damaged.is_some()
 }
 
 /// All files and links below a directory. A file that disappears during the walk is skipped: another build removed it.
@@ -291,7 +303,12 @@ mod tests {
     #[test]
     fn zigs_cache_starts_over_after_damage_and_loses_the_files_of_interrupted_builds() {
         let (_directory, cache) = cache();
-        let write = |name: &'static str| move |zig: &Path| Ok(fs::write(zig.join(name), "content")?);
+        let write = |name: &'static str| {
+            move |zig: &Path| {
+                zig_compiles(zig)?;
+                Ok(fs::write(zig.join(name), "content")?)
+            }
+        };
         let exist = |zig: &Path| Ok(["a", "b"].map(|name| zig.join(name).exists()));
         cache.with_zig(write("a")).unwrap();
         let stopped = |zig: &Path| write("b")(zig).and_then(|()| anyhow::bail!("stopped"));

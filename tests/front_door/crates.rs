@@ -1,10 +1,12 @@
 //! Crates with the settings and dependencies that users have, built with zig.
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 use crate::{
+    GREETING,
     kinds::{KINDS, expected, invoked, run_in_a_hostile_shell},
-    machine::{Run, cargo_lambda_musl, command, make, root, run, write_crate},
+    machine::{Run, cargo_lambda_musl, command, make, root, run, write_crate, write_program},
+    touch_greeting,
 };
 
 const OUT: &str = "target/kinds";
@@ -65,6 +67,21 @@ fn environment_variables_of_a_hostile_shell_do_not_change_the_zip() {
         .arg("OUT=target/hostile")
         .env("CARGO_TARGET_DIR", target.path());
     assert_eq!(run_in_a_hostile_shell(build).checksum(), own);
+}
+
+#[test]
+#[ignore = "run by make test"]
+fn a_zig_that_was_installed_with_pip_is_not_used() {
+    let own = make(&GREETING).succeeded().checksum();
+    let programs = tempfile::tempdir().unwrap();
+    let python = "[ \"$*\" = '-m ziglang version' ] && echo 0.15.2";
+    write_program(&programs.path().join("python3"), python);
+    let path = env::var("PATH").unwrap();
+    touch_greeting();
+    let mut make = command("make", root());
+    make.args(GREETING)
+        .env("PATH", format!("{}:{path}", programs.path().display()));
+    assert_eq!(run(make).succeeded().checksum(), own);
 }
 
 #[test]

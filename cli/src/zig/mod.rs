@@ -10,11 +10,14 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 
 use crate::files::{self, At, identity};
-use crate::{arch::Arch, cache::Cache, command::output, environment, names};
+use crate::{arch::Arch, cache, cache::Cache, command::output, environment, names};
 
 /// The variables for the path of the real zig, and for a library to link in addition to zig's own.
 const ZIG: &str = "LAMBDA_MUSL_ZIG";
 const RUNTIME: &str = "LAMBDA_MUSL_RUNTIME";
+
+/// zig's own variables for the path of its cache.
+pub const CACHES: [&str; 2] = ["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"];
 
 const CPU_MODEL: &str = include_str!("cpu_model.c");
 
@@ -43,11 +46,11 @@ impl Tools {
             let source = directory.join("cpu_model.c");
             fs::write(&source, CPU_MODEL).at(&source)?;
             cache.with_zig(|zig_cache| {
+                cache::zig_compiles(zig_cache)?;
                 let run = |words: &[&str]| {
                     let mut zig = environment::command(&program);
                     zig.args(words).current_dir(directory);
-                    output(zig.envs(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"].map(|name| (name, zig_cache))))
-                        .map(|_| ())
+                    output(zig.envs(CACHES.map(|name| (name, zig_cache)))).map(|_| ())
                 };
                 let target = format!("-target {}-linux-musl", Arch::X86_64.machine());
                 let compile = format!("cc {target} -O2 -g0 -fPIC -c cpu_model.c -o cpu_model.o");
@@ -64,6 +67,8 @@ impl Tools {
         let scripts = zig_cache.join(self.directory.file_name().unwrap_or_default());
         cargo.env("CARGO_ZIGBUILD_CACHE_DIR", scripts);
         cargo.env("CARGO_ZIGBUILD_ZIG_PATH", self.directory.join("zig")).env(ZIG, &self.zig);
+        // Otherwise cargo-zigbuild prefers a zig that was installed with pip.
+        cargo.env("CARGO_ZIGBUILD_PYTHON_PATH", self.directory.join("no-python"));
         cargo.env("RUSTC_WRAPPER", self.directory.join("rustc-wrapper"));
         let runtime = self.directory.join(format!("{}.a", arch.name()));
         cargo.env(RUNTIME, if runtime.exists() { runtime.into_os_string() } else { OsString::new() });
@@ -84,6 +89,9 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
     let is_compiler = words.first().is_some_and(|word| word == "cc" || word == "c++");
     if !is_compiler || !is_text {
         return Err(Command::new(zig).args(arguments).exec().into());
+    }
+    if let Some(directory) = env::var_os(CACHES[1]) {
+        cache::zig_compiles(Path::new(&directory))?;
     }
     if let Some(option) = words.iter().find(|word| NATIVE.contains(&&***word)) {
         let krate = env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "a program".into());
