@@ -37,7 +37,7 @@ struct tables {
 const unsigned short **__ctype_b_loc(void);
 const int **__ctype_tolower_loc(void), **__ctype_toupper_loc(void);
 
-/* Every locale has the formats of C. They would be wrong for another country, so its name is an error, as on a system without
+/* Every locale has the formats of C. They would be wrong for any other country, so its name is an error, as on a system without
  * that locale. en_US.UTF-8 is the value of LANG on Lambda. */
 static const char *known(const char *name) {
   static const char *const utf8[] = {"C.UTF-8", "C.utf8", "en_US.UTF-8", "en_US.utf8"};

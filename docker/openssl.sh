@@ -57,7 +57,7 @@ case $CC in
   *) set -- "$@" "-march=$baseline" ;;
 esac
 
-# 1970, which newer releases use as the build date.
+# Newer releases use this time, 1970, as the build date.
 export SOURCE_DATE_EPOCH=0
 perl ./Configure "$platform" "$@"
 if [ -n "$old" ]; then

@@ -45,7 +45,7 @@ echo "installing:$missing"
 
 # shellcheck disable=SC2086 # lists of words
 if command -v dnf >/dev/null; then
-  # The release of the base itself, so that everyone gets the same packages.
+  # Use the base image's own release, so that everyone gets the same packages.
   release=$(rpm -q --queryformat '%{version}' system-release 2>/dev/null) || release=
   dnf install -y ${release:+"--releasever=$release"} --setopt=install_weak_deps=False $rpms
   [ -z "$release" ] || [ "$(rpm -q --queryformat '%{version}' system-release)" = "$release" ]

@@ -52,8 +52,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// See [`run`](crate::run). If a worker loses its connection while waiting, it reconnects up to five times, after 0.1 seconds
-/// at first and then after twice the previous pause.
+/// See [`run`](crate::run). If a worker loses its connection while waiting, it reconnects up to five times: first after
+/// 0.1 seconds, then each time after twice the previous pause.
 ///
 /// [Lambda Managed Instances]: https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances.html
 pub fn run_concurrent<T, H>(handler: H) -> Result<(), Error>

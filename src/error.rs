@@ -62,7 +62,7 @@ impl fmt::Display for Error {
                 request,
                 status,
                 message,
-            } => write!(f, "{request}: the Runtime API answered {status}: {message}"),
+            } => write!(f, "{request}: the Runtime API responded with {status}: {message}"),
             Error::Init {
                 error_type,
                 message,

@@ -67,7 +67,7 @@ pub trait IntoResponse {
     ///
     /// # Errors
     ///
-    /// Returns an error if the value does not serialize, such as a map whose keys are not strings.
+    /// Returns an error if the value cannot be serialized, such as a map whose keys are not strings.
     fn into_response(self) -> serde_json::Result<Raw>;
 }
 

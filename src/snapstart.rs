@@ -54,7 +54,7 @@ where
 }
 
 impl Runtime {
-    /// Passes the snapshot, unless that was done before.
+    /// Passes the snapshot, unless that has already been done.
     pub(crate) fn pass_snapshot(&self) -> Result<(), Error> {
         match self.must_pass() {
             true => self.restore(),

@@ -5,8 +5,8 @@ pub(crate) const SIZE: usize = 8 * 1024 * 1024;
 
 /// Gives the main thread a stack of [`SIZE`], or of the hard limit if that is lower, and logs its overflow.
 ///
-/// std logs the overflow of all other threads, and of the main thread if the C library is not musl. musl does not report how
-/// far the stack of the main thread may grow, so a program would die silently of SIGSEGV.
+/// std logs the overflow of all other threads, and of the main thread if libc is not musl. musl does not report how far
+/// the stack of the main thread may grow, so a program would die silently of SIGSEGV.
 pub(crate) fn prepare() {
     #[cfg(all(
         target_os = "linux",

@@ -542,7 +542,7 @@ fn chunks_that_the_runtime_writes_are_read_back_unchanged() {
 /// lines of all POST requests.
 fn posts(listener: TcpListener, answer: &[u8], accepted: &[u8]) -> io::Result<Vec<String>> {
     let (stream, _) = listener.accept()?;
-    // Stops if the function still waits for more of a reply.
+    // Stops if the function is still waiting for more of a reply.
     stream.set_read_timeout(Some(Duration::from_millis(30)))?;
     let mut reader = io::BufReader::new(stream);
     let mut posts = Vec::new();

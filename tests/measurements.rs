@@ -52,7 +52,7 @@ fn a_conformant_function_gets_a_tick_in_each_row() {
 #[ignore = "run by make test"]
 fn a_program_that_is_not_a_function_is_reported() {
     make(&["conformance", "BINARY=/bin/true"])
-        .failed_with(&["/bin/true", "expected a function that answers"]);
+        .failed_with(&["/bin/true", "expected a function that responds"]);
     make(&["conformance", "BINARY=/no/such/file"]).failed_with(&["/no/such/file"]);
 }
 

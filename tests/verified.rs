@@ -465,7 +465,7 @@ fn the_symbols_of_the_binary_are_next_to_the_zip() {
 
 /// Creates a function that prints a text from a crate of this name and version 1.4.2, whose build script creates the text.
 fn function_with(stamp: &str, directory: &Path, build: &str) -> PathBuf {
-    // Another user must be able to read it.
+    // Other users must be able to read it.
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
     let krate = directory.join("clock");
     let manifest = format!(
@@ -605,7 +605,7 @@ fn a_page_that_names_the_tag_of_another_release_is_reported() {
     let page = copy.path().join("docs/cross.md");
     let text = fs::read_to_string(&page).unwrap();
     fs::write(page, text.replace(tag, "v0.0.9")).unwrap();
-    let run = check().failed_with(&["these lines name another tag"]);
+    let run = check().failed_with(&["these lines name a different tag"]);
     assert!(run.stdout.contains("docs/cross.md:"), "{}", run.stdout);
 }
 

@@ -195,7 +195,7 @@ fn the_assets_of_a_draft_can_be_replaced_and_those_of_a_published_release_cannot
     with_gh("gh", &["release", "edit", "v1", "--draft=false"], releases).succeeded();
     upload().succeeded();
     fs::write(assets.join("function.zip"), "newer").unwrap();
-    upload().failed_with(&["v1 is published with other files", "expected the same"]);
+    upload().failed_with(&["v1 is published with different files", "expected the same"]);
 }
 
 /// A registry of crates that ends with the test.
@@ -249,7 +249,7 @@ fn a_published_version_of_a_crate_cannot_change() {
     fs::write(clone.join("src/another.rs"), "").unwrap();
     git(&clone, &["add", "--all"]).succeeded();
     git(&clone, &["commit", "--quiet", "--message=b"]).succeeded();
-    publish().failed_with(&["with other contents", "expected a new version"]);
+    publish().failed_with(&["with different contents", "expected a new version"]);
 }
 
 // make newest.
@@ -306,7 +306,7 @@ impl Upstreams {
             )
             .succeeded();
             upstreams.tag(&repository, &format!("{prefix}{version}"));
-            // A version of another series, and a version that is not a release.
+            // A version from a different series, and a version that is not a release.
             upstreams.tag(&repository, &format!("{prefix}99.0.1"));
             upstreams.tag(&repository, &format!("{prefix}{version}9-beta1"));
         }

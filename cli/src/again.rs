@@ -182,7 +182,7 @@ fn path_of(zip: &Path, cache: &Cache) -> Result<PathBuf> {
 fn forget_what_is_gone(cache: &Cache) -> Result<()> {
     let records = fs::read_dir(cache.directory("builds")?)?.flatten().map(|entry| entry.path());
     let is_gone = |path: &PathBuf| {
-        // The record of another user, whose file cannot be read, remains.
+        // A record that belongs to another user, whose file cannot be read, remains.
         let Ok(bytes) = fs::read(path) else { return false };
         let record: Option<(PathBuf, Record)> = serde_json::from_slice(&bytes).ok();
         record.is_none_or(|(zip, _)| !zip.exists())

@@ -68,7 +68,7 @@ fn file(archive: &Archive, sources: Option<&Path>, cache: &Cache) -> Result<Path
             sources.display()
         ),
         None => bail!(
-            "no usable source for {file}; put the archive into a directory and name the directory with --sources DIR"
+            "no usable source for {file}; put the archive in a directory and name that directory with --sources DIR"
         ),
     }
 }

@@ -38,7 +38,7 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     }
     let suffix = if arch == Arch::default() { String::new() } else { format!("-{}", arch.name()) };
     let image = format!("lambda-musl-base:{}{suffix}", options.suite);
-    // debootstrap does not accept a path with white space.
+    // debootstrap does not accept a path with whitespace.
     let work = without_spaces("base.", cache.directory("tmp")?, "/var/tmp")?;
     let system = System(work.path().join("root"));
     let (root, platform) = (&system.0, arch.platform());

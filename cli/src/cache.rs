@@ -167,7 +167,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_all_whole(&[(path.to_owned(), bytes)], || ())
 }
 
-/// Writes files next to their paths. When all are written, calls `clear` and moves the files to their paths in this order.
+/// Writes files next to their destinations. When all are written, calls `clear` and moves the files to their destinations in
+/// this order.
 pub fn write_all_whole(files: &[(PathBuf, &[u8])], clear: impl FnOnce()) -> Result<()> {
     let everyone_may_read = 0o644;
     let written = files.iter().map(|(path, bytes)| {

@@ -183,8 +183,8 @@ fn merge(into: &mut Table, nearer: Table) {
     }
 }
 
-/// cargo's home and its configuration. Settings about the sources of crates apply; the others would affect the function's
-/// bytes and are left out.
+/// cargo's home and its configuration. Settings for the sources of crates apply; the others would affect the function's bytes
+/// and are left out.
 pub struct Home {
     /// The directory where cargo keeps its downloads.
     pub directory: PathBuf,

@@ -59,7 +59,7 @@ pub fn write_program(path: &Path, text: &str) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)
 }
 
-/// The first bytes of a regular file. Another kind of file, which may block or never end, is an error.
+/// The first bytes of a regular file. Any other kind of file is an error, because reading it may block or never end.
 pub fn read_regular(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("expected a regular file"));
@@ -79,7 +79,7 @@ pub fn identity(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     sum.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A temporary directory below `parent`, or below `other` if the path of `parent` contains white space, which not all
+/// A temporary directory below `parent`, or below `other` if the path of `parent` contains whitespace, which not all
 /// programs accept.
 pub fn without_spaces(prefix: &str, parent: PathBuf, other: &str) -> Result<TempDir> {
     let has_spaces = parent.to_string_lossy().contains(char::is_whitespace);

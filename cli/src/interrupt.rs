@@ -16,8 +16,8 @@ use signal_hook::iterator::Signals;
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals on a separate thread. A second signal ends this program and its programs immediately, unless it arrives within
-/// a second of the first: make forwards a signal that the process group has received as well.
+/// Waits for signals on a separate thread. A second signal kills this program and the programs that it started immediately,
+/// unless it arrives within a second of the first: make forwards a signal that the process group has received as well.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::crates::Crate;
 use crate::image::PREFIX;
 
-/// Libraries that the C library, the compiler or rustc itself provides.
+/// Libraries that libc, the compiler or rustc itself provides.
 pub const OF_THE_TOOLCHAIN: [&str; 20] = [
     "c",
     "m",
@@ -31,7 +31,7 @@ pub const OF_THE_TOOLCHAIN: [&str; 20] = [
     "ssp_nonshared",
 ];
 
-/// The directories where the build machine or the base image keeps libraries for its own C library.
+/// The directories where the build machine or the base image keeps libraries for its own libc.
 const OF_THE_HOST: [&str; 6] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew"];
 
 /// Words in the names of features that make a crate compile its own library.
@@ -101,7 +101,7 @@ pub fn directory(argument: &str) -> &Path {
     Path::new(argument.split_once('=').filter(|(kind, _)| !kind.contains('/')).map_or(argument, |(_, path)| path))
 }
 
-/// Whether the libraries in a directory are for the C library of the build machine.
+/// Whether the libraries in a directory are for the build machine's libc.
 pub fn is_of_host(directory: &Path) -> bool {
     OF_THE_HOST.iter().any(|host| directory.starts_with(host))
 }
@@ -125,7 +125,7 @@ fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
     missing
 }
 
-const NEVER_LINKED: &str = "; libraries installed on this machine are for another C library and are never linked.\n";
+const NEVER_LINKED: &str = "; libraries installed on this machine are for a different libc and are never linked.\n";
 
 /// What a user can do for a crate that needs a library.
 fn ways_out(krate: &Crate) -> String {

@@ -587,7 +587,7 @@ fn without_variables(command: Command, is_ignored: &dyn Fn(&OsStr) -> bool) -> C
     arguments.mut_subcommands(|verb| without_variables(verb, is_ignored))
 }
 
-/// The variables without which there would be no error, or another one.
+/// The variables without which there would be no error, or a different one.
 fn causes(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
     let about = |error: &clap::Error| (error.kind(), error.get(ContextKind::InvalidArg).map(ToString::to_string));
     let set = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| is_variable(name));

@@ -211,8 +211,8 @@ impl Function {
     }
 
     /// If two workspaces share a target directory, cargo confuses their crates with the same name and version, and does not
-    /// compile sources that are older than the last build. So if the last build was for another workspace, this makes cargo
-    /// compile the workspace's own crates again. All other crates are compiled only once.
+    /// compile sources that are older than the last build. Therefore, if the last build was for a different workspace, this
+    /// makes cargo compile the workspace's own crates again. All other crates are compiled only once.
     pub fn forget_other_workspaces(&self, target: &Path, crates: &[Crate]) -> Result<()> {
         let (last, own) = (target.join("lambda-musl.workspace"), self.workspace.to_string_lossy());
         if fs::read_to_string(&last).is_ok_and(|last| last == own) {

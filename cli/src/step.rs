@@ -47,7 +47,7 @@ pub fn above(print: impl FnOnce()) {
     DISPLAY.suspend(print);
 }
 
-/// A running step. It succeeds when `done` is called; if it is dropped before, it has failed.
+/// A running step. It succeeds when `done` is called; if it is dropped before that, it has failed.
 pub struct Step {
     text: String,
     start: Instant,
@@ -266,7 +266,7 @@ fn status_of_cargo(line: &str) -> Option<String> {
     STATUS.split(' ').any(|status| status == word).then(|| plain.trim().to_owned())
 }
 
-/// Removes colours, which are `ESC [ … m`, from a line.
+/// Removes colour codes, `ESC [ … m`, from a line.
 fn plain(line: &str) -> String {
     let mut parts = line.split('\x1b');
     let first = parts.next().unwrap_or_default().to_owned();

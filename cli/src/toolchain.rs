@@ -29,7 +29,7 @@ pub fn run(options: options::Toolchain) -> Result<()> {
     let parent = prefix.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).at(parent)?;
     let new = tempfile::Builder::new().prefix(".toolchain.").tempdir_in(parent)?;
-    // The makefiles of OpenSSL 1.0.1 do not work in a path with white space.
+    // The makefiles of OpenSSL 1.0.1 do not work in a path with whitespace.
     let work = files::without_spaces("lambda-musl-toolchain.", env::temp_dir(), "/tmp")?;
     let path = |name: &str| work.path().join(name);
     files::write_docker(work.path())?;

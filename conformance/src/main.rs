@@ -79,7 +79,7 @@ fn subject(text: &str) -> Result<Subject, String> {
         .is_some_and(|answer| answer.body == b"\"hello conformance\"");
     if hello.posts.is_empty() {
         return Err(format!(
-            "{path}: expected a function that answers an event; the program {hello}\n{}",
+            "{path}: expected a function that responds to an event; the program {hello}\n{}",
             hello.log
         ));
     }

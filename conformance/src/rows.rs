@@ -612,7 +612,7 @@ fn failures() -> Vec<Row> {
             },
         ),
         reported(
-            "the response does not serialize",
+            "the response cannot be serialized",
             "error `Runtime.MarshalError`, continues",
             script("marshal"),
             "Runtime.MarshalError",

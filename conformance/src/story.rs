@@ -168,7 +168,7 @@ impl Story {
         self.goes_on && self.posted("/invocation/id-1/error")
     }
 
-    /// Whether it exited with 1 and without a panic, as a program does that noticed the error.
+    /// Whether it exited with 1 and without a panic, like a program that noticed the error.
     pub fn exited(&self) -> bool {
         self.exit.and_then(|status| status.code()) == Some(1) && !self.log.contains("panicked at")
     }

@@ -32,8 +32,8 @@
 //! # Deadlines
 //!
 //! A request has one deadline for the complete exchange: resolving the name, connecting, the TLS handshake, sending, every
-//! redirect, and receiving the last byte of the response. By default, this is the time left of the invocation, minus a tenth of
-//! it but at most 100 ms, so that the handler can still respond. [`timeout`](Request::timeout) can shorten it.
+//! redirect, and receiving the last byte of the response. By default, this is the time left in the invocation, minus a
+//! tenth of it, up to 100 ms, so that the handler can still respond. [`timeout`](Request::timeout) can shorten it.
 //!
 //! The client knows the invocation only on the threads that poll the handler. On other threads, and outside an invocation, the
 //! time limit is that of `timeout`, or 10 seconds, which is also Lambda's limit for the start of a function.
@@ -163,13 +163,13 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// Returns an error if the value does not serialize.
+    /// Returns an error if the value cannot be serialized.
     pub fn json(self, value: &impl Serialize) -> serde_json::Result<Self> {
         let body = serde_json::to_vec(value)?;
         Ok(self.header("Content-Type", "application/json").body(body))
     }
 
-    /// Sets the time limit for the complete exchange. It never exceeds the time left of the invocation.
+    /// Sets the time limit for the complete exchange. It never exceeds the time left in the invocation.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

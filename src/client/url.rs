@@ -22,7 +22,7 @@ impl Url {
         };
         if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(refused(
-                "it contains white space or control characters; percent-encode them, for example as %20",
+                "it contains whitespace or control characters; percent-encode them, for example as %20",
             ));
         }
         let (scheme, rest) = match url.split_once("://") {
@@ -211,9 +211,9 @@ mod tests {
             ("https:///a", "no host"),
             ("https://:80", "no host"),
             ("https://?a", "no host"),
-            ("https://a b/", "white space"),
-            ("https://h/a\r\nb", "white space"),
-            ("https://h/\0", "white space"),
+            ("https://a b/", "whitespace"),
+            ("https://h/a\r\nb", "whitespace"),
+            ("https://h/\0", "whitespace"),
             ("https://u:p@h/", "Authorization"),
             ("https://h:+80/", "the port"),
             ("https://h:65536/", "the port"),

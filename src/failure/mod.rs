@@ -133,9 +133,9 @@ impl Failure {
         Failure::text("Runtime.UnmarshalError", message)
     }
 
-    /// The response does not serialize.
+    /// The response cannot be serialized.
     pub(crate) fn marshal(error: &serde_json::Error) -> Self {
-        let message = format!("the response does not serialize: {error}");
+        let message = format!("the response cannot be serialized: {error}");
         Failure::text("Runtime.MarshalError", message)
     }
 

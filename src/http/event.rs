@@ -111,8 +111,9 @@ impl RequestContext {
 
     /// Returns the address of the client from the request context, or `None` for VPC Lattice, which does not send it.
     ///
-    /// The context of a load balancer does not contain it. There, this is the last address in `X-Forwarded-For`, which the load
-    /// balancer has added itself unless its attribute `routing.http.xff_header_processing.mode` is not `append`.
+    /// The context of a load balancer does not contain it. There, this is the last address in `X-Forwarded-For`, which
+    /// the load balancer itself added if its attribute `routing.http.xff_header_processing.mode` is `append`, the
+    /// default.
     pub fn source_ip(&self) -> Option<IpAddr> {
         let texts = ["/http/sourceIp", "/identity/sourceIp"].map(|path| self.text(path));
         let known = texts
@@ -185,7 +186,7 @@ impl<'a> Object<'a> {
         serde_json::from_slice(json)
     }
 
-    /// A member that is an object, or an empty object if the member is missing, null or of another type.
+    /// A member that is an object, or an empty object if the member is missing, null or of any other type.
     pub fn object(&self, name: &str) -> Object<'a> {
         let member = self
             .get(name)

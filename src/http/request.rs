@@ -280,7 +280,7 @@ fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
             }
             let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad())?;
             let added = headers.try_append(key, value);
-            added.map_err(|_| odd(format_args!("\"{member}\" has too many headers")))?;
+            added.map_err(|_| odd(format_args!("\"{member}\" contains too many headers")))?;
         }
     }
     let cookies = members.get("cookies").map(list).unwrap_or_default();

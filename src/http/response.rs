@@ -504,7 +504,7 @@ impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > MAX {
             return Err(io::Error::other(format!(
-                "the body is longer than {MAX} bytes, and its caller does not accept streams"
+                "the body is longer than {MAX} bytes, and the caller does not accept streams"
             )));
         }
         self.0.extend(bytes);

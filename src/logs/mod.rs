@@ -135,7 +135,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // From March and from August, five months have 153 days.
+    // Five months that begin with March or August have 153 days.
     let month = (5 * day + 2) / 153;
     let first = (153 * month + 2) / 5;
     let next = u64::from(month >= 10);

@@ -65,7 +65,7 @@ impl Address {
             variable: None,
         };
         if address.bytes().any(|byte| byte <= b' ') {
-            return Err(invalid("it contains white space"));
+            return Err(invalid("it contains whitespace"));
         }
         let given = address.strip_prefix("http://").unwrap_or(address);
         let url = format!("http://{}", given.trim_end_matches('/'));

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, ErrorKind};
 
-/// The maximum length of a head or of trailers, in bytes. Lambda's own heads have a few hundred bytes.
+/// The maximum length of a head or of trailers, in bytes. Lambda's own heads are a few hundred bytes long.
 pub(crate) const MAX_HEAD: u64 = 1024 * 1024;
 
 /// A status line and headers, in a single allocation that is searched on access: there are few headers and fewer lookups.
@@ -21,7 +21,7 @@ impl Head {
         let mut lines = Lines::new("the head", reader, limit);
         loop {
             let head = Head::read_one(&mut lines)?;
-            // After 101, the connection uses another protocol.
+            // After 101, the connection uses a different protocol.
             if !(100..200).contains(&head.status) || head.status == 101 {
                 return Ok(head);
             }
@@ -71,7 +71,7 @@ impl Head {
         })
     }
 
-    /// Returns the first header with this name, in any case, without the white space around it.
+    /// Returns the first header with this name, in any case, without the whitespace around it.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
@@ -222,7 +222,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// An error about a part that exceeds its limit. No other error in this crate has its kind.
+/// An error about a part that exceeds its limit. No other error in this crate has this kind.
 pub(crate) fn too_long(what: &str, limit: u64) -> io::Error {
     let message = format!("{what} is longer than {limit} bytes");
     io::Error::new(ErrorKind::FileTooLarge, message)

@@ -291,7 +291,7 @@ fn cases() -> Vec<Case> {
     );
     for text in ["+3", "-0", "-3", "0x3", "", "3 3", "10000000000000000", "g"] {
         malformed(
-            &format!("a chunk of `{text}` bytes"),
+            &format!("a chunk size of `{text}`"),
             chunked(&format!("{text}\r\nabc\r\n0\r\n\r\n")),
         );
     }

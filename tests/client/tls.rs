@@ -180,7 +180,7 @@ fn cuts(config: &Arc<ServerConfig>) {
 }
 
 fn handshakes(config: &Arc<ServerConfig>) {
-    // A certificate of an untrusted authority, and a certificate for another name.
+    // A certificate of an untrusted authority, and a certificate for a different name.
     let directory = tempfile::tempdir().unwrap();
     let other = Arc::new(https::config(&directory.path().join("ca.pem")));
     let (unknown, _) = serve(&other, |stream| stream.write_all(WHOLE.as_bytes()));

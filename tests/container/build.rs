@@ -205,7 +205,7 @@ fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_n
     assert!(!edited.stderr.contains("musl 1"), "{}", edited.stderr);
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "63\n");
-    // Another crate of the same name builds its own function.
+    // A different crate with the same name builds its own function.
     let krate = format!(
         "CRATE={}",
         directories[0].path().join("my function").display()

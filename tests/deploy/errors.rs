@@ -190,7 +190,7 @@ fn credentials_that_expire_midway_are_reported_with_the_last_known_state() {
             "stopped at 'publishing a version of expires'",
             "The credentials have expired",
             &format!(
-                "In the last response of AWS, expires had the CodeSha256 {}, the same as the zip.",
+                "In AWS's last response, expires had the CodeSha256 {}, the same as the zip.",
                 checksum()
             ),
         ]);

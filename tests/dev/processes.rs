@@ -294,10 +294,10 @@ fn two_servers_of_a_project_work_and_a_port_in_use_is_reported() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     run(cargo(&project, &["dev", "--port", &port])).failed_with(&[
-        &format!("--port {port}: another program uses this port"),
+        &format!("--port {port}: another program is using this port"),
         "choose a free one",
     ]);
-    // Without --port, the second server uses another port.
+    // Without --port, the second server uses a different port.
     let both = [(); 2].map(|()| Dev::run(cargo(&project, &["dev"])));
     assert_ne!(both[0].port, both[1].port);
     let answers = both

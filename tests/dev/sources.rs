@@ -82,7 +82,7 @@ fn compiler_errors_are_shown_and_the_last_working_function_responds_until_they_a
         "{}",
         dev.stderr()
     );
-    // A missing module has no file yet that could be watched.
+    // A missing module does not yet have a file that could be watched.
     edit(&project, "two", "text::TEXT");
     fs::write(
         project.join("src/main.rs"),
@@ -151,7 +151,7 @@ fn path_dependencies_and_new_ones_are_watched_and_other_files_start_no_build() {
         build["ok"] == true && dev.of_type("build").len() > 1
     });
     assert_eq!(dev.invoke("depends", &json!({})), "two");
-    // As editors save a file: they write another file and rename it.
+    // Saves as editors do: they write a new file and rename it over the old one.
     let aside = directory.path().join("words/src/.lib.rs.swp");
     fs::write(&aside, text.replace("two", "three")).unwrap();
     fs::rename(aside, directory.path().join("words/src/lib.rs")).unwrap();

@@ -211,7 +211,7 @@ fn a_build_script_that_uses_libraries_or_the_processor_of_this_machine_is_report
     for (script, expected) in [
         (
             "println!(\"cargo:rustc-link-arg=/usr/lib/x86_64-linux-gnu/libanl.a\")",
-            "fn links /usr/lib/x86_64-linux-gnu/libanl.a, which is for another C library",
+            "fn links /usr/lib/x86_64-linux-gnu/libanl.a, which is for a different libc",
         ),
         (
             "cc::Build::new().file(\"a.c\").flag(\"-march=native\").compile(\"a\")",

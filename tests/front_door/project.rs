@@ -26,7 +26,7 @@ fn project_with_runtime(directory: &Path, version: &str) -> PathBuf {
     let runtime = directory.join("lambda-musl");
     copy_of_the_clone(&["src", "Cargo.toml"], &runtime);
     let manifest = fs::read_to_string(runtime.join("Cargo.toml")).unwrap();
-    // Without the part from the dev-dependencies on, which refers to packages that only the clone contains.
+    // Without the dev-dependencies and everything after them, which refer to packages that only the clone contains.
     let manifest = manifest.split("[dev-dependencies]").next().unwrap();
     let own = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
     let manifest = manifest.replacen(&own, &format!("version = \"{version}\""), 1);

@@ -107,7 +107,7 @@ fn an_aborting_panic_is_reported_over_a_new_connection() {
         [
             event("one", "\"fine\""),
             accepted(),
-            // The connection is closed, so the report needs another one.
+            // The connection is closed, so the report needs a new one.
             Reply::Close(invocation("a", "", "\"here\"")),
             accepted(),
         ],

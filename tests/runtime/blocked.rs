@@ -203,7 +203,7 @@ fn a_deadlocked_handler_that_panics_when_dropped_is_still_reported_as_a_deadlock
     assert_eq!(received[3].json()["errorType"], "Function.Deadlock");
 }
 
-/// Lambda kills a handler that still waits at its deadline. The log must name the cause before that.
+/// Lambda kills a handler that is still waiting at its deadline. The log must name the cause before that.
 #[track_caller]
 fn assert_logged_before_the_deadline(how: &str) {
     binary();

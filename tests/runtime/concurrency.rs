@@ -31,7 +31,7 @@ fn start() -> RuntimeApi {
                 let trace = "Lambda-Runtime-Trace-Id: Root=1\r\n";
                 Reply::Send(invocation(&format!("id-{id}"), trace, "null"))
             }
-            // Workers that still handle an event have time to finish.
+            // Workers that are still handling an event have time to finish.
             None => Reply::Later(Duration::from_millis(500), answer(500, "no more")),
         })
     })
@@ -45,7 +45,7 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
         .output()
         .unwrap();
     let text = child::stderr(output);
-    assert!(text.contains("answered 500: no more"), "{text}");
+    assert!(text.contains("responded with 500: no more"), "{text}");
     let log = api.received();
     let answers: Vec<&Received> = log.iter().filter(|request| request.line != NEXT).collect();
     let lines: BTreeSet<String> = answers.iter().map(|post| post.line.clone()).collect();
@@ -100,7 +100,7 @@ fn a_worker_that_is_refused_does_not_retry() {
         .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
         .output()
         .unwrap();
-    assert!(child::stderr(output).contains("answered 403: no"));
+    assert!(child::stderr(output).contains("responded with 403: no"));
 }
 
 #[test]

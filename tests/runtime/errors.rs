@@ -129,5 +129,5 @@ fn an_error_type_cannot_inject_a_header() {
 fn a_response_that_does_not_serialize_is_a_marshal_error() {
     let handler = async |_: Value, _: Context| Ok::<_, Infallible>(BTreeMap::from([((1, 2), 3)]));
     let answer = answer_to("1", handler);
-    assert_error(&answer, "Runtime.MarshalError", "does not serialize");
+    assert_error(&answer, "Runtime.MarshalError", "cannot be serialized");
 }

@@ -110,7 +110,7 @@ fn a_refused_response_or_error_is_logged() {
             assert_eq!(post.line, path("a", call));
             assert_line(&text, "ERROR RequestId: a POST");
             assert!(
-                text.contains(&format!("answered {status}: no more")),
+                text.contains(&format!("responded with {status}: no more")),
                 "{text}"
             );
         }

@@ -74,7 +74,7 @@ fn the_function_works_even_if_no_extension_can_be_registered() {
     let text = child::stderr(output);
     assert!(text.contains("Lambda will not send SIGTERM"), "{text}");
     assert!(
-        text.contains("extension/register: the Runtime API answered 404"),
+        text.contains("extension/register: the Runtime API responded with 404"),
         "{text}"
     );
     assert_eq!(api.received()[2].body, b"1");

@@ -89,7 +89,7 @@ fn a_refused_restore_ends_the_function() {
     );
     assert_eq!(calls.len(), 1);
     assert!(
-        text.contains("restore/next: the Runtime API answered 403: not now"),
+        text.contains("restore/next: the Runtime API responded with 403: not now"),
         "{text}"
     );
     assert!(!text.contains("hook: after"));

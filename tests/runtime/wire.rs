@@ -195,7 +195,7 @@ fn an_endless_refusal_of_next_ends_the_loop_with_its_message() {
         for (status, message) in [(503, ""), (403, "not now")] {
             let start = Instant::now();
             let (_, error) = run([endless(status, headers, message)], echo);
-            let answered = format!("answered {status}: {message}");
+            let answered = format!("responded with {status}: {message}");
             assert!(error.to_string().contains(&answered), "{error}");
             assert!(start.elapsed() < BOUNDED, "{headers:?}");
         }
@@ -208,7 +208,7 @@ fn an_endless_refusal_in_chunks_ends_the_loop_with_the_text_so_far() {
     let chunked = "Transfer-Encoding: chunked\r\n";
     let (_, error) = run([endless(503, chunked, "3\r\nnot\r\n9\r\n now")], echo);
     assert!(
-        error.to_string().contains("answered 503: not now"),
+        error.to_string().contains("responded with 503: not now"),
         "{error}"
     );
     assert!(start.elapsed() < BOUNDED);
@@ -269,7 +269,10 @@ fn an_endless_refusal_of_a_stream_costs_a_second_and_the_loop_continues() {
 fn a_refusal_longer_than_the_limit_ends_the_loop() {
     let long = "x".repeat(10_000_000);
     let (_, error) = run([endless(503, "", &long)], echo);
-    assert!(error.to_string().contains("answered 503: xxx"), "{error}");
+    assert!(
+        error.to_string().contains("responded with 503: xxx"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -235,7 +235,8 @@ async fn request(event: &Value) -> Value {
     }
 }
 
-/// The output of the authorizer. lambda_http has an empty object if there is none, and puts that of a REST API under `lambda`.
+/// The output of the authorizer. lambda_http returns an empty object if there is none, and puts a REST API's output under
+/// `lambda`.
 fn authorizer(context: &RequestContext) -> Value {
     let known = serde_json::to_value(context.authorizer()).expect("JSON");
     let inner = match context {

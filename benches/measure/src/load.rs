@@ -222,7 +222,7 @@ fn spawn(binary: &Path, workers: usize, address: &str) -> io::Result<Function> {
     Function::start(&mut command, address)
 }
 
-/// Waits for a message on a channel. It is an error if the function ends before.
+/// Waits for a message on a channel. It is an error if the function ends first.
 fn wait<T>(channel: &Receiver<T>, function: &Function, binary: &Path) -> Result<T> {
     let binary = binary.display();
     match function.wait(channel, PATIENCE)? {

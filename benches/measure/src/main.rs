@@ -97,7 +97,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
 
     for round in 0..ROUNDS {
         eprint!("\rround {} of {ROUNDS} …", round + 1);
-        // The first function finds the caches in another state than the others.
+        // The first function finds the caches in a different state from the others.
         single.rotate_left(1);
         concurrent.rotate_left(1);
         http.rotate_left(1);

@@ -120,7 +120,7 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// A response that does not serialize.
+/// A response that cannot be serialized.
 struct Odd;
 
 impl Serialize for Odd {

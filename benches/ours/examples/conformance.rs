@@ -61,7 +61,7 @@ fn main() -> Result<(), lambda_musl::Error> {
     }
 }
 
-/// A response that does not serialize.
+/// A response that cannot be serialized.
 struct Odd;
 
 impl Serialize for Odd {

@@ -143,7 +143,7 @@ impl Deployment<'_> {
         Ok(steps)
     }
 
-    /// Carries the steps out, and returns a line that describes the result.
+    /// Carries out the steps, and returns a line that describes the result.
     fn carry_out(&self, client: &Client, steps: &[Step]) -> std::result::Result<String, Stop> {
         let mut version = String::new();
         let mut url = String::new();
@@ -229,14 +229,14 @@ impl Deployment<'_> {
             (Some(Err(error)), _) if code(&error) == "ResourceNotFoundException" => {
                 format!("AWS has no function {name}.")
             }
-            (_, Some(checksum)) => format!("In the last response of AWS, {name} had {}.", compared(checksum)),
+            (_, Some(checksum)) => format!("In AWS's last response, {name} had {}.", compared(checksum)),
             (Some(Err(_)), None) => format!("The state of {name} in AWS is unknown."),
             (None, None) => "AWS has no new version of the layer.".to_owned(),
         };
         let signal = interrupt::signal().is_some();
         let why = if signal { String::new() } else { format!(": {:#}", stop.error) };
         let line = format!(
-            "the deployment of {name} stopped at {}{why}\n{now}\nWhen the cause is removed, run the same command again to complete the deployment.",
+            "the deployment of {name} stopped at {}{why}\n{now}\nOnce the cause is removed, run the same command again to complete the deployment.",
             quoted(&stop.step)
         );
         if signal {

@@ -27,7 +27,7 @@ use crate::{doctor, environment::path_in, interrupt};
 const SHOWN: usize = 200;
 const LONGEST: usize = 2000;
 
-/// How long a last call may take, with the start of the client.
+/// How long a last call may take, including the start of the client.
 const LAST_CALL: Duration = Duration::from_secs(15);
 
 /// The minimum length of an environment variable's value to hide in errors. Shorter values occur in other words.
@@ -177,7 +177,7 @@ impl Client {
         self.read(call, &output)
     }
 
-    /// Makes a last call within seconds, even if this program was told to stop before.
+    /// Makes a last call within seconds, even if this program has already been told to stop.
     pub fn last_call(&self, call: &Call) -> Result<Value> {
         let mut command = command(call);
         command.args(["--cli-connect-timeout", "5", "--cli-read-timeout", "5"]).env("AWS_MAX_ATTEMPTS", "1");
@@ -236,7 +236,7 @@ impl Client {
         )
     }
 
-    /// The beginning of a text of the client, without secrets and without characters that control a terminal.
+    /// The beginning of text from the client, without secrets and without characters that control a terminal.
     fn shown(&self, text: &str, longest: usize) -> String {
         // The longest first, because one secret may be part of another.
         let mut secrets: Vec<&String> = self.secrets.iter().collect();

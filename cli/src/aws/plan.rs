@@ -45,7 +45,7 @@ impl<'a> Package<'a> {
     pub fn check_size(&self, settings: &Settings) -> Result<()> {
         ensure!(
             !self.is_large() || settings.s3_bucket.is_some(),
-            "{} has {} bytes; Lambda accepts a zip over {} bytes only from an S3 bucket: name one with --s3-bucket",
+            "{} is {} bytes long; Lambda accepts a zip over {} bytes only from an S3 bucket: name one with --s3-bucket",
             self.path.display(),
             self.zip.bytes.len(),
             archive::ZIPPED
@@ -359,7 +359,7 @@ fn variables(name: &str, configuration: &Value, named: &BTreeMap<String, String>
         (Value::Null | Value::Object(_), Value::Null) => Map::new(),
         (_, Value::Object(variables)) => variables.clone(),
         _ => bail!(
-            "aws lambda get-function: expected an object with the environment variables of {name}, but the response has something else; \
+            "aws lambda get-function: expected an object with the environment variables of {name}, but the response contains something else; \
              an update would delete them"
         ),
     };

@@ -24,7 +24,7 @@ pub struct Builder {
     pub functions: Vec<Function>,
     /// The directory of the running programs. They are copies, because cargo may overwrite its own files while they run.
     pub directory: PathBuf,
-    /// Set while a build runs that must end.
+    /// Set to stop the running build.
     stop: Arc<AtomicBool>,
     /// The programs that cargo compiled last, with their times and sizes.
     last: BTreeMap<String, (PathBuf, SystemTime, u64)>,

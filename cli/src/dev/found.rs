@@ -62,7 +62,7 @@ impl Directory {
         }
         fs::create_dir_all(path).at(path)?;
         if is_new {
-            // As cargo does when it creates the directory: backup programs skip it.
+            // Mark a new target directory as cargo does, so that backup programs skip it.
             let tag = target.join("CACHEDIR.TAG");
             fs::write(&tag, "Signature: 8a477f597d28d172789f06886806bc55\n").at(&tag)?;
         }

@@ -40,7 +40,7 @@ pub fn bind(port: Option<u16>) -> Result<(Vec<TcpListener>, u16)> {
     if let Some(port) = port {
         return listen(port).map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => {
-                anyhow!("--port {port}: another program uses this port; choose a free one, or 0 for any free port")
+                anyhow!("--port {port}: another program is using this port; choose a free one, or 0 for any free port")
             }
             _ => anyhow!("--port {port}: {error}"),
         });
@@ -48,12 +48,12 @@ pub fn bind(port: Option<u16>) -> Result<(Vec<TcpListener>, u16)> {
     for port in PORT..PORT + PORTS {
         match listen(port) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                say(&format!("note: another program uses port {port}"));
+                say(&format!("note: another program is using port {port}"));
             }
             result => return result.with_context(|| format!("port {port}")),
         }
     }
-    bail!("other programs use the ports {PORT} to {}; name a free port with --port", PORT + PORTS - 1)
+    bail!("other programs are using the ports {PORT} to {}; name a free port with --port", PORT + PORTS - 1)
 }
 
 /// Listens on both addresses of `localhost`.

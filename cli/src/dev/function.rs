@@ -62,7 +62,7 @@ struct State {
     program: Option<PathBuf>,
     /// The compiler's message, if the last build failed.
     error: String,
-    /// Why the last build could not be done, so that the last program may be outdated for a reason other than its sources.
+    /// Why the last build could not be completed; the last program may then be outdated even though its sources compile.
     broken: Option<String>,
     /// The variables of the `.env` file.
     environment: Vec<(String, String)>,
@@ -212,7 +212,7 @@ impl Function {
         self.restart(&mut state);
     }
 
-    /// Records whether the last build was done. If it was not, events are refused with this reason.
+    /// Records why the last build could not be completed, or that it was. Events are refused with this reason.
     pub fn set_broken(&self, why: Option<&str>) {
         self.lock().broken = why.map(Into::into);
     }

@@ -176,7 +176,7 @@ impl Dev {
             let due = sources.filter(|_| !is_stopping).map(|saved| saved + wait);
             let other = others.values().min().map(|saved| *saved + QUIET);
             tokio::select! {
-                // In this order, because a file that was saved before the end of a build is not part of it.
+                // The order matters: a file that was saved before a build ended is not part of that build.
                 biased;
                 () = interrupted() => {
                     if let Some(building) = building {
@@ -335,7 +335,7 @@ fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
         };
         ensure!(
             functions.len() == 1 || file != named,
-            "--watch-event {named}: the function is missing; expected NAME=FILE, with NAME one of: {}",
+            "--watch-event {named}: no function is named; expected NAME=FILE, where NAME is one of: {}",
             names.join(", ")
         );
         let file = std::path::absolute(file)?;

@@ -23,7 +23,7 @@ const LONGEST: usize = 256 * 1024;
 /// The number of bytes that may wait for a blocked output. Further lines are dropped.
 const WAITING: usize = 16 << 20;
 
-/// The number of waiting bytes from which the logs of functions are no longer read.
+/// The number of waiting bytes above which the logs of functions are no longer read.
 const BEHIND: usize = 1 << 20;
 
 pub struct Report {
@@ -34,7 +34,7 @@ pub struct Report {
     output: Output,
 }
 
-/// Prints lines on a separate thread, because a terminal or a pipe may block for any time.
+/// Prints lines on a separate thread, because a terminal or a pipe may block indefinitely.
 struct Output {
     lines: mpsc::Sender<String>,
     /// The number of bytes that are not printed yet.
@@ -262,7 +262,7 @@ fn of_answer(answer: &Value) -> String {
     format!("{status} {}{}", kind.unwrap_or_default(), body.unwrap_or_default())
 }
 
-/// JSON in one line of limited length.
+/// JSON on one line of limited length.
 fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN) {
@@ -271,7 +271,7 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// An error in one line.
+/// An error on one line.
 pub fn of_error(error: &Value) -> String {
     let text = |name: &str| error.get(name).and_then(Value::as_str);
     match (text("errorType"), text("errorMessage")) {

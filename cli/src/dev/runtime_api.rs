@@ -100,7 +100,7 @@ async fn reply(function: Arc<Function>, number: u64, request: Request<Incoming>)
         }
         (&Method::GET, ["", "2020-01-01", "extension", "event", "next"]) => std::future::pending().await,
         (method, _) => {
-            let message = format!("{method} {path} is not a request of the Runtime API");
+            let message = format!("{method} {path} is not a Runtime API request");
             status(StatusCode::NOT_FOUND, refusal("InvalidRequest", &message))
         }
     })

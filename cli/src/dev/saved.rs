@@ -37,7 +37,7 @@ impl Saved {
         self.ready.send_replace(is_ready);
     }
 
-    /// Waits until all files that are saved by now are compiled.
+    /// Waits until all files saved so far are compiled.
     pub async fn compiled(&self) {
         let mut ready = self.ready.subscribe();
         if self.is_newer() {

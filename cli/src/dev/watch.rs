@@ -44,7 +44,7 @@ impl Watch {
     pub fn new() -> Result<Self> {
         let (sender, events) = unbounded_channel();
         let watcher = notify::recommended_watcher(move |event| {
-            // The receiver may be gone at the end.
+            // The receiver may have been dropped at shutdown.
             let _ = sender.send(event);
         });
         let watcher = watcher.map_err(explain)?;

@@ -39,7 +39,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let functions = Function::all(source, &rust)?;
     let function = functions.first().context("there is no binary target")?;
     environment::say_what_is_left_out();
-    // The first line of output counts the time of the image.
+    // The time in the first line of output includes that of the image.
     let mut start = SystemTime::now();
     check_emulation(function.arch)?;
     let pins_named = options.image.pins.pins.as_deref().or(function.defaults.text("pins"));
@@ -145,7 +145,7 @@ impl Builder<'_> {
     }
 }
 
-/// The paths at which cross mounts the project, the target directory, cargo's home and the sysroot. It mounts crates outside of
+/// The paths at which cross mounts the project, the target directory, cargo's home and the sysroot. It mounts crates outside
 /// the project at their own paths.
 const IN_CONTAINER: Locations =
     Locations { workspace: "/project", target: "/target", cargo_home: "/cargo", sysroot: "/rust" };

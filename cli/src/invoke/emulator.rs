@@ -13,7 +13,7 @@ use crate::command::{find, quoted};
 use crate::interrupt::{self, Running};
 use crate::{arch::Arch, cache::Cache, files::At, verify::elf, wheels};
 
-/// The number of attempts with other ports, because another program may take a free port first.
+/// The number of attempts, each with different ports, because another program may take a free port first.
 const ATTEMPTS: u32 = 5;
 
 /// Sends the event to the function in a package. The log goes to stderr.
@@ -28,7 +28,7 @@ pub fn invoke(zip: &Path, event: &[u8], cache: &Cache) -> Result<Answer> {
     answer
 }
 
-/// Wraps a binary for another architecture in a script that runs it with qemu-user.
+/// Wraps a binary for the other architecture in a script that runs it with qemu-user.
 fn emulate_architecture(binary: &Path) -> Result<()> {
     let bytes = fs::read(binary).at(binary)?;
     let arch = elf::architecture(&bytes).ok();

@@ -28,7 +28,7 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     let work = cache.temporary("invoke")?;
     let (task, bootstrap) = (work.path().join("task"), work.path().join("task/bootstrap"));
     let binary = unpack(zip, &task)?;
-    // The container runs as another user.
+    // The container runs as a different user.
     for path in [work.path(), &task, &bootstrap, &binary] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)?;
     }
@@ -42,7 +42,7 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     let id = &*container.1;
     let started = engine.output(["start", id]).and_then(|_| engine.output(["port", id, "8080/tcp"]));
     let address = started.ok().and_then(|ports| ports.lines().next()?.parse().ok()).with_context(|| {
-        format!("--image {image}: it does not listen; expected an image with AWS's emulator, like public.ecr.aws/lambda/provided:al2023")
+        format!("--image {image}: no emulator listens; expected an image with AWS's emulator, like public.ecr.aws/lambda/provided:al2023")
     })?;
     // On a separate thread, so that a signal is handled during the wait. Before the emulator listens, the engine's proxy may accept a
     // connection and close it.

@@ -79,7 +79,7 @@ fn up_to_date(options: &options::Invoke, cache: &Cache) -> Result<PathBuf> {
     match options.zip.built_into() {
         Some(out) if !zip.exists() && options.krate.join("Cargo.toml").exists() => {
             again::build_first(&options.krate, out)?;
-            // The new package may be an extension, which has another name.
+            // The new package may be an extension, whose zip has a different name.
             Ok(options.zip.path())
         }
         Some(_) => again::refresh(&zip, cache).map(|()| zip),
@@ -87,8 +87,8 @@ fn up_to_date(options: &options::Invoke, cache: &Cache) -> Result<PathBuf> {
     }
 }
 
-/// Invokes a package for `verify`, and describes the result. Without an event from the user, an error of the function's own
-/// counts as a response, because the function may not accept `{}`.
+/// Invokes a package for `verify`, and describes the result. Without an event from the user, an error from the function
+/// itself counts as a response, because the function may not accept `{}`.
 pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
     let given = event.is_some();
     let event = event.unwrap_or_else(|| "{}".into());
@@ -122,7 +122,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
         }
         None => ("--event".to_owned(), event.as_bytes().to_vec()),
     };
-    ensure!(bytes.len() <= LONGEST_PAYLOAD, "{name} has more than the {LONGEST_PAYLOAD} bytes that Lambda accepts");
+    ensure!(bytes.len() <= LONGEST_PAYLOAD, "{name} is longer than the {LONGEST_PAYLOAD} bytes that Lambda accepts");
     let text = str::from_utf8(&bytes).with_context(|| format!("{name} is not JSON"))?;
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => Ok(bytes),

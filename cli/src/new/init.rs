@@ -38,7 +38,7 @@ pub fn run(options: options::Init) -> Result<()> {
     Ok(())
 }
 
-/// Adds what is missing, as far as the first error.
+/// Adds what is missing, up to the first error.
 fn add(function: &Function, template: &Template, report: &mut Report) -> Result<()> {
     let directory = &function.directory;
     let mut manifest = Manifest::read(directory.join("Cargo.toml"))?;
@@ -85,7 +85,7 @@ fn add(function: &Function, template: &Template, report: &mut Report) -> Result<
     Ok(())
 }
 
-/// Reports the lines that an existing file lacks and needs.
+/// Reports the lines that an existing file needs but lacks.
 fn complete(path: &Path, text: &str, report: &mut Report) {
     // A file that is not text lacks all lines.
     let own = || fs::read_to_string(path).unwrap_or_default();
@@ -108,7 +108,7 @@ fn same(one: &str, other: &str) -> bool {
     one.trim().trim_matches('/') == other.trim_matches('/')
 }
 
-/// A Cargo.toml that gets missing entries, with its own line endings. Its existing text is not changed.
+/// A Cargo.toml to which missing entries are added, with its own line endings. Its existing text is not changed.
 struct Manifest {
     path: PathBuf,
     before: String,
@@ -154,7 +154,7 @@ impl Manifest {
         self.take(text, &key, line, report);
     }
 
-    /// Whether a dependency has another name here than its package.
+    /// Whether a dependency has a different name here from its package.
     fn has_renamed(&self, package: &str) -> bool {
         let table = self.table();
         let dependencies = table.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten();

@@ -203,7 +203,7 @@ impl Template {
             say(&format!("note: {fault}"));
         }
         if let Some(why) = unlocked {
-            // Cargo's last line names the cause, unless it is about an option of ours.
+            // Cargo's last line names the cause, unless it is about an option that this program added.
             let text = why.map(|error| format!("{error:#}")).unwrap_or_default();
             let cause = text.lines().rfind(|line| !line.contains("--offline"));
             let cause = cause.map(|line| format!(": {}", line.trim())).unwrap_or_default();

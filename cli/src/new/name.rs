@@ -27,11 +27,11 @@ pub fn check(name: &str, dependencies: &[&str]) -> Result<()> {
         bail!("{}, the limit of Lambda; it has {}", expected(&format!("at most {LONGEST} characters")), name.len());
     }
     if RESERVED.split_whitespace().any(|word| word == name) {
-        bail!("{}", expected("another one, because this is a reserved word of Rust or cargo"));
+        bail!("{}", expected("a different one, because this is a reserved word of Rust or cargo"));
     }
     let same = |other: &&str| other.replace('-', "_") == name.replace('-', "_");
     if dependencies.iter().any(same) {
-        bail!("{}", expected("another one, because the package depends on a crate of this name"));
+        bail!("{}", expected("a different one, because the package depends on a crate with this name"));
     }
     Ok(())
 }

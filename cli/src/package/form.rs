@@ -151,7 +151,7 @@ fn content(path: &Path) -> Result<Content> {
     ensure!(metadata.is_file(), "{}: expected a regular file or a directory", path.display());
     ensure!(
         metadata.len() <= archive::UNZIPPED,
-        "{}: has {} bytes; Lambda accepts up to {} in total",
+        "{}: is {} bytes long; Lambda accepts up to {} in total",
         path.display(),
         metadata.len(),
         archive::UNZIPPED

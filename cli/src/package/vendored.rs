@@ -139,7 +139,7 @@ fn parts_of(archive: &Archive, crates: &[Crate]) -> Vec<Part> {
     let sources = packages.iter().map(|krate| sources(&krate.directory, &stems)).max_by_key(|sources| sources.len());
     let sources = sources.unwrap_or_default();
     let by_library = |name: &str| {
-        // aws-lc puts its own version into the name: aws_lc_0_38_0_crypto.
+        // aws-lc includes its own version in the name: aws_lc_0_38_0_crypto.
         let name: Vec<&str> = name.split('_').filter(|word| !word.starts_with(|c: char| c.is_ascii_digit())).collect();
         let name = name.join("_");
         KNOWN.iter().find(|known| known.name == name || known.libraries.contains(&&*name))

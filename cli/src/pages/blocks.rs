@@ -164,9 +164,9 @@ fn check(page: &Page, block: &Block) -> Vec<String> {
         "text" => {
             const PROGRAMS: [&str; 9] = ["$ ", "aws ", "cargo ", "cross ", "curl ", "docker ", "gh ", "make", "sudo "];
             let command = block.text.lines().find(|line| PROGRAMS.iter().any(|program| line.starts_with(program)));
-            command.map(|line| format!("a command in a block of text; expected sh: {line}")).into_iter().collect()
+            command.map(|line| format!("a command in a text block; expected sh: {line}")).into_iter().collect()
         }
-        other => error(format!("no test checks a block of {other}; expected rust, sh, toml, json, yaml or text")),
+        other => error(format!("no test checks {other} blocks; expected rust, sh, toml, json, yaml or text")),
     }
 }
 
@@ -207,7 +207,7 @@ fn an_unchecked_or_invalid_block_is_reported() {
     for (block, expected) in [
         ("```\na\n```", "without a language"),
         ("    indented\n", "without a language"),
-        ("```python\na\n```", "no test checks a block of python"),
+        ("```python\na\n```", "no test checks python blocks"),
         ("```rust\nfn main() {}\n```", "include it in src/lib.rs"),
         ("```rust,ignore\nfn nobody_has_this() {}\n```", "nothing compiles"),
         ("```toml\na =\n```", "TOML parse error"),
@@ -217,7 +217,7 @@ fn an_unchecked_or_invalid_block_is_reported() {
         ("```sh\ncargo lambda-musl nothing\n```", "unrecognized subcommand"),
         ("```sh\nOUT=a make nothing\n```", "make has no verb or option nothing"),
         ("```sh\nmake NOTHING=1\n```", "make has no verb or option NOTHING=1"),
-        ("```text\nmake build\n```", "a command in a block of text"),
+        ("```text\nmake build\n```", "a command in a text block"),
     ] {
         let page = Page { path: "docs/none.md".into(), text: format!("# A\n\n{block}\n") };
         let problems: Vec<String> = blocks(&page).iter().flat_map(|block| check(&page, block)).collect();

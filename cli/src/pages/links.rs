@@ -38,7 +38,7 @@ fn resolved(page: &Path, path: &str) -> PathBuf {
     for component in Path::new(path).components() {
         match component {
             Component::ParentDir => {
-                assert!(resolved.pop(), "{}: {path} points outside of the repository", page.display())
+                assert!(resolved.pop(), "{}: {path} points outside the repository", page.display())
             }
             Component::CurDir => {}
             other => resolved.push(other),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser};
 
-/// Pages outside of the book.
+/// Pages outside the book.
 const BESIDE: [&str; 5] = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md"];
 
 fn root() -> &'static Path {

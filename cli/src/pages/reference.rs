@@ -14,8 +14,8 @@ const MARK: &str = "<!-- Everything below is written by `make reference`. -->\n"
 const KEYS_ALONE: [(&str, &str); 2] = [
     (
         "classic-lock",
-        "In a workspace's table: a lock file with crate versions that support OpenSSL 1.0, which `docker-build` uses with pins of \
-         OpenSSL 1.0. Relative to the workspace",
+        "In a workspace's table: a lock file with crate versions that support OpenSSL 1.0, which `docker-build` uses if the pins \
+         name OpenSSL 1.0. The path is relative to the workspace",
     ),
     ("deploy", "A table with the settings of `deploy`, under the names of its options; see [Deploy](deploy.md)"),
 ];
@@ -116,7 +116,7 @@ fn generated() -> String {
 fn the_reference_matches_the_program() {
     let text = fs::read_to_string(root().join(PAGE)).unwrap();
     let (own, found) =
-        text.split_once(MARK).unwrap_or_else(|| panic!("{PAGE}: the mark of the generated part is missing"));
+        text.split_once(MARK).unwrap_or_else(|| panic!("{PAGE}: the marker of the generated part is missing"));
     let expected = generated();
     if env::var_os("WRITE_REFERENCE").is_some() {
         return fs::write(root().join(PAGE), format!("{own}{MARK}{expected}")).unwrap();

@@ -19,10 +19,10 @@ const SHOWN: usize = 200;
 /// Instructions of build scripts that do not affect the binary.
 const UNIMPORTANT: [&str; 2] = ["rerun-if-", "warning="];
 
-/// Extensions of compilers' output, which contains paths of the build. If it differs otherwise, the linked code does too.
+/// Extensions of compilers' output, which contains paths of the build. If it differs in any other way, so does the linked code.
 const COMPILED: [&str; 6] = ["a", "d", "dwo", "lib", "o", "so"];
 
-/// The size in bytes of the largest file that is kept. Of a larger one, only the checksum is kept.
+/// The size in bytes of the largest file that is kept. For a larger file, only the checksum is kept.
 const KEPT: u64 = 1 << 20;
 
 /// The parts of a target directory that show the inputs and results of its crates, read before later builds change them.
@@ -104,7 +104,7 @@ pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<Strin
         let Crate { name, version, .. } = krate;
         format!(
             "{name} {version} is compiled differently, although its build script has the same output: a procedural macro or a \
-             compiler includes something from the machine"
+             compiler embeds something specific to the machine"
         )
     };
     let lines: Vec<String> = firsts.take(NAMED).map(line).collect();
@@ -114,7 +114,7 @@ pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<Strin
     // cargo keeps no library of the function's own package.
     vec![format!(
         "{function} itself, because no crate that it depends on differs: a procedural macro that it uses, or a compiler, \
-         includes something from the machine"
+         embeds something specific to the machine"
     )]
 }
 

@@ -57,7 +57,7 @@ fn only_in(what: &str, first: bool) -> String {
     format!("{what}: exists only in the {which}")
 }
 
-/// The number of levels to look into: the files of a zip, and their sections. A zip that contains itself would have no end.
+/// The number of levels to look into: the files of a zip, and their sections. A zip that contains itself would never end.
 const DEPTH: usize = 2;
 
 /// All differences between two files with this name, one for each part.

@@ -67,7 +67,7 @@ impl Elsewhere {
         elsewhere.set("LC_ALL", "C");
         let mut krate = function.directory.clone();
         let is_copied = dependencies_by_path(function, crates).next().is_none();
-        conditions.push(("directory", is_copied, "the crate has path dependencies outside of its workspace"));
+        conditions.push(("directory", is_copied, "the crate has path dependencies outside its workspace"));
         if is_copied {
             let copy = elsewhere.workspace();
             let workspace = &function.workspace;
@@ -112,7 +112,7 @@ impl Elsewhere {
             self.set(environment::PRELOAD, library);
         }
 
-        // Another user cannot read this one's toolchain.
+        // Other users cannot read this user's toolchain.
         let setpriv = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".into()];
         let is_another_user = is_root && self.hand_over(krate, &setpriv)?;
         conditions.push(("user", is_another_user, "needs root, and a crate that other users can read"));
@@ -141,7 +141,7 @@ impl Elsewhere {
         Ok(())
     }
 
-    /// Gives the directory to another user, and returns whether that user can read the crate.
+    /// Gives the directory to a different user, and returns whether that user can read the crate.
     fn hand_over(&self, krate: &Path, setpriv: &[String]) -> Result<bool> {
         output(Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(&self.directory))?;
         let unreadable = ["-name", "target", "-prune", "-o", "!", "-readable", "-print"];
@@ -181,7 +181,7 @@ impl Elsewhere {
     }
 
     pub fn build(&self, verb: &str, options: &[(&'static str, OsString)]) -> Result<()> {
-        // Another user may have no access to this program at its own path.
+        // The other user may have no access to this program at its own path.
         let own = self.directory.join("cargo-lambda-musl");
         fs::copy(env::current_exe()?, &own)?;
         if !self.is_cut_off {

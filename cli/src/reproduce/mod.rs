@@ -26,7 +26,7 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     let cache = Cache::open()?;
     let rust = Rust::of(&options.of.source.krate, &cache)?;
     let function = Function::of(&options.of.source, &rust)?;
-    // Outside of the cache and the project, because the directory is one of the conditions.
+    // Outside the cache and the project, because the directory is one of the conditions.
     let work = tempfile::Builder::new().prefix("reproduce.").tempdir_in("/var/tmp").at("/var/tmp")?;
     fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755))?;
     let here = work.path().join("here");
@@ -69,7 +69,7 @@ fn left(how: How, function: &Function, target: &Path, directories: &[PathBuf]) -
     Left::of(&last.unwrap_or_else(|| target.to_owned()), triple, directories)
 }
 
-/// The options of both builds. Paths are absolute, because the second build runs in another directory.
+/// The options of both builds. Paths are absolute, because the second build runs in a different directory.
 fn variables(options: &options::Fetch) -> Result<Vec<(&'static str, OsString)>> {
     let (source, image) = (&options.source, &options.image);
     let absolute = |path: &Path| std::path::absolute(path).map(Into::into);
@@ -93,6 +93,6 @@ fn variables(options: &options::Fetch) -> Result<Vec<(&'static str, OsString)>> 
 fn build(command: &mut Command) -> Result<()> {
     let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
     interrupt::check()?;
-    ensure!(status.success(), "the build ended with {status}");
+    ensure!(status.success(), "the build failed with {status}");
     Ok(())
 }

@@ -196,7 +196,7 @@ mod tests {
         zip([name].map(|name| (name, options(true), DATA)))
     }
 
-    /// A package whose bootstrap has other options.
+    /// A package whose bootstrap has different options.
     fn with(other: FullFileOptions) -> Vec<u8> {
         zip([("binary", options(true), DATA), ("bootstrap", other, DATA)])
     }

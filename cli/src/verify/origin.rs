@@ -26,7 +26,7 @@ pub const INCLUDED: &str = "included";
 /// The keys that every record must have.
 const REQUIRED: [&str; 6] = ["name", "version", "architecture", COMPILERS, "musl", "rustc"];
 
-/// The keys that the description shows in another way than the others, or not at all.
+/// The keys that the description shows differently from the others, or not at all.
 const UNLISTED: [&str; 5] = ["name", "version", "architecture", INCLUDED, "type"];
 
 /// The maximum number of keys in a record, and the maximum number of bytes in a key or a value.
@@ -67,7 +67,7 @@ pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<S
             let rules = [
                 (
                     said(FORM) == form.name(),
-                    format!("its record is for a package of another form: {}", said(FORM).unwrap_or("script")),
+                    format!("its record is for a package of a different form: {}", said(FORM).unwrap_or("script")),
                 ),
                 (
                     said(INCLUDED) == included,
@@ -133,7 +133,7 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     let said = |key: &str| record.get(key).and_then(Value::as_str);
     let required = REQUIRED.map(|key| (said(key).is_some(), format!("its record has no {key}")));
     let mut faults: Vec<String> = broken(required).collect();
-    // A text with another version can be from a build script that asked the OpenSSL of its host.
+    // A text with a different version can be from a build script that asked the OpenSSL of its host.
     let mut versions: Vec<String> = openssl_versions(binary).collect();
     let openssl = versions.iter().position(|version| Some(&**version) == said("openssl")).unwrap_or_default();
     let openssl = (!versions.is_empty()).then(|| versions.swap_remove(openssl));
@@ -287,7 +287,10 @@ mod tests {
         let record = RECORD.replace("\"name\"", "\"form\": \"single\", \"included\": \"12\", \"name\"");
         let binary = Specimen::spoilt(|elf| elf.record(&record));
         assert_eq!(read(&binary, Form::Single, Some("12")).1, [""; 0]);
-        assert_eq!(read(&binary, Form::Script, Some("12")).1, ["its record is for a package of another form: single"]);
+        assert_eq!(
+            read(&binary, Form::Script, Some("12")).1,
+            ["its record is for a package of a different form: single"]
+        );
         assert_eq!(read(&binary, Form::Single, Some("13")).1, ["the included files differ from those in its record"]);
         let missing = "its record lists included files, but the package contains none";
         assert_eq!(read(&binary, Form::Single, None).1, [missing]);

@@ -8,8 +8,8 @@ use super::LONGEST;
 const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\"), env!(\"OUT_DIR\") and the like: include_str!(\"file\") embeds a file, and \
     --include adds one to the package";
 
-/// Directories that a function may use at run time. A build can run in one of them too, but of the paths in it only those of
-/// source files show that.
+/// Directories that a function may use at run time. A build can run in one of them as well, but only the paths of source
+/// files are evidence of that.
 const RUN_TIME: [&str; 16] = [
     "/bin",
     "/dev",
@@ -30,7 +30,7 @@ const RUN_TIME: [&str; 16] = [
 ];
 
 /// The problem of a binary that contains a path of the machine that built it: a path at or below one of `roots`, which are
-/// absolute and may end in a slash, or a path that looks like one from another build machine.
+/// absolute and may end in a slash, or a path that looks like one from a different build machine.
 pub fn fault(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let known =
         known_path(bytes, roots).map(|path| format!("contains a path of the machine that built it: {path}; {CURE}"));
@@ -153,7 +153,7 @@ fn is_hashed(path: &[u8]) -> bool {
     hash.is_some_and(|hash| hash[0] == b'-' && hash[1..].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// The path that starts here. The first `known` bytes belong to it, even if they contain white space.
+/// The path that starts here. The first `known` bytes belong to it, even if they contain whitespace.
 fn shown(bytes: &[u8], known: usize) -> String {
     let rest = bytes.iter().skip(known).position(|byte| !is_path(*byte));
     let end = rest.map_or(bytes.len(), |length| known + length);

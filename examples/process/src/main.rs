@@ -1,4 +1,4 @@
-//! A handler that is a type and awaits tokio's timers, as in functions that were written for another runtime.
+//! A handler that is a type and awaits tokio's timers, as in functions that were written for a different runtime.
 
 use lambda_musl::{Context, LambdaHandler, http_req::uri::Uri, process};
 use serde::{Deserialize, Serialize};
