@@ -56,11 +56,7 @@ pub(crate) struct Api<T> {
 
 impl<T: Transport> Api<T> {
     pub fn new(address: &Address, transport: T) -> Self {
-        Api {
-            address: address.clone(),
-            transport,
-            taken: 0,
-        }
+        Api { address: address.clone(), transport, taken: 0 }
     }
 
     /// Waits for the next invocation, without a timeout because the environment is frozen meanwhile.
@@ -75,10 +71,7 @@ impl<T: Transport> Api<T> {
         if !is_path_segment(context.request_id()) {
             return Err(Error::RequestId);
         }
-        let event = Raw {
-            content_type,
-            body: reply.body,
-        };
+        let event = Raw { content_type, body: reply.body };
         Ok(Invocation { context, event })
     }
 
@@ -116,12 +109,7 @@ impl<T: Transport> Api<T> {
     }
 
     /// Sends a body while it is being written. A failure ends the body, and the trailers report it.
-    pub async fn stream(
-        &mut self,
-        context: &Context,
-        start: Start,
-        body: impl Body,
-    ) -> Result<(), Error> {
+    pub async fn stream(&mut self, context: &Context, start: Start, body: impl Body) -> Result<(), Error> {
         let (call, mut head) = self.post(response_to(context), Some(context));
         head.add("Content-Type", &start.content_type);
         head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
@@ -169,11 +157,7 @@ fn settle(call: &Call, context: Option<&Context>, reply: io::Result<Reply>) -> R
 }
 
 async fn send<T: Transport>(
-    mut upload: T::Upload<'_>,
-    context: &Context,
-    head: Vec<u8>,
-    prelude: &[u8],
-    body: impl Body,
+    mut upload: T::Upload<'_>, context: &Context, head: Vec<u8>, prelude: &[u8], body: impl Body,
 ) -> io::Result<Reply> {
     let mut out = Chunks::new(head, |bytes: &mut Vec<u8>| upload.send(bytes));
     let written = match out.write_all(prelude) {
@@ -229,9 +213,7 @@ mod tests {
 
     #[test]
     fn a_request_id_that_would_change_the_path_is_refused() {
-        for id in [
-            "", ".", "..", "a b", "a/b", "a?b", "a#b", "a%2f", "ä", "a\r\n",
-        ] {
+        for id in ["", ".", "..", "a b", "a/b", "a?b", "a#b", "a%2f", "ä", "a\r\n"] {
             assert!(!is_path_segment(id), "{id:?}");
         }
         assert!(is_path_segment("8476a536-e9f4-11e8-9739-2dfe598c3fcd"));

@@ -8,12 +8,7 @@ pub fn encode(bytes: &[u8]) -> String {
         let mut three = [0; 3];
         three[..group.len()].copy_from_slice(group);
         let [first, second, third] = three;
-        let digits = [
-            first >> 2,
-            first << 4 | second >> 4,
-            second << 2 | third >> 6,
-            third,
-        ];
+        let digits = [first >> 2, first << 4 | second >> 4, second << 2 | third >> 6, third];
         let digits = digits.map(|digit| char::from(ALPHABET[usize::from(digit & 63)]));
         // One byte needs two digits, two bytes need three.
         text.extend(digits.into_iter().take(group.len() + 1));
@@ -86,21 +81,9 @@ mod tests {
 
     #[test]
     fn text_that_is_not_base64_decodes_to_none() {
-        for text in [
-            "Z",
-            "Zg",
-            "Zg=",
-            "Zg===",
-            "Zh==",
-            "Zm9=",
-            "=",
-            "====",
-            "Zg==Zg==",
-            "Z=g=",
-            "Zm9v\n",
-            "Zm9-",
-            "Zm9\u{fc}",
-        ] {
+        for text in
+            ["Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "=", "====", "Zg==Zg==", "Z=g=", "Zm9v\n", "Zm9-", "Zm9\u{fc}"]
+        {
             assert_eq!(decode(text), None, "{text}");
         }
     }

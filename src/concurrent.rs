@@ -7,10 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    Error, Failure, FromEvent, LambdaHandler, api::Phase, executor::block_on, logs,
-    runtime::Runtime, stack,
-};
+use crate::{Error, Failure, FromEvent, LambdaHandler, api::Phase, executor::block_on, logs, runtime::Runtime, stack};
 
 /// The number of retries if the connection to the Runtime API fails.
 const RETRIES: u32 = 5;
@@ -80,10 +77,8 @@ impl Runtime {
         let (ends, end) = mpsc::channel();
         for number in 1..=workers {
             let (runtime, handler, ends) = (self.clone(), Arc::clone(&handler), ends.clone());
-            let started = thread::Builder::new()
-                .name(format!("worker-{number}"))
-                .stack_size(stack::SIZE)
-                .spawn(move || {
+            let started =
+                thread::Builder::new().name(format!("worker-{number}")).stack_size(stack::SIZE).spawn(move || {
                     let Err(error) = runtime.work(&*handler);
                     let _ = ends.send(error);
                 });
@@ -94,10 +89,7 @@ impl Runtime {
                 }
                 // The workers that have started may already be handling invocations.
                 Err(error) => {
-                    logs::error(
-                        "",
-                        format_args!("cannot start workers {number} to {workers}: {error}"),
-                    );
+                    logs::error("", format_args!("cannot start workers {number} to {workers}: {error}"));
                     break;
                 }
             }
@@ -124,10 +116,7 @@ impl Runtime {
             }
             let pause = PAUSE * 2u32.pow(retries);
             retries += 1;
-            logs::error(
-                "",
-                format_args!("{error}; retry {retries} of {RETRIES} in {pause:?}"),
-            );
+            logs::error("", format_args!("{error}; retry {retries} of {RETRIES} in {pause:?}"));
             thread::sleep(pause);
         }
     }

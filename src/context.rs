@@ -65,11 +65,7 @@ impl Context {
     /// Returns the time left until the [`deadline`](Self::deadline); zero if it has passed.
     pub fn time_left(&self) -> Option<Duration> {
         let deadline = self.deadline()?;
-        Some(
-            deadline
-                .duration_since(SystemTime::now())
-                .unwrap_or_default(),
-        )
+        Some(deadline.duration_since(SystemTime::now()).unwrap_or_default())
     }
 
     /// Returns the client context, which the caller of [Invoke] chooses.
@@ -163,10 +159,7 @@ mod tests {
 
     #[test]
     fn a_client_context_may_be_nested_and_contain_non_ascii_text() {
-        let context = context(
-            "Lambda-Runtime-Client-Context",
-            r#"{"custom":{"who":"Zoë"}}"#,
-        );
+        let context = context("Lambda-Runtime-Client-Context", r#"{"custom":{"who":"Zoë"}}"#);
         let value: Value = context.client_context().unwrap().unwrap();
         assert_eq!(value, json!({"custom": {"who": "Zoë"}}));
     }

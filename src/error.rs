@@ -47,26 +47,17 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Address {
-                address,
-                reason,
-                variable,
-            } => {
+            Error::Address { address, reason, variable } => {
                 let name = variable.unwrap_or("the address of the Runtime API");
                 write!(f, "{name} is {address:?}: {reason}; expected host:port")
             }
             Error::Connection { request, source } => {
                 write!(f, "{request}: the Runtime API cannot be reached: {source}")
             }
-            Error::Refused {
-                request,
-                status,
-                message,
-            } => write!(f, "{request}: the Runtime API responded with {status}: {message}"),
-            Error::Init {
-                error_type,
-                message,
-            } => write!(f, "the function failed to start: {error_type}: {message:?}"),
+            Error::Refused { request, status, message } => {
+                write!(f, "{request}: the Runtime API responded with {status}: {message}")
+            }
+            Error::Init { error_type, message } => write!(f, "the function failed to start: {error_type}: {message:?}"),
             Error::RequestId => f.write_str(
                 "an invocation has no usable Lambda-Runtime-Aws-Request-Id: the function cannot respond to it",
             ),

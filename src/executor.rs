@@ -29,10 +29,7 @@ struct Alarm {
 
 impl Alarm {
     fn new() -> Arc<Self> {
-        Arc::new(Alarm {
-            thread: thread::current(),
-            rang: AtomicBool::new(false),
-        })
+        Arc::new(Alarm { thread: thread::current(), rang: AtomicBool::new(false) })
     }
 
     /// Whether it has rung since the last call.
@@ -121,8 +118,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// This happens to a future that needs an async runtime whose only thread is this one.
 pub(crate) fn block_on_handler<T>(
-    context: &Context,
-    future: impl Future<Output = Result<T, Failure>>,
+    context: &Context, future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let mut future = pin!(Some(future));
     let alarm = Alarm::new();
@@ -146,9 +142,7 @@ pub(crate) fn block_on_handler<T>(
 ///
 /// The future is dropped after a panic and never polled again. Only state that the handler itself shares can expose an
 /// operation that the panic interrupted.
-pub(crate) async fn guard<T>(
-    future: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+pub(crate) async fn guard<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     panics::forget();
     let mut future = pin!(future);
     std::future::poll_fn(move |context| {

@@ -34,11 +34,7 @@ pub trait LambdaHandler<T> {
     type Error: IntoFailure;
 
     /// Handles one event.
-    fn handle(
-        &self,
-        event: T,
-        context: Context,
-    ) -> impl Future<Output = Result<Self::Response, Self::Error>>;
+    fn handle(&self, event: T, context: Context) -> impl Future<Output = Result<Self::Response, Self::Error>>;
 }
 
 impl<T, F, R, E> LambdaHandler<T> for F

@@ -51,10 +51,7 @@ where
 
 impl Runtime {
     /// See [`init_async`].
-    pub async fn init_async<V, E>(
-        &self,
-        init: impl Future<Output = Result<V, E>>,
-    ) -> Result<V, Error>
+    pub async fn init_async<V, E>(&self, init: impl Future<Output = Result<V, E>>) -> Result<V, Error>
     where
         E: IntoFailure,
     {

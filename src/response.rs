@@ -26,10 +26,7 @@ pub struct Raw {
 impl Raw {
     /// Creates a body of the given media type.
     pub fn new(content_type: impl Into<Cow<'static, str>>, body: impl Into<Vec<u8>>) -> Self {
-        Raw {
-            content_type: content_type.into(),
-            body: body.into(),
-        }
+        Raw { content_type: content_type.into(), body: body.into() }
     }
 
     /// Creates a UTF-8 text body of the type `text/plain`.

@@ -123,11 +123,7 @@ impl Runtime {
     }
 
     /// Handles one invocation at a time, with exactly one response or error report each, until the Runtime API fails.
-    pub(crate) async fn serve<T, H, W>(
-        &self,
-        handler: &H,
-        api: &mut Api<W>,
-    ) -> Result<Infallible, Error>
+    pub(crate) async fn serve<T, H, W>(&self, handler: &H, api: &mut Api<W>) -> Result<Infallible, Error>
     where
         T: FromEvent,
         H: LambdaHandler<T>,
@@ -166,9 +162,7 @@ impl Runtime {
 /// Runs all of the function's own code, which may panic: parsing the event, the handler, serializing the response and
 /// displaying the error.
 async fn answer<T, H>(
-    handler: &H,
-    event: Raw,
-    context: Context,
+    handler: &H, event: Raw, context: Context,
 ) -> Result<Answer<<H::Response as Respond>::Body>, Failure>
 where
     T: FromEvent,
@@ -177,7 +171,5 @@ where
     let event = T::from_event(event).map_err(|error| Failure::unmarshal(&error))?;
     let response = handler.handle(event, context).await;
     let response = response.map_err(IntoFailure::into_failure)?;
-    response
-        .into_answer()
-        .map_err(|error| Failure::marshal(&error))
+    response.into_answer().map_err(|error| Failure::marshal(&error))
 }

@@ -71,11 +71,7 @@ impl Runtime {
     }
 
     /// Runs a part of the function's start, and reports to Lambda if it fails or panics.
-    pub(crate) async fn start<V, E>(
-        &self,
-        phase: Phase,
-        part: impl Future<Output = Result<V, E>>,
-    ) -> Result<V, Error>
+    pub(crate) async fn start<V, E>(&self, phase: Phase, part: impl Future<Output = Result<V, E>>) -> Result<V, Error>
     where
         E: IntoFailure,
     {
@@ -90,10 +86,7 @@ impl Runtime {
         logs::failure("", &failure);
         logs::flush();
         match block_on(self.api().fail(phase, &failure)) {
-            Ok(()) => Error::Init {
-                error_type: failure.error_type.into_owned(),
-                message: failure.message,
-            },
+            Ok(()) => Error::Init { error_type: failure.error_type.into_owned(), message: failure.message },
             Err(error) => error,
         }
     }

@@ -58,9 +58,7 @@ pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     };
     spawn("shutdown", wait).map_err(not_started)?;
     match register(&runtime) {
-        Ok(identifier) => {
-            spawn("extension", move || rest(&runtime, &identifier)).map_err(not_started)
-        }
+        Ok(identifier) => spawn("extension", move || rest(&runtime, &identifier)).map_err(not_started),
         Err(error) => {
             logs::error("", format_args!("Lambda will not send SIGTERM: {error}"));
             Ok(())

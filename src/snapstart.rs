@@ -37,8 +37,7 @@ static PASSED: AtomicBool = AtomicBool::new(false);
 ///
 /// [runtime hooks]: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-custom.html
 pub fn snapshot<B, A>(
-    before: impl FnOnce() -> Result<(), B>,
-    after: impl FnOnce() -> Result<(), A>,
+    before: impl FnOnce() -> Result<(), B>, after: impl FnOnce() -> Result<(), A>,
 ) -> Result<(), Error>
 where
     B: IntoFailure,

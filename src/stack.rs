@@ -8,20 +8,12 @@ pub(crate) const SIZE: usize = 8 * 1024 * 1024;
 /// std logs the overflow of all other threads, and of the main thread if libc is not musl. musl does not report how far
 /// the stack of the main thread may grow, so a program would die silently of SIGSEGV.
 pub(crate) fn prepare() {
-    #[cfg(all(
-        target_os = "linux",
-        target_env = "musl",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    ))]
+    #[cfg(all(target_os = "linux", target_env = "musl", any(target_arch = "x86_64", target_arch = "aarch64")))]
     musl::prepare();
 }
 
 /// The unsafe part: std has no API for limits and signals, and the crates for signals refuse SIGSEGV.
-#[cfg(all(
-    target_os = "linux",
-    target_env = "musl",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(all(target_os = "linux", target_env = "musl", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[allow(unsafe_code)]
 mod musl {
     use std::{
@@ -105,12 +97,7 @@ mod musl {
                 }
                 let begin = getauxval(AT_EXECFN) as usize;
                 END.store(begin.wrapping_sub(limit.soft as usize), Ordering::Relaxed);
-                let mut before = Action {
-                    handler: 0,
-                    mask: [0; 16],
-                    flags: 0,
-                    restorer: 0,
-                };
+                let mut before = Action { handler: 0, mask: [0; 16], flags: 0, restorer: 0 };
                 if begin == 0 || sigaction(SIGSEGV, ptr::null(), &mut before) != 0 {
                     return;
                 }

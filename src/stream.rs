@@ -66,11 +66,7 @@ impl<F> Stream<F> {
         F: AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
         E: IntoFailure,
     {
-        Stream {
-            content_type: content_type.into(),
-            prelude: None,
-            body,
-        }
+        Stream { content_type: content_type.into(), prelude: None, body }
     }
 
     /// Sets the status of an HTTP response. If only headers or cookies are set, the status is 200.
@@ -105,10 +101,7 @@ impl<F> Stream<F> {
         F: AsyncFnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
         E: IntoFailure,
     {
-        let Start {
-            content_type,
-            prelude: mut body,
-        } = self.start();
+        let Start { content_type, prelude: mut body } = self.start();
         block_on(self.body.write(&mut body))?;
         Ok(Raw { content_type, body })
     }
@@ -126,14 +119,10 @@ impl<F> Stream<F> {
     /// Takes the content type of the request to the Runtime API and the bytes that precede the body.
     fn start(&mut self) -> Start {
         match self.prelude.take() {
-            None => Start {
-                content_type: std::mem::take(&mut self.content_type),
-                prelude: Vec::new(),
-            },
-            Some(prelude) => Start {
-                content_type: HTTP_INTEGRATION.into(),
-                prelude: prelude.to_bytes(&self.content_type),
-            },
+            None => Start { content_type: std::mem::take(&mut self.content_type), prelude: Vec::new() },
+            Some(prelude) => {
+                Start { content_type: HTTP_INTEGRATION.into(), prelude: prelude.to_bytes(&self.content_type) }
+            }
         }
     }
 }
@@ -171,11 +160,7 @@ pub(crate) struct Prelude {
 
 impl Default for Prelude {
     fn default() -> Self {
-        Prelude {
-            status: 200,
-            headers: Vec::new(),
-            cookies: Vec::new(),
-        }
+        Prelude { status: 200, headers: Vec::new(), cookies: Vec::new() }
     }
 }
 
@@ -190,23 +175,18 @@ impl Prelude {
 
     /// Encodes the prelude and its separator, with `content_type` as a header unless the headers already contain one.
     pub fn to_bytes(&self, content_type: &str) -> Vec<u8> {
-        let is_content_type =
-            |(name, _): &&(String, String)| name.eq_ignore_ascii_case("Content-Type");
+        let is_content_type = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("Content-Type");
         let content_type = match self.headers.iter().find(is_content_type) {
             Some(_) => None,
             None => Some(("Content-Type", content_type)),
         };
         let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
         let mut json = format!("{{\"statusCode\":{},\"headers\":{{", self.status).into_bytes();
-        report::list(
-            &mut json,
-            content_type.into_iter().chain(headers),
-            |json, (name, value)| {
-                report::text(json, name);
-                json.push(b':');
-                report::text(json, value);
-            },
-        );
+        report::list(&mut json, content_type.into_iter().chain(headers), |json, (name, value)| {
+            report::text(json, name);
+            json.push(b':');
+            report::text(json, value);
+        });
         json.extend(b"},\"cookies\":");
         report::texts(&mut json, &self.cookies);
         json.push(b'}');

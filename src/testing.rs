@@ -87,10 +87,7 @@ where
 /// # Errors
 ///
 /// See [`run`].
-pub async fn process<T, H, E, const N: usize>(
-    handler: H,
-    events: [E; N],
-) -> Result<[Answer; N], Error>
+pub async fn process<T, H, E, const N: usize>(handler: H, events: [E; N]) -> Result<[Answer; N], Error>
 where
     T: FromEvent,
     H: LambdaHandler<T>,
@@ -112,19 +109,10 @@ fn serve<E: Into<Event>, const N: usize>(events: [E; N]) -> Result<(Server, [Wai
     Ok((server, waiting))
 }
 
-fn collect<const N: usize>(
-    waiting: [Waiting; N],
-    end: Result<(), Error>,
-) -> Result<[Answer; N], Error> {
-    let answers: Vec<Answer> = waiting
-        .iter()
-        .filter_map(|one| one.try_recv().ok())
-        .collect();
+fn collect<const N: usize>(waiting: [Waiting; N], end: Result<(), Error>) -> Result<[Answer; N], Error> {
+    let answers: Vec<Answer> = waiting.iter().filter_map(|one| one.try_recv().ok()).collect();
     answers.try_into().map_err(|some: Vec<Answer>| match end {
         Err(end) => end,
-        Ok(()) => unreachable!(
-            "the loop ended without an error after {} of {N} responses",
-            some.len()
-        ),
+        Ok(()) => unreachable!("the loop ended without an error after {} of {N} responses", some.len()),
     })
 }

@@ -72,10 +72,7 @@ where
 ///
 /// A clone of the service handles each request.
 pub fn service<S>(service: S) -> Service<S> {
-    Service {
-        service,
-        streams: false,
-    }
+    Service { service, streams: false }
 }
 
 /// The handler that [`service`] returns.
@@ -158,10 +155,7 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Poller<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Poller<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let bytes = std::mem::take(&mut *self).into_bytes();
         Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
     }

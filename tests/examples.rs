@@ -30,66 +30,21 @@ fn all() -> bool {
 /// The kinds of packages that `new` creates: whether the kind is always tried, options of `new`, options of `invoke`, and a part of the
 /// response.
 const KINDS: [(bool, &[&str], &[&str], &str); 10] = [
-    (
-        false,
-        &[],
-        &["--event", r#"{"name":"Ada"}"#],
-        r#""message":"Hello, Ada!""#,
-    ),
-    (
-        false,
-        &["--http"],
-        &["--example", "url"],
-        r#"{\"hello\":\"Ada\",\"path\":\"/orders\"}"#,
-    ),
-    (
-        true,
-        &["--http=axum"],
-        &["--example", "url"],
-        r#""statusCode":201"#,
-    ),
-    (
-        true,
-        &["--stream"],
-        &["--example", "url"],
-        "line 1\nline 2\nline 3\n",
-    ),
+    (false, &[], &["--event", r#"{"name":"Ada"}"#], r#""message":"Hello, Ada!""#),
+    (false, &["--http"], &["--example", "url"], r#"{\"hello\":\"Ada\",\"path\":\"/orders\"}"#),
+    (true, &["--http=axum"], &["--example", "url"], r#""statusCode":201"#),
+    (true, &["--stream"], &["--example", "url"], "line 1\nline 2\nline 3\n"),
     (
         true,
         &["--event", "sqs"],
         &["--example", "sqs"],
         r#"{"batchItemFailures":[{"itemIdentifier":"00000000-0000-4000-8000-000000000002"}]}"#,
     ),
-    (
-        false,
-        &["--event", "s3"],
-        &["--example", "s3"],
-        r#"["s3://orders/summer 2026/café.json: 1024 bytes"]"#,
-    ),
-    (
-        false,
-        &["--event", "eventbridge"],
-        &["--example", "eventbridge"],
-        "com.example.shop ships 7: tea, cups",
-    ),
-    (
-        false,
-        &["--event", "sns"],
-        &["--example", "sns"],
-        r#"["Tea: {\"article\":\"tea\",\"count\":2}"]"#,
-    ),
-    (
-        false,
-        &["--event", "dynamodb"],
-        &["--example", "dynamodb"],
-        r#"{"batchItemFailures":[]}"#,
-    ),
-    (
-        false,
-        &["--event", "cron"],
-        &["--example", "cron"],
-        "tidied up for 2026-01-02 03:04",
-    ),
+    (false, &["--event", "s3"], &["--example", "s3"], r#"["s3://orders/summer 2026/café.json: 1024 bytes"]"#),
+    (false, &["--event", "eventbridge"], &["--example", "eventbridge"], "com.example.shop ships 7: tea, cups"),
+    (false, &["--event", "sns"], &["--example", "sns"], r#"["Tea: {\"article\":\"tea\",\"count\":2}"]"#),
+    (false, &["--event", "dynamodb"], &["--example", "dynamodb"], r#"{"batchItemFailures":[]}"#),
+    (false, &["--event", "cron"], &["--example", "cron"], "tidied up for 2026-01-02 03:04"),
 ];
 
 /// Runs cargo in a package, with the pinned toolchain.
@@ -98,20 +53,14 @@ fn cargo(package: &Path, arguments: &str) -> Run {
     let mut cargo = command(Path::new(rust.last_line()).join("cargo"), package);
     let path = env::split_paths(&env::var_os("PATH").unwrap()).collect::<Vec<_>>();
     let path = env::join_paths([rust.last_line().into()].into_iter().chain(path)).unwrap();
-    cargo
-        .args(arguments.split(' '))
-        .env("PATH", path)
-        .env("CARGO_TARGET_DIR", target());
+    cargo.args(arguments.split(' ')).env("PATH", path).env("CARGO_TARGET_DIR", target());
     run(cargo)
 }
 
 /// `cargo lambda-musl` with these arguments in a directory. A copy of the program is next to `parent`.
 fn subcommand(parent: &Path, directory: &Path, arguments: &[&str]) -> Command {
     let mut subcommand = cargo_lambda_musl(parent);
-    subcommand
-        .args(arguments)
-        .current_dir(directory)
-        .env("CARGO_TARGET_DIR", target());
+    subcommand.args(arguments).current_dir(directory).env("CARGO_TARGET_DIR", target());
     subcommand
 }
 
@@ -121,9 +70,7 @@ fn a_new_package_passes_cargos_checks_and_is_built_and_invoked() {
     let directory = tempfile::tempdir().unwrap();
     let parent = directory.path().join("my functions");
     fs::create_dir(&parent).unwrap();
-    let subcommand = |package: &Path, arguments: &[&str]| {
-        run(subcommand(&parent, package, arguments)).succeeded()
-    };
+    let subcommand = |package: &Path, arguments: &[&str]| run(subcommand(&parent, package, arguments)).succeeded();
     for (index, (always, options, event, answer)) in KINDS.into_iter().enumerate() {
         if !always && !all() {
             continue;
@@ -131,19 +78,13 @@ fn a_new_package_passes_cargos_checks_and_is_built_and_invoked() {
         let name = format!("kind-{index}");
         subcommand(&parent, &[&["new", &name], options].concat());
         let package = parent.join(&name);
-        for check in [
-            "fmt --check",
-            "clippy --quiet --locked --all-targets -- --deny warnings",
-            "test --quiet --locked",
-        ] {
+        for check in
+            ["fmt --check", "clippy --quiet --locked --all-targets -- --deny warnings", "test --quiet --locked"]
+        {
             cargo(&package, check).succeeded();
         }
         let invoked = subcommand(&package, &[&["invoke"], event].concat());
-        assert!(
-            invoked.stdout.contains(answer),
-            "{options:?}: {}",
-            invoked.stdout
-        );
+        assert!(invoked.stdout.contains(answer), "{options:?}: {}", invoked.stdout);
         subcommand(&package, &["verify"]);
     }
     if !all() {
@@ -160,17 +101,11 @@ fn has_openssl() -> bool {
 #[ignore = "run by make test"]
 fn every_example_passes_its_own_tests() {
     if !all() {
-        return skip(
-            "the tests of the examples",
-            "they compile for a minute: make examples",
-        );
+        return skip("the tests of the examples", "they compile for a minute: make examples");
     }
     let mut tests = "test --quiet --locked --workspace".to_owned();
     if !has_openssl() {
-        skip(
-            "the test of examples/https",
-            "it needs OpenSSL on this machine",
-        );
+        skip("the test of examples/https", "it needs OpenSSL on this machine");
         tests += " --exclude https";
     }
     cargo(&root().join("examples"), &tests).succeeded();
@@ -183,11 +118,7 @@ fn invoke(example: &str, event: &Value, variables: &[(&str, &Path)]) -> Run {
     fs::create_dir(&parent).unwrap();
     let (out, event) = (format!("../../dist/{example}"), event.to_string());
     let package = root().join("examples").join(example);
-    let mut invoke = subcommand(
-        &parent,
-        &package,
-        &["invoke", "--out", &out, "--event", &event],
-    );
+    let mut invoke = subcommand(&parent, &package, &["invoke", "--out", &out, "--event", &event]);
     invoke.envs(variables.iter().copied());
     run(invoke)
 }
@@ -231,10 +162,7 @@ fn https_requests_a_page_and_checks_the_certificate() {
     let port = https::serve("hello", &authority);
     let event = json!({"url": format!("https://localhost:{port}/")});
     let seen = invoke("https", &event, &[("SSL_CERT_FILE", &authority)]);
-    assert_eq!(
-        answer(&seen.succeeded()),
-        json!({"status": 203, "body": "hello"})
-    );
+    assert_eq!(answer(&seen.succeeded()), json!({"status": 203, "body": "hello"}));
     let error = answer(&invoke("https", &event, &[]));
     assert_eq!(error["errorType"], "Function.NoAnswer", "{error}");
 }

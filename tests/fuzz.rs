@@ -52,10 +52,7 @@ mod client {
     pub fn parse(url: &str, location: &str) -> Result<(String, Result<String, Error>), Error> {
         let url = url::Url::parse(url)?;
         let joined = url.join(location);
-        Ok((
-            url.as_str().to_owned(),
-            joined.map(|url| url.as_str().to_owned()),
-        ))
+        Ok((url.as_str().to_owned(), joined.map(|url| url.as_str().to_owned())))
     }
 }
 
@@ -78,9 +75,7 @@ fn check<P: FnMut(&mut Unstructured<'_>) -> Result<()>>(property: P) -> ArbTest<
         let number = text.parse();
         number.unwrap_or_else(|_| panic!("FOR={text}: expected a number of seconds, like FOR=60"))
     });
-    arbtest(property)
-        .size_max(4096)
-        .budget_ms(1000 * seconds.unwrap_or(1))
+    arbtest(property).size_max(4096).budget_ms(1000 * seconds.unwrap_or(1))
 }
 
 /// A complete response of the Runtime API according to RFC 9112, and its body.
@@ -94,11 +89,7 @@ fn message(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
     let chunked: bool = u.arbitrary()?;
     let framing = match chunked {
         true => u
-            .choose(&[
-                "Transfer-Encoding: chunked",
-                "transfer-encoding:CHUNKED",
-                "Transfer-Encoding: gzip ,Chunked",
-            ])?
+            .choose(&["Transfer-Encoding: chunked", "transfer-encoding:CHUNKED", "Transfer-Encoding: gzip ,Chunked"])?
             .to_string(),
         false => format!("Content-Length: {}", body.len()),
     };
@@ -122,14 +113,9 @@ fn message(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
 /// One of Lambda's headers. Its value may have any bytes except line feeds.
 fn header(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     const NAMES: [&str; 8] = [
-        "Lambda-Runtime-Aws-Request-Id",
-        "Lambda-Runtime-Deadline-Ms",
-        "Lambda-Runtime-Client-Context",
-        "Lambda-Runtime-Cognito-Identity",
-        "lambda-runtime-trace-id",
-        "Lambda-Runtime-Invoked-Function-Arn",
-        "Lambda-Runtime-Aws-Tenant-Id",
-        "Lambda-Runtime-Invocation-Id",
+        "Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Deadline-Ms", "Lambda-Runtime-Client-Context",
+        "Lambda-Runtime-Cognito-Identity", "lambda-runtime-trace-id", "Lambda-Runtime-Invoked-Function-Arn",
+        "Lambda-Runtime-Aws-Tenant-Id", "Lambda-Runtime-Invocation-Id",
     ];
     let mut value: Vec<u8> = match u.int_in_range(0..=3)? {
         0 => u.arbitrary()?,
@@ -150,23 +136,10 @@ fn in_chunks(u: &mut Unstructured<'_>, mut body: &[u8]) -> Result<Vec<u8>> {
             true => format!("{:x}", chunk.len()),
             false => format!("000{:X}", chunk.len()),
         };
-        bytes.extend(
-            [
-                size.as_bytes(),
-                extension.as_bytes(),
-                b"\r\n",
-                chunk,
-                b"\r\n",
-            ]
-            .concat(),
-        );
+        bytes.extend([size.as_bytes(), extension.as_bytes(), b"\r\n", chunk, b"\r\n"].concat());
         body = rest;
     }
-    bytes.extend(*u.choose(&[
-        &b"0\r\n\r\n"[..],
-        b"000;x\r\n\r\n",
-        b"0\r\nA: b\r\nC: d\r\n\r\n",
-    ])?);
+    bytes.extend(*u.choose(&[&b"0\r\n\r\n"[..], b"000;x\r\n\r\n", b"0\r\nA: b\r\nC: d\r\n\r\n"])?);
     Ok(bytes)
 }
 
@@ -219,11 +192,7 @@ fn a_truncated_response_is_an_error() {
     check(|u| {
         let (mut bytes, _) = message(u)?;
         bytes.truncate(u.choose_index(bytes.len())?);
-        assert!(
-            read(&bytes).is_err(),
-            "{:?}",
-            String::from_utf8_lossy(&bytes)
-        );
+        assert!(read(&bytes).is_err(), "{:?}", String::from_utf8_lossy(&bytes));
         Ok(())
     });
 }
@@ -255,8 +224,7 @@ fn parse(mut bytes: &[u8]) -> std::result::Result<Parsed<'_>, httparse::Error> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 512];
         let mut response = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(length) = config.parse_response(&mut response, bytes)?
-        else {
+        let httparse::Status::Complete(length) = config.parse_response(&mut response, bytes)? else {
             return Ok(None);
         };
         bytes = &bytes[length..];
@@ -276,15 +244,10 @@ fn parse(mut bytes: &[u8]) -> std::result::Result<Parsed<'_>, httparse::Error> {
 /// Whether a head contains what our reader accepts and httparse refuses: control characters, a version from 1.2 on, or a CR
 /// without an LF.
 fn is_known_to_differ(bytes: &[u8]) -> bool {
-    let text = bytes
-        .iter()
-        .any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte));
+    let text = bytes.iter().any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte));
     let mut lines = bytes.split(|byte| *byte == b'\n');
-    let returns = lines
-        .clone()
-        .any(|line| line.strip_suffix(b"\r").unwrap_or(line).contains(&b'\r'));
-    let version =
-        lines.any(|line| line.starts_with(b"HTTP/1.") && !matches!(line.get(7), Some(b'0' | b'1')));
+    let returns = lines.clone().any(|line| line.strip_suffix(b"\r").unwrap_or(line).contains(&b'\r'));
+    let version = lines.any(|line| line.starts_with(b"HTTP/1.") && !matches!(line.get(7), Some(b'0' | b'1')));
     text || returns || version
 }
 
@@ -305,15 +268,8 @@ fn our_reader_and_httparse_agree_on_heads() {
         let text = String::from_utf8_lossy(head);
         match (parse(&bytes), ours) {
             (Ok(Some((status, headers, left))), Ok(head)) => {
-                let own: Vec<_> = head
-                    .iter()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect();
-                assert_eq!(
-                    (head.status, own, rest),
-                    (status, headers, left),
-                    "{text:?}"
-                );
+                let own: Vec<_> = head.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                assert_eq!((head.status, own, rest), (status, headers, left), "{text:?}");
                 both += 1;
             }
             (Ok(None) | Err(_), Err(_)) => neither += 1,
@@ -321,10 +277,7 @@ fn our_reader_and_httparse_agree_on_heads() {
         }
         Ok(())
     });
-    assert!(
-        both > 0 && neither > 0,
-        "{both} valid heads, {neither} invalid ones"
-    );
+    assert!(both > 0 && neither > 0, "{both} valid heads, {neither} invalid ones");
 }
 
 /// The body that httparse reads from chunks. Excludes two faults of httparse: it reads a missing size as 0, and an LF without a CR
@@ -332,8 +285,7 @@ fn our_reader_and_httparse_agree_on_heads() {
 fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
-        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(bytes).ok()?
-        else {
+        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(bytes).ok()? else {
             return None;
         };
         let (line, rest) = bytes.split_at(start);
@@ -374,8 +326,8 @@ fn our_reader_accepts_the_chunks_that_httparse_accepts() {
 #[test]
 fn a_url_or_a_location_is_refused_or_parses_to_itself() {
     const PARTS: [&str; 24] = [
-        "http://", "https://", "HTTP:", "//", "/", "?", "#", ":", "@", "[::1]", "a", "b.c", "..",
-        ".", "%41", " ", "\r\n", "ä", "€", "80", "+80", "99999", "\\", "",
+        "http://", "https://", "HTTP:", "//", "/", "?", "#", ":", "@", "[::1]", "a", "b.c", "..", ".", "%41", " ",
+        "\r\n", "ä", "€", "80", "+80", "99999", "\\", "",
     ];
     let (mut accepted, mut refused) = (0, 0);
     check(|u| {
@@ -395,10 +347,7 @@ fn a_url_or_a_location_is_refused_or_parses_to_itself() {
                     assert!(!url.contains(is_odd), "{url:?}");
                     assert_eq!(client::parse(&url, "").expect("a URL").0, url);
                     let uri = http_req::uri::Uri::try_from(&*url).expect("a URL");
-                    assert!(
-                        uri.resource().starts_with('/') && uri.user_info().is_none(),
-                        "{url:?}"
-                    );
+                    assert!(uri.resource().starts_with('/') && uri.user_info().is_none(), "{url:?}");
                     assert!(url.ends_with(uri.resource()), "{url:?}");
                 }
             }
@@ -425,13 +374,9 @@ fn reply_once(bytes: Vec<u8>) -> String {
     url
 }
 
-fn get(
-    url: String,
-) -> std::result::Result<lambda_musl::client::Response, lambda_musl::client::Error> {
+fn get(url: String) -> std::result::Result<lambda_musl::client::Response, lambda_musl::client::Error> {
     let start = Instant::now();
-    let answer = lambda_musl::client::Request::get(url)
-        .timeout(STUCK / 2)
-        .send();
+    let answer = lambda_musl::client::Request::get(url).timeout(STUCK / 2).send();
     assert!(start.elapsed() < STUCK);
     answer
 }
@@ -508,27 +453,18 @@ fn chunks_that_the_runtime_writes_are_read_back_unchanged() {
                 true => vec![u.arbitrary()?; u.int_in_range(65_000..=140_000)?],
                 false => u.arbitrary()?,
             };
-            chunks
-                .write_all(&part)
-                .expect("the writer accepts everything");
+            chunks.write_all(&part).expect("the writer accepts everything");
             whole.extend(part);
             if u.arbitrary()? {
                 chunks.flush().expect("the writer accepts everything");
             }
         }
         let trailers: Headers = match u.arbitrary()? {
-            true => ["Type", "Body"]
-                .map(|name| (format!("Lambda-Runtime-Function-Error-{name}"), "x".into()))
-                .into(),
+            true => ["Type", "Body"].map(|name| (format!("Lambda-Runtime-Function-Error-{name}"), "x".into())).into(),
             false => Headers::new(),
         };
-        let lines: String = trailers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
-        chunks
-            .end(lines.as_bytes())
-            .expect("the writer accepts everything");
+        let lines: String = trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        chunks.end(lines.as_bytes()).expect("the writer accepts everything");
         let mut wire = &wire[..];
         let request = read_request(&mut wire).expect("a valid request");
         let request = request.expect("a request");
@@ -565,9 +501,7 @@ fn posts(listener: TcpListener, answer: &[u8], accepted: &[u8]) -> io::Result<Ve
 #[test]
 fn a_runtime_api_that_sends_any_bytes_gets_at_most_one_post_and_the_loop_ends_with_an_error() {
     let mut child = Command::new(env::current_exe().expect("this test"));
-    let output = child
-        .args(["--exact", "any_runtime_api", "--ignored"])
-        .output();
+    let output = child.args(["--exact", "any_runtime_api", "--ignored"]).output();
     let output = output.expect("this test starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
@@ -599,10 +533,7 @@ fn any_runtime_api() {
             assert!(posts.len() <= 1);
             for post in posts {
                 posted += 1;
-                assert!(
-                    post.starts_with("POST /2018-06-01/runtime/invocation/"),
-                    "{post}"
-                );
+                assert!(post.starts_with("POST /2018-06-01/runtime/invocation/"), "{post}");
                 assert_eq!(post.split(' ').count(), 2, "{post}");
             }
         }
@@ -614,30 +545,8 @@ fn any_runtime_api() {
 /// A string that may be anywhere in an event.
 fn odd_text(u: &mut Unstructured<'_>) -> Result<String> {
     const TEXTS: [&str; 24] = [
-        "",
-        "/",
-        "/a/../b",
-        "/%00/%ff",
-        "/a b",
-        "//h/x",
-        "?#",
-        "x",
-        "GET",
-        "G E T",
-        "2.0",
-        "https",
-        "h:1",
-        "[::1",
-        "a\r\nb",
-        "é🦀",
-        "=&=&&",
-        "a=%",
-        "+%zz",
-        "iVBO",
-        "iVBO=",
-        "CONNECT",
-        "192.0.2.1, ::1",
-        "x.lambda-url.on.aws",
+        "", "/", "/a/../b", "/%00/%ff", "/a b", "//h/x", "?#", "x", "GET", "G E T", "2.0", "https", "h:1", "[::1",
+        "a\r\nb", "é🦀", "=&=&&", "a=%", "+%zz", "iVBO", "iVBO=", "CONNECT", "192.0.2.1, ::1", "x.lambda-url.on.aws",
     ];
     match u.ratio(3, 4)? {
         true => Ok((*u.choose(&TEXTS)?).to_owned()),
@@ -652,48 +561,18 @@ fn odd_value(u: &mut Unstructured<'_>, depth: u32) -> Result<Value> {
         1 => u.arbitrary::<bool>()?.into(),
         2 => u.arbitrary::<i64>()?.into(),
         3 | 4 => odd_text(u)?.into(),
-        5 => (0..u.int_in_range(0..=3)?)
-            .map(|_| odd_value(u, depth - 1))
-            .collect::<Result<Vec<_>>>()?
-            .into(),
+        5 => (0..u.int_in_range(0..=3)?).map(|_| odd_value(u, depth - 1)).collect::<Result<Vec<_>>>()?.into(),
         _ => odd_object(u, depth - 1)?,
     })
 }
 
 fn odd_object(u: &mut Unstructured<'_>, depth: u32) -> Result<Value> {
     const NAMES: [&str; 32] = [
-        "version",
-        "rawPath",
-        "rawQueryString",
-        "path",
-        "raw_path",
-        "httpMethod",
-        "method",
-        "headers",
-        "multiValueHeaders",
-        "cookies",
-        "queryStringParameters",
-        "multiValueQueryStringParameters",
-        "query_string_parameters",
-        "pathParameters",
-        "stageVariables",
-        "body",
-        "isBase64Encoded",
-        "is_base64_encoded",
-        "requestContext",
-        "http",
-        "elb",
-        "connectionId",
-        "eventType",
-        "routeKey",
-        "domainName",
-        "serviceArn",
-        "identity",
-        "sourceIp",
-        "host",
-        "Host",
-        "x-forwarded-proto",
-        "x-forwarded-for",
+        "version", "rawPath", "rawQueryString", "path", "raw_path", "httpMethod", "method", "headers",
+        "multiValueHeaders", "cookies", "queryStringParameters", "multiValueQueryStringParameters",
+        "query_string_parameters", "pathParameters", "stageVariables", "body", "isBase64Encoded", "is_base64_encoded",
+        "requestContext", "http", "elb", "connectionId", "eventType", "routeKey", "domainName", "serviceArn",
+        "identity", "sourceIp", "host", "Host", "x-forwarded-proto", "x-forwarded-for",
     ];
     let mut object = serde_json::Map::new();
     for _ in 0..u.int_in_range(0..=6)? {
@@ -711,8 +590,7 @@ fn odd_event(u: &mut Unstructured<'_>) -> Result<Value> {
     let mut event = serde_json::json!({});
     let (path, method) = match u.int_in_range(0..=4)? {
         0 => {
-            event["requestContext"] =
-                serde_json::json!({"http": {"method": "GET"}, "domainName": odd_text(u)?});
+            event["requestContext"] = serde_json::json!({"http": {"method": "GET"}, "domainName": odd_text(u)?});
             event["rawQueryString"] = odd_text(u)?.into();
             ("rawPath", "unused")
         }
@@ -738,28 +616,11 @@ fn odd_event(u: &mut Unstructured<'_>) -> Result<Value> {
 fn handle(event: Vec<u8>, look: impl Fn(&http::Request<Body>)) -> Option<Failure> {
     let handler = http::handler(async |request: http::Request<Body>| {
         look(&request);
-        let context = request
-            .extensions()
-            .get::<RequestContext>()
-            .expect("a request context");
-        let _ = (
-            context.source_ip(),
-            context.authorizer(),
-            context.stage(),
-            context.value(),
-        );
+        let context = request.extensions().get::<RequestContext>().expect("a request context");
+        let _ = (context.source_ip(), context.authorizer(), context.stage(), context.value());
         let pairs: Vec<_> = request.query_pairs().collect();
-        let more = (
-            request.path_parameter("a"),
-            request.stage_variable("b"),
-            request.cookie("c"),
-        );
-        Json(serde_json::json!([
-            request.uri().to_string(),
-            request.body().to_vec(),
-            pairs,
-            format!("{more:?}")
-        ]))
+        let more = (request.path_parameter("a"), request.stage_variable("b"), request.cookie("c"));
+        Json(serde_json::json!([request.uri().to_string(), request.body().to_vec(), pairs, format!("{more:?}")]))
     });
     let event = Raw::new("application/json", event);
     pollster::block_on(handler.handle(event, lambda_musl::Context::default())).err()
@@ -774,10 +635,7 @@ fn any_event_is_a_request_or_an_error_with_a_reason() {
         for event in [event, corrupted] {
             if let Some(failure) = handle(event, |_| ()) {
                 let message = failure.to_string();
-                assert!(
-                    message.starts_with("the event is not what the function expects"),
-                    "{message}"
-                );
+                assert!(message.starts_with("the event is not what the function expects"), "{message}");
             }
         }
         Ok(())
@@ -787,16 +645,11 @@ fn any_event_is_a_request_or_an_error_with_a_reason() {
 /// A string of characters that a URI may contain.
 fn uri_text(u: &mut Unstructured<'_>, more: &[&'static str]) -> Result<String> {
     let parts = [
-        &[
-            "a", "Z", "0", "-", "%2F", "%00", "%ff", "..", ".", "~", "!", "$", "'", "(", "*", "+",
-            ",", ";", ":", "@",
-        ],
+        &["a", "Z", "0", "-", "%2F", "%00", "%ff", "..", ".", "~", "!", "$", "'", "(", "*", "+", ",", ";", ":", "@"],
         more,
     ]
     .concat();
-    (0..u.int_in_range(0..=12)?)
-        .map(|_| u.choose(&parts).copied())
-        .collect()
+    (0..u.int_in_range(0..=12)?).map(|_| u.choose(&parts).copied()).collect()
 }
 
 #[test]
@@ -804,11 +657,7 @@ fn a_path_a_query_and_headers_reach_the_handler_unchanged() {
     check(|u| {
         let path = format!("/{}", uri_text(u, &["/", "//", "&", "="])?);
         let query = uri_text(u, &["&", "=", "/", "?"])?;
-        let value: String = u
-            .arbitrary::<String>()?
-            .chars()
-            .filter(|character| !character.is_control())
-            .collect();
+        let value: String = u.arbitrary::<String>()?.chars().filter(|character| !character.is_control()).collect();
         let event = serde_json::json!({
             "rawPath": path,
             "rawQueryString": query,
@@ -823,10 +672,7 @@ fn a_path_a_query_and_headers_reach_the_handler_unchanged() {
             assert_eq!(request.headers()["x-value"].as_bytes(), value.as_bytes());
             seen.set(seen.get() + 1);
         });
-        assert_eq!(
-            (failure.map(|failure| failure.to_string()), seen.get()),
-            (None, 1)
-        );
+        assert_eq!((failure.map(|failure| failure.to_string()), seen.get()), (None, 1));
         Ok(())
     });
 }

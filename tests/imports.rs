@@ -42,21 +42,10 @@ fn a_cycle_is_found_in_every_form_of_import() {
             ("b/c.rs", closing),
         ]);
         let found = cycles(&sources);
-        assert_eq!(
-            found,
-            ["a.rs imports b/c.rs", "b/c.rs imports a.rs"],
-            "{closing}"
-        );
+        assert_eq!(found, ["a.rs imports b/c.rs", "b/c.rs imports a.rs"], "{closing}");
     }
-    let parent = sources(&[
-        ("lib.rs", ""),
-        ("a.rs", "mod b; fn f() { b::g() }"),
-        ("a/b.rs", "use super::f;"),
-    ]);
-    assert_eq!(
-        cycles(&parent),
-        ["a.rs imports a/b.rs", "a/b.rs imports a.rs"]
-    );
+    let parent = sources(&[("lib.rs", ""), ("a.rs", "mod b; fn f() { b::g() }"), ("a/b.rs", "use super::f;")]);
+    assert_eq!(cycles(&parent), ["a.rs imports a/b.rs", "a/b.rs imports a.rs"]);
 }
 
 #[test]
@@ -64,19 +53,13 @@ fn comments_tests_and_the_exports_of_lib_are_not_imports() {
     let sources = sources(&[
         ("lib.rs", "pub use a::A; pub use b::B;"),
         ("a.rs", "use crate::B;"),
-        (
-            "b.rs",
-            "//! crate::A\n/// [`A`](crate::A)\npub struct B;\n#[cfg(test)]\nmod tests { use crate::A; }",
-        ),
+        ("b.rs", "//! crate::A\n/// [`A`](crate::A)\npub struct B;\n#[cfg(test)]\nmod tests { use crate::A; }"),
     ]);
     assert_eq!(cycles(&sources), [""; 0]);
 }
 
 fn sources(files: &[(&str, &str)]) -> BTreeMap<String, String> {
-    files
-        .iter()
-        .map(|(name, text)| (name.to_string(), text.to_string()))
-        .collect()
+    files.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect()
 }
 
 fn collect(root: &Path, directory: &Path, sources: &mut BTreeMap<String, String>) {
@@ -95,28 +78,16 @@ fn collect(root: &Path, directory: &Path, sources: &mut BTreeMap<String, String>
 fn cycles(sources: &BTreeMap<String, String>) -> Vec<String> {
     let module = |name: &str| -> Module {
         let name = name.trim_end_matches(".rs").trim_end_matches("/mod");
-        name.split('/')
-            .filter(|name| *name != "lib")
-            .map(str::to_owned)
-            .collect()
+        name.split('/').filter(|name| *name != "lib").map(str::to_owned).collect()
     };
-    let names: BTreeMap<Module, &str> = sources
-        .keys()
-        .map(|name| (module(name), name.as_str()))
-        .collect();
-    let files: BTreeMap<&Module, File> = names
-        .iter()
-        .map(|(module, name)| (module, parse(module, &sources[*name], &names)))
-        .collect();
+    let names: BTreeMap<Module, &str> = sources.keys().map(|name| (module(name), name.as_str())).collect();
+    let files: BTreeMap<&Module, File> =
+        names.iter().map(|(module, name)| (module, parse(module, &sources[*name], &names))).collect();
     let mut imports = BTreeSet::new();
     // The root contains only re-exports, through which the paths are resolved.
     for (module, file) in files.iter().filter(|(module, _)| !module.is_empty()) {
         let targets = file.paths.iter().map(|path| resolve(path, &files));
-        imports.extend(
-            targets
-                .filter(|target| target != *module)
-                .map(|target| ((*module).clone(), target)),
-        );
+        imports.extend(targets.filter(|target| target != *module).map(|target| ((*module).clone(), target)));
     }
     let reaches = |from: &Module, end: &Module| {
         let mut seen = BTreeSet::from([from]);
@@ -128,9 +99,7 @@ fn cycles(sources: &BTreeMap<String, String>) -> Vec<String> {
         seen.contains(end)
     };
     let closed = imports.iter().filter(|(from, to)| reaches(to, from));
-    closed
-        .map(|(from, to)| format!("{} imports {}", names[from], names[to]))
-        .collect()
+    closed.map(|(from, to)| format!("{} imports {}", names[from], names[to])).collect()
 }
 
 /// The module of the file that defines the item of a path, found through re-exports.
@@ -151,15 +120,9 @@ fn resolve(path: &[String], files: &BTreeMap<&Module, File>) -> Module {
 
 /// The paths of this crate that a file names, and its re-exports.
 fn parse(module: &Module, text: &str, names: &BTreeMap<Module, &str>) -> File {
-    let text = text
-        .split("#[cfg(test)]\nmod tests")
-        .next()
-        .unwrap_or_default();
-    let code: String = text
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .flat_map(|line| [line, "\n"])
-        .collect();
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).flat_map(|line| [line, "\n"]).collect();
     let tokens = tokens(&code);
     let mut file = File::default();
     for index in 0..tokens.len() {

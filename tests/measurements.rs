@@ -13,10 +13,7 @@ fn a_soak_prints_a_summary() {
     }
     let run = make(&["soak", "INVOCATIONS=2000"]).succeeded();
     let line = run.last_line();
-    assert!(
-        line.starts_with("2500 events, each answered once; 1 connection(s)"),
-        "{line}"
-    );
+    assert!(line.starts_with("2500 events, each answered once; 1 connection(s)"), "{line}");
 }
 
 #[test]
@@ -39,8 +36,7 @@ fn a_conformant_function_gets_a_tick_in_each_row() {
     let binary = "BINARY=target/bench/ours-conformance/debug/examples/conformance";
     let run = make(&["conformance", binary]);
     assert!(
-        run.stdout
-            .contains("| an event | response, continues | response, continues | ✓ |"),
+        run.stdout.contains("| an event | response, continues | response, continues | ✓ |"),
         "{}{}",
         run.stdout,
         run.stderr
@@ -51,8 +47,7 @@ fn a_conformant_function_gets_a_tick_in_each_row() {
 #[test]
 #[ignore = "run by make test"]
 fn a_program_that_is_not_a_function_is_reported() {
-    make(&["conformance", "BINARY=/bin/true"])
-        .failed_with(&["/bin/true", "expected a function that responds"]);
+    make(&["conformance", "BINARY=/bin/true"]).failed_with(&["/bin/true", "expected a function that responds"]);
     make(&["conformance", "BINARY=/no/such/file"]).failed_with(&["/no/such/file"]);
 }
 
@@ -61,9 +56,5 @@ fn a_program_that_is_not_a_function_is_reported() {
 fn fuzz_rejects_an_invalid_number_of_seconds() {
     let run = make(&["fuzz", "FOR=ever"]);
     let expected = "FOR=ever: expected a number of seconds";
-    assert!(
-        run.stdout.contains(expected) && !run.success,
-        "{}",
-        run.stdout
-    );
+    assert!(run.stdout.contains(expected) && !run.success, "{}", run.stdout);
 }

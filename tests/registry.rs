@@ -107,10 +107,7 @@ impl Function {
     fn all() -> Vec<Self> {
         let manifest = format!("{WORKSPACE}/Cargo.toml");
         let metadata = ["metadata", "--format-version=1", "--no-deps", "--locked"];
-        let metadata = call(
-            "cargo",
-            &[&metadata[..], &["--manifest-path", &manifest]].concat(),
-        );
+        let metadata = call("cargo", &[&metadata[..], &["--manifest-path", &manifest]].concat());
         let metadata: Value = serde_json::from_str(&metadata.succeeded().stdout).unwrap();
         let lock = fs::read_to_string(root().join(WORKSPACE).join("Cargo.lock")).unwrap();
         let packages = metadata["packages"].as_array().unwrap().iter();
@@ -130,25 +127,15 @@ impl Function {
         };
         let versions: Vec<String> = names.iter().map(version).collect();
         let (crates, versions) = (names.join(", "), versions.join(", "));
-        Self {
-            name,
-            crates,
-            versions,
-            expected,
-        }
+        Self { name, crates, versions, expected }
     }
 
     /// Builds, verifies and invokes the function. Returns the bytes of the zip, the seconds of the build and the libraries of the
     /// container, or the expected failure. An error is the reason why the function failed.
     fn try_out(&self, way: &str) -> Result<[String; 3], String> {
         let out = format!("OUT=target/registry/{way}/{}", self.name);
-        let make = |target: &str, more: &[String]| {
-            make(&[&[target.to_owned(), out.clone()], more].concat())
-        };
-        let mut options = vec![
-            format!("CRATE={WORKSPACE}/{}", self.name),
-            format!("ARCH={}", arch()),
-        ];
+        let make = |target: &str, more: &[String]| make(&[&[target.to_owned(), out.clone()], more].concat());
+        let mut options = vec![format!("CRATE={WORKSPACE}/{}", self.name), format!("ARCH={}", arch())];
         if way == "docker-build" {
             let pins = variable("PINS").unwrap_or("current".into());
             options.push(format!("PINS={pins}"));
@@ -159,14 +146,10 @@ impl Function {
         let built = make(way, &options);
         if let Some(fails) = self.expected["fails"].as_str() {
             return match built.success {
-                true => Err(format!(
-                    "the build succeeded; expected an error with {fails:?}"
-                )),
-                false if built.stderr.contains(fails) => Ok([
-                    format!("fails as expected: {fails}"),
-                    String::new(),
-                    String::new(),
-                ]),
+                true => Err(format!("the build succeeded; expected an error with {fails:?}")),
+                false if built.stderr.contains(fails) => {
+                    Ok([format!("fails as expected: {fails}"), String::new(), String::new()])
+                }
                 false => Err(reason("the build failed in an unexpected way", &built)),
             };
         }
@@ -177,10 +160,7 @@ impl Function {
         if !verified.success {
             return Err(reason("verify failed", &verified));
         }
-        self.check_answer(&make(
-            "invoke",
-            &[format!("EVENT={}", self.expected["event"])],
-        ))?;
+        self.check_answer(&make("invoke", &[format!("EVENT={}", self.expected["event"])]))?;
         let zip = root().join(&out["OUT=".len()..]).join("function.zip");
         let bytes = fs::metadata(zip).unwrap().len();
         // The time that the build itself reports excludes earlier steps, such as the image.
@@ -198,8 +178,7 @@ impl Function {
     }
 
     fn check_answer(&self, invoked: &Run) -> Result<(), String> {
-        let answer: Value =
-            serde_json::from_str(&invoked.stdout).map_err(|_| reason("no response", invoked))?;
+        let answer: Value = serde_json::from_str(&invoked.stdout).map_err(|_| reason("no response", invoked))?;
         let (expected, found) = match self.expected.get("error") {
             Some(error) => (error, &answer["errorType"]),
             None => (&self.expected["answer"], &answer),
@@ -243,9 +222,7 @@ fn rows() -> BTreeMap<String, [String; 7]> {
 /// Writes the bytes of a zip, the seconds of its build and its libraries, or a reason, to docs/crates.md. Replaces the results of other
 /// versions.
 fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String; 3]) {
-    let Function {
-        crates, versions, ..
-    } = function;
+    let Function { crates, versions, .. } = function;
     let mut rows = rows();
     let row = rows.entry(crates.clone()).or_default();
     if row[1] != *versions {

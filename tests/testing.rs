@@ -67,12 +67,10 @@ fn the_context_is_filled_by_default() {
 
 #[test]
 fn a_header_set_by_the_test_replaces_the_default() {
-    let context = async |_: Value, context: Context| {
-        Ok::<_, Infallible>(json!([context.request_id(), context.time_left()]))
-    };
-    let event = Event::from("1")
-        .header("lambda-runtime-aws-request-id", "mine")
-        .header("Lambda-Runtime-Deadline-Ms", "soon");
+    let context =
+        async |_: Value, context: Context| Ok::<_, Infallible>(json!([context.request_id(), context.time_left()]));
+    let event =
+        Event::from("1").header("lambda-runtime-aws-request-id", "mine").header("Lambda-Runtime-Deadline-Ms", "soon");
     let [answer] = testing::run(context, [event]).unwrap();
     assert_eq!(answer.json(), json!(["mine", null]));
 }
@@ -136,22 +134,17 @@ fn a_stream_has_its_body_and_the_error_that_ended_it() {
 #[test]
 #[ignore = "a program that other tests start"]
 fn program() {
-    let end = lambda_musl::run(
-        async |event: Value, context: Context| match event.as_str() {
-            Some("exit") => std::process::exit(7),
-            Some("hang") => loop {
-                std::thread::park();
-            },
-            Some("log") => {
-                eprintln!("logged {}", context.request_id());
-                Err("logged")
-            }
-            _ => Ok(json!([
-                event,
-                std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok()
-            ])),
+    let end = lambda_musl::run(async |event: Value, context: Context| match event.as_str() {
+        Some("exit") => std::process::exit(7),
+        Some("hang") => loop {
+            std::thread::park();
         },
-    );
+        Some("log") => {
+            eprintln!("logged {}", context.request_id());
+            Err("logged")
+        }
+        _ => Ok(json!([event, std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok()])),
+    });
     panic!("{end:?}");
 }
 
@@ -219,10 +212,7 @@ const STREAM: &str = "POST /2018-06-01/runtime/invocation/ID/response HTTP/1.1\r
 /// The answer of a program that responds with `bytes`, in which ID is replaced by the request id.
 fn answered_with(bytes: &str) -> testing::Answer {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "bytes", "--ignored"])
-        .env("BYTES", bytes)
-        .stdout(Stdio::null());
+    command.args(["--exact", "bytes", "--ignored"]).env("BYTES", bytes).stdout(Stdio::null());
     Program::start(&mut command).unwrap().invoke("1").unwrap()
 }
 
@@ -230,9 +220,7 @@ fn answered_with(bytes: &str) -> testing::Answer {
 #[ignore = "a program that other tests start"]
 fn bytes() {
     let mut stream = TcpStream::connect(std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap()).unwrap();
-    stream
-        .write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n").unwrap();
     let mut buffer = [0; 4096];
     let length = stream.read(&mut buffer).unwrap();
     let head = String::from_utf8_lossy(&buffer[..length]);
@@ -261,8 +249,5 @@ fn a_stream_that_failed_has_the_body_so_far_and_the_error() {
     ));
     assert_eq!(answer.text(), "hello world");
     let error = answer.error().unwrap();
-    assert_eq!(
-        (error.error_type.as_str(), error.message.as_str()),
-        ("Function.Broke", "oh")
-    );
+    assert_eq!((error.error_type.as_str(), error.message.as_str()), ("Function.Broke", "oh"));
 }

@@ -62,19 +62,12 @@ struct Frames {
 impl Frames {
     fn new(mut frames: Vec<Result<Frame<Bytes>, &'static str>>) -> Self {
         frames.reverse();
-        Frames {
-            frames,
-            polled: false,
-        }
+        Frames { frames, polled: false }
     }
 
     fn texts() -> Self {
         let trailers = Frame::trailers(Default::default());
-        Frames::new(vec![
-            Ok(Frame::data("one ".into())),
-            Ok(Frame::data("two".into())),
-            Ok(trailers),
-        ])
+        Frames::new(vec![Ok(Frame::data("one ".into())), Ok(Frame::data("two".into())), Ok(trailers)])
     }
 }
 
@@ -83,8 +76,7 @@ impl HttpBody for Frames {
     type Error = &'static str;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        mut self: Pin<&mut Self>, context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
         self.polled = !self.polled;
         if self.polled {
@@ -106,10 +98,7 @@ fn a_request_and_its_body_reach_the_service() {
         Response::new(Body::from([head.as_bytes(), request.body()].concat()))
     });
     let [answer] = testing::run(tower::service(echo), [url()]).unwrap();
-    assert_eq!(
-        text(&answer),
-        "GET https://id.lambda-url.us-east-1.on.aws/a?b=c in"
-    );
+    assert_eq!(text(&answer), "GET https://id.lambda-url.us-east-1.on.aws/a?b=c in");
 }
 
 #[test]
@@ -123,17 +112,8 @@ fn the_frames_of_a_body_are_joined() {
 fn frames_are_streamed_to_a_function_url_and_joined_for_others() {
     let service = tower::service(Function(|_| Response::new(Frames::texts()))).streaming();
     let [streamed, whole] = testing::run(service, [url(), event("api.example.com")]).unwrap();
-    assert_eq!(
-        streamed.content_type(),
-        Some("application/vnd.awslambda.http-integration-response")
-    );
-    assert_eq!(
-        streamed.text(),
-        format!(
-            "{{\"statusCode\":200,\"headers\":{{}}}}{}one two",
-            "\0".repeat(8)
-        )
-    );
+    assert_eq!(streamed.content_type(), Some("application/vnd.awslambda.http-integration-response"));
+    assert_eq!(streamed.text(), format!("{{\"statusCode\":200,\"headers\":{{}}}}{}one two", "\0".repeat(8)));
     assert_eq!(text(&whole), "one two");
 }
 
@@ -161,11 +141,7 @@ fn an_error_of_the_service_is_a_500() {
         type Future = Ready<Result<Response<Body>, Self::Error>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-            Poll::Ready(if self.ready {
-                Ok(())
-            } else {
-                Err("not ready".into())
-            })
+            Poll::Ready(if self.ready { Ok(()) } else { Err("not ready".into()) })
         }
 
         fn call(&mut self, _: Request<Body>) -> Self::Future {
@@ -189,10 +165,7 @@ fn each_request_is_handled_by_a_ready_clone_of_the_service() {
 
     impl Clone for Once {
         fn clone(&self) -> Self {
-            Once {
-                ready: false,
-                called: false,
-            }
+            Once { ready: false, called: false }
         }
     }
 
@@ -217,10 +190,7 @@ fn each_request_is_handled_by_a_ready_clone_of_the_service() {
         }
     }
 
-    let service = tower::service(Once {
-        ready: false,
-        called: false,
-    });
+    let service = tower::service(Once { ready: false, called: false });
     let answers = testing::run(service, [url(), url()]).unwrap();
     assert_eq!(answers.each_ref().map(text), ["ready", "ready"]);
 }

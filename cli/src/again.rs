@@ -280,11 +280,7 @@ mod tests {
         write(&root.join("krate/dist/SHA256SUMS"), "");
         write(&root.join("krate/dist/build.json"), "");
         for name in [
-            "krate/out/a",
-            "krate/other/src/a",
-            "krate/target/a",
-            "krate/other-target/a",
-            "krate/dist/a",
+            "krate/out/a", "krate/other/src/a", "krate/target/a", "krate/other-target/a", "krate/dist/a",
             "krate/.git/a",
         ] {
             assert!(!changes(name), "{name}");

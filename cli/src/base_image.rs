@@ -57,11 +57,8 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     let mut tar = as_root("tar");
     tar.arg("-C").arg(root).arg("-cf").arg(context.join("root.tar"));
     tar.args([
-        "--exclude=./packages.sh",
-        "--exclude=./var/cache/apt/*",
-        "--exclude=./var/lib/apt/lists/*",
-        "--exclude=./proc/*",
-        "--exclude=./dev/*",
+        "--exclude=./packages.sh", "--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*",
+        "--exclude=./proc/*", "--exclude=./dev/*",
     ]);
     output(tar.arg("."))?;
     fs::write(context.join("Dockerfile"), "FROM scratch\nADD root.tar /\n")?;

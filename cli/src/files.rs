@@ -17,21 +17,8 @@ macro_rules! of_docker {
 
 /// The names and texts of the files that the builder image is built from, apart from the archives.
 pub const DOCKER: [(&str, &str); 15] = of_docker![
-    "Dockerfile",
-    "packages.sh",
-    "musl.sh",
-    "musl.specs",
-    "musl-gcc",
-    "openssl.sh",
-    "rust-musl-gcc",
-    "rustc-wrapper",
-    "libstdcxx.sh",
-    "libstdcxx.c",
-    "c++config.h",
-    "os_defines.h",
-    "ctype_base.h",
-    "c++io.h",
-    "c++locale.h",
+    "Dockerfile", "packages.sh", "musl.sh", "musl.specs", "musl-gcc", "openssl.sh", "rust-musl-gcc", "rustc-wrapper",
+    "libstdcxx.sh", "libstdcxx.c", "c++config.h", "os_defines.h", "ctype_base.h", "c++io.h", "c++locale.h",
 ];
 
 /// The text of one of these files.

@@ -9,26 +9,8 @@ use crate::image::PREFIX;
 
 /// Libraries that libc, the compiler or rustc itself provides.
 pub const OF_THE_TOOLCHAIN: [&str; 20] = [
-    "c",
-    "m",
-    "pthread",
-    "rt",
-    "dl",
-    "util",
-    "resolv",
-    "crypt",
-    "xnet",
-    "gcc",
-    "gcc_s",
-    "gcc_eh",
-    "unwind",
-    "atomic",
-    "stdc++",
-    "supc++",
-    "c++",
-    "c++abi",
-    "ssp",
-    "ssp_nonshared",
+    "c", "m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet", "gcc", "gcc_s", "gcc_eh", "unwind", "atomic",
+    "stdc++", "supc++", "c++", "c++abi", "ssp", "ssp_nonshared",
 ];
 
 /// The directories where the build machine or the base image keeps libraries for its own libc.

@@ -44,18 +44,8 @@ pub struct Function {
 pub struct Defaults(Map<String, Value>);
 
 pub const KEYS: [&str; 12] = [
-    "arch",
-    "base",
-    "bin",
-    "classic-lock",
-    "deploy",
-    "extension",
-    "features",
-    "include",
-    "layout",
-    "no-default-features",
-    "pass-env",
-    "pins",
+    "arch", "base", "bin", "classic-lock", "deploy", "extension", "features", "include", "layout",
+    "no-default-features", "pass-env", "pins",
 ];
 
 impl Function {

@@ -30,8 +30,7 @@ pub fn usual() -> Vec<u8> {
 
 /// The head of an invocation with the usual headers and these.
 pub fn head(headers: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\n{USUAL}{headers}\r\n")
-        .into_bytes()
+    format!("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\n{USUAL}{headers}\r\n").into_bytes()
 }
 
 /// The head of a chunked invocation, followed by these chunks.

@@ -109,16 +109,8 @@ impl RuntimeApi {
         let script: Vec<Reply> = script.into_iter().collect();
         let expected = script.len();
         let script = Mutex::new(script.into_iter());
-        let next = move |_: &Request| {
-            script
-                .lock()
-                .expect("no thread panics while it holds the lock")
-                .next()
-        };
-        RuntimeApi {
-            expected,
-            ..RuntimeApi::replying(next)
-        }
+        let next = move |_: &Request| script.lock().expect("no thread panics while it holds the lock").next();
+        RuntimeApi { expected, ..RuntimeApi::replying(next) }
     }
 
     /// Sends the reply that `reply` returns for the head of each request. If it returns none, the connection is closed.
@@ -126,9 +118,7 @@ impl RuntimeApi {
     /// # Panics
     ///
     /// If no port is available.
-    pub fn replying(
-        reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
-    ) -> RuntimeApi {
+    pub fn replying(reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> RuntimeApi {
         let (received, requests) = channel();
         let (seen, chunks) = channel();
         let server = Server::start(move |connection, mut stream| {
@@ -140,22 +130,14 @@ impl RuntimeApi {
                     request.read_body(&mut stream, |chunk| drop(seen.send(chunk.to_vec())))?;
                 }
                 // The receiver is gone if the test needs no more requests.
-                let _ = received.send(Received {
-                    connection,
-                    request,
-                });
+                let _ = received.send(Received { connection, request });
                 if !reply.send(stream.get_mut()) {
                     break;
                 }
             }
             Ok(())
         });
-        RuntimeApi {
-            server: server.expect("a port"),
-            requests,
-            chunks: Mutex::new(chunks),
-            expected: 0,
-        }
+        RuntimeApi { server: server.expect("a port"), requests, chunks: Mutex::new(chunks), expected: 0 }
     }
 
     /// Host and port.

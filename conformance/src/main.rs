@@ -35,8 +35,7 @@ struct Subject {
 type Column = Vec<Option<Outcome>>;
 
 fn main() -> ExitCode {
-    let subjects: Result<Vec<Subject>, String> =
-        env::args().skip(1).map(|text| subject(&text)).collect();
+    let subjects: Result<Vec<Subject>, String> = env::args().skip(1).map(|text| subject(&text)).collect();
     let subjects = match subjects {
         Ok(subjects) if !subjects.is_empty() => subjects,
         Ok(_) => return fail("expected [NAME=]BINARY..."),
@@ -67,27 +66,17 @@ fn subject(text: &str) -> Result<Subject, String> {
         Some((name, path)) => (name.to_owned(), path),
         None => ("the function".to_owned(), text),
     };
-    let binary = Path::new(path)
-        .canonicalize()
-        .map_err(|error| format!("{path}: {error}"))?;
-    let hello = Script::one(Reply::Send(bytes::usual()))
-        .mode("hello")
-        .play(&binary);
+    let binary = Path::new(path).canonicalize().map_err(|error| format!("{path}: {error}"))?;
+    let hello = Script::one(Reply::Send(bytes::usual())).mode("hello").play(&binary);
     let hello = hello.map_err(|error| format!("{path}: {error}"))?;
-    let known = hello
-        .answer()
-        .is_some_and(|answer| answer.body == b"\"hello conformance\"");
+    let known = hello.answer().is_some_and(|answer| answer.body == b"\"hello conformance\"");
     if hello.posts.is_empty() {
         return Err(format!(
             "{path}: expected a function that responds to an event; the program {hello}\n{}",
             hello.log
         ));
     }
-    Ok(Subject {
-        name,
-        binary,
-        known,
-    })
+    Ok(Subject { name, binary, known })
 }
 
 fn column(rows: &[Row], subject: &Subject) -> io::Result<Column> {
@@ -118,36 +107,18 @@ fn column(rows: &[Row], subject: &Subject) -> io::Result<Column> {
 }
 
 fn print(rows: &[Row], subjects: &[Subject], columns: &[Column]) {
-    let names = subjects
-        .iter()
-        .map(|subject| format!(" {} | |", subject.name));
-    println!(
-        "| what the Runtime API does | expected |{}",
-        names.collect::<String>()
-    );
+    let names = subjects.iter().map(|subject| format!(" {} | |", subject.name));
+    println!("| what the Runtime API does | expected |{}", names.collect::<String>());
     println!("| --- | --- |{}", " --- | --- |".repeat(subjects.len()));
     for (number, row) in rows.iter().enumerate() {
         let cells = columns.iter().map(|column| match &column[number] {
-            Some(outcome) => format!(
-                " {} | {} |",
-                outcome.happened,
-                if outcome.right { "✓" } else { "✗" }
-            ),
+            Some(outcome) => format!(" {} | {} |", outcome.happened, if outcome.right { "✓" } else { "✗" }),
             None => " – | |".to_owned(),
         });
-        println!(
-            "| {} | {} |{}",
-            row.what,
-            row.expected,
-            cells.collect::<String>()
-        );
+        println!("| {} | {} |{}", row.what, row.expected, cells.collect::<String>());
     }
     let totals = columns.iter().map(|column| {
-        let right = column
-            .iter()
-            .flatten()
-            .filter(|outcome| outcome.right)
-            .count();
+        let right = column.iter().flatten().filter(|outcome| outcome.right).count();
         format!(" | {right} of {} |", column.iter().flatten().count())
     });
     println!("| | |{}", totals.collect::<String>());

@@ -48,9 +48,7 @@ impl Row {
 
 /// A row that plays a script. `judge` returns the fault in the story, or an empty text if the story itself shows it.
 fn row(
-    what: &'static str,
-    expected: &'static str,
-    script: Script,
+    what: &'static str, expected: &'static str, script: Script,
     judge: impl Fn(&Story, bool) -> Option<&'static str> + Sync + 'static,
 ) -> Row {
     Row {
@@ -85,12 +83,7 @@ fn echoes(what: &'static str, next: Reply) -> Row {
 
 fn echo_of(what: &'static str, next: Reply, event: impl Into<Vec<u8>>) -> Row {
     let event = event.into();
-    row(
-        what,
-        "response, continues",
-        Script::one(next),
-        move |story, known| responded_with(story, &event, known),
-    )
+    row(what, "response, continues", Script::one(next), move |story, known| responded_with(story, &event, known))
 }
 
 fn responded_with(story: &Story, event: &[u8], known: bool) -> Option<&'static str> {
@@ -105,32 +98,20 @@ fn responded_with(story: &Story, event: &[u8], known: bool) -> Option<&'static s
 
 /// A row in which the function posts a response or an error.
 fn answered(what: &'static str, next: Reply) -> Row {
-    row(
-        what,
-        "response or error, continues",
-        Script::one(next),
-        |story, _| plain(story.responded() || story.reported()),
-    )
+    row(what, "response or error, continues", Script::one(next), |story, _| {
+        plain(story.responded() || story.reported())
+    })
 }
 
 /// A row in which the function reports an error of this type.
-fn reported(
-    what: &'static str,
-    expected: &'static str,
-    script: Script,
-    error_type: &'static str,
-) -> Row {
+fn reported(what: &'static str, expected: &'static str, script: Script, error_type: &'static str) -> Row {
     row(what, expected, script, move |story, _| {
         if !story.reported() {
             return Some("");
         }
         let report = story.report();
-        let header = story
-            .answer()
-            .and_then(|answer| answer.header("Lambda-Runtime-Function-Error-Type"));
-        if header.is_none_or(|header| !header.starts_with(error_type))
-            || report["errorType"].as_str() != header
-        {
+        let header = story.answer().and_then(|answer| answer.header("Lambda-Runtime-Function-Error-Type"));
+        if header.is_none_or(|header| !header.starts_with(error_type)) || report["errorType"].as_str() != header {
             return Some("wrong error type");
         }
         (!report["errorMessage"].is_string()).then_some("no errorMessage")
@@ -139,49 +120,34 @@ fn reported(
 
 /// A row in which the function can post nothing, so it exits and logs the reason.
 fn exits(what: &'static str, next: Reply) -> Row {
-    row(
-        what,
-        "exits 1, logs the reason",
-        Script::none(next),
-        |story, _| {
-            if !story.exited() || !story.posts.is_empty() {
-                return Some("");
-            }
-            story.log.trim().is_empty().then_some("nothing logged")
-        },
-    )
+    row(what, "exits 1, logs the reason", Script::none(next), |story, _| {
+        if !story.exited() || !story.posts.is_empty() {
+            return Some("");
+        }
+        story.log.trim().is_empty().then_some("nothing logged")
+    })
 }
 
 /// A row in which the function exits and logs the Runtime API's error message.
 fn exits_with_message(what: &'static str, script: Script) -> Row {
-    row(
-        what,
-        "exits 1, logs the server's error message",
-        script,
-        |story, _| {
-            if !story.exited() {
-                return Some("");
-            }
-            (!story.log.contains(MESSAGE)).then_some("not logged")
-        },
-    )
+    row(what, "exits 1, logs the server's error message", script, |story, _| {
+        if !story.exited() {
+            return Some("");
+        }
+        (!story.log.contains(MESSAGE)).then_some("not logged")
+    })
 }
 
 /// A row in which a response is lost, and the function logs this and asks for the next event.
 fn loses(what: &'static str, answer: Reply, message: &'static str) -> Row {
     let script = Script::one(Send(bytes::usual())).answer(answer);
-    row(
-        what,
-        "one response, continues, logs the failure",
-        script,
-        move |story, _| {
-            if !story.responded() {
-                return Some("");
-            }
-            let silent = story.log.trim().is_empty() || !story.log.contains(message);
-            silent.then_some("not logged")
-        },
-    )
+    row(what, "one response, continues, logs the failure", script, move |story, _| {
+        if !story.responded() {
+            return Some("");
+        }
+        let silent = story.log.trim().is_empty() || !story.log.contains(message);
+        silent.then_some("not logged")
+    })
 }
 
 pub fn all() -> Vec<Row> {
@@ -197,10 +163,7 @@ pub fn all() -> Vec<Row> {
 
 fn events() -> Vec<Row> {
     let long = format!("\"{}\"", "x".repeat(LONGEST));
-    let path = Script {
-        base: "/some/path",
-        ..Script::one(Send(bytes::usual()))
-    };
+    let path = Script { base: "/some/path", ..Script::one(Send(bytes::usual())) };
     let whole = "2;a=b\r\n{\"\r\n0B\r\nname\":\"Zoë\r\n2\r\n\"}\r\n0\r\nT: t\r\n\r\n";
     vec![
         echoes("an event", Send(bytes::usual())),
@@ -210,46 +173,22 @@ fn events() -> Vec<Row> {
             own: false,
             attempt: Box::new(|binary, _| many(binary)),
         },
-        row(
-            "a path in the address",
-            "kept in every request",
-            path,
-            |story, known| {
-                let kept = story
-                    .posts
-                    .iter()
-                    .all(|post| post.line.contains(" /some/path/2018-06-01/"));
-                match kept {
-                    true => responded_with(story, EVENT.as_bytes(), known),
-                    false => Some("the path is lost"),
-                }
-            },
-        ),
-        echoes(
-            "an event in chunks, with extensions and trailers",
-            Send(bytes::chunked(whole)),
-        ),
+        row("a path in the address", "kept in every request", path, |story, known| {
+            let kept = story.posts.iter().all(|post| post.line.contains(" /some/path/2018-06-01/"));
+            match kept {
+                true => responded_with(story, EVENT.as_bytes(), known),
+                false => Some("the path is lost"),
+            }
+        }),
+        echoes("an event in chunks, with extensions and trailers", Send(bytes::chunked(whole))),
         echoes("an event sent byte by byte", Slow(1, bytes::usual())),
         echoes("chunks sent byte by byte", Slow(1, bytes::chunked(whole))),
-        echoes(
-            "an event that takes 4 seconds to arrive",
-            Later(Duration::from_secs(4), bytes::usual()),
-        ),
-        echo_of(
-            "the longest event",
-            Send(bytes::invocation(USUAL, &long)),
-            long.clone(),
-        ),
+        echoes("an event that takes 4 seconds to arrive", Later(Duration::from_secs(4), bytes::usual())),
+        echo_of("the longest event", Send(bytes::invocation(USUAL, &long)), long.clone()),
         echo_of("the longest event, in chunks", Send(in_chunks(&long)), long),
         echoes(
             "`103 Early Hints` first",
-            Send(
-                [
-                    b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(),
-                    bytes::usual(),
-                ]
-                .concat(),
-            ),
+            Send([b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(), bytes::usual()].concat()),
         ),
         reported(
             "an empty event",
@@ -269,18 +208,12 @@ fn events() -> Vec<Row> {
             Script::one(Send(bytes::invocation(USUAL, b"\"\xff\xfe\""))),
             "Runtime.UnmarshalError",
         ),
-        answered(
-            "an event nested 100 000 levels deep",
-            Send(bytes::invocation(USUAL, "[".repeat(100_000))),
-        ),
+        answered("an event nested 100 000 levels deep", Send(bytes::invocation(USUAL, "[".repeat(100_000)))),
     ]
 }
 
 fn many(binary: &Path) -> io::Result<Outcome> {
-    let script = Script {
-        asked: 101,
-        ..Script::one(Send(bytes::usual()))
-    };
+    let script = Script { asked: 101, ..Script::one(Send(bytes::usual())) };
     let story = script.play(binary)?;
     let (answers, connections) = (story.posts.len(), story.connections);
     let plural = if connections == 1 { "" } else { "s" };
@@ -300,71 +233,40 @@ fn in_chunks(event: &str) -> Vec<u8> {
 }
 
 fn headers() -> Vec<Row> {
-    let lower =
-        String::from_utf8_lossy(&bytes::usual()).replace("Lambda-Runtime-", "lambda-runtime-");
+    let lower = String::from_utf8_lossy(&bytes::usual()).replace("Lambda-Runtime-", "lambda-runtime-");
     let id = Script::one(Send(bytes::with("Lambda-Runtime-Invocation-Id: i-7")));
-    let empty = USUAL
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, _)| format!("{name}: \r\n"));
+    let empty = USUAL.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| format!("{name}: \r\n"));
     let empty: String = empty.collect();
-    let extra = "Lambda-Runtime-Client-Context: \r\nLambda-Runtime-Cognito-Identity: \r\nLambda-Runtime-Aws-Tenant-Id: \r\n";
-    let deadline =
-        |value: &str| bytes::invocation(format!("Lambda-Runtime-Deadline-Ms: {value}\r\n"), EVENT);
+    let extra =
+        "Lambda-Runtime-Client-Context: \r\nLambda-Runtime-Cognito-Identity: \r\nLambda-Runtime-Aws-Tenant-Id: \r\n";
+    let deadline = |value: &str| bytes::invocation(format!("Lambda-Runtime-Deadline-Ms: {value}\r\n"), EVENT);
     let with = |header: &str| Send(bytes::with(header));
     vec![
         echoes("header names in lower case", Send(lower.into_bytes())),
-        row(
-            "`Lambda-Runtime-Invocation-Id`",
-            "returned with the response",
-            id,
-            |story, _| match story.answer() {
-                Some(answer) if answer.header("Lambda-Runtime-Invocation-Id") == Some("i-7") => {
-                    plain(story.goes_on)
-                }
-                Some(_) => Some("not returned"),
-                None => Some(""),
-            },
-        ),
-        echoes(
-            "a nested client context",
-            with(r#"Lambda-Runtime-Client-Context: {"custom":{"a":1}}"#),
-        ),
+        row("`Lambda-Runtime-Invocation-Id`", "returned with the response", id, |story, _| match story.answer() {
+            Some(answer) if answer.header("Lambda-Runtime-Invocation-Id") == Some("i-7") => plain(story.goes_on),
+            Some(_) => Some("not returned"),
+            None => Some(""),
+        }),
+        echoes("a nested client context", with(r#"Lambda-Runtime-Client-Context: {"custom":{"a":1}}"#)),
         echoes(
             "a client context with non-ASCII characters",
             with(r#"Lambda-Runtime-Client-Context: {"custom":{"a":"Zoë"}}"#),
         ),
-        echoes(
-            "a client context that is not JSON",
-            with("Lambda-Runtime-Client-Context: {"),
-        ),
+        echoes("a client context that is not JSON", with("Lambda-Runtime-Client-Context: {")),
         echoes(
             "a client context that is not UTF-8",
-            Send(bytes::with(
-                b"Lambda-Runtime-Client-Context: {\"\xff\xfe\"}",
-            )),
+            Send(bytes::with(b"Lambda-Runtime-Client-Context: {\"\xff\xfe\"}")),
         ),
         echoes(
             "a client context of 100 kB",
-            with(&format!(
-                "Lambda-Runtime-Client-Context: {{\"custom\":{{\"a\":\"{}\"}}}}",
-                "x".repeat(100_000)
-            )),
+            with(&format!("Lambda-Runtime-Client-Context: {{\"custom\":{{\"a\":\"{}\"}}}}", "x".repeat(100_000))),
         ),
-        echoes(
-            "a Cognito identity that is not JSON",
-            with("Lambda-Runtime-Cognito-Identity: {"),
-        ),
-        echoes(
-            "a Cognito identity without its fields",
-            with("Lambda-Runtime-Cognito-Identity: {}"),
-        ),
+        echoes("a Cognito identity that is not JSON", with("Lambda-Runtime-Cognito-Identity: {")),
+        echoes("a Cognito identity without its fields", with("Lambda-Runtime-Cognito-Identity: {}")),
         echoes(
             "a trace id that is not UTF-8",
-            Send(bytes::invocation(
-                b"Lambda-Runtime-Deadline-Ms: 1\r\nLambda-Runtime-Trace-Id: \xe4\r\n",
-                EVENT,
-            )),
+            Send(bytes::invocation(b"Lambda-Runtime-Deadline-Ms: 1\r\nLambda-Runtime-Trace-Id: \xe4\r\n", EVENT)),
         ),
         echoes(
             "an ARN that is not UTF-8",
@@ -373,36 +275,17 @@ fn headers() -> Vec<Row> {
                 EVENT,
             )),
         ),
-        echoes(
-            "no header except the request id",
-            Send(bytes::invocation("", EVENT)),
-        ),
-        echoes(
-            "empty headers",
-            Send(bytes::invocation(empty + extra, EVENT)),
-        ),
-        echoes(
-            "a deadline that is not a number",
-            Send(deadline("tomorrow")),
-        ),
+        echoes("no header except the request id", Send(bytes::invocation("", EVENT))),
+        echoes("empty headers", Send(bytes::invocation(empty + extra, EVENT))),
+        echoes("a deadline that is not a number", Send(deadline("tomorrow"))),
         echoes("a negative deadline", Send(deadline("-1"))),
         echoes("a deadline of 30 digits", Send(deadline(&"9".repeat(30)))),
-        echoes(
-            "a deadline of 2⁶⁴ − 1",
-            Send(deadline("18446744073709551615")),
-        ),
+        echoes("a deadline of 2⁶⁴ − 1", Send(deadline("18446744073709551615"))),
         echoes("a duplicate header", with("Lambda-Runtime-Trace-Id: other")),
-        exits(
-            "no request id",
-            Send(format!("HTTP/1.1 200 OK\r\n{USUAL}Content-Length: 2\r\n\r\n{{}}").into_bytes()),
-        ),
+        exits("no request id", Send(format!("HTTP/1.1 200 OK\r\n{USUAL}Content-Length: 2\r\n\r\n{{}}").into_bytes())),
         exits(
             "a request id that would change the path",
-            Send(
-                String::from_utf8_lossy(&bytes::usual())
-                    .replace("id-1", "../../init/error?")
-                    .into_bytes(),
-            ),
+            Send(String::from_utf8_lossy(&bytes::usual()).replace("id-1", "../../init/error?").into_bytes()),
         ),
     ]
 }
@@ -410,59 +293,23 @@ fn headers() -> Vec<Row> {
 fn cuts() -> Vec<Row> {
     let head = bytes::head("");
     let with_body = |headers, body: &str| [bytes::head(headers), body.into()].concat();
-    let flood = [
-        b"HTTP/1.1 200 OK\r\n".to_vec(),
-        b"X: y\r\n".repeat(1_000_000),
-    ];
+    let flood = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"X: y\r\n".repeat(1_000_000)];
     let cuts = [
         ("`next`: closed without a response", Vec::new()),
         ("`next`: closed in the status line", b"HTTP/1.1 2".into()),
         ("`next`: closed in the head", head[..head.len() - 4].into()),
-        (
-            "`next`: closed in the body",
-            with_body("Content-Length: 99\r\n", "{}"),
-        ),
+        ("`next`: closed in the body", with_body("Content-Length: 99\r\n", "{}")),
         ("`next`: closed inside a chunk", bytes::chunked("5\r\n{}")),
-        (
-            "`next`: closed between chunks",
-            bytes::chunked("2\r\n{}\r\n"),
-        ),
-        (
-            "`next`: closed before the final empty line",
-            bytes::chunked("2\r\n{}\r\n0\r\n"),
-        ),
-        (
-            "`next`: a chunk longer than its size",
-            bytes::chunked("2\r\n{}{}\r\n0\r\n\r\n"),
-        ),
-        (
-            "`next`: a chunk with an invalid size",
-            bytes::chunked("x\r\n{}\r\n0\r\n\r\n"),
-        ),
-        (
-            "`next`: a chunk of 2⁶⁴ bytes",
-            bytes::chunked("10000000000000000\r\n{}\r\n0\r\n\r\n"),
-        ),
-        (
-            "`next`: two different lengths",
-            with_body("Content-Length: 2\r\nContent-Length: 3\r\n", "{} "),
-        ),
-        (
-            "`next`: a negative length",
-            with_body("Content-Length: -1\r\n", "{}"),
-        ),
-        (
-            "`next`: a length with a plus sign",
-            with_body("Content-Length: +2\r\n", "{}"),
-        ),
-        (
-            "`next`: a chunk whose size has a plus sign",
-            bytes::chunked("+2\r\n{}\r\n0\r\n\r\n"),
-        ),
-        (
-            "`next`: a status with a plus sign",
-            b"HTTP/1.1 +20 OK\r\nContent-Length: 2\r\n\r\n{}".into(),
-        ),
+        ("`next`: closed between chunks", bytes::chunked("2\r\n{}\r\n")),
+        ("`next`: closed before the final empty line", bytes::chunked("2\r\n{}\r\n0\r\n")),
+        ("`next`: a chunk longer than its size", bytes::chunked("2\r\n{}{}\r\n0\r\n\r\n")),
+        ("`next`: a chunk with an invalid size", bytes::chunked("x\r\n{}\r\n0\r\n\r\n")),
+        ("`next`: a chunk of 2⁶⁴ bytes", bytes::chunked("10000000000000000\r\n{}\r\n0\r\n\r\n")),
+        ("`next`: two different lengths", with_body("Content-Length: 2\r\nContent-Length: 3\r\n", "{} ")),
+        ("`next`: a negative length", with_body("Content-Length: -1\r\n", "{}")),
+        ("`next`: a length with a plus sign", with_body("Content-Length: +2\r\n", "{}")),
+        ("`next`: a chunk whose size has a plus sign", bytes::chunked("+2\r\n{}\r\n0\r\n\r\n")),
+        ("`next`: a status with a plus sign", b"HTTP/1.1 +20 OK\r\nContent-Length: 2\r\n\r\n{}".into()),
         ("`next`: not HTTP", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".into()),
         ("`next`: a head of 6 MB", flood.concat()),
     ];
@@ -480,26 +327,15 @@ fn cuts() -> Vec<Row> {
             Script::one(Close(bytes::usual())).mode("slow"),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
-        echoes(
-            "`Connection: close` with the event",
-            Close(bytes::with("Connection: close")),
-        ),
+        echoes("`Connection: close` with the event", Close(bytes::with("Connection: close"))),
         row(
             "closed after a response was accepted",
             "response, continues",
             Script::one(Send(bytes::usual())).answer(Close(answer(202, "{}"))),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
-        loses(
-            "a response is read, then closed without a reply",
-            Close(Vec::new()),
-            "",
-        ),
-        loses(
-            "a response is read, then closed in the status line",
-            Close(b"HTTP/1.1 2".to_vec()),
-            "",
-        ),
+        loses("a response is read, then closed without a reply", Close(Vec::new()), ""),
+        loses("a response is read, then closed in the status line", Close(b"HTTP/1.1 2".to_vec()), ""),
     ]);
     rows
 }
@@ -529,43 +365,26 @@ fn refusals() -> Vec<Row> {
         exits_with_message("`next`: 404", Script::none(refused(404))),
         exits_with_message("`next`: 500", Script::none(refused(500))),
         exits_with_message("`next`: 503", Script::none(refused(503))),
-        exits(
-            "`next`: 204",
-            Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
-        ),
+        exits("`next`: 204", Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())),
         loses("reply to the response: 400", refused(400), MESSAGE),
         loses("reply to the response: 403", refused(403), MESSAGE),
         loses("reply to the response: 410", refused(410), MESSAGE),
         loses("reply to the response: 413", refused(413), MESSAGE),
-        exits_with_message(
-            "reply to the response: 500",
-            Script::one(Send(bytes::usual())).answer(refused(500)),
-        ),
+        exits_with_message("reply to the response: 500", Script::one(Send(bytes::usual())).answer(refused(500))),
         exits_with_message("reply to the error: 500", on_error(refused(500))),
-        exits_with_message(
-            "`next`: 503 without a length or an end",
-            Script::none(endless(503)),
-        ),
-        loses(
-            "reply to the response: 413 without a length or an end",
-            endless(413),
-            MESSAGE,
-        ),
+        exits_with_message("`next`: 503 without a length or an end", Script::none(endless(503))),
+        loses("reply to the response: 413 without a length or an end", endless(413), MESSAGE),
         row(
             "reply to the response: 202 without a length or an end",
             "response, continues",
             Script::one(Send(bytes::usual())).answer(endless(202)),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
-        exits_with_message(
-            "reply to the error: 500 without a length or an end",
-            on_error(endless(500)),
-        ),
+        exits_with_message("reply to the error: 500 without a length or an end", on_error(endless(500))),
         row(
             "reply to the response: 202 without a length",
             "response, continues",
-            Script::one(Send(bytes::usual()))
-                .answer(Close(b"HTTP/1.1 202 Accepted\r\n\r\n{}".to_vec())),
+            Script::one(Send(bytes::usual())).answer(Close(b"HTTP/1.1 202 Accepted\r\n\r\n{}".to_vec())),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
     ]
@@ -573,18 +392,10 @@ fn refusals() -> Vec<Row> {
 
 fn failures() -> Vec<Row> {
     let script = |mode| Script::one(Send(bytes::usual())).mode(mode);
-    let message = |story: &Story| {
-        story.report()["errorMessage"]
-            .as_str()
-            .is_some_and(|text| text.contains("this went wrong"))
-    };
+    let message =
+        |story: &Story| story.report()["errorMessage"].as_str().is_some_and(|text| text.contains("this went wrong"));
     vec![
-        reported(
-            "the handler returns an error",
-            "error `Function.…`, continues",
-            script("error"),
-            "Function.",
-        ),
+        reported("the handler returns an error", "error `Function.…`, continues", script("error"), "Function."),
         row(
             "the message of the error",
             "in the report and in the log",
@@ -594,23 +405,14 @@ fn failures() -> Vec<Row> {
                 false => Some("not in the report"),
             },
         ),
-        reported(
-            "the handler panics",
-            "error `Function.…`, continues",
-            script("panic"),
-            "Function.",
-        ),
-        row(
-            "the message and location of the panic",
-            "in the report",
-            script("panic"),
-            move |story, _| match message(story) {
-                true => (!String::from_utf8_lossy(&story.posts[0].body)
-                    .contains("conformance.rs:"))
-                .then_some("no location"),
+        reported("the handler panics", "error `Function.…`, continues", script("panic"), "Function."),
+        row("the message and location of the panic", "in the report", script("panic"), move |story, _| {
+            match message(story) {
+                true => (!String::from_utf8_lossy(&story.posts[0].body).contains("conformance.rs:"))
+                    .then_some("no location"),
                 false => Some("no message"),
-            },
-        ),
+            }
+        }),
         reported(
             "the response cannot be serialized",
             "error `Runtime.MarshalError`, continues",
@@ -646,34 +448,25 @@ fn failures() -> Vec<Row> {
 fn streams() -> Vec<Row> {
     let script = |mode| Script::one(Send(bytes::usual())).mode(mode);
     let declares = |post: &Received, name: &str| {
-        let mut trailers = post
-            .headers
-            .iter()
-            .filter(|(key, _)| key.eq_ignore_ascii_case("Trailer"));
+        let mut trailers = post.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case("Trailer"));
         trailers.any(|(_, value)| value.to_lowercase().contains(&name.to_lowercase()))
     };
     vec![
-        row(
-            "a stream",
-            "chunks, mode `streaming`, trailers declared",
-            script("stream"),
-            move |story, _| {
-                let Some(post) = story.answer().filter(|_| story.responded()) else {
-                    return Some("");
-                };
-                let mode = post.header("Lambda-Runtime-Function-Response-Mode");
-                if mode != Some("streaming") || post.header("Transfer-Encoding") != Some("chunked")
-                {
-                    return Some("not streamed");
-                }
-                if !declares(post, "Lambda-Runtime-Function-Error-Type")
-                    || !declares(post, "Lambda-Runtime-Function-Error-Body")
-                {
-                    return Some("trailers are not declared");
-                }
-                (!post.body.ends_with(b"one two")).then_some("wrong body")
-            },
-        ),
+        row("a stream", "chunks, mode `streaming`, trailers declared", script("stream"), move |story, _| {
+            let Some(post) = story.answer().filter(|_| story.responded()) else {
+                return Some("");
+            };
+            let mode = post.header("Lambda-Runtime-Function-Response-Mode");
+            if mode != Some("streaming") || post.header("Transfer-Encoding") != Some("chunked") {
+                return Some("not streamed");
+            }
+            if !declares(post, "Lambda-Runtime-Function-Error-Type")
+                || !declares(post, "Lambda-Runtime-Function-Error-Body")
+            {
+                return Some("trailers are not declared");
+            }
+            (!post.body.ends_with(b"one two")).then_some("wrong body")
+        }),
         row(
             "a stream that fails midway",
             "the body so far, then the error in trailers",
@@ -682,84 +475,54 @@ fn streams() -> Vec<Row> {
                 let Some(post) = story.answer().filter(|_| story.responded()) else {
                     return Some("");
                 };
-                let [error_type, body] = ["Type", "Body"]
-                    .map(|part| post.trailer(&format!("Lambda-Runtime-Function-Error-{part}")));
+                let [error_type, body] =
+                    ["Type", "Body"].map(|part| post.trailer(&format!("Lambda-Runtime-Function-Error-{part}")));
                 if error_type.is_none() || body.is_none() {
                     return Some("no trailers");
                 }
                 (!post.body.ends_with(b"one ")).then_some("wrong body")
             },
         ),
-        row(
-            "an HTTP stream",
-            "status and cookies, eight NUL bytes, the body",
-            script("http"),
-            |story, _| {
-                let Some(post) = story.answer().filter(|_| story.responded()) else {
-                    return Some("");
-                };
-                let media = post.header("Content-Type")
-                    == Some("application/vnd.awslambda.http-integration-response");
-                let start = post
-                    .body
-                    .windows(8)
-                    .position(|eight| eight == [0; 8])
-                    .unwrap_or_default();
-                let prelude: serde_json::Value =
-                    serde_json::from_slice(&post.body[..start]).unwrap_or_default();
-                let right = media
-                    && prelude["statusCode"] == 201
-                    && prelude["cookies"][0] == "a=b"
-                    && post.body[start..].ends_with(b"\0hello");
-                (!right).then_some("wrong format")
-            },
-        ),
+        row("an HTTP stream", "status and cookies, eight NUL bytes, the body", script("http"), |story, _| {
+            let Some(post) = story.answer().filter(|_| story.responded()) else {
+                return Some("");
+            };
+            let media = post.header("Content-Type") == Some("application/vnd.awslambda.http-integration-response");
+            let start = post.body.windows(8).position(|eight| eight == [0; 8]).unwrap_or_default();
+            let prelude: serde_json::Value = serde_json::from_slice(&post.body[..start]).unwrap_or_default();
+            let right = media
+                && prelude["statusCode"] == 201
+                && prelude["cookies"][0] == "a=b"
+                && post.body[start..].ends_with(b"\0hello");
+            (!right).then_some("wrong format")
+        }),
     ]
 }
 
 fn modes() -> Vec<Row> {
     let trace = Script {
-        next: vec![
-            Send(bytes::usual()),
-            Send(bytes::invocation(
-                "Lambda-Runtime-Deadline-Ms: 1\r\n",
-                EVENT,
-            )),
-        ],
+        next: vec![Send(bytes::usual()), Send(bytes::invocation("Lambda-Runtime-Deadline-Ms: 1\r\n", EVENT))],
         asked: 3,
         ..Script::one(Send(Vec::new())).mode("trace")
     };
-    let lost = Script {
-        environment: vec![("AWS_LAMBDA_MAX_CONCURRENCY", "4")],
-        ..Script::none(Close(Vec::new()))
-    };
+    let lost = Script { environment: vec![("AWS_LAMBDA_MAX_CONCURRENCY", "4")], ..Script::none(Close(Vec::new())) };
     vec![
-        row(
-            "`_X_AMZN_TRACE_ID`",
-            "set for one invocation, removed for the next",
-            trace,
-            |story, _| {
-                let bodies: Vec<&[u8]> = story.posts.iter().map(|post| &post.body[..]).collect();
-                match bodies[..] {
-                    [first, second] if first.starts_with(b"\"Root=1-") => {
-                        (second != b"null").then_some("not removed")
-                    }
-                    _ => Some("not set"),
-                }
-            },
-        ),
+        row("`_X_AMZN_TRACE_ID`", "set for one invocation, removed for the next", trace, |story, _| {
+            let bodies: Vec<&[u8]> = story.posts.iter().map(|post| &post.body[..]).collect();
+            match bodies[..] {
+                [first, second] if first.starts_with(b"\"Root=1-") => (second != b"null").then_some("not removed"),
+                _ => Some("not set"),
+            }
+        }),
         Row {
             what: "four concurrent invocations",
             expected: "four responses",
             own: false,
             attempt: Box::new(|binary, _| at_once(binary)),
         },
-        row(
-            "four workers lose their connections",
-            "exits 1 after some retries",
-            lost,
-            |story, _| plain(story.exited()),
-        ),
+        row("four workers lose their connections", "exits 1 after some retries", lost, |story, _| {
+            plain(story.exited())
+        }),
         Row {
             what: "SnapStart",
             expected: "`restore/next` before the first `next`",
@@ -782,11 +545,7 @@ fn at_once(binary: &Path) -> io::Result<Outcome> {
             _ => silence(),
         })
     });
-    let function = start(
-        binary,
-        api.address(),
-        &[("AWS_LAMBDA_MAX_CONCURRENCY", "4")],
-    )?;
+    let function = start(binary, api.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", "4")])?;
     let (mut asked, mut answered) = (0, 0);
     while answered < 4 {
         match function.wait(&api.requests, Duration::from_secs(3))? {
@@ -795,10 +554,7 @@ fn at_once(binary: &Path) -> io::Result<Outcome> {
             _ => break,
         }
     }
-    Ok(Outcome {
-        happened: format!("{asked} at once, {answered} responses"),
-        right: asked >= 4 && answered == 4,
-    })
+    Ok(Outcome { happened: format!("{asked} at once, {answered} responses"), right: asked >= 4 && answered == 4 })
 }
 
 fn snap_start(binary: &Path) -> io::Result<Outcome> {
@@ -807,15 +563,11 @@ fn snap_start(binary: &Path) -> io::Result<Outcome> {
     let function = start(binary, api.address(), &environment)?;
     let mut calls = Vec::new();
     while calls.len() < 2 {
-        let Happening::Message(request) = function.wait(&api.requests, Duration::from_secs(2))?
-        else {
+        let Happening::Message(request) = function.wait(&api.requests, Duration::from_secs(2))? else {
             break;
         };
         let call = request.line.rsplitn(3, '/').take(2).collect::<Vec<_>>();
         calls.push(format!("`{}/{}`", call[1], call[0]));
     }
-    Ok(Outcome {
-        right: calls == ["`restore/next`", "`invocation/next`"],
-        happened: calls.join(", "),
-    })
+    Ok(Outcome { right: calls == ["`restore/next`", "`invocation/next`"], happened: calls.join(", ") })
 }

@@ -51,22 +51,12 @@ pub struct Script {
 impl Script {
     /// One invocation. The script ends when the function asks for the next one.
     pub fn one(next: Reply) -> Self {
-        Script {
-            mode: "",
-            environment: Vec::new(),
-            base: "",
-            next: vec![next],
-            answer: accepted(),
-            asked: 2,
-        }
+        Script { mode: "", environment: Vec::new(), base: "", next: vec![next], answer: accepted(), asked: 2 }
     }
 
     /// A reply to `next` that contains no invocation, so no response can follow.
     pub fn none(next: Reply) -> Self {
-        Script {
-            asked: ENOUGH,
-            ..Script::one(next)
-        }
+        Script { asked: ENOUGH, ..Script::one(next) }
     }
 
     pub fn mode(mut self, mode: &'static str) -> Self {

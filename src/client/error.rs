@@ -118,11 +118,7 @@ impl fmt::Display for Error {
                 write!(f, "the header {name:?} cannot be sent: {reason}")
             }
             Error::Method(method) => {
-                write!(
-                    f,
-                    "the method {} is only for proxies: use another method",
-                    method.as_str()
-                )
+                write!(f, "the method {} is only for proxies: use another method", method.as_str())
             }
             Error::Resolve { host, source } => write!(f, "cannot resolve {host}: {source}"),
             Error::Connect { address, source } => {
@@ -131,11 +127,7 @@ impl fmt::Display for Error {
             Error::Tls { host, source } => {
                 write!(f, "the TLS handshake with {host} failed: {source}")
             }
-            Error::Timeout {
-                address,
-                timeout,
-                during,
-            } => {
+            Error::Timeout { address, timeout, during } => {
                 let during = match during {
                     During::Connecting => "still connecting, and nothing was sent",
                     During::Exchange => "at least a part of the request was sent",
@@ -147,26 +139,20 @@ impl fmt::Display for Error {
                 "{address}: the connection closed without a response, but the server may have processed the request: {source}"
             ),
             Error::Cut { address, source } => {
-                write!(
-                    f,
-                    "{address}: the connection closed before the end of the response: {source}"
-                )
+                write!(f, "{address}: the connection closed before the end of the response: {source}")
             }
             Error::Malformed { address, reason } => {
                 write!(f, "{address}: the response is not valid HTTP/1.1: {reason}")
             }
-            Error::HeadTooLong { limit } => write!(
-                f,
-                "the head of the response is longer than {limit} bytes: raise the limit with `max_head`"
-            ),
-            Error::BodyTooLong { limit } => write!(
-                f,
-                "the body of the response is longer than {limit} bytes: raise the limit with `max_body`"
-            ),
-            Error::Redirects { limit, location } => write!(
-                f,
-                "more than {limit} redirects, the next one to {location:?}: raise the limit with `redirects`"
-            ),
+            Error::HeadTooLong { limit } => {
+                write!(f, "the head of the response is longer than {limit} bytes: raise the limit with `max_head`")
+            }
+            Error::BodyTooLong { limit } => {
+                write!(f, "the body of the response is longer than {limit} bytes: raise the limit with `max_body`")
+            }
+            Error::Redirects { limit, location } => {
+                write!(f, "more than {limit} redirects, the next one to {location:?}: raise the limit with `redirects`")
+            }
         }
     }
 }

@@ -117,11 +117,7 @@ pub(super) fn keep(origin: &str, socket: Socket<Link>) {
     if !socket.leftovers().is_empty() {
         return;
     }
-    let kept = Kept {
-        origin: origin.to_owned(),
-        socket,
-        since: SystemTime::now(),
-    };
+    let kept = Kept { origin: origin.to_owned(), socket, since: SystemTime::now() };
     let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let oldest = (all.len() == MAX_KEPT).then(|| all.remove(0));
     all.push(kept);
@@ -133,16 +129,10 @@ pub(super) fn keep(origin: &str, socket: Socket<Link>) {
 pub(super) fn open(url: &Url, deadline: Instant) -> Result<Socket<Link>, Error> {
     let uri = url.uri();
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let addresses = resolve(host, deadline).map_err(|source| Error::Resolve {
-        host: host.to_owned(),
-        source,
-    })?;
+    let addresses = resolve(host, deadline).map_err(|source| Error::Resolve { host: host.to_owned(), source })?;
     let timed = connect(&addresses, uri.corr_port(), deadline)
         .and_then(|stream| Timed::new(stream, Some(deadline)))
-        .map_err(|source| Error::Connect {
-            address: url.authority().to_owned(),
-            source,
-        })?;
+        .map_err(|source| Error::Connect { address: url.authority().to_owned(), source })?;
     let link = match url.is_https() {
         false => Link::Plain(timed),
         #[cfg(feature = "tls")]
@@ -214,10 +204,7 @@ pub(super) mod tls {
     pub(super) fn connect(host: &str, timed: Timed) -> Result<Link, Error> {
         // Creating it reads the certificates of the authorities, which takes longer than a handshake.
         static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
-        let failed = |source| Error::Tls {
-            host: host.to_owned(),
-            source,
-        };
+        let failed = |source| Error::Tls { host: host.to_owned(), source };
         let connector = match CONNECTOR.get() {
             Some(connector) => connector,
             None => {

@@ -220,10 +220,7 @@ impl Request {
             };
             let next = url.join(location)?;
             if followed == self.redirects {
-                return Err(Error::Redirects {
-                    limit: self.redirects,
-                    location: next.as_str().to_owned(),
-                });
+                return Err(Error::Redirects { limit: self.redirects, location: next.as_str().to_owned() });
             }
             followed += 1;
             self.follow(head.status, next.origin() != url.origin());
@@ -236,23 +233,13 @@ impl Request {
             return Err(Error::Method(self.method));
         }
         for (name, value) in &self.headers {
-            let refused = |reason| Error::Header {
-                name: name.clone(),
-                reason,
-            };
+            let refused = |reason| Error::Header { name: name.clone(), reason };
             // RFC 9110, sections 5.1 and 5.5.
             if !is_token(name) {
-                return Err(refused(
-                    "its name may contain only letters, digits and !#$%&'*+-.^_`|~",
-                ));
+                return Err(refused("its name may contain only letters, digits and !#$%&'*+-.^_`|~"));
             }
-            if value
-                .bytes()
-                .any(|byte| byte.is_ascii_control() && byte != b'\t')
-            {
-                return Err(refused(
-                    "its value contains a control character, such as a line break",
-                ));
+            if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+                return Err(refused("its value contains a control character, such as a line break"));
             }
             let own = ["Content-Length", "Transfer-Encoding", "Connection"];
             if own.iter().any(|own| same(own, name)) {
@@ -273,12 +260,7 @@ impl Request {
             self.method = Method::GET;
             self.body = None;
         }
-        let of_body = [
-            "Content-Type",
-            "Content-Encoding",
-            "Content-Language",
-            "Content-Location",
-        ];
+        let of_body = ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"];
         let of_server = ["Authorization", "Cookie", "Proxy-Authorization", "Host"];
         self.headers.retain(|(name, _)| {
             let is_in = |names: &[&str]| names.iter().any(|known| same(known, name));
@@ -326,45 +308,22 @@ impl Request {
     /// Sends one request and reads its response.
     fn exchange(&self, url: &Url, time: &Time) -> Result<(Head, Vec<u8>), Error> {
         let address = url.authority().to_owned();
-        let late = |during| Error::Timeout {
-            address: address.clone(),
-            timeout: time.timeout,
-            during,
-        };
+        let late = |during| Error::Timeout { address: address.clone(), timeout: time.timeout, during };
         let name = |end| {
             if time.is_over() {
                 return late(During::Exchange);
             }
             let (source, too_long) = match end {
                 End::NoAnswer(source) => {
-                    return Error::NoAnswer {
-                        address: address.clone(),
-                        source,
-                    };
+                    return Error::NoAnswer { address: address.clone(), source };
                 }
-                End::Head(source) => (
-                    source,
-                    Error::HeadTooLong {
-                        limit: self.max_head,
-                    },
-                ),
-                End::Body(source) => (
-                    source,
-                    Error::BodyTooLong {
-                        limit: self.max_body,
-                    },
-                ),
+                End::Head(source) => (source, Error::HeadTooLong { limit: self.max_head }),
+                End::Body(source) => (source, Error::BodyTooLong { limit: self.max_body }),
             };
             match source.kind() {
                 ErrorKind::FileTooLarge => too_long,
-                ErrorKind::InvalidData => Error::Malformed {
-                    address: address.clone(),
-                    reason: source.to_string(),
-                },
-                _ => Error::Cut {
-                    address: address.clone(),
-                    source,
-                },
+                ErrorKind::InvalidData => Error::Malformed { address: address.clone(), reason: source.to_string() },
+                _ => Error::Cut { address: address.clone(), source },
             }
         };
         let head = self.head(url);
@@ -388,12 +347,7 @@ impl Request {
         !matches!(self.method, Method::POST | Method::PATCH)
     }
 
-    fn attempt(
-        &self,
-        mut socket: Socket<Link>,
-        url: &Url,
-        head: &[u8],
-    ) -> Result<(Head, Vec<u8>), End> {
+    fn attempt(&self, mut socket: Socket<Link>, url: &Url, head: &[u8]) -> Result<(Head, Vec<u8>), End> {
         let sent = socket.send(head, self.body.as_deref().unwrap_or_default());
         match sent {
             // A server that refuses a body may respond and close the connection before it has read the body. The response
@@ -408,9 +362,7 @@ impl Request {
         }
         let answer = self.read_head(&mut socket).map_err(End::Head)?;
         let framing = self.framing(&answer).map_err(End::Head)?;
-        let body = framing
-            .read(&mut socket, self.max_body)
-            .map_err(End::Body)?;
+        let body = framing.read(&mut socket, self.max_body).map_err(End::Body)?;
         if framing.keeps(&answer) && sent.is_ok() {
             link::keep(url.origin(), socket);
         }
@@ -420,9 +372,7 @@ impl Request {
     fn read_head(&self, socket: &mut Socket<Link>) -> io::Result<Head> {
         let head = Head::read(socket, self.max_head)?;
         match head.status {
-            101 => Err(malformed(
-                "it switches to another protocol, which was not requested".to_owned(),
-            )),
+            101 => Err(malformed("it switches to another protocol, which was not requested".to_owned())),
             _ => Ok(head),
         }
     }

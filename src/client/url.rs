@@ -16,10 +16,7 @@ pub(super) struct Url {
 
 impl Url {
     pub fn parse(url: &str) -> Result<Self, Error> {
-        let refused = |reason| Error::Url {
-            url: url.to_owned(),
-            reason,
-        };
+        let refused = |reason| Error::Url { url: url.to_owned(), reason };
         if url.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err(refused(
                 "it contains whitespace or control characters; percent-encode them, for example as %20",
@@ -34,9 +31,7 @@ impl Url {
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err(refused(
-                "it contains a user name; send credentials in the Authorization header",
-            ));
+            return Err(refused("it contains a user name; send credentials in the Authorization header"));
         }
         let (host, port) = match authority.rsplit_once(':') {
             // The colons of an IPv6 address without a port are inside its brackets.
@@ -47,23 +42,19 @@ impl Url {
             return Err(refused("it has no host"));
         }
         let is_ipv6 = |host: &str| {
-            let address = host
-                .strip_prefix('[')
-                .and_then(|host| host.strip_suffix(']'));
+            let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
             address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
         };
         let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if !host.bytes().all(in_names) && !is_ipv6(host) {
-            return Err(refused(
-                "the host is neither an IP address nor a name in ASCII (Punycode)",
-            ));
+            return Err(refused("the host is neither an IP address nor a name in ASCII (Punycode)"));
         }
         let default: u16 = if scheme == "https" { 443 } else { 80 };
         let port = match port {
             "" => default,
-            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
-                .parse()
-                .map_err(|_| refused("the port is not a number below 65536"))?,
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| refused("the port is not a number below 65536"))?
+            }
             _ => return Err(refused("the port is not a number below 65536")),
         };
         let mut text = format!("{scheme}://{}", host.to_ascii_lowercase());

@@ -57,14 +57,8 @@ impl Failure {
     /// Creates a failure with the given error type. The [sources](Error::source) of the error become its stack.
     ///
     /// Lambda's logs and metrics recognize error types of the form `Function.Word`; the caller gets any error type.
-    pub fn new(
-        error_type: impl Into<Cow<'static, str>>,
-        error: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
-        Failure {
-            error_type: cut(error_type.into(), MAX_TYPE),
-            ..Failure::of(&*error.into())
-        }
+    pub fn new(error_type: impl Into<Cow<'static, str>>, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure { error_type: cut(error_type.into(), MAX_TYPE), ..Failure::of(&*error.into()) }
     }
 
     /// Sets the response to an HTTP caller: this status and a JSON object with this `message`, instead of 500 and "Internal
@@ -111,10 +105,7 @@ impl Failure {
                 failure.place = inner.place.clone();
                 #[cfg(feature = "http")]
                 failure.answer.clone_from(&inner.answer);
-                inner
-                    .stack
-                    .iter()
-                    .for_each(|line| failure.push(line.clone()));
+                inner.stack.iter().for_each(|line| failure.push(line.clone()));
                 break;
             }
         }
@@ -163,9 +154,7 @@ impl Failure {
             },
         };
         let mut failure = Failure::text("Function.Panic", message);
-        place
-            .iter()
-            .for_each(|place| failure.push(place.to_string()));
+        place.iter().for_each(|place| failure.push(place.to_string()));
         Failure { place, ..failure }
     }
 }
@@ -233,9 +222,7 @@ fn boxed(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<Box<dyn Error + Send>>() {
         return Some(&**error);
     }
-    error
-        .downcast_ref::<Box<dyn Error>>()
-        .map(|error| &**error as &dyn Error)
+    error.downcast_ref::<Box<dyn Error>>().map(|error| &**error as &dyn Error)
 }
 
 /// Shortens a text to at most `max` bytes, at a character boundary.
@@ -306,10 +293,7 @@ mod tests {
     #[cfg(feature = "anyhow")]
     fn a_failure_keeps_its_type_inside_an_anyhow_error() {
         let inner = anyhow::Error::from(Failure::new("Function.Deep", "inner"));
-        assert_eq!(
-            inner.context("outer").into_failure().error_type,
-            "Function.Deep"
-        );
+        assert_eq!(inner.context("outer").into_failure().error_type, "Function.Deep");
         let bare = anyhow::Error::from(Failure::new("Function.Deep", "inner"));
         assert_eq!(bare.into_failure().error_type, "Function.Deep");
     }
@@ -334,9 +318,6 @@ mod tests {
 
     #[test]
     fn a_panic_whose_payload_is_not_text_still_has_a_message() {
-        assert_eq!(
-            Failure::panic(&7, None).message,
-            "a panic without a message"
-        );
+        assert_eq!(Failure::panic(&7, None).message, "a panic without a message");
     }
 }

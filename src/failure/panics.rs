@@ -17,11 +17,7 @@ pub(crate) struct Place {
 
 impl From<&Location<'_>> for Place {
     fn from(location: &Location<'_>) -> Self {
-        Place {
-            file: location.file().to_owned(),
-            line: location.line(),
-            column: location.column(),
-        }
+        Place { file: location.file().to_owned(), line: location.line(), column: location.column() }
     }
 }
 

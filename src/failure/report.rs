@@ -42,11 +42,7 @@ pub(crate) fn trailers(failure: &Failure) -> Vec<u8> {
         }
     }
     let error_type = failure.error_type.replace(char::is_control, " ");
-    format!(
-        "{ERROR_TYPE}: {error_type}\r\n{ERROR_BODY}: {}\r\n",
-        base64::encode(&report)
-    )
-    .into_bytes()
+    format!("{ERROR_TYPE}: {error_type}\r\n{ERROR_BODY}: {}\r\n", base64::encode(&report)).into_bytes()
 }
 
 /// The value of `Lambda-Runtime-Function-XRay-Error-Cause`: one line of JSON in ASCII.
@@ -77,10 +73,7 @@ fn cause(failure: &Failure, max: usize) -> String {
         json.extend_from_slice(b"]}");
     } else {
         for source in &failure.stack {
-            add(
-                ",\"stack\":[]},{\"type\":\"Function.Error\",\"message\":",
-                source,
-            );
+            add(",\"stack\":[]},{\"type\":\"Function.Error\",\"message\":", source);
         }
         json.extend_from_slice(b",\"stack\":[]}],\"paths\":[]}");
     }
@@ -88,11 +81,7 @@ fn cause(failure: &Failure, max: usize) -> String {
 }
 
 /// Writes `items` with commas between them.
-pub(crate) fn list<T>(
-    json: &mut Vec<u8>,
-    items: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(&mut Vec<u8>, T),
-) {
+pub(crate) fn list<T>(json: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             json.push(b',');
@@ -121,10 +110,7 @@ fn ascii(json: &str) -> String {
     for character in json.chars() {
         match character {
             ' '..='~' => line.push(character),
-            _ => character
-                .encode_utf16(&mut [0; 2])
-                .iter()
-                .for_each(|unit| line.push_str(&format!("\\u{unit:04x}"))),
+            _ => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| line.push_str(&format!("\\u{unit:04x}"))),
         }
     }
     line
@@ -143,10 +129,7 @@ mod tests {
     #[test]
     fn a_report_has_the_documented_form() {
         let report = parsed(&"no such user".into_failure());
-        assert_eq!(
-            report,
-            json!({"errorType": "Function.Error", "errorMessage": "no such user", "stackTrace": []})
-        );
+        assert_eq!(report, json!({"errorType": "Function.Error", "errorMessage": "no such user", "stackTrace": []}));
     }
 
     #[test]
@@ -185,10 +168,7 @@ mod tests {
         let cause = xray_cause(&failure);
         assert!(cause.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
         let cause: Value = serde_json::from_str(&cause).unwrap();
-        assert_eq!(
-            cause["exceptions"],
-            json!([{"type": "Function.Odd", "message": "Zoë\n\u{7f}🦀", "stack": []}])
-        );
+        assert_eq!(cause["exceptions"], json!([{"type": "Function.Odd", "message": "Zoë\n\u{7f}🦀", "stack": []}]));
         assert!(cause["working_directory"].is_string());
         assert_eq!(cause["paths"], json!([]));
     }

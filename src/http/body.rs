@@ -40,8 +40,7 @@ impl Body {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.0).map_err(|error| {
             let message = format!("the body is not the expected JSON: {error}");
-            Failure::new("Function.BadRequest", message.clone())
-                .answer(StatusCode::BAD_REQUEST, message)
+            Failure::new("Function.BadRequest", message.clone()).answer(StatusCode::BAD_REQUEST, message)
         })
     }
 

@@ -116,10 +116,7 @@ impl RequestContext {
     /// default.
     pub fn source_ip(&self) -> Option<IpAddr> {
         let texts = ["/http/sourceIp", "/identity/sourceIp"].map(|path| self.text(path));
-        let known = texts
-            .into_iter()
-            .flatten()
-            .find_map(|text| text.parse().ok());
+        let known = texts.into_iter().flatten().find_map(|text| text.parse().ok());
         known.or(self.forwarded_for)
     }
 
@@ -170,10 +167,7 @@ impl RequestContext {
 
 impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RequestContext")
-            .field(&self.origin)
-            .field(self.value())
-            .finish()
+        f.debug_tuple("RequestContext").field(&self.origin).field(self.value()).finish()
     }
 }
 
@@ -188,9 +182,7 @@ impl<'a> Object<'a> {
 
     /// A member that is an object, or an empty object if the member is missing, null or of any other type.
     pub fn object(&self, name: &str) -> Object<'a> {
-        let member = self
-            .get(name)
-            .map(|member| serde_json::from_str(member.get()));
+        let member = self.get(name).map(|member| serde_json::from_str(member.get()));
         member.and_then(Result::ok).unwrap_or_default()
     }
 

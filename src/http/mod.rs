@@ -81,9 +81,7 @@ mod event;
 mod request;
 mod response;
 
-pub use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
-};
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 pub use body::{Body, Json};
 pub use event::{Event, Origin, RequestContext};
 pub use request::RequestExt;

@@ -38,12 +38,7 @@ pub trait RequestExt {
     /// Returns the names and values of the query in their original order. They are decoded like a form: `+` is a space, and
     /// invalid UTF-8 is replaced.
     fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        let pairs = self
-            .uri_and_headers()
-            .0
-            .query()
-            .unwrap_or_default()
-            .split('&');
+        let pairs = self.uri_and_headers().0.query().unwrap_or_default().split('&');
         pairs.filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(name), decode(value))
@@ -52,9 +47,7 @@ pub trait RequestExt {
 
     /// Returns all values of a query parameter.
     fn query_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
-        self.query_pairs()
-            .filter(move |(known, _)| known == name)
-            .map(|(_, value)| value)
+        self.query_pairs().filter(move |(known, _)| known == name).map(|(_, value)| value)
     }
 
     /// Returns the first value of a query parameter.
@@ -64,25 +57,19 @@ pub trait RequestExt {
 
     /// Returns the part of the path that matches `{name}` or `{name+}` in the route, as sent by API Gateway.
     fn path_parameter(&self, name: &str) -> Option<Cow<'_, str>> {
-        Object::parse(&self.event()?.path_parameters)
-            .ok()?
-            .text(name)
+        Object::parse(&self.event()?.path_parameters).ok()?.text(name)
     }
 
     /// Returns a stage variable of the API.
     fn stage_variable(&self, name: &str) -> Option<Cow<'_, str>> {
-        Object::parse(&self.event()?.stage_variables)
-            .ok()?
-            .text(name)
+        Object::parse(&self.event()?.stage_variables).ok()?.text(name)
     }
 
     /// Returns the value of a cookie exactly as the client sent it.
     fn cookie(&self, name: &str) -> Option<&str> {
         let headers = self.uri_and_headers().1.get_all(COOKIE).into_iter();
         let texts = headers.filter_map(|value| str::from_utf8(value.as_bytes()).ok());
-        let mut pairs = texts
-            .flat_map(|text| text.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
+        let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
         Some(pairs.find(|(key, _)| *key == name)?.1)
     }
 }
@@ -110,17 +97,14 @@ impl RequestExt for Parts {
 /// Converts an event in one of the forms of [`Origin`] to a request.
 pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, Form), Failure> {
     let bytes = Bytes::from(event.body);
-    let members = Object::parse(&bytes)
-        .map_err(|error| odd(format_args!("it is not a JSON object: {error}")))?;
+    let members = Object::parse(&bytes).map_err(|error| odd(format_args!("it is not a JSON object: {error}")))?;
     let about = members.object("requestContext");
     let (origin, method) = origin(&members, &about)?;
 
     let headers = headers(&members)?;
     let uri = match origin {
         Origin::FunctionUrl | Origin::HttpApi => {
-            let query = members
-                .text("rawQueryString")
-                .filter(|query| !query.is_empty());
+            let query = members.text("rawQueryString").filter(|query| !query.is_empty());
             let query = query.map(|query| carried(&query, QUERY));
             uri(&headers, &about, &required(&members, "rawPath")?, query)
         }
@@ -128,61 +112,31 @@ pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, For
             let path = format!("/{}", about.text("routeKey").unwrap_or_default());
             uri(&headers, &about, &path, query(&members, encoded))
         }
-        Origin::RestApi => uri(
-            &headers,
-            &about,
-            &required(&members, "path")?,
-            query(&members, encoded),
-        ),
+        Origin::RestApi => uri(&headers, &about, &required(&members, "path")?, query(&members, encoded)),
         // A load balancer, like VPC Lattice, does not decode the query.
         Origin::LoadBalancer => {
             let path = required(&members, "path")?;
-            uri(
-                &headers,
-                &about,
-                &path,
-                query(&members, |text| carried(text, QUERY)),
-            )
+            uri(&headers, &about, &path, query(&members, |text| carried(text, QUERY)))
         }
         Origin::Lattice => {
-            let path = members
-                .text("raw_path")
-                .map_or_else(|| required(&members, "path"), Ok)?;
+            let path = members.text("raw_path").map_or_else(|| required(&members, "path"), Ok)?;
             match path.split_once('?') {
                 Some((path, query)) => uri(&headers, &about, path, Some(carried(query, QUERY))),
-                None => uri(
-                    &headers,
-                    &about,
-                    &path,
-                    query(&members, |text| carried(text, QUERY)),
-                ),
+                None => uri(&headers, &about, &path, query(&members, |text| carried(text, QUERY))),
             }
         }
     }?;
     let body = body(&members, &bytes)?;
 
-    let slice = |name| {
-        members
-            .get(name)
-            .map(|json| bytes.slice_ref(json.get().as_bytes()))
-            .unwrap_or_default()
-    };
+    let slice = |name| members.get(name).map(|json| bytes.slice_ref(json.get().as_bytes())).unwrap_or_default();
     let forwarded_for = match origin {
         Origin::LoadBalancer => forwarded_for(&headers),
         _ => None,
     };
-    let request_context = RequestContext {
-        origin,
-        json: slice("requestContext"),
-        forwarded_for,
-        value: Default::default(),
-    };
+    let request_context =
+        RequestContext { origin, json: slice("requestContext"), forwarded_for, value: Default::default() };
     let form = Form::of(origin, members.get("multiValueHeaders").is_some());
-    let event = Event {
-        path_parameters: slice("pathParameters"),
-        stage_variables: slice("stageVariables"),
-        bytes,
-    };
+    let event = Event { path_parameters: slice("pathParameters"), stage_variables: slice("stageVariables"), bytes };
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -215,22 +169,14 @@ fn missing(name: &str) -> Failure {
 fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), Failure> {
     let has = |name| about.get(name).is_some();
     let (origin, name, method) = if has("elb") {
-        (
-            Origin::LoadBalancer,
-            "httpMethod",
-            members.text("httpMethod"),
-        )
+        (Origin::LoadBalancer, "httpMethod", members.text("httpMethod"))
     } else if has("http") {
         let domain = about.text("domainName").unwrap_or_default();
         let origin = match domain.contains(".lambda-url.") {
             true => Origin::FunctionUrl,
             false => Origin::HttpApi,
         };
-        (
-            origin,
-            "requestContext.http.method",
-            about.object("http").text("method"),
-        )
+        (origin, "requestContext.http.method", about.object("http").text("method"))
     } else if has("connectionId") {
         let usual = match about.text("eventType").as_deref() {
             Some("CONNECT") => "GET",
@@ -242,10 +188,7 @@ fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), 
         (Origin::RestApi, "httpMethod", members.text("httpMethod"))
     } else if members.get("rawPath").is_some() {
         (Origin::HttpApi, "requestContext.http.method", None)
-    } else if members.get("method").is_some()
-        || members.get("raw_path").is_some()
-        || has("serviceArn")
-    {
+    } else if members.get("method").is_some() || members.get("raw_path").is_some() || has("serviceArn") {
         (Origin::Lattice, "method", members.text("method"))
     } else {
         return Err(odd(format_args!(
@@ -255,9 +198,7 @@ fn origin(members: &Object<'_>, about: &Object<'_>) -> Result<(Origin, Method), 
     };
     let method = method.ok_or_else(|| missing(name))?;
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
-        return Err(odd(format_args!(
-            "\"{name}\" is {method:?}, which is not a valid method"
-        )));
+        return Err(odd(format_args!("\"{name}\" is {method:?}, which is not a valid method")));
     };
     Ok((origin, method))
 }
@@ -269,11 +210,7 @@ fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
         let object = members.object(member);
         let known: Vec<HeaderName> = headers.keys().cloned().collect();
         for (name, value) in object.texts() {
-            let bad = || {
-                odd(format_args!(
-                    "\"{member}\" contains {name:?}: {value:?}, which is not a valid header"
-                ))
-            };
+            let bad = || odd(format_args!("\"{member}\" contains {name:?}: {value:?}, which is not a valid header"));
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             if known.contains(&key) {
                 continue;
@@ -286,26 +223,18 @@ fn headers(members: &Object<'_>) -> Result<HeaderMap, Failure> {
     let cookies = members.get("cookies").map(list).unwrap_or_default();
     if !cookies.is_empty() {
         let value = HeaderValue::try_from(cookies.join("; "));
-        headers.insert(
-            COOKIE,
-            value.map_err(|_| odd(format_args!("\"cookies\" contains an invalid cookie")))?,
-        );
+        headers.insert(COOKIE, value.map_err(|_| odd(format_args!("\"cookies\" contains an invalid cookie")))?);
     }
     Ok(headers)
 }
 
 fn body(members: &Object<'_>, event: &Bytes) -> Result<Body, Failure> {
     let encoded = ["isBase64Encoded", "is_base64_encoded"].map(|name| (name, members.get(name)));
-    let encoded = match encoded
-        .into_iter()
-        .find_map(|(name, value)| Some((name, value?.get())))
-    {
+    let encoded = match encoded.into_iter().find_map(|(name, value)| Some((name, value?.get()))) {
         None | Some((_, "false")) => false,
         Some((_, "true")) => true,
         Some((name, other)) => {
-            return Err(odd(format_args!(
-                "\"{name}\" is {other}: expected true or false"
-            )));
+            return Err(odd(format_args!("\"{name}\" is {other}: expected true or false")));
         }
     };
     let Some(json) = members.get("body") else {
@@ -323,16 +252,9 @@ fn body(members: &Object<'_>, event: &Bytes) -> Result<Body, Failure> {
     })
 }
 
-fn uri(
-    headers: &HeaderMap,
-    about: &Object<'_>,
-    path: &str,
-    query: Option<String>,
-) -> Result<Uri, Failure> {
+fn uri(headers: &HeaderMap, about: &Object<'_>, path: &str, query: Option<String>) -> Result<Uri, Failure> {
     let authority = |text: &[u8]| Authority::try_from(text).ok();
-    let host = headers
-        .get(HOST)
-        .and_then(|host| authority(host.as_bytes()));
+    let host = headers.get(HOST).and_then(|host| authority(host.as_bytes()));
     let host = host.or_else(|| authority(about.text("domainName")?.as_bytes()));
     let mut text = String::with_capacity(path.len() + 128);
     if let Some(host) = host {
@@ -352,25 +274,16 @@ fn uri(
         text += &query;
     }
     let length = text.len();
-    Uri::try_from(text).map_err(|error| {
-        odd(format_args!(
-            "its path and query ({length} bytes) are not a valid URI: {error}"
-        ))
-    })
+    Uri::try_from(text)
+        .map_err(|error| odd(format_args!("its path and query ({length} bytes) are not a valid URI: {error}")))
 }
 
 /// Builds the query of an event that contains only the parameters.
 fn query(members: &Object<'_>, write: impl Fn(&str) -> String) -> Option<String> {
-    let names = [
-        "multiValueQueryStringParameters",
-        "queryStringParameters",
-        "query_string_parameters",
-    ];
+    let names = ["multiValueQueryStringParameters", "queryStringParameters", "query_string_parameters"];
     let parameters = names.into_iter().find(|name| members.get(name).is_some())?;
     let object = members.object(parameters);
-    let pairs = object
-        .texts()
-        .map(|(name, value)| format!("{}={}", write(name), write(&value)));
+    let pairs = object.texts().map(|(name, value)| format!("{}={}", write(name), write(&value)));
     let query = pairs.collect::<Vec<_>>().join("&");
     (!query.is_empty()).then_some(query)
 }
@@ -401,9 +314,7 @@ fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(byte.into())
-            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
             _ => percent(&mut out, byte),
         }
     }

@@ -101,11 +101,8 @@ impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
 fn typed(content_type: &str, body: impl Into<Body>) -> Result<Response<Body>, Failure> {
     let mut response = Response::new(body.into());
     let value = HeaderValue::try_from(content_type);
-    let value = value.map_err(|_| {
-        unsendable(format_args!(
-            "its content type {content_type:?} is not a valid header value"
-        ))
-    })?;
+    let value =
+        value.map_err(|_| unsendable(format_args!("its content type {content_type:?} is not a valid header value")))?;
     response.headers_mut().insert(CONTENT_TYPE, value);
     Ok(response)
 }
@@ -143,32 +140,18 @@ where
 
     fn into_reply(self) -> Result<Reply<F>, Failure> {
         let (content_type, prelude, body) = self.into_parts();
-        let Prelude {
-            status,
-            headers,
-            cookies,
-        } = prelude.unwrap_or_default();
+        let Prelude { status, headers, cookies } = prelude.unwrap_or_default();
         let mut response = typed(&content_type, ())?.map(|_| body);
-        *response.status_mut() = StatusCode::from_u16(status).map_err(|_| {
-            unsendable(format_args!(
-                "its status is {status}: expected one from 200 to 599"
-            ))
-        })?;
-        let cookies = cookies
-            .into_iter()
-            .map(|cookie| ("Set-Cookie".to_owned(), cookie));
+        *response.status_mut() = StatusCode::from_u16(status)
+            .map_err(|_| unsendable(format_args!("its status is {status}: expected one from 200 to 599")))?;
+        let cookies = cookies.into_iter().map(|cookie| ("Set-Cookie".to_owned(), cookie));
         for (name, value) in headers.into_iter().chain(cookies) {
             let bad = || unsendable(format_args!("{name:?}: {value:?} is not a valid header"));
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad())?;
             match key == CONTENT_TYPE {
                 true => drop(response.headers_mut().insert(key, value)),
-                false => drop(
-                    response
-                        .headers_mut()
-                        .try_append(key, value)
-                        .map_err(|_| bad())?,
-                ),
+                false => drop(response.headers_mut().try_append(key, value).map_err(|_| bad())?),
             }
         }
         Ok(Reply::Stream(response))
@@ -236,9 +219,7 @@ impl Form {
         }
         let mut json = self.head(response.status(), response.headers())?;
         json.extend(b",\"body\":");
-        let text = is_text(response.headers())
-            .then(|| body.text().ok())
-            .flatten();
+        let text = is_text(response.headers()).then(|| body.text().ok()).flatten();
         match text {
             Some(text) => report::text(&mut json, text),
             None => {
@@ -260,24 +241,17 @@ impl Form {
         let mut prelude = self.head(status, headers)?;
         prelude.push(b'}');
         prelude.extend(END);
-        Ok(Start {
-            content_type: HTTP_INTEGRATION.into(),
-            prelude,
-        })
+        Ok(Start { content_type: HTTP_INTEGRATION.into(), prelude })
     }
 
     /// Encodes the status and the headers, as the beginning of a JSON object.
     fn head(self, status: StatusCode, headers: &HeaderMap) -> Result<Vec<u8>, Failure> {
         if !STATUSES.contains(&status.as_u16()) {
-            return Err(unsendable(format_args!(
-                "its status is {status}: expected one from 200 to 599"
-            )));
+            return Err(unsendable(format_args!("its status is {status}: expected one from 200 to 599")));
         }
         for (name, value) in headers {
             if str::from_utf8(value.as_bytes()).is_err() {
-                return Err(unsendable(format_args!(
-                    "its header {name} is {value:?}, which is not UTF-8"
-                )));
+                return Err(unsendable(format_args!("its header {name} is {value:?}, which is not UTF-8")));
             }
         }
         let values = |name: &HeaderName| {
@@ -294,9 +268,7 @@ impl Form {
             Headers::Multi => &b",\"multiValueHeaders\":{"[..],
             _ => b",\"headers\":{",
         });
-        let names = headers
-            .keys()
-            .filter(|name| self.headers != Headers::Cookies || *name != SET_COOKIE);
+        let names = headers.keys().filter(|name| self.headers != Headers::Cookies || *name != SET_COOKIE);
         report::list(&mut json, names, |json, name| match self.headers {
             Headers::Multi => {
                 report::text(json, name.as_str());
@@ -336,9 +308,7 @@ impl Form {
 /// Joins the values of a header ([RFC 9110, section 5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
 fn values(headers: &HeaderMap, name: &HeaderName) -> String {
     let values = headers.get_all(name).into_iter();
-    let values: Vec<_> = values
-        .map(|value| String::from_utf8_lossy(value.as_bytes()))
-        .collect();
+    let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     values.join(", ")
 }
 
@@ -355,26 +325,14 @@ fn set_cookie(number: usize) -> String {
 
 /// Whether a UTF-8 body with these headers is text.
 fn is_text(headers: &HeaderMap) -> bool {
-    let is_encoded = headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity");
+    let is_encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     let Some(content_type) = headers.get(CONTENT_TYPE) else {
         return !is_encoded;
     };
-    let content_type = content_type
-        .to_str()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let content_type = content_type.to_str().unwrap_or_default().to_ascii_lowercase();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let (kind, subtype) = media_type.split_once('/').unwrap_or_default();
-    const SUBTYPES: [&str; 6] = [
-        "json",
-        "xml",
-        "javascript",
-        "yaml",
-        "x-www-form-urlencoded",
-        "graphql",
-    ];
+    const SUBTYPES: [&str; 6] = ["json", "xml", "javascript", "yaml", "x-www-form-urlencoded", "graphql"];
     const SUFFIXES: [&str; 3] = ["+json", "+xml", "+yaml"];
     let is_text = kind == "text"
         || kind == "application" && SUBTYPES.contains(&subtype)
@@ -383,10 +341,7 @@ fn is_text(headers: &HeaderMap) -> bool {
 }
 
 fn unsendable(reason: std::fmt::Arguments<'_>) -> Failure {
-    Failure::new(
-        "Runtime.MarshalError",
-        format!("the response cannot be sent: {reason}"),
-    )
+    Failure::new("Runtime.MarshalError", format!("the response cannot be sent: {reason}"))
 }
 
 fn too_long(length: usize) -> Failure {
@@ -429,10 +384,7 @@ impl<B: response::Body> response::Body for Sending<B> {
 
 /// Encodes a reply in its form. `streams` is whether function URLs get only streams.
 pub(crate) async fn send<B: response::Body>(
-    reply: Result<Reply<B>, Failure>,
-    form: Form,
-    streams: bool,
-    context: &Context,
+    reply: Result<Reply<B>, Failure>, form: Form, streams: bool, context: &Context,
 ) -> Sent<B> {
     let sent = match reply {
         Ok(Reply::Stream(response)) if streams && form.streams => {
@@ -449,17 +401,11 @@ pub(crate) async fn send<B: response::Body>(
     Sent(sent.unwrap_or_else(|failure| {
         let answer = send_whole(failed(failure, context), form, streams);
         // This fails only for a message that is too long.
-        answer.unwrap_or_else(|_| {
-            Answer::Whole(Raw::new("application/json", r#"{"statusCode":500}"#))
-        })
+        answer.unwrap_or_else(|_| Answer::Whole(Raw::new("application/json", r#"{"statusCode":500}"#)))
     }))
 }
 
-fn send_whole<B>(
-    response: Response<Body>,
-    form: Form,
-    streams: bool,
-) -> Result<Answer<Sending<B>>, Failure> {
+fn send_whole<B>(response: Response<Body>, form: Form, streams: bool) -> Result<Answer<Sending<B>>, Failure> {
     if streams && form.streams {
         let (head, body) = response.into_parts();
         let start = form.prelude(head.status, &head.headers)?;
@@ -482,13 +428,8 @@ async fn whole<B: response::Body>(reply: Reply<B>) -> Result<Response<Body>, Fai
 /// Converts a failure to the caller's response, and logs it if the status is a server error.
 fn failed(failure: Failure, context: &Context) -> Response<Body> {
     let (status, message) = match failure.answer.as_deref() {
-        Some((status, message)) if STATUSES.contains(&status.as_u16()) => {
-            (*status, message.clone())
-        }
-        _ => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Internal Server Error".to_owned(),
-        ),
+        Some((status, message)) if STATUSES.contains(&status.as_u16()) => (*status, message.clone()),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error".to_owned()),
     };
     if status.is_server_error() {
         logs::failure(context.request_id(), &failure);

@@ -23,10 +23,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub fn new(json: bool, level: &str, request_id: &str) -> Self {
-        let mut line = Line {
-            json,
-            bytes: Vec::with_capacity(256),
-        };
+        let mut line = Line { json, bytes: Vec::with_capacity(256) };
         if json {
             let now = SystemTime::now();
             let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -93,12 +90,7 @@ pub(crate) fn error(request_id: &str, message: Arguments<'_>) {
 /// Logs a failed invocation.
 pub(crate) fn failure(request_id: &str, failure: &Failure) {
     let mut line = Line::new(is_json(), "ERROR", request_id);
-    let Failure {
-        error_type,
-        message,
-        stack,
-        ..
-    } = failure;
+    let Failure { error_type, message, stack, .. } = failure;
     line.pair("errorType", error_type);
     line.pair("errorMessage", message);
     if line.json {
@@ -139,11 +131,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     let month = (5 * day + 2) / 153;
     let first = (153 * month + 2) / 5;
     let next = u64::from(month >= 10);
-    (
-        era * 400 + year + next,
-        month + 3 - 12 * next,
-        day - first + 1,
-    )
+    (era * 400 + year + next, month + 3 - 12 * next, day - first + 1)
 }
 
 #[cfg(test)]

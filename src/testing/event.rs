@@ -32,11 +32,7 @@ pub struct Event {
 impl Event {
     /// Creates an event from bytes, which need not be JSON.
     pub fn new(body: impl Into<Vec<u8>>) -> Self {
-        Event {
-            body: body.into(),
-            timeout: Duration::from_secs(60),
-            headers: Vec::new(),
-        }
+        Event { body: body.into(), timeout: Duration::from_secs(60), headers: Vec::new() }
     }
 
     /// Sets a header. Its value may contain any bytes except line breaks.
@@ -51,8 +47,7 @@ impl Event {
             !bytes.any(|byte| byte == b'\r' || byte == b'\n'),
             "the header {name:?} of an event contains a line break"
         );
-        self.headers
-            .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
         self.headers.push((name, value));
         self
     }
@@ -68,27 +63,15 @@ impl Event {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let deadline = since_1970.unwrap_or_default().saturating_add(self.timeout);
         let usual = [
-            (
-                "Aws-Request-Id",
-                format!("00000000-0000-4000-8000-{number:012}"),
-            ),
+            ("Aws-Request-Id", format!("00000000-0000-4000-8000-{number:012}")),
             ("Deadline-Ms", deadline.as_millis().to_string()),
-            (
-                "Invoked-Function-Arn",
-                "arn:aws:lambda:us-east-1:000000000000:function:test".into(),
-            ),
-            (
-                "Trace-Id",
-                format!("Root=1-00000000-{number:024x};Sampled=0"),
-            ),
+            ("Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:test".into()),
+            ("Trace-Id", format!("Root=1-00000000-{number:024x};Sampled=0")),
         ];
         let mut headers = self.headers.clone();
         for (name, value) in usual {
             let name = format!("Lambda-Runtime-{name}");
-            if !headers
-                .iter()
-                .any(|(own, _)| own.eq_ignore_ascii_case(&name))
-            {
+            if !headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(&name)) {
                 headers.push((name, value.into_bytes()));
             }
         }

@@ -97,16 +97,8 @@ impl Function {
         self.lock().kill()?;
         let status = self.lock().wait()?;
         let output = mem::take(&mut self.output);
-        let [stdout, stderr] = output.map(|reader| {
-            reader
-                .and_then(|reader| reader.join().ok())
-                .unwrap_or_default()
-        });
-        Ok(Output {
-            status,
-            stdout,
-            stderr,
-        })
+        let [stdout, stderr] = output.map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
+        Ok(Output { status, stdout, stderr })
     }
 
     fn lock(&self) -> MutexGuard<'_, Child> {

@@ -28,10 +28,7 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?.to_string();
         let stopped = Arc::<AtomicBool>::default();
-        let server = Server {
-            address,
-            stopped: Arc::clone(&stopped),
-        };
+        let server = Server { address, stopped: Arc::clone(&stopped) };
         let converse = Arc::new(converse);
         thread::Builder::new().spawn(move || {
             for (number, stream) in listener.incoming().flatten().enumerate() {
@@ -93,11 +90,7 @@ impl Request {
     }
 
     /// Reads the body and the trailers of a request whose head has been read. Calls `watch` with every chunk as it arrives.
-    pub fn read_body(
-        &mut self,
-        reader: &mut impl BufRead,
-        mut watch: impl FnMut(&[u8]),
-    ) -> io::Result<()> {
+    pub fn read_body(&mut self, reader: &mut impl BufRead, mut watch: impl FnMut(&[u8])) -> io::Result<()> {
         if self.header("Transfer-Encoding").is_none() {
             let length = self.header("Content-Length").unwrap_or("0");
             let length = length.parse().map_err(|_| malformed())?;
@@ -201,8 +194,7 @@ mod tests {
 
     #[test]
     fn an_invalid_request_is_malformed_and_a_cut_one_ends_early() {
-        let chunks =
-            |body: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let chunks = |body: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         for bad in [
             "GET / HTTP/1.0\r\n\r\n",
             "GET / HTTP/1.1\n\n",
@@ -221,9 +213,6 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{end}");
         }
         let request = read_request(&mut whole.as_bytes()).unwrap().unwrap();
-        assert_eq!(
-            (&*request.body, request.trailer("a")),
-            (&b"x"[..], Some("b"))
-        );
+        assert_eq!((&*request.body, request.trailer("a")), (&b"x"[..], Some("b")));
     }
 }

@@ -59,10 +59,7 @@ impl Program {
         match self.function.wait(&waiting, timeout)? {
             Happening::Message(answer) => Ok(answer),
             Happening::Exit(status) => Err(io::Error::other(match self.server.init_error() {
-                Some(error) => format!(
-                    "the program ended with {status} and reported {}",
-                    error.text()
-                ),
+                Some(error) => format!("the program ended with {status} and reported {}", error.text()),
                 None => format!("the program ended with {status}"),
             })),
             Happening::Silence => {

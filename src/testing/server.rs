@@ -145,8 +145,7 @@ impl Shared {
             .map(|(_, id)| String::from_utf8_lossy(id).into_owned())
             .unwrap_or_default();
         state.pending.push((id, sender));
-        let line =
-            |(name, value): &(String, Vec<u8>)| [name.as_bytes(), b": ", value, b"\r\n"].concat();
+        let line = |(name, value): &(String, Vec<u8>)| [name.as_bytes(), b": ", value, b"\r\n"].concat();
         let headers: Vec<u8> = headers.iter().flat_map(line).collect();
         answer(OK, headers, event.body)
     }
@@ -159,9 +158,7 @@ impl Shared {
             return refused("400 Bad Request", "InvalidRequestID", what);
         };
         let (_, sender) = state.pending.remove(index);
-        let streams = answer
-            .header("Lambda-Runtime-Function-Response-Mode")
-            .is_some();
+        let streams = answer.header("Lambda-Runtime-Function-Response-Mode").is_some();
         let size = answer.body.len();
         // The receiver may have timed out.
         if size <= MAX_RESPONSE || streams {

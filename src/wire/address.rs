@@ -50,20 +50,16 @@ impl Host {
             #[cfg(feature = "dns")]
             Err(_) => Ok(Host::Name(host.trim_matches(['[', ']']).to_owned())),
             #[cfg(not(feature = "dns"))]
-            Err(_) => Err(
-                "the host is not an IPv4 address; names and IPv6 addresses need the feature dns of lambda-musl",
-            ),
+            Err(_) => {
+                Err("the host is not an IPv4 address; names and IPv6 addresses need the feature dns of lambda-musl")
+            }
         }
     }
 }
 
 impl Address {
     pub fn parse(address: &str) -> Result<Self, Error> {
-        let invalid = |reason| Error::Address {
-            address: address.to_owned(),
-            reason,
-            variable: None,
-        };
+        let invalid = |reason| Error::Address { address: address.to_owned(), reason, variable: None };
         if address.bytes().any(|byte| byte <= b' ') {
             return Err(invalid("it contains whitespace"));
         }
@@ -135,17 +131,10 @@ mod tests {
             ("http://10.0.0.1:1/a", "10.0.0.1", 1, "/a"),
         ] {
             let parsed = Address::parse(address).unwrap();
-            let authority = address
-                .trim_start_matches("http://")
-                .split('/')
-                .next()
-                .unwrap();
+            let authority = address.trim_start_matches("http://").split('/').next().unwrap();
             let host = host.parse().map_or(Host::Name(host.into()), Host::Ip);
             assert_eq!((parsed.host.clone(), parsed.port), (host, port));
-            assert_eq!(
-                parsed.get("/x/y").to_string(),
-                format!("GET http://{authority}{path}/2018-06-01/runtime/x/y"),
-            );
+            assert_eq!(parsed.get("/x/y").to_string(), format!("GET http://{authority}{path}/2018-06-01/runtime/x/y"),);
         }
     }
 
@@ -165,15 +154,7 @@ mod tests {
 
     #[test]
     fn the_error_for_an_invalid_address_contains_the_address() {
-        for address in [
-            "",
-            ":9001",
-            "http://",
-            "1.2.3.4:99999",
-            "1.2.3.4:http",
-            "a b:1",
-            "h:1/\r\n",
-        ] {
+        for address in ["", ":9001", "http://", "1.2.3.4:99999", "1.2.3.4:http", "a b:1", "h:1/\r\n"] {
             let error = Address::parse(address).unwrap_err().to_string();
             assert!(error.contains(&format!("{address:?}")), "{error}");
             assert!(error.contains("expected host:port"), "{error}");

@@ -39,17 +39,15 @@ enum Piece {
 impl Background {
     pub fn start(mut connection: Connection) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<(Job, Promise)>();
-        thread::Builder::new()
-            .name("runtime-api".into())
-            .spawn(move || {
-                for (job, promise) in queue {
-                    let reply = match job {
-                        Job::Exchange(request) => connection.exchange(&request),
-                        Job::Upload(pieces) => upload(&mut connection, pieces),
-                    };
-                    promise.keep(reply);
-                }
-            })?;
+        thread::Builder::new().name("runtime-api".into()).spawn(move || {
+            for (job, promise) in queue {
+                let reply = match job {
+                    Job::Exchange(request) => connection.exchange(&request),
+                    Job::Upload(pieces) => upload(&mut connection, pieces),
+                };
+                promise.keep(reply);
+            }
+        })?;
         Ok(Background { jobs })
     }
 
@@ -125,10 +123,7 @@ struct Pending {
 impl Future for Pending {
     type Output = io::Result<Reply>;
 
-    fn poll(
-        self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> Poll<Self::Output> {
+    fn poll(self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         match slot.reply.take() {
             Some(reply) => Poll::Ready(reply),

@@ -75,12 +75,7 @@ impl Framing {
         (body, read.is_ok() && some == self)
     }
 
-    fn read_into(
-        self,
-        body: &mut Vec<u8>,
-        reader: &mut impl BufRead,
-        limit: u64,
-    ) -> io::Result<()> {
+    fn read_into(self, body: &mut Vec<u8>, reader: &mut impl BufRead, limit: u64) -> io::Result<()> {
         match self {
             Framing::Empty => Ok(()),
             Framing::Chunks => read_chunks(reader, limit, body),
@@ -94,12 +89,10 @@ impl Framing {
                 read?;
                 expect(append(body, reader, length - filled as u64)?)
             }
-            Framing::Close => {
-                match append(body, reader, limit)? && !reader.fill_buf()?.is_empty() {
-                    true => Err(too_long("the body", limit)),
-                    false => Ok(()),
-                }
-            }
+            Framing::Close => match append(body, reader, limit)? && !reader.fill_buf()?.is_empty() {
+                true => Err(too_long("the body", limit)),
+                false => Ok(()),
+            },
         }
     }
 }
@@ -193,9 +186,7 @@ mod tests {
 
     #[test]
     fn contradictory_lengths_are_an_error() {
-        let two = |a, b| {
-            format!("HTTP/1.1 200 OK\r\nContent-Length: {a}\r\ncontent-length: {b}\r\n\r\nabc")
-        };
+        let two = |a, b| format!("HTTP/1.1 200 OK\r\nContent-Length: {a}\r\ncontent-length: {b}\r\n\r\nabc");
         assert!(read_all(two("2", "3").as_bytes()).is_err());
         assert_eq!(read_all(two("3", "3").as_bytes()).unwrap().0, b"abc");
     }
@@ -224,11 +215,7 @@ mod tests {
     fn a_peer_with_http_1_0_keeps_the_connection_only_on_request() {
         let old = |header| format!("HTTP/1.0 200 OK\r\n{header}Content-Length: 0\r\n\r\n");
         assert!(!read_all(old("").as_bytes()).unwrap().1);
-        assert!(
-            read_all(old("Connection: Keep-Alive\r\n").as_bytes())
-                .unwrap()
-                .1
-        );
+        assert!(read_all(old("Connection: Keep-Alive\r\n").as_bytes()).unwrap().1);
     }
 
     #[test]
@@ -239,32 +226,12 @@ mod tests {
 
     #[test]
     fn lengths_and_chunk_sizes_are_only_digits() {
-        for length in [
-            "+3",
-            "-0",
-            "-3",
-            "3 3",
-            "3,3",
-            "0x3",
-            "",
-            "3a",
-            "18446744073709551616",
-        ] {
+        for length in ["+3", "-0", "-3", "3 3", "3,3", "0x3", "", "3a", "18446744073709551616"] {
             let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nabc");
             let error = read_all(whole.as_bytes()).unwrap_err();
             assert!(error.to_string().contains("Content-Length"), "{error}");
         }
-        for size in [
-            "+3",
-            "-0",
-            "-3",
-            " 3",
-            "3 3",
-            "0x3",
-            "",
-            "3g",
-            "10000000000000000",
-        ] {
+        for size in ["+3", "-0", "-3", " 3", "3 3", "0x3", "", "3g", "10000000000000000"] {
             let chunks = format!("{size}\r\nabc\r\n0\r\n\r\n");
             let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
             let error = read_all([head, &chunks].concat().as_bytes()).unwrap_err();
@@ -298,11 +265,7 @@ mod tests {
             (Framing::Empty, "abc", 9, ("", true)),
         ] {
             let (body, whole) = framing.read_some(&mut bytes.as_bytes(), limit);
-            assert_eq!(
-                (&*body, whole),
-                (some.0.as_bytes(), some.1),
-                "{framing:?} {limit}"
-            );
+            assert_eq!((&*body, whole), (some.0.as_bytes(), some.1), "{framing:?} {limit}");
         }
     }
 }

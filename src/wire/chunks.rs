@@ -21,11 +21,7 @@ pub(crate) struct Chunks<S> {
 impl<S: FnMut(&mut Vec<u8>) -> io::Result<()>> Chunks<S> {
     /// Creates a writer. `send` must send all bytes of the vector and empty it.
     pub fn new(head: Vec<u8>, send: S) -> Self {
-        let mut chunks = Chunks {
-            send,
-            chunk: head.len(),
-            pending: head,
-        };
+        let mut chunks = Chunks { send, chunk: head.len(), pending: head };
         chunks.pending.extend_from_slice(SIZE_LINE);
         chunks
     }

@@ -57,10 +57,7 @@ struct Kept {
 
 impl Connection {
     pub fn new(address: &Address) -> Self {
-        Connection {
-            address: address.clone(),
-            kept: None,
-        }
+        Connection { address: address.clone(), kept: None }
     }
 
     /// Sends a request and reads the response, without a time limit.
@@ -94,25 +91,17 @@ impl Connection {
     /// Begins a request whose body is written piece by piece.
     pub fn begin(&mut self) -> io::Result<Upload<'_>> {
         // Such a request cannot be repeated, so the connection is always checked.
-        let kept = self
-            .take_kept()
-            .filter(|kept| kept.stream.stream().is_quiet());
+        let kept = self.take_kept().filter(|kept| kept.stream.stream().is_quiet());
         let stream = match kept {
             Some(Kept { stream, .. }) => stream,
             None => self.open()?,
         };
-        Ok(Upload {
-            connection: self,
-            stream,
-            closed: false,
-        })
+        Ok(Upload { connection: self, stream, closed: false })
     }
 
     /// Takes the kept connection, unless the peer has sent unexpected data.
     fn take_kept(&mut self) -> Option<Kept> {
-        self.kept
-            .take()
-            .filter(|kept| kept.stream.leftovers().is_empty())
+        self.kept.take().filter(|kept| kept.stream.leftovers().is_empty())
     }
 
     fn open(&self) -> io::Result<Socket<Timed>> {
@@ -131,12 +120,7 @@ impl Connection {
     }
 
     /// Reads the response. `asked` is whether its body is the purpose of the request.
-    fn read_reply(
-        &mut self,
-        mut stream: Socket<Timed>,
-        closed: bool,
-        asked: bool,
-    ) -> io::Result<End> {
+    fn read_reply(&mut self, mut stream: Socket<Timed>, closed: bool, asked: bool) -> io::Result<End> {
         match stream.wait() {
             Ok(true) => {}
             Ok(false) => {
@@ -191,10 +175,7 @@ impl Upload<'_> {
 
     /// Reads the response, which may have arrived before the complete body was sent.
     pub fn finish(self) -> io::Result<Reply> {
-        match self
-            .connection
-            .read_reply(self.stream, self.closed, false)?
-        {
+        match self.connection.read_reply(self.stream, self.closed, false)? {
             End::Reply(reply) => Ok(reply),
             End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }

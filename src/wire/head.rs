@@ -43,8 +43,7 @@ impl Head {
             if folded && !lines.is_empty() {
                 // This line continues the previous header (RFC 9112, section 5.2).
                 let end = bytes[..start].iter_mut().rev();
-                end.take_while(|byte| b"\r\n".contains(byte))
-                    .for_each(|byte| *byte = b' ');
+                end.take_while(|byte| b"\r\n".contains(byte)).for_each(|byte| *byte = b' ');
             } else {
                 lines.push(start);
             }
@@ -64,11 +63,7 @@ impl Head {
             }
             text
         });
-        Ok(Head {
-            status,
-            text,
-            lines,
-        })
+        Ok(Head { status, text, lines })
     }
 
     /// Returns the first header with this name, in any case, without the whitespace around it.
@@ -113,9 +108,7 @@ impl Head {
 
     /// Returns the items of a header that is a list.
     pub fn list<'a>(&'a self, header: &str) -> impl Iterator<Item = &'a str> {
-        self.all(header)
-            .flat_map(|list| list.split(','))
-            .map(str::trim_ascii)
+        self.all(header).flat_map(|list| list.split(',')).map(str::trim_ascii)
     }
 
     /// Whether the peer keeps the connection open (RFC 9112, section 9.3).
@@ -151,13 +144,10 @@ fn status(line: &[u8]) -> io::Result<u16> {
         [b'0'..=b'9', b' ', a, b, c, b' ' | b'\r' | b'\n', ..] => number(&[*a, *b, *c], 10),
         _ => None,
     };
-    status
-        .filter(|status| *status >= 100)
-        .map(|status| status as u16)
-        .ok_or_else(|| {
-            let line = String::from_utf8_lossy(line.trim_ascii_end());
-            malformed(format!("{line:?} is not an HTTP/1.1 status line"))
-        })
+    status.filter(|status| *status >= 100).map(|status| status as u16).ok_or_else(|| {
+        let line = String::from_utf8_lossy(line.trim_ascii_end());
+        malformed(format!("{line:?} is not an HTTP/1.1 status line"))
+    })
 }
 
 /// Parses a number that consists only of digits; std's parsers accept a sign as well.
@@ -194,11 +184,7 @@ impl<R: BufRead> Lines<R> {
     /// Creates a reader. `what` names the lines in the error if they exceed `limit` bytes.
     pub fn new(what: &'static str, reader: R, limit: u64) -> Self {
         let reader = reader.take(limit);
-        Lines {
-            reader,
-            what,
-            limit,
-        }
+        Lines { reader, what, limit }
     }
 
     /// Appends one line to `bytes`; returns it without its line break.
@@ -261,17 +247,8 @@ mod tests {
             assert_eq!(head.unwrap().status, 204, "{line}");
         }
         for line in [
-            "HTTP/1.1 +20 OK",
-            "HTTP/1.1 -20 OK",
-            "HTTP/1.1 -0 OK",
-            "HTTP/1.1 0204 OK",
-            "HTTP/1.1 020 OK",
-            "HTTP/1.1 20 OK",
-            "HTTP/1.1  200 OK",
-            "HTTP/1.1 200OK",
-            "HTTP/1. 200 OK",
-            "HTTP/2 200",
-            "ICY 200 OK",
+            "HTTP/1.1 +20 OK", "HTTP/1.1 -20 OK", "HTTP/1.1 -0 OK", "HTTP/1.1 0204 OK", "HTTP/1.1 020 OK",
+            "HTTP/1.1 20 OK", "HTTP/1.1  200 OK", "HTTP/1.1 200OK", "HTTP/1. 200 OK", "HTTP/2 200", "ICY 200 OK",
         ] {
             let error = read(format!("{line}\r\n\r\n").as_bytes()).unwrap_err();
             assert!(error.to_string().contains("status line"), "{error}");

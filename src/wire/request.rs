@@ -33,20 +33,8 @@ impl Base {
         let path = server.path().map_or("", |_| server.resource());
         let start = [method.as_str(), " ", path, api].concat();
         let end = start.len();
-        let rest = [
-            " HTTP/1.1\r\nHost: ",
-            host,
-            "\r\nUser-Agent: ",
-            USER_AGENT,
-            "\r\n",
-        ]
-        .concat();
-        Base {
-            method,
-            url: [url, api].concat(),
-            head: (start + &rest).into_bytes(),
-            end,
-        }
+        let rest = [" HTTP/1.1\r\nHost: ", host, "\r\nUser-Agent: ", USER_AGENT, "\r\n"].concat();
+        Base { method, url: [url, api].concat(), head: (start + &rest).into_bytes(), end }
     }
 }
 

@@ -22,12 +22,7 @@ pub(crate) struct Socket<S> {
 
 impl<S: Read + Write> Socket<S> {
     pub fn new(stream: S) -> Self {
-        Socket {
-            stream,
-            ahead: vec![0; AHEAD].into(),
-            start: 0,
-            end: 0,
-        }
+        Socket { stream, ahead: vec![0; AHEAD].into(), start: 0, end: 0 }
     }
 
     pub fn stream(&self) -> &S {
@@ -202,8 +197,5 @@ pub(crate) fn left(deadline: Instant) -> io::Result<Duration> {
 
 /// Whether the error means that the peer has closed the connection.
 pub(crate) fn is_close(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
-    )
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
 }

@@ -21,10 +21,7 @@ pub(crate) trait Transport {
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>>;
 
     /// Runs a part of an invocation that is the function's own code.
-    async fn handle<T>(
-        context: &Context,
-        future: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure>;
+    async fn handle<T>(context: &Context, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>;
 }
 
 /// A request in progress. Dropping it before it is finished leaves the request incomplete.
@@ -47,10 +44,7 @@ impl Transport for Connection {
         Connection::begin(self)
     }
 
-    async fn handle<T>(
-        context: &Context,
-        future: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    async fn handle<T>(context: &Context, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         block_on_handler(context, future)
     }
 }
@@ -79,10 +73,7 @@ impl Transport for Background {
         Ok(Background::begin(self))
     }
 
-    async fn handle<T>(
-        _: &Context,
-        future: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    async fn handle<T>(_: &Context, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         future.await
     }
 }

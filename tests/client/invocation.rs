@@ -64,10 +64,6 @@ fn a_connection_is_reused_by_the_next_invocation() {
     let handler = async |_: u8, _: Context| client::get(&url).map(|answer| answer.status());
     let [first, second] = testing::run(handler, ["1", "2"]).unwrap();
     assert_eq!((first.json(), second.json()), (204.into(), 204.into()));
-    let connections: Vec<usize> = server
-        .received()
-        .into_iter()
-        .map(|(number, _)| number)
-        .collect();
+    let connections: Vec<usize> = server.received().into_iter().map(|(number, _)| number).collect();
     assert_eq!(connections, [0, 0]);
 }

@@ -8,17 +8,12 @@ use crate::{
 };
 
 fn redirect(status: u16, location: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nConnection: close\r\nContent-Length: 4\r\n\r\nhere"
-    )
+    format!("HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nConnection: close\r\nContent-Length: 4\r\n\r\nhere")
 }
 
 /// A server that redirects once, then sends `ANSWER`.
 fn server(status: u16, location: &str) -> Server {
-    Server::start(vec![
-        vec![send(redirect(status, location))],
-        vec![send(ANSWER)],
-    ])
+    Server::start(vec![vec![send(redirect(status, location))], vec![send(ANSWER)]])
 }
 
 /// The line, the headers and the body of each request, without `Host`, `User-Agent` and `Accept`.
@@ -28,10 +23,7 @@ fn received(server: &Server) -> Vec<String> {
         let lines = text.split("\r\n").filter(|line| !line.is_empty());
         let own = ["Host: 127", "User-Agent: ", "Accept: "];
         let lines = lines.filter(|line| !own.iter().any(|own| line.starts_with(own)));
-        lines
-            .collect::<Vec<_>>()
-            .join("; ")
-            .replace(" HTTP/1.1", "")
+        lines.collect::<Vec<_>>().join("; ").replace(" HTTP/1.1", "")
     });
     lines.collect()
 }
@@ -61,10 +53,7 @@ fn the_method_and_the_body_are_kept_or_dropped_as_rfc_9110_specifies() {
     ] {
         let server = server(status, "/b");
         let request = Request::new(method, server.url("/a"));
-        let request = request
-            .header("Content-Type", "text/plain")
-            .header("X", "y")
-            .body("hi");
+        let request = request.header("Content-Type", "text/plain").header("X", "y").body("hi");
         let response = request.redirects(1).send().unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.url(), server.url("/b"));
@@ -75,22 +64,12 @@ fn the_method_and_the_body_are_kept_or_dropped_as_rfc_9110_specifies() {
 #[test]
 fn other_statuses_and_a_redirect_without_a_location_are_responses() {
     for status in [300, 304, 305, 306, 200] {
-        let response = Request::get(server(status, "/b").url("/a"))
-            .redirects(5)
-            .send()
-            .unwrap();
+        let response = Request::get(server(status, "/b").url("/a")).redirects(5).send().unwrap();
         assert_eq!(response.status(), status);
     }
     let bare = "HTTP/1.1 302 X\r\nContent-Length: 0\r\n\r\n";
     let server = Server::start(vec![vec![send(bare)]]);
-    assert_eq!(
-        Request::get(server.url("/"))
-            .redirects(5)
-            .send()
-            .unwrap()
-            .status(),
-        302
-    );
+    assert_eq!(Request::get(server.url("/")).redirects(5).send().unwrap().status(), 302);
 }
 
 #[test]
@@ -98,18 +77,12 @@ fn credentials_are_sent_only_to_the_same_server() {
     let elsewhere = Server::start(vec![vec![send(ANSWER)]]);
     for (location, credentials) in [("/b".to_owned(), true), (elsewhere.url("/b"), false)] {
         let server = server(307, &location);
-        let request = Request::get(server.url("/a"))
-            .header("authorization", "secret")
-            .header("X", "y");
+        let request = Request::get(server.url("/a")).header("authorization", "secret").header("X", "y");
         let request = request.header("Cookie", "secret").header("Host", "secret");
         request.redirects(1).send().unwrap();
         let there = if credentials { &server } else { &elsewhere };
         let last = received(there).pop().unwrap();
-        assert_eq!(
-            last.matches("secret").count(),
-            if credentials { 3 } else { 0 },
-            "{last}"
-        );
+        assert_eq!(last.matches("secret").count(), if credentials { 3 } else { 0 }, "{last}");
         assert!(last.contains("X: y"), "{last}");
     }
 }
@@ -117,14 +90,8 @@ fn credentials_are_sent_only_to_the_same_server() {
 #[test]
 fn more_redirects_than_the_limit_are_an_error() {
     let server = Server::start(vec![vec![send(redirect(302, "/again"))]]);
-    let error = Request::get(server.url("/"))
-        .redirects(3)
-        .send()
-        .unwrap_err();
-    assert!(
-        matches!(error, Error::Redirects { limit: 3, .. }),
-        "{error}"
-    );
+    let error = Request::get(server.url("/")).redirects(3).send().unwrap_err();
+    assert!(matches!(error, Error::Redirects { limit: 3, .. }), "{error}");
     assert!(error.to_string().contains("/again"), "{error}");
     assert_eq!(server.received().len(), 4);
 }
@@ -132,10 +99,7 @@ fn more_redirects_than_the_limit_are_an_error() {
 #[test]
 fn an_invalid_location_is_an_error_that_names_it() {
     for location in ["ftp://h/", "http://", "http://a:b@h/", "javascript:x"] {
-        let error = Request::get(server(302, location).url("/"))
-            .redirects(3)
-            .send()
-            .unwrap_err();
+        let error = Request::get(server(302, location).url("/")).redirects(3).send().unwrap_err();
         assert!(matches!(error, Error::Url { .. }), "{error}");
         assert!(error.to_string().contains(location), "{error}");
     }

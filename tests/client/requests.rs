@@ -32,16 +32,8 @@ fn a_get_has_a_request_line_and_three_headers() {
 
 #[test]
 fn a_url_without_a_path_requests_the_root() {
-    for (resource, line) in [
-        ("", "GET / "),
-        ("?q", "GET /?q "),
-        ("#f", "GET / "),
-        ("/ä", "GET /%C3%A4 "),
-    ] {
-        assert!(
-            sent(|url| Request::get(format!("{url}{resource}"))).starts_with(line),
-            "{resource}"
-        );
+    for (resource, line) in [("", "GET / "), ("?q", "GET /?q "), ("#f", "GET / "), ("/ä", "GET /%C3%A4 ")] {
+        assert!(sent(|url| Request::get(format!("{url}{resource}"))).starts_with(line), "{resource}");
     }
 }
 
@@ -49,30 +41,17 @@ fn a_url_without_a_path_requests_the_root() {
 fn headers_are_sent_in_order_and_may_repeat_a_name() {
     let text = sent(|url| {
         let request = Request::get(url).header("B", "1").header("A", "2");
-        request
-            .header("B", "3")
-            .header("user-agent", "mine")
-            .header("Host", "h")
+        request.header("B", "3").header("user-agent", "mine").header("Host", "h")
     });
-    assert_eq!(
-        text,
-        "GET / HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nB: 1\r\nA: 2\r\nB: 3\r\nuser-agent: mine\r\n\r\n"
-    );
+    assert_eq!(text, "GET / HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nB: 1\r\nA: 2\r\nB: 3\r\nuser-agent: mine\r\n\r\n");
 }
 
 #[test]
 fn content_length_is_sent_with_a_body_and_for_methods_that_usually_have_one() {
     let post = sent(|url| Request::new(Method::POST, url).body("abc"));
     assert!(post.ends_with("Content-Length: 3\r\n\r\nabc"), "{post}");
-    let json = sent(|url| {
-        Request::new(Method::PUT, url)
-            .json(&json!({"a": 1}))
-            .unwrap()
-    });
-    assert!(
-        json.ends_with("Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}"),
-        "{json}"
-    );
+    let json = sent(|url| Request::new(Method::PUT, url).json(&json!({"a": 1})).unwrap());
+    assert!(json.ends_with("Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}"), "{json}");
     let empty = sent(|url| Request::new(Method::POST, url));
     assert!(empty.ends_with("Content-Length: 0\r\n\r\n"), "{empty}");
     let delete = sent(|url| Request::new(Method::DELETE, url));
@@ -97,25 +76,15 @@ fn a_request_with_an_invalid_header_url_or_method_is_refused_and_nothing_is_sent
         ("Connection", "close"),
         ("Host", "a\r\nb"),
     ] {
-        let error = Request::get(server.url("/"))
-            .header(name, value)
-            .send()
-            .unwrap_err();
+        let error = Request::get(server.url("/")).header(name, value).send().unwrap_err();
         assert!(matches!(error, Error::Header { .. }), "{error}");
         assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
     }
-    for url in [
-        "http://127.0.0.1/a b",
-        "http://127.0.0.1/a\r\nB: c",
-        "ftp://h/",
-        "",
-    ] {
+    for url in ["http://127.0.0.1/a b", "http://127.0.0.1/a\r\nB: c", "ftp://h/", ""] {
         let error = client::get(url).unwrap_err();
         assert!(matches!(error, Error::Url { .. }), "{error}");
     }
-    let error = Request::new(Method::CONNECT, server.url("/"))
-        .send()
-        .unwrap_err();
+    let error = Request::new(Method::CONNECT, server.url("/")).send().unwrap_err();
     assert!(matches!(error, Error::Method(_)), "{error}");
     assert!(server.requests.try_recv().is_err());
 }
@@ -129,15 +98,7 @@ fn a_response_has_a_status_headers_and_a_body() {
     assert_eq!((response.status(), response.is_success()), (201, true));
     assert_eq!(response.header("SET-COOKIE"), Some("a"));
     let headers: Vec<_> = response.headers().collect();
-    assert_eq!(
-        headers,
-        [
-            ("Set-Cookie", "a"),
-            ("X", ""),
-            ("set-cookie", "b"),
-            ("Content-Length", "7")
-        ]
-    );
+    assert_eq!(headers, [("Set-Cookie", "a"), ("X", ""), ("set-cookie", "b"), ("Content-Length", "7")]);
     assert_eq!(response.text(), Ok("{\"a\":1}"));
     assert_eq!(response.json::<Value>().unwrap(), json!({"a": 1}));
     assert_eq!(response.url(), server.url("/"));
@@ -149,10 +110,7 @@ fn an_early_refusal_of_a_body_is_the_response() {
     let refusal = "HTTP/1.1 413 X\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig";
     let server = Server::start(vec![vec![send(refusal), Step::Reset]]);
     let body = vec![b'x'; 1000];
-    let response = Request::new(Method::POST, server.url("/"))
-        .body(body)
-        .send()
-        .unwrap();
+    let response = Request::new(Method::POST, server.url("/")).body(body).send().unwrap();
     assert_eq!((response.status(), response.text()), (413, Ok("big")));
 }
 
@@ -162,15 +120,9 @@ fn a_body_that_the_server_does_not_read_ends_with_the_timeout() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let request = Request::new(Method::POST, url).body(vec![0; 50_000_000]);
     let start = Instant::now();
-    let error = request
-        .timeout(Duration::from_millis(300))
-        .send()
-        .unwrap_err();
+    let error = request.timeout(Duration::from_millis(300)).send().unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
-    assert!(
-        error.to_string().contains("no response within 300ms"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("no response within 300ms"), "{error}");
     assert!(start.elapsed() < Duration::from_millis(900));
 }
 

@@ -73,12 +73,7 @@ impl Server {
 }
 
 /// Plays a script. It ends early if the client closes the connection.
-fn play(
-    script: Vec<Step>,
-    mut stream: TcpStream,
-    number: usize,
-    requests: &Sender<(usize, String)>,
-) -> Option<()> {
+fn play(script: Vec<Step>, mut stream: TcpStream, number: usize, requests: &Sender<(usize, String)>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let reset = script.iter().any(|step| matches!(step, Step::Reset));
     let mut closes = false;

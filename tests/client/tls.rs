@@ -26,9 +26,7 @@ const DEADLINE: Duration = Duration::from_millis(800);
 const LATE: Duration = Duration::from_millis(500);
 
 /// Passes each connection to `converse`. Returns the port and the number of connections so far.
-fn listen(
-    converse: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
-) -> (u16, Arc<AtomicUsize>) {
+fn listen(converse: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let count = Arc::<AtomicUsize>::default();
@@ -45,8 +43,7 @@ fn listen(
 
 /// The same over TLS, after the request has been read.
 fn serve(
-    config: &Arc<ServerConfig>,
-    converse: impl Fn(&mut Stream) -> io::Result<()> + Send + Sync + 'static,
+    config: &Arc<ServerConfig>, converse: impl Fn(&mut Stream) -> io::Result<()> + Send + Sync + 'static,
 ) -> (u16, Arc<AtomicUsize>) {
     let config = Arc::clone(config);
     listen(move |stream| {
@@ -86,10 +83,7 @@ fn a_response_over_https_is_complete_or_an_error_of_the_right_kind() {
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[test]
@@ -111,24 +105,12 @@ fn answers(config: &Arc<ServerConfig>) {
     for (what, bytes, announced) in [
         ("a length and close_notify", WHOLE.to_owned(), true),
         ("a length and no close_notify", WHOLE.to_owned(), false),
-        (
-            "chunks and no close_notify",
-            format!("{CHUNKED}0\r\n\r\n"),
-            false,
-        ),
-        (
-            "the end of the connection, with close_notify",
-            TO_THE_END.to_owned(),
-            true,
-        ),
+        ("chunks and no close_notify", format!("{CHUNKED}0\r\n\r\n"), false),
+        ("the end of the connection, with close_notify", TO_THE_END.to_owned(), true),
     ] {
         let (port, _) = serve(config, move |stream| {
             stream.write_all(bytes.as_bytes())?;
-            if announced {
-                close_notify(stream)
-            } else {
-                Ok(())
-            }
+            if announced { close_notify(stream) } else { Ok(()) }
         });
         let answer = get(format!("https://localhost:{port}/"));
         assert_eq!(answer.unwrap(), "abc", "{what}");
@@ -148,17 +130,10 @@ fn cuts(config: &Arc<ServerConfig>) {
         let (port, _) = serve(config, move |stream| {
             stream.write_all(bytes.as_bytes())?;
             stream.flush()?;
-            if announced {
-                close_notify(stream)
-            } else {
-                Ok(())
-            }
+            if announced { close_notify(stream) } else { Ok(()) }
         });
         let error = get(format!("https://localhost:{port}/")).unwrap_err();
-        assert!(
-            matches!(error, Error::Cut { .. }),
-            "{bytes:?}, {announced}: {error}"
-        );
+        assert!(matches!(error, Error::Cut { .. }), "{bytes:?}, {announced}: {error}");
     }
     let (port, _) = serve(config, |_| Ok(()));
     let error = get(format!("https://localhost:{port}/")).unwrap_err();
@@ -186,10 +161,7 @@ fn handshakes(config: &Arc<ServerConfig>) {
     let (unknown, _) = serve(&other, |stream| stream.write_all(WHOLE.as_bytes()));
     let (known, _) = serve(config, |stream| stream.write_all(WHOLE.as_bytes()));
     for (url, reason) in [
-        (
-            format!("https://localhost:{unknown}/"),
-            "certificate verify failed",
-        ),
+        (format!("https://localhost:{unknown}/"), "certificate verify failed"),
         (format!("https://127.0.0.1:{known}/"), "mismatch"),
     ] {
         let error = get(url).unwrap_err();
@@ -232,11 +204,7 @@ fn connections(config: &Arc<ServerConfig>) {
     for _ in 0..3 {
         assert_eq!(client::get(&url).unwrap().status(), 200);
     }
-    assert_eq!(
-        count.load(Ordering::Relaxed),
-        1,
-        "one connection for three requests"
-    );
+    assert_eq!(count.load(Ordering::Relaxed), 1, "one connection for three requests");
 
     // The server closes each connection properly after its response.
     let (port, count) = serve(config, |stream| {

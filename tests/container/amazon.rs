@@ -27,22 +27,8 @@ fn amazon() -> Result<String, &'static str> {
 }
 
 fn in_amazon(image: &str, script: &str) -> Run {
-    let recipe = format!(
-        "{}:/packages.sh:ro",
-        root().join("docker/packages.sh").display()
-    );
-    engine_call(&[
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--volume",
-        &recipe,
-        image,
-        "sh",
-        "-c",
-        script,
-    ])
+    let recipe = format!("{}:/packages.sh:ro", root().join("docker/packages.sh").display());
+    engine_call(&["run", "--rm", "--network", "none", "--volume", &recipe, image, "sh", "-c", script])
 }
 
 #[test]
@@ -59,11 +45,7 @@ fn docker_build_compiles_and_links_with_the_packages_of_amazon_linux() {
     assert!(built.last_line().contains("OpenSSL "), "{}", built.stdout);
     let event = "EVENT={\"url\":\"http://127.0.0.1:1/\"}";
     let invoked = make(&["invoke", "OUT=dist/amazon", event]).succeeded();
-    assert!(
-        invoked.stdout.contains("cannot connect to 127.0.0.1:1"),
-        "{}",
-        invoked.stdout
-    );
+    assert!(invoked.stdout.contains("cannot connect to 127.0.0.1:1"), "{}", invoked.stdout);
     make(&["verify", "OUT=dist/amazon"]).succeeded();
 }
 
@@ -80,11 +62,7 @@ fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_releas
     let script = "sh /packages.sh cmake nasm pkg-config libclang && sh /packages.sh cmake nasm pkg-config libclang &&
         echo '#include <iostream>' | g++ -E -x c++ - >/dev/null && cmake --version && nasm -v && pkg-config --version";
     let installed = in_amazon(&image, script).succeeded();
-    assert!(
-        installed.stdout.contains("perl-lib") && installed.stdout.contains("Complete!"),
-        "{}",
-        installed.stdout
-    );
+    assert!(installed.stdout.contains("perl-lib") && installed.stdout.contains("Complete!"), "{}", installed.stdout);
 }
 
 #[test]
@@ -95,10 +73,8 @@ fn a_package_missing_from_the_list_or_the_repository_is_reported_at_the_end_of_t
     }
     let image = amazon().unwrap();
     let without = "sed 's/ perl-lib / /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";
-    in_amazon(&image, without)
-        .failed_with(&["these are missing, though all packages were installed: lib\n"]);
-    let misspelt =
-        "sed 's/ perl-lib / perl-lip /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";
+    in_amazon(&image, without).failed_with(&["these are missing, though all packages were installed: lib\n"]);
+    let misspelt = "sed 's/ perl-lib / perl-lip /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";
     in_amazon(&image, misspelt).failed_with(&["Unable to find a match: perl-lip"]);
     let other_release = "rm -r /repository && sh /packages.sh";
     in_amazon(&image, other_release).failed_with(&["2023.12.20260930"]);

@@ -19,10 +19,7 @@ use crate::{
 /// The value of a key in the pins of the stand-ins.
 fn pinned(key: &str) -> String {
     let pins = fs::read_to_string(stand_ins().unwrap().join("pins.env")).unwrap();
-    let line = pins
-        .lines()
-        .find_map(|line| line.strip_prefix(key))
-        .unwrap();
+    let line = pins.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.trim_start_matches('=').trim_matches('"').to_owned()
 }
 
@@ -58,9 +55,7 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
     let directory = tempfile::tempdir().unwrap();
     let (event, authority) = probe(directory.path());
     let mut invoke = command("make", root());
-    invoke
-        .args(["invoke", "OUT=dist/container", &format!("EVENT={event}")])
-        .env("SSL_CERT_FILE", &authority);
+    invoke.args(["invoke", "OUT=dist/container", &format!("EVENT={event}")]).env("SSL_CERT_FILE", &authority);
     assert_probed_with_the_pinned_openssl(&run(invoke).succeeded().stdout);
 
     let again = || {
@@ -117,15 +112,7 @@ fn the_binary_runs_in_an_empty_image() {
     let mut container = container.stderr(Stdio::null()).spawn().unwrap();
     let url = format!("http://{address}/2015-03-31/functions/function/invocations");
     let mut post = command("curl", root());
-    post.args([
-        "--silent",
-        "--show-error",
-        "--retry",
-        "30",
-        "--retry-connrefused",
-        "--retry-delay",
-        "1",
-    ]);
+    post.args(["--silent", "--show-error", "--retry", "30", "--retry-connrefused", "--retry-delay", "1"]);
     post.args(["--max-time", "60", "--data", &event.to_string(), &url]);
     let answer = run(post);
     let _ = container.kill();
@@ -182,19 +169,14 @@ fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_n
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "42\n");
     let record = fs::read_to_string(root().join("dist/mine/build.json")).unwrap();
-    assert!(
-        record.contains("musl") && !record.contains("openssl"),
-        "{record}"
-    );
+    assert!(record.contains("musl") && !record.contains("openssl"), "{record}");
 
     let krate = directories[1].path().join("my function");
     write_main(&krate, "* 3");
     let krate = format!("CRATE={}", krate.display());
     // cargo's progress is printed only with VERBOSE.
     let verbose = [&krate, "OUT=dist/mine", "VERBOSE=1"];
-    let edited = docker_build(&build, &verbose)
-        .succeeded()
-        .reported(&["Compiling mine "]);
+    let edited = docker_build(&build, &verbose).succeeded().reported(&["Compiling mine "]);
     let compiled: Vec<&str> = edited
         .stderr
         .lines()
@@ -206,10 +188,7 @@ fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_n
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "63\n");
     // A different crate with the same name builds its own function.
-    let krate = format!(
-        "CRATE={}",
-        directories[0].path().join("my function").display()
-    );
+    let krate = format!("CRATE={}", directories[0].path().join("my function").display());
     let other = docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded();
     assert_eq!(other.checksum(), runs[0].checksum());
 }
@@ -255,10 +234,7 @@ fn verify_accepts_a_crate_with_a_git_dependency() {
     let directory = tempfile::tempdir().unwrap();
     let krate = krate(directory.path());
     let manifest = fs::read_to_string(krate.join("Cargo.toml")).unwrap();
-    let url = format!(
-        "git = 'file://{}'",
-        root().display().to_string().replace(' ', "%20")
-    );
+    let url = format!("git = 'file://{}'", root().display().to_string().replace(' ', "%20"));
     let manifest = manifest.replace(&format!("path = '{}'", root().display()), &url);
     fs::write(krate.join("Cargo.toml"), manifest).unwrap();
     fs::remove_file(krate.join("Cargo.lock")).unwrap();

@@ -14,8 +14,8 @@ use std::{
 use crate::{
     base, docker_build, engine, engine_call, is_root,
     machine::{
-        Run, arch, call, command, copy_of_the_clone, kill, make, make_executable, programs_without,
-        root, run, sha256, skip, wait_until, write_program,
+        Run, arch, call, command, copy_of_the_clone, kill, make, make_executable, programs_without, root, run, sha256,
+        skip, wait_until, write_program,
     },
     make_docker_build,
 };
@@ -24,21 +24,13 @@ use crate::{
 fn pins_of_a_musl_with(script: &str, directory: &Path) -> Vec<String> {
     let musl = directory.join("musl-9");
     fs::create_dir(&musl).unwrap();
-    fs::write(
-        musl.join("configure"),
-        format!("#!/bin/sh\n: not patched\n{script}\n"),
-    )
-    .unwrap();
+    fs::write(musl.join("configure"), format!("#!/bin/sh\n: not patched\n{script}\n")).unwrap();
     let patch = "--- a/configure\n+++ b/configure\n@@ -1,2 +1,2 @@\n #!/bin/sh\n-: not patched\n+echo patched\n";
     fs::write(musl.join("VERSION"), "9\n").unwrap();
     fs::write(directory.join("A.patch"), patch).unwrap();
     make_executable(&musl.join("configure"));
     let text = directory.to_string_lossy();
-    call(
-        "tar",
-        &["-czf", &format!("{text}/musl.tgz"), "-C", &text, "musl-9"],
-    )
-    .succeeded();
+    call("tar", &["-czf", &format!("{text}/musl.tgz"), "-C", &text, "musl-9"]).succeeded();
     fs::write(directory.join("openssl.tgz"), "").unwrap();
     let pins = format!(
         "MUSL_VERSION=9\nMUSL_SHA256={}\nMUSL_URLS=http://127.0.0.1:1/musl.tgz\n\
@@ -49,10 +41,7 @@ fn pins_of_a_musl_with(script: &str, directory: &Path) -> Vec<String> {
         sha256(&directory.join("openssl.tgz")),
     );
     fs::write(directory.join("my pins.env"), pins).unwrap();
-    vec![
-        format!("PINS={text}/my pins.env"),
-        format!("SOURCES={text}"),
-    ]
+    vec![format!("PINS={text}/my pins.env"), format!("SOURCES={text}")]
 }
 
 #[test]
@@ -65,8 +54,7 @@ fn a_library_that_fails_to_compile_is_reported_with_its_log_and_its_status() {
     let directory = tempfile::tempdir().unwrap();
     let script = "echo output of the compiler; exit 77";
     let build = pins_of_a_musl_with(script, directory.path());
-    let run =
-        docker_build(&build, &[&base]).failed_with(&["output of the compiler", "patched", "77"]);
+    let run = docker_build(&build, &[&base]).failed_with(&["output of the compiler", "patched", "77"]);
     let log = run.stderr.split("the full log: ").nth(1).unwrap();
     let log = fs::read_to_string(log.lines().next().unwrap()).unwrap();
     assert!(log.contains("output of the compiler"), "{log}");
@@ -89,16 +77,8 @@ fn a_stopped_docker_build_leaves_no_image_and_no_container() {
     let before = tags();
     let mut make = make_docker_build();
     make.args(&build).arg(&base).process_group(0);
-    let mut make = make
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let building = || {
-        engine_call(&["ps", "--no-trunc"])
-            .stdout
-            .contains("musl.sh")
-    };
+    let mut make = make.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let building = || engine_call(&["ps", "--no-trunc"]).stdout.contains("musl.sh");
     let began = wait_until(building, Duration::from_secs(120));
     assert!(began, "the container never started");
     kill("INT", format!("-{}", make.id()));
@@ -122,10 +102,7 @@ fn without_an_engine_docker_build_fails_and_names_the_alternative() {
 fn docker_build_with_failing_docker(text: &str) -> Run {
     let directory = tempfile::tempdir().unwrap();
     programs_without(&["docker", "podman"], directory.path());
-    write_program(
-        &directory.path().join("docker"),
-        &format!("echo '{text}' >&2\nexit 1"),
-    );
+    write_program(&directory.path().join("docker"), &format!("echo '{text}' >&2\nexit 1"));
     let mut make = make_docker_build();
     make.env("PATH", directory.path());
     run(make)
@@ -135,23 +112,15 @@ fn docker_build_with_failing_docker(text: &str) -> Run {
 #[ignore = "run by make test"]
 fn an_engine_that_does_not_run_is_reported_with_its_message() {
     let message = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
-    docker_build_with_failing_docker(message).failed_with(&[
-        "docker",
-        "not running",
-        message,
-        "or use `build`",
-    ]);
+    docker_build_with_failing_docker(message).failed_with(&["docker", "not running", message, "or use `build`"]);
 }
 
 #[test]
 #[ignore = "run by make test"]
 fn a_socket_without_permission_is_reported_with_the_solution() {
     let message = "permission denied while trying to connect to the Docker daemon socket";
-    docker_build_with_failing_docker(message).failed_with(&[
-        "no permission to use its socket",
-        "group docker",
-        message,
-    ]);
+    docker_build_with_failing_docker(message)
+        .failed_with(&["no permission to use its socket", "group docker", message]);
 }
 
 #[test]
@@ -161,10 +130,7 @@ fn a_base_that_cannot_be_pulled_is_reported_with_the_alternative() {
         return skip("a base that cannot be pulled", why);
     }
     let base = "BASE=registry.invalid/no/such:image";
-    docker_build(&[], &[base]).failed_with(&[
-        "registry.invalid/no/such:image",
-        "create a base with base-image",
-    ]);
+    docker_build(&[], &[base]).failed_with(&["registry.invalid/no/such:image", "create a base with base-image"]);
 }
 
 #[test]
@@ -174,10 +140,7 @@ fn files_that_root_creates_for_a_base_image_belong_to_the_owner_of_the_clone() {
         return skip("the owner of the files that make base-image creates", why);
     }
     if !is_root() {
-        return skip(
-            "the owner of the files that make base-image creates",
-            "only root can create a base image",
-        );
+        return skip("the owner of the files that make base-image creates", "only root can create a base image");
     }
     let directory = tempfile::tempdir().unwrap();
     let (clone, programs) = (directory.path().join("clone"), directory.path().join("bin"));
@@ -191,8 +154,7 @@ fn files_that_root_creates_for_a_base_image_belong_to_the_owner_of_the_clone() {
     write_program(&programs.join("debootstrap"), "exit 77");
     chown(&clone, Some(65534), Some(65534)).unwrap();
     let mut make = command("make", &clone);
-    make.args(["base-image", &format!("ARCH={}", arch())])
-        .env("PATH", programs);
+    make.args(["base-image", &format!("ARCH={}", arch())]).env("PATH", programs);
     run(make).failed_with(&["77"]);
     let owner = |directory: &str| fs::metadata(clone.join(directory)).unwrap().uid();
     let made = ["target/cache", "target/cache/tmp", "target/cache/logs"];
@@ -206,10 +168,7 @@ fn an_architecture_that_needs_an_emulator_is_reported_with_the_alternative() {
         "arm64" => ("x86_64", "x86_64"),
         _ => ("arm64", "aarch64"),
     };
-    if Path::new("/proc/sys/fs/binfmt_misc")
-        .join(format!("qemu-{name}"))
-        .exists()
-    {
+    if Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{name}")).exists() {
         return skip("another architecture without an emulator", "one is set up");
     }
     make(&["docker-build", &format!("ARCH={other}")]).failed_with(&[

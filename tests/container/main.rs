@@ -46,9 +46,7 @@ fn stand_ins() -> Result<&'static Path, &'static str> {
         }
         Some(directory)
     });
-    directory
-        .as_deref()
-        .ok_or("apt-get, which downloads the sources, is not installed")
+    directory.as_deref().ok_or("apt-get, which downloads the sources, is not installed")
 }
 
 /// A container engine that works on this machine.
@@ -109,11 +107,7 @@ fn complete_build() -> Result<[String; 3], &'static str> {
         return Err("it takes six more minutes; to run it: CI=true make test");
     }
     let directory = stand_ins()?.display();
-    Ok([
-        format!("PINS={directory}/pins.env"),
-        format!("SOURCES={directory}"),
-        format!("BASE={}", base()?),
-    ])
+    Ok([format!("PINS={directory}/pins.env"), format!("SOURCES={directory}"), format!("BASE={}", base()?)])
 }
 
 /// The command `make docker-build` for this machine.

@@ -124,10 +124,7 @@ fn functions_that_gcc_calls_in_its_own_library_are_linked() {
         &build,
         directory.path(),
         ("code.c", code),
-        &main_of(
-            declarations,
-            "json!([has_avx2(), real(), quotient(), counted()])",
-        ),
+        &main_of(declarations, "json!([has_avx2(), real(), quotient(), counted()])"),
     );
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap();
     let has_avx2 = match cfg!(target_arch = "x86_64") {

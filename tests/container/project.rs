@@ -4,9 +4,7 @@ use std::fs;
 
 use crate::{
     complete_build, docker_build,
-    machine::{
-        arch, cargo_lambda_musl, command, copy_of_the_clone, names, root, run, skip, write_crate,
-    },
+    machine::{arch, cargo_lambda_musl, command, copy_of_the_clone, names, root, run, skip, write_crate},
 };
 
 #[test]
@@ -27,19 +25,11 @@ fn a_project_without_a_clone_is_built_in_the_builder_image() {
         cargo.args([&format!("--{}", option.to_lowercase()), value]);
     }
     let built = run(cargo).succeeded();
-    assert!(
-        built.last_line().starts_with("dist/function.zip: "),
-        "{}",
-        built.stdout
-    );
+    assert!(built.last_line().starts_with("dist/function.zip: "), "{}", built.stdout);
     let mut verify = cargo_lambda_musl(&project);
     verify.arg("verify");
     let verified = run(verify).succeeded();
-    assert!(
-        verified.last_line().contains("✓ mine "),
-        "{}",
-        verified.stdout
-    );
+    assert!(verified.last_line().contains("✓ mine "), "{}", verified.stdout);
 }
 
 #[test]
@@ -53,23 +43,12 @@ fn cross_links_the_libraries_of_the_last_image_of_docker_build() {
     let directory = tempfile::tempdir().unwrap();
     copy_of_the_clone(&["."], directory.path());
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let mut cross = command(
-        root().join("target/cache/cross-0.2.5/bin/cross"),
-        directory.path(),
-    );
+    let mut cross = command(root().join("target/cache/cross-0.2.5/bin/cross"), directory.path());
     cross.args(["build", "--release", "--target", &triple]);
     run(cross).succeeded();
-    let deps = directory
-        .path()
-        .join("target")
-        .join(triple)
-        .join("release/deps");
+    let deps = directory.path().join("target").join(triple).join("release/deps");
     let is_map = |name: &&String| name.starts_with("probe-") && name.ends_with(".map");
-    let map = names(&deps)
-        .iter()
-        .find(is_map)
-        .map(|name| deps.join(name))
-        .expect("a linker map");
+    let map = names(&deps).iter().find(is_map).map(|name| deps.join(name)).expect("a linker map");
     let map = fs::read(map).unwrap();
     let map = String::from_utf8_lossy(&map);
     for library in ["libc.a", "libssl.a", "libcrypto.a"] {

@@ -57,11 +57,7 @@ fn the_builder_image_is_pushed_and_its_digest_is_printed() {
 
     let mut push = command("scripts/push-image", root());
     push.args([&format!("{address}/Some/builder"), "v1-arch"])
-        .envs(
-            build
-                .iter()
-                .map(|argument| argument.split_once('=').unwrap()),
-        )
+        .envs(build.iter().map(|argument| argument.split_once('=').unwrap()))
         .env("ARCH", arch())
         .env("REGISTRY_USER", "somebody")
         .env("REGISTRY_TOKEN", "a secret")
@@ -73,17 +69,8 @@ fn the_builder_image_is_pushed_and_its_digest_is_printed() {
     };
     // Image names are in lower case.
     assert_eq!(name, format!("name={address}/some/builder"));
-    let by_digest = format!(
-        "{address}/some/builder@{}",
-        digest.trim_start_matches("digest=")
-    );
-    engine_call(&[
-        "image",
-        "rm",
-        "--force",
-        &by_digest,
-        &format!("{address}/some/builder:v1-arch"),
-    ]);
+    let by_digest = format!("{address}/some/builder@{}", digest.trim_start_matches("digest="));
+    engine_call(&["image", "rm", "--force", &by_digest, &format!("{address}/some/builder:v1-arch")]);
     engine_call(&["pull", &by_digest]).succeeded();
     engine_call(&["image", "rm", "--force", &by_digest]).succeeded();
 }

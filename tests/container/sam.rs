@@ -24,10 +24,8 @@ fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
     let variables = cargo.get_envs();
     sam.envs(variables.filter_map(|(name, value)| Some((name, value?))));
     sam.args(["-m", "samcli"]).args(arguments);
-    sam.env("PYTHONPATH", wheels())
-        .env("__SAM_CLI_APP_DIR", home);
-    sam.env("SAM_CLI_TELEMETRY", "0")
-        .env("AWS_DEFAULT_REGION", "us-east-1");
+    sam.env("PYTHONPATH", wheels()).env("__SAM_CLI_APP_DIR", home);
+    sam.env("SAM_CLI_TELEMETRY", "0").env("AWS_DEFAULT_REGION", "us-east-1");
     sam
 }
 
@@ -59,15 +57,8 @@ fn sam_accepts_the_template_of_every_kind_of_package() {
         let name = format!("kind-{index}");
         package(&parent, &name, options);
         let template = format!("{name}/template.yaml");
-        let validated = run(sam(
-            &parent,
-            directory.path(),
-            &["validate", "--lint", "--template", &template],
-        ));
-        assert!(
-            validated.stdout.contains("is a valid SAM Template"),
-            "{options:?} {validated:?}"
-        );
+        let validated = run(sam(&parent, directory.path(), &["validate", "--lint", "--template", &template]));
+        assert!(validated.stdout.contains("is a valid SAM Template"), "{options:?} {validated:?}");
     }
 }
 
@@ -94,10 +85,7 @@ fn sam_builds_and_invokes_a_new_package() {
     let project = parent.join("orders");
     let built = run(sam(&project, directory.path(), &["build"])).succeeded();
     assert!(built.stdout.contains("Build Succeeded"), "{built:?}");
-    assert!(
-        project.join("target").exists(),
-        "cargo compiled in a copy of the project"
-    );
+    assert!(project.join("target").exists(), "cargo compiled in a copy of the project");
     // Replaces AWS's image. SAM adds the emulator to any image.
     let name = "lambda-musl-like-aws-for-sam";
     let images = [format!("{name}:test"), format!("{name}:rapid-{}", arch())].map(Image);
@@ -105,15 +93,7 @@ fn sam_builds_and_invokes_a_new_package() {
     let event = directory.path().join("event.json");
     fs::copy(root().join("cli/src/invoke/examples/sqs.json"), &event).unwrap();
     let event = event.to_string_lossy();
-    let invoke = [
-        "local",
-        "invoke",
-        "--skip-pull-image",
-        "--invoke-image",
-        &images[0].0,
-        "--event",
-        &event,
-    ];
+    let invoke = ["local", "invoke", "--skip-pull-image", "--invoke-image", &images[0].0, "--event", &event];
     let invoked = run(sam(&project, directory.path(), &invoke)).succeeded();
     let answer: serde_json::Value = serde_json::from_str(&invoked.stdout).expect(&invoked.stdout);
     let failed = &answer["batchItemFailures"][0]["itemIdentifier"];

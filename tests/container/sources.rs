@@ -4,9 +4,7 @@ use std::{fs, io::Write, path::Path};
 
 use lambda_musl::testing::http::{Server, answer, read_head};
 
-use crate::machine::{
-    Run, call, command, copy_of_the_clone, make, names, programs_without, root, run, write_program,
-};
+use crate::machine::{Run, call, command, copy_of_the_clone, make, names, programs_without, root, run, write_program};
 
 fn pins_file(directory: &Path, text: &str) -> String {
     let file = directory.join("my pins.env");
@@ -37,11 +35,7 @@ fn fetch_without_engine(pins: &str, directory: &Path) -> Run {
     fs::create_dir_all(directory.join("my sources")).unwrap();
     programs_without(&["docker", "podman"], &programs);
     let mut make = command("make", root());
-    make.args([
-        "fetch",
-        pins,
-        &format!("SOURCES={}/my sources", directory.display()),
-    ]);
+    make.args(["fetch", pins, &format!("SOURCES={}/my sources", directory.display())]);
     make.env("PATH", programs);
     run(make)
 }
@@ -74,11 +68,7 @@ fn archives_in_the_sources_directory_are_used_as_they_are() {
     let run = fetch_without_engine(&pins, directory.path()).succeeded();
     let expected = archives.map(|name| sources.join(name).display().to_string());
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(
-        names(&sources).len(),
-        3,
-        "fetch added files to the directory"
-    );
+    assert_eq!(names(&sources).len(), 3, "fetch added files to the directory");
 }
 
 #[test]
@@ -99,38 +89,19 @@ fn a_url_with_the_wrong_contents_is_reported_and_the_next_one_is_tried() {
     let server = serve_files();
     let port = server.port();
     let pins = good_pins()
-        .replace(
-            "http://127.0.0.1:1/a/musl.tgz",
-            &format!("http://127.0.0.1:{port}/wrong/musl-{port}.tgz"),
-        )
-        .replace(
-            "http://127.0.0.1:1/b/musl.tgz",
-            &format!("http://127.0.0.1:{port}/b/musl.tgz"),
-        )
-        .replace(
-            "http://127.0.0.1:1/openssl.tgz",
-            &format!("http://127.0.0.1:{port}/openssl-{port}.tgz"),
-        );
-    let run =
-        fetch_without_engine(&pins_file(directory.path(), &pins), directory.path()).succeeded();
+        .replace("http://127.0.0.1:1/a/musl.tgz", &format!("http://127.0.0.1:{port}/wrong/musl-{port}.tgz"))
+        .replace("http://127.0.0.1:1/b/musl.tgz", &format!("http://127.0.0.1:{port}/b/musl.tgz"))
+        .replace("http://127.0.0.1:1/openssl.tgz", &format!("http://127.0.0.1:{port}/openssl-{port}.tgz"));
+    let run = fetch_without_engine(&pins_file(directory.path(), &pins), directory.path()).succeeded();
     let wrong = format!("http://127.0.0.1:{port}/wrong/musl-{port}.tgz");
     assert!(
-        run.stderr.contains(&format!(
-            "{wrong}: musl-{port}.tgz: expected the SHA-256 checksum {EMPTY}, found"
-        )),
+        run.stderr.contains(&format!("{wrong}: musl-{port}.tgz: expected the SHA-256 checksum {EMPTY}, found")),
         "{}",
         run.stderr
     );
     let kept = root().join(format!("target/cache/sources/{EMPTY}-musl-{port}.tgz"));
-    assert_eq!(
-        fs::read(&kept).unwrap(),
-        b"",
-        "the file with the wrong contents was kept"
-    );
-    for kept in [
-        kept,
-        root().join(format!("target/cache/sources/{EMPTY}-openssl-{port}.tgz")),
-    ] {
+    assert_eq!(fs::read(&kept).unwrap(), b"", "the file with the wrong contents was kept");
+    for kept in [kept, root().join(format!("target/cache/sources/{EMPTY}-openssl-{port}.tgz"))] {
         fs::remove_file(kept).unwrap();
     }
 }
@@ -140,13 +111,8 @@ fn a_url_with_the_wrong_contents_is_reported_and_the_next_one_is_tried() {
 fn dead_urls_are_reported_with_the_alternative() {
     let directory = tempfile::tempdir().unwrap();
     let pins = pins_file(directory.path(), &good_pins());
-    let urls = [
-        "http://127.0.0.1:1/a/musl.tgz",
-        "http://127.0.0.1:1/b/musl.tgz",
-    ];
-    fetch(&pins, directory.path())
-        .failed_with(&urls)
-        .reported(&["does not have it with this checksum"]);
+    let urls = ["http://127.0.0.1:1/a/musl.tgz", "http://127.0.0.1:1/b/musl.tgz"];
+    fetch(&pins, directory.path()).failed_with(&urls).reported(&["does not have it with this checksum"]);
     let kept = names(&root().join("target/cache/sources"));
     assert!(!kept.iter().any(|name| name.starts_with('.')), "{kept:?}");
 }
@@ -156,10 +122,8 @@ fn dead_urls_are_reported_with_the_alternative() {
 fn an_invalid_value_is_reported_with_the_file_and_the_line() {
     let directory = tempfile::tempdir().unwrap();
     let pins = good_pins().replace("=9.1", "=$(date)");
-    fetch(&pins_file(directory.path(), &pins), directory.path()).failed_with(&[
-        "my pins.env: line 2: the value of MUSL_VERSION",
-        "invalid characters",
-    ]);
+    fetch(&pins_file(directory.path(), &pins), directory.path())
+        .failed_with(&["my pins.env: line 2: the value of MUSL_VERSION", "invalid characters"]);
 }
 
 #[test]
@@ -175,10 +139,7 @@ fn the_lock_file_of_the_classic_pins_matches_the_workspace() {
     copy_of_the_clone(&["."], directory.path());
     let mut update = command("cargo", directory.path());
     update.args(["update", "--workspace", "--locked"]);
-    update.env(
-        "CARGO_RESOLVER_LOCKFILE_PATH",
-        "docker/pins/classic/Cargo.lock",
-    );
+    update.env("CARGO_RESOLVER_LOCKFILE_PATH", "docker/pins/classic/Cargo.lock");
     let update = run(update);
     assert!(update.success, "run make classic-lock\n{}", update.stderr);
 }
@@ -188,8 +149,7 @@ fn the_lock_file_of_the_classic_pins_matches_the_workspace() {
 fn toolchain_does_not_overwrite_an_existing_directory() {
     let directory = tempfile::tempdir().unwrap();
     let prefix = directory.path().display();
-    make(&["toolchain", &format!("PREFIX={prefix}")])
-        .failed_with(&[&format!("--prefix {prefix}"), "already exists"]);
+    make(&["toolchain", &format!("PREFIX={prefix}")]).failed_with(&[&format!("--prefix {prefix}"), "already exists"]);
     make(&["toolchain"]).failed_with(&["--prefix is missing"]);
 }
 
@@ -202,28 +162,13 @@ fn the_linker_wrapper_repeats_libc_and_the_compilers_libraries_after_those_of_cr
     write_program(&directory.path().join("musl-gcc"), "printf '%s\\n' \"$@\"");
     let rustlib = "/rust/lib/rustlib/aarch64-unknown-linux-musl/lib";
     let builtins = format!("{rustlib}/libcompiler_builtins-1.rlib");
-    let arguments = [
-        "-lunwind", "-lc", &builtins, "-lcrypto", "-lgcc_eh", "-L", rustlib, "-o", "a b",
-    ];
+    let arguments = ["-lunwind", "-lc", &builtins, "-lcrypto", "-lgcc_eh", "-L", rustlib, "-o", "a b"];
     let run = call(&linker, &arguments).succeeded();
     let unwind = format!("{rustlib}/self-contained/libunwind.a");
     // gcc's unwinder is left out in favour of rustc's.
     let expected = [
-        &unwind,
-        "-lc",
-        &builtins,
-        "-lcrypto",
-        "-L",
-        rustlib,
-        "-o",
-        "a b",
-        "-Wl,--start-group",
-        "-lc",
-        &unwind,
-        &builtins,
-        "-lgcc",
-        "-Wl,--end-group",
-        "-Wl,-Map=a b.map",
+        &unwind, "-lc", &builtins, "-lcrypto", "-L", rustlib, "-o", "a b", "-Wl,--start-group", "-lc", &unwind,
+        &builtins, "-lgcc", "-Wl,--end-group", "-Wl,-Map=a b.map",
     ];
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected);
 }

@@ -34,11 +34,8 @@ pub fn wheels() -> &'static Path {
 
 /// The Python interpreter itself. `python3` in `PATH` may be a script that starts it.
 pub fn python3() -> &'static str {
-    static PYTHON: LazyLock<String> = LazyLock::new(|| {
-        python("import sys; print(sys.executable)", &[])
-            .trim()
-            .to_owned()
-    });
+    static PYTHON: LazyLock<String> =
+        LazyLock::new(|| python("import sys; print(sys.executable)", &[]).trim().to_owned());
     &PYTHON
 }
 
@@ -76,30 +73,14 @@ fn servers() -> &'static Servers {
         let (moto, socket) = (free_port(), directory.path().join("client"));
         let mut shell = command("/bin/sh", root());
         let servers = "\"$1\" -m moto.server -p \"$2\" & moto=$!; \"$1\" tests/deploy/client.py serve \"$3\" & cat; kill $moto $!";
-        shell
-            .args(["-c", servers, "sh", python3(), &moto.to_string()])
-            .arg(&socket);
-        shell
-            .env("PYTHONPATH", wheels())
-            .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
-        shell
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        shell.args(["-c", servers, "sh", python3(), &moto.to_string()]).arg(&socket);
+        shell.env("PYTHONPATH", wheels()).env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let shell = shell.spawn().unwrap();
-        let listens = || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, moto)).is_ok()
-                && UnixStream::connect(&socket).is_ok()
-        };
-        assert!(
-            wait_until(listens, Duration::from_secs(60)),
-            "moto or the client does not start"
-        );
-        Servers {
-            _shell: shell,
-            moto,
-            directory,
-        }
+        let listens =
+            || TcpStream::connect((Ipv4Addr::LOCALHOST, moto)).is_ok() && UnixStream::connect(&socket).is_ok();
+        assert!(wait_until(listens, Duration::from_secs(60)), "moto or the client does not start");
+        Servers { _shell: shell, moto, directory }
     });
     &SERVERS
 }
@@ -110,16 +91,8 @@ fn moto() -> u16 {
 
 /// The beginning of the shell command that calls the client.
 fn client() -> String {
-    let [script, socket] = [
-        root().join("tests/deploy/client.py"),
-        servers().directory.path().join("client"),
-    ];
-    format!(
-        "'{}' -I -S '{}' call '{}'",
-        python3(),
-        script.display(),
-        socket.display()
-    )
+    let [script, socket] = [root().join("tests/deploy/client.py"), servers().directory.path().join("client")];
+    format!("'{}' -I -S '{}' call '{}'", python3(), script.display(), socket.display())
 }
 
 pub fn free_port() -> u16 {
@@ -142,11 +115,7 @@ impl Aws {
 
     /// An account whose client connects to a proxy on this port.
     pub fn behind(port: u16) -> Self {
-        let aws = Self {
-            directory: tempfile::tempdir().unwrap(),
-            port,
-            role: role(),
-        };
+        let aws = Self { directory: tempfile::tempdir().unwrap(), port, role: role() };
         fs::create_dir(aws.path("bin")).unwrap();
         aws.client("");
         aws
@@ -154,10 +123,7 @@ impl Aws {
 
     /// An account in which `deploy` creates a role for each function.
     pub fn without_role() -> Self {
-        Self {
-            role: String::new(),
-            ..Self::new()
-        }
+        Self { role: String::new(), ..Self::new() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -167,11 +133,8 @@ impl Aws {
     /// Lets the client run a shell script first, which has the arguments of the call in `$@`.
     pub fn client(&self, first: &str) {
         let log = self.path("calls");
-        let script = format!(
-            "{{ printf '%s\\n' \"$@\"; echo; }} >>'{}'\n{first}\nexec {} \"$@\"",
-            log.display(),
-            client()
-        );
+        let script =
+            format!("{{ printf '%s\\n' \"$@\"; echo; }} >>'{}'\n{first}\nexec {} \"$@\"", log.display(), client());
         write_program(&self.path("bin/aws"), &script);
     }
 
@@ -180,20 +143,14 @@ impl Aws {
         let log = fs::read_to_string(self.path("calls")).unwrap_or_default();
         let _ = fs::remove_file(self.path("calls"));
         let calls = log.split_terminator("\n\n");
-        calls
-            .map(|call| call.lines().map(Into::into).collect())
-            .collect()
+        calls.map(|call| call.lines().map(Into::into).collect()).collect()
     }
 
     /// The operations of these calls that change something.
     pub fn changes(&self) -> Vec<String> {
         let calls = self.calls();
         let operations = calls.iter().map(|call| call[1].clone());
-        let is_read = |name: &String| {
-            ["get-", "list-", "wait"]
-                .iter()
-                .any(|start| name.starts_with(start))
-        };
+        let is_read = |name: &String| ["get-", "list-", "wait"].iter().any(|start| name.starts_with(start));
         operations.filter(|name| !is_read(name)).collect()
     }
 
@@ -204,26 +161,12 @@ impl Aws {
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         command
             .env("HOME", self.directory.path())
-            .envs(
-                ["CARGO_HOME", "RUSTUP_HOME"]
-                    .into_iter()
-                    .filter_map(|name| {
-                        let below = if name == "CARGO_HOME" {
-                            ".cargo"
-                        } else {
-                            ".rustup"
-                        };
-                        let own = env::var_os(name).map(PathBuf::from);
-                        Some((
-                            name,
-                            own.or(Some(Path::new(&env::var_os("HOME")?).join(below)))?,
-                        ))
-                    }),
-            )
-            .env(
-                "AWS_ENDPOINT_URL",
-                format!("http://127.0.0.1:{}", self.port),
-            )
+            .envs(["CARGO_HOME", "RUSTUP_HOME"].into_iter().filter_map(|name| {
+                let below = if name == "CARGO_HOME" { ".cargo" } else { ".rustup" };
+                let own = env::var_os(name).map(PathBuf::from);
+                Some((name, own.or(Some(Path::new(&env::var_os("HOME")?).join(below)))?))
+            }))
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
             .env("ROLE", &self.role)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -253,10 +196,7 @@ impl Aws {
     /// Calls the client without logging the call, and returns its output.
     pub fn client_output(&self, arguments: &[&str]) -> Value {
         let mut shell = self.command("/bin/sh");
-        let words = format!(
-            "exec {} \"$@\" --region=eu-central-1 --output=json",
-            client()
-        );
+        let words = format!("exec {} \"$@\" --region=eu-central-1 --output=json", client());
         shell.args(["-c", &words, "aws"]).args(arguments);
         let answer = run(shell).succeeded().stdout;
         serde_json::from_str(&answer).unwrap_or_default()
@@ -264,13 +204,7 @@ impl Aws {
 
     /// Sends a request to moto without the client, which is fast and is not logged. Returns the response.
     pub fn request(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = send(
-            "lambda",
-            "application/json",
-            method,
-            path,
-            &body.to_string(),
-        );
+        let answer = send("lambda", "application/json", method, path, &body.to_string());
         serde_json::from_str(&answer).unwrap()
     }
 
@@ -280,17 +214,13 @@ impl Aws {
 
     /// Creates a function without `deploy`.
     pub fn create(&self, name: &str, zip: &str, with: Value) {
-        let code =
-            "import base64, sys; print(base64.b64encode(open(sys.argv[1], 'rb').read()).decode())";
+        let code = "import base64, sys; print(base64.b64encode(open(sys.argv[1], 'rb').read()).decode())";
         let zip = python(code, &[&root().join(zip)]);
         let mut function = json!({
             "FunctionName": name, "Runtime": "provided.al2023", "Handler": "bootstrap", "Role": role(),
             "Architectures": ["x86_64"], "Code": {"ZipFile": zip.trim()}
         });
-        function
-            .as_object_mut()
-            .unwrap()
-            .extend(with.as_object().unwrap().clone());
+        function.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
         self.request("POST", "/2015-03-31/functions", &function);
     }
 }
@@ -298,8 +228,7 @@ impl Aws {
 /// Sends a request for a service to moto, which checks no signature. Returns the body of the response.
 fn send(service: &str, kind: &str, method: &str, path: &str, body: &str) -> String {
     let mut aws = TcpStream::connect((Ipv4Addr::LOCALHOST, moto())).unwrap();
-    let scope =
-        format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/{service}/aws4_request");
+    let scope = format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/{service}/aws4_request");
     write!(
         aws,
         "{method} {path} HTTP/1.1\r\nHost: {service}.amazonaws.com\r\nAuthorization: {scope}, SignedHeaders=host, Signature=a\r\n\
@@ -362,11 +291,7 @@ pub fn proxy(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> u16
     port
 }
 
-fn answer(
-    mut client: TcpStream,
-    aws: u16,
-    decide: &impl Fn(&Request) -> Answer,
-) -> std::io::Result<()> {
+fn answer(mut client: TcpStream, aws: u16, decide: &impl Fn(&Request) -> Answer) -> std::io::Result<()> {
     let mut read = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     let (head, request) = loop {
@@ -398,10 +323,7 @@ fn answer(
     match decide(&request) {
         Answer::Cut => client.shutdown(Shutdown::Both),
         Answer::Instead(status, headers, body) => {
-            let headers: String = headers
-                .iter()
-                .map(|(name, value)| format!("{name}: {value}\r\n"))
-                .collect();
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             write!(
                 client,
                 "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",

@@ -22,31 +22,15 @@ fn make_deploy_creates_a_function_with_all_given_settings() {
     build();
     let aws = Aws::without_role();
     let mut make = aws.command("make");
+    make.args(["deploy", "NAME=created", "OUT=dist/greeting", "CRATE=examples/greeting"]);
     make.args([
-        "deploy",
-        "NAME=created",
-        "OUT=dist/greeting",
-        "CRATE=examples/greeting",
-    ]);
-    make.args([
-        "MEMORY=256",
-        "TIMEOUT=20",
-        "ENV_VAR=TABLE=a, b=c",
-        "TAGS=team=a b,stage=test",
-        "URL=public",
-        "ALIAS=live",
+        "MEMORY=256", "TIMEOUT=20", "ENV_VAR=TABLE=a, b=c", "TAGS=team=a b,stage=test", "URL=public", "ALIAS=live",
     ]);
     let run = run(make).succeeded();
     let arn = format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:created");
     let line = run.last_line();
-    assert!(
-        line.starts_with(&arn) && line.contains("alias live: version 1, https://"),
-        "{line}"
-    );
-    assert!(
-        line.ends_with(&format!("CodeSha256 {}: the same as {ZIP}", checksum())),
-        "{line}"
-    );
+    assert!(line.starts_with(&arn) && line.contains("alias live: version 1, https://"), "{line}");
+    assert!(line.ends_with(&format!("CodeSha256 {}: the same as {ZIP}", checksum())), "{line}");
     assert_eq!(run.stdout.lines().count(), 1);
 
     let function = aws.function("created");
@@ -66,54 +50,27 @@ fn make_deploy_creates_a_function_with_all_given_settings() {
         assert_eq!(configuration(key), expected, "{key}");
     }
     assert_eq!(has("/Tags"), json!({"team": "a b", "stage": "test"}));
-    let policy = aws.request(
-        "GET",
-        "/2015-03-31/functions/created/policy?Qualifier=live",
-        &json!({}),
-    );
+    let policy = aws.request("GET", "/2015-03-31/functions/created/policy?Qualifier=live", &json!({}));
     let policy: Value = serde_json::from_str(policy["Policy"].as_str().unwrap()).unwrap();
     let statement = |index: usize, key: &str| policy["Statement"][index][key].clone();
     let actions = [0, 1].map(|index| statement(index, "Action"));
-    assert_eq!(
-        actions,
-        ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]
-    );
+    assert_eq!(actions, ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]);
     assert_eq!(statement(0, "FunctionUrlAuthType"), "NONE");
     assert_eq!(statement(1, "InvokedViaFunctionUrl"), true);
-    let policies = [
-        "iam",
-        "list-attached-role-policies",
-        "--role-name",
-        "lambda-musl-created",
-    ];
+    let policies = ["iam", "list-attached-role-policies", "--role-name", "lambda-musl-created"];
     let policies = aws.client_output(&policies);
-    assert_eq!(
-        policies["AttachedPolicies"][0]["PolicyName"],
-        "AWSLambdaBasicExecutionRole"
-    );
+    assert_eq!(policies["AttachedPolicies"][0]["PolicyName"], "AWSLambdaBasicExecutionRole");
 }
 
 #[test]
 #[ignore = "run by make test"]
 fn a_dry_run_prints_the_exact_commands_of_the_deployment_and_changes_nothing() {
     let aws = Aws::without_role();
-    let options = [
-        "--alias",
-        "it",
-        "--url",
-        "iam",
-        "--memory",
-        "512",
-        "--env-var",
-        "KEY=it's $HOME",
-        "--tags",
-        "a=b c",
-    ];
+    let options =
+        ["--alias", "it", "--url", "iam", "--memory", "512", "--env-var", "KEY=it's $HOME", "--tags", "a=b c"];
     for is_first in [true, false] {
         let name = "dry";
-        let dry = aws
-            .deploy(name, &[&options[..], &["--dry-run"]].concat())
-            .succeeded();
+        let dry = aws.deploy(name, &[&options[..], &["--dry-run"]].concat()).succeeded();
         let reads = aws.calls();
         // A shell runs the printed commands with a client that only logs its arguments.
         let shell = aws.path("dry");
@@ -127,32 +84,15 @@ fn a_dry_run_prints_the_exact_commands_of_the_deployment_and_changes_nothing() {
         let before = [&reads[..], &printed].concat();
 
         let deployed = aws.deploy(name, &options).succeeded();
-        let version = deployed
-            .last_line()
-            .split("version ")
-            .nth(1)
-            .unwrap()
-            .split(',')
-            .next()
-            .unwrap();
+        let version = deployed.last_line().split("version ").nth(1).unwrap().split(',').next().unwrap();
         let with_version = |word: &String| {
-            if word == "<version>" {
-                version.to_owned()
-            } else {
-                word.clone()
-            }
+            if word == "<version>" { version.to_owned() } else { word.clone() }
         };
-        let before: Vec<Vec<String>> = before
-            .iter()
-            .map(|call| call.iter().map(with_version).collect())
-            .collect();
+        let before: Vec<Vec<String>> = before.iter().map(|call| call.iter().map(with_version).collect()).collect();
         assert_eq!(aws.calls(), before);
         assert!(!dry.stdout.contains("it's $HOME") && !dry.stderr.contains("it's $HOME"));
         // The second dry run finds them in AWS already.
-        assert_eq!(
-            is_first,
-            dry.stderr.contains("the environment variables KEY")
-        );
+        assert_eq!(is_first, dry.stderr.contains("the environment variables KEY"));
     }
 }
 
@@ -221,8 +161,7 @@ fn an_invalid_name_or_option_is_rejected_before_any_call_to_aws() {
         ("--s3-bucket", "A", "the name of a bucket"),
         ("--url", "open", "possible values: none, iam, public"),
     ] {
-        aws.deploy("named", &[option, value])
-            .failed_with(&[expected]);
+        aws.deploy("named", &[option, value]).failed_with(&[expected]);
     }
     assert_eq!(aws.calls(), [[""; 0]; 0]);
 }
@@ -232,13 +171,9 @@ fn an_invalid_name_or_option_is_rejected_before_any_call_to_aws() {
 fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
     build();
     let aws = Aws::new();
-    aws.run(&["deploy", "x", "--out", "dist/none"])
-        .failed_with(&["none/function.zip", "`build` creates one"]);
+    aws.run(&["deploy", "x", "--out", "dist/none"]).failed_with(&["none/function.zip", "`build` creates one"]);
     let directory = tempfile::tempdir().unwrap();
-    let (krate, out) = (
-        directory.path().join("changing"),
-        directory.path().join("dist"),
-    );
+    let (krate, out) = (directory.path().join("changing"), directory.path().join("dist"));
     write_crate(
         &krate,
         "[package]\nname = 'changing'\nversion = '0.1.0'\nedition = '2024'\n[workspace]\n",
@@ -250,10 +185,7 @@ fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
     fs::write(krate.join("src/main.rs"), "fn main() { println!() }").unwrap();
     let out = out.to_str().unwrap();
     let outdated = aws.run(&["deploy", "outdated", "--out", out]);
-    outdated.failed_with(&[
-        "its sources have changed since it was built",
-        "cargo lambda-musl build",
-    ]);
+    outdated.failed_with(&["its sources have changed since it was built", "cargo lambda-musl build"]);
     assert_eq!(aws.calls(), [[""; 0]; 0]);
     let zip = format!("{out}/function.zip");
     aws.run(&["deploy", "outdated", "--zip", &zip]).succeeded();

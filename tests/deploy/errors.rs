@@ -21,18 +21,10 @@ fn a_missing_client_is_reported_with_the_command_that_installs_it() {
     let aws = Aws::new();
     let programs = tempfile::tempdir().unwrap();
     programs_without(&["aws"], programs.path());
-    for subcommand in [
-        &["deploy", "x"][..],
-        &["status", "x"],
-        &["invoke", "--event={}", "--remote=x"],
-    ] {
+    for subcommand in [&["deploy", "x"][..], &["status", "x"], &["invoke", "--event={}", "--remote=x"]] {
         let mut program = aws.program(subcommand);
         program.args(["--zip", ZIP]).env("PATH", programs.path());
-        run(program).failed_with(&[
-            "this machine lacks:",
-            "the aws client (aws)",
-            "doctor --fix",
-        ]);
+        run(program).failed_with(&["this machine lacks:", "the aws client (aws)", "doctor --fix"]);
     }
     let mut doctor = aws.program(&["doctor"]);
     doctor.env("PATH", programs.path());
@@ -49,10 +41,7 @@ fn missing_credentials_or_a_missing_region_is_reported_with_the_solution() {
     build();
     let aws = Aws::new();
     for (variable, expected) in [
-        (
-            "AWS_ACCESS_KEY_ID",
-            "There are no credentials: set them up with `aws configure`",
-        ),
+        ("AWS_ACCESS_KEY_ID", "There are no credentials: set them up with `aws configure`"),
         ("AWS_REGION", "No region is configured: set AWS_REGION"),
     ] {
         for (subcommand, status) in [("deploy", 1), ("status", 2)] {
@@ -72,12 +61,10 @@ fn missing_credentials_or_a_missing_region_is_reported_with_the_solution() {
 #[test]
 #[ignore = "run by make test"]
 fn a_missing_permission_is_named() {
-    let port = proxy(
-        |request| match request.line.starts_with("POST /2015-03-31/functions ") {
-            true => refuse(403, &[("x-amzn-errortype", "AccessDeniedException")]),
-            false => Answer::Pass,
-        },
-    );
+    let port = proxy(|request| match request.line.starts_with("POST /2015-03-31/functions ") {
+        true => refuse(403, &[("x-amzn-errortype", "AccessDeniedException")]),
+        false => Answer::Pass,
+    });
     let aws = Aws::behind(port);
     aws.deploy("denied", &[]).failed_with(&[
         "stopped at 'creating denied'",
@@ -100,8 +87,7 @@ fn counted(answer: impl Fn() -> Answer + Send + Sync + 'static) -> (u16, &'stati
 #[ignore = "run by make test"]
 fn a_throttled_request_is_tried_as_often_as_the_user_has_set() {
     build();
-    let (port, count) =
-        counted(|| refuse(429, &[("x-amzn-errortype", "TooManyRequestsException")]));
+    let (port, count) = counted(|| refuse(429, &[("x-amzn-errortype", "TooManyRequestsException")]));
     let aws = Aws::behind(port);
     let mut status = aws.program(&["status", "throttled", "--zip", ZIP]);
     status.env("AWS_MAX_ATTEMPTS", "2");
@@ -118,10 +104,7 @@ fn retries_are_set_only_if_the_user_has_not_set_them() {
     build();
     let aws = Aws::new();
     let seen = aws.path("seen");
-    aws.client(&format!(
-        "echo \"$AWS_RETRY_MODE $AWS_MAX_ATTEMPTS $AWS_PAGER\" >'{}'; exit 1",
-        seen.display()
-    ));
+    aws.client(&format!("echo \"$AWS_RETRY_MODE $AWS_MAX_ATTEMPTS $AWS_PAGER\" >'{}'; exit 1", seen.display()));
     let variables = |name: &str, value: &str| {
         let mut status = aws.program(&["status", "x", "--zip", ZIP]);
         status.env(name, value).env("AWS_PAGER", "less");
@@ -132,10 +115,7 @@ fn retries_are_set_only_if_the_user_has_not_set_them() {
     assert_eq!(variables("AWS_MAX_ATTEMPTS", "9"), " 9 \n");
     let config = aws.path("config");
     std::fs::write(&config, "[default]\nretry_mode = adaptive\n").unwrap();
-    assert_eq!(
-        variables("AWS_CONFIG_FILE", config.to_str().unwrap()),
-        "  \n"
-    );
+    assert_eq!(variables("AWS_CONFIG_FILE", config.to_str().unwrap()), "  \n");
 }
 
 #[test]
@@ -185,18 +165,13 @@ fn credentials_that_expire_midway_are_reported_with_the_last_known_state() {
         }
     });
     let aws = Aws::behind(port);
-    aws.deploy("expires", &["--memory", "300", "--alias", "live"])
-        .failed_with(&[
-            "stopped at 'publishing a version of expires'",
-            "The credentials have expired",
-            &format!(
-                "In AWS's last response, expires had the CodeSha256 {}, the same as the zip.",
-                checksum()
-            ),
-        ]);
+    aws.deploy("expires", &["--memory", "300", "--alias", "live"]).failed_with(&[
+        "stopped at 'publishing a version of expires'",
+        "The credentials have expired",
+        &format!("In AWS's last response, expires had the CodeSha256 {}, the same as the zip.", checksum()),
+    ]);
     let aws = Aws::new();
-    aws.deploy("expires", &["--memory", "300", "--alias", "live"])
-        .succeeded();
+    aws.deploy("expires", &["--memory", "300", "--alias", "live"]).succeeded();
     assert_eq!(aws.changes(), ["publish-version", "create-alias"]);
 }
 
@@ -207,19 +182,12 @@ fn an_unexpected_response_is_shown_and_changes_nothing() {
     let aws = Aws::new();
     for response in ["<html>Log in to this network", r#"{"message":"Forbidden"}"#] {
         aws.client(&format!("echo '{response}'; exit 0"));
-        let output = aws
-            .program(&["status", "x", "--zip", ZIP])
-            .output()
-            .unwrap();
+        let output = aws.program(&["status", "x", "--zip", ZIP]).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(
-            stderr.contains("expected JSON") && stderr.contains(response),
-            "{stderr}"
-        );
+        assert!(stderr.contains("expected JSON") && stderr.contains(response), "{stderr}");
         aws.calls();
-        aws.deploy("x", &["--env-var", "NEW=1"])
-            .failed_with(&["expected JSON", response]);
+        aws.deploy("x", &["--env-var", "NEW=1"]).failed_with(&["expected JSON", response]);
         assert_eq!(aws.changes(), [""; 0]);
     }
     // The client itself reads a response from the network.
@@ -236,24 +204,16 @@ fn a_client_that_asks_for_input_on_the_terminal_is_ended_with_advice() {
     build();
     let aws = Aws::new();
     aws.client("read -r code </dev/tty");
-    for arguments in [
-        &["deploy", "x", "--zip", ZIP][..],
-        &["status", "x", "--zip", ZIP],
-        &["invoke", "--event={}", "--remote=x"],
-    ] {
+    for arguments in
+        [&["deploy", "x", "--zip", ZIP][..], &["status", "x", "--zip", ZIP], &["invoke", "--event={}", "--remote=x"]]
+    {
         let program = aws.program(arguments);
         let in_terminal = "import os, pty, signal, sys; signal.alarm(60); sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
         let mut python = aws.command(python3());
-        python
-            .args(["-c", in_terminal])
-            .arg(program.get_program())
-            .args(program.get_args());
+        python.args(["-c", in_terminal]).arg(program.get_program()).args(program.get_args());
         let run = run(python);
         assert!(!run.success, "{run:?}");
-        for text in [
-            "aws asks for input on the terminal",
-            "`aws sts get-caller-identity`",
-        ] {
+        for text in ["aws asks for input on the terminal", "`aws sts get-caller-identity`"] {
             assert!(run.stdout.contains(text), "{run:?}");
         }
     }
@@ -285,18 +245,13 @@ fn a_signal_ends_a_deployment_that_reads_the_state_after_a_failure() {
 #[ignore = "run by make test"]
 fn a_client_without_a_required_option_is_reported_as_too_old() {
     let aws = Aws::new();
-    aws.client(r#"case "$*" in *invoked-via*) echo 'Unknown options: --invoked-via-function-url' >&2; exit 252 ;; esac"#);
+    aws.client(
+        r#"case "$*" in *invoked-via*) echo 'Unknown options: --invoked-via-function-url' >&2; exit 252 ;; esac"#,
+    );
     let run = aws.deploy("old-client", &["--url", "public"]);
-    run.failed_with(&[
-        "stopped at 'setting the function URL'",
-        "too old",
-        "`aws --version`",
-    ]);
+    run.failed_with(&["stopped at 'setting the function URL'", "too old", "`aws --version`"]);
     aws.client("");
     aws.calls();
     aws.deploy("old-client", &["--url", "public"]).succeeded();
-    assert_eq!(
-        aws.changes(),
-        ["update-function-url-config", "add-permission"]
-    );
+    assert_eq!(aws.changes(), ["update-function-url-config", "add-permission"]);
 }

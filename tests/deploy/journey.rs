@@ -42,11 +42,7 @@ impl Journey {
 #[ignore = "run by make test"]
 fn a_new_user_gets_from_an_empty_directory_to_a_verified_function_in_aws() {
     let directory = new_directory();
-    let mut journey = Journey {
-        aws: Aws::new(),
-        commands: 0,
-        start: Instant::now(),
-    };
+    let mut journey = Journey { aws: Aws::new(), commands: 0, start: Instant::now() };
     journey.step(directory.path(), &["new", "journey", "--http"]);
     let project = directory.path().join("journey");
 
@@ -64,10 +60,7 @@ fn a_new_user_gets_from_an_empty_directory_to_a_verified_function_in_aws() {
     let answer: Value = dev.get("page?name=Ada").json().unwrap();
     assert_eq!(answer, json!({"hello": "Ada", "path": "/page"}));
     match find_program("chromium") {
-        None => skip(
-            "a new function in a browser",
-            "chromium is not installed (Debian: apt-get install chromium)",
-        ),
+        None => skip("a new function in a browser", "chromium is not installed (Debian: apt-get install chromium)"),
         Some(chromium) => {
             let mut browser = command(chromium, directory.path());
             let profile = directory.path().join("profile");
@@ -83,15 +76,7 @@ fn a_new_user_gets_from_an_empty_directory_to_a_verified_function_in_aws() {
     dev.end("INT");
 
     let deployed = journey.step(&project, &["deploy", "journey"]);
-    assert!(
-        deployed.last_line().contains("CodeSha256"),
-        "{}",
-        deployed.stdout
-    );
+    assert!(deployed.last_line().contains("CodeSha256"), "{}", deployed.stdout);
     let compared = journey.step(&project, &["status", "journey"]);
-    assert!(
-        compared.stdout.starts_with("journey: the same bytes"),
-        "{}",
-        compared.stdout
-    );
+    assert!(compared.stdout.starts_with("journey: the same bytes"), "{}", compared.stdout);
 }

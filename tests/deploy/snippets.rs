@@ -30,9 +30,7 @@ fn python(wheels: &str, program: &str, files: &[(&str, &str)]) -> Run {
     }
     let wheels = call("scripts/cli", &["wheel", wheels]).succeeded();
     let mut python = command("python3", directory.path());
-    python
-        .args(["-c", program])
-        .env("PYTHONPATH", wheels.last_line());
+    python.args(["-c", program]).env("PYTHONPATH", wheels.last_line());
     run(python)
 }
 
@@ -40,18 +38,11 @@ fn python(wheels: &str, program: &str, files: &[(&str, &str)]) -> Run {
 #[ignore = "run by make test"]
 fn the_table_contains_every_option_and_its_variable() {
     let page = fs::read_to_string(root().join("docs/deploy.md")).unwrap();
-    let table: BTreeSet<&str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `--"))
-        .flat_map(|line| line.split('`'))
-        .collect();
+    let table: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `--")).flat_map(|line| line.split('`')).collect();
     let help = Aws::new().run(&["deploy", "--help"]).succeeded().stdout;
-    let options = help
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("--"));
-    let options: Vec<&str> = options
-        .map(|line| line.split([' ', '=']).next().unwrap())
-        .collect();
+    let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+    let options: Vec<&str> = options.map(|line| line.split([' ', '=']).next().unwrap()).collect();
     assert!(options.len() > 12, "{help}");
     for option in options {
         let variable = option.to_uppercase().replace('-', "_");
@@ -69,25 +60,15 @@ fn the_policy_allows_every_call_of_a_deployment() {
         .iter()
         .flat_map(|statement| match &statement["Action"] {
             Value::String(action) => vec![&**action],
-            list => list
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|action| action.as_str().unwrap())
-                .collect(),
+            list => list.as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect(),
         })
         .collect();
     let aws = Aws::without_role();
-    aws.deploy("permitted", &["--alias", "live", "--url", "public"])
-        .succeeded();
-    let options = [
-        "--alias", "live", "--url", "iam", "--tags", "a=b", "--memory", "256", "--role", "shared",
-    ];
+    aws.deploy("permitted", &["--alias", "live", "--url", "public"]).succeeded();
+    let options = ["--alias", "live", "--url", "iam", "--tags", "a=b", "--memory", "256", "--role", "shared"];
     role();
-    aws.run(&[&["deploy", "permitted", "--zip", other_zip()], &options[..]].concat())
-        .succeeded();
-    aws.deploy("permitted", &["--alias", "live", "--url", "none"])
-        .succeeded();
+    aws.run(&[&["deploy", "permitted", "--zip", other_zip()], &options[..]].concat()).succeeded();
+    aws.deploy("permitted", &["--alias", "live", "--url", "none"]).succeeded();
     let calls = aws.calls();
     let permission = |call: &Vec<String>| {
         let operation = match (&*call[1], call.get(2)) {
@@ -97,11 +78,7 @@ fn the_policy_allows_every_call_of_a_deployment() {
             (operation, _) => operation,
         };
         let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
-        format!(
-            "{}:{}",
-            call[0],
-            operation.split('-').map(capital).collect::<String>()
-        )
+        format!("{}:{}", call[0], operation.split('-').map(capital).collect::<String>())
     };
     let needed: BTreeSet<String> = calls.iter().map(permission).collect();
     assert!(needed.len() > 15, "{needed:?}");
@@ -117,20 +94,11 @@ fn the_keys_for_cargo_toml_are_accepted() {
     let manifest = format!("[package]\nname = 'greeting'\n{}", block("toml"));
     fs::write(aws.path("Cargo.toml"), manifest).unwrap();
     let krate = aws.path("");
-    let run = aws
-        .deploy("keys", &["--dry-run", "--crate", krate.to_str().unwrap()])
-        .succeeded();
-    for words in [
-        "--memory-size 256 --timeout 10",
-        r#"--tags '{"team":"greetings"}'"#,
-        "--auth-type AWS_IAM",
-        "--name live",
-    ] {
-        assert!(
-            run.stdout.contains(words),
-            "stdout does not contain {words}:\n{}",
-            run.stdout
-        );
+    let run = aws.deploy("keys", &["--dry-run", "--crate", krate.to_str().unwrap()]).succeeded();
+    for words in
+        ["--memory-size 256 --timeout 10", r#"--tags '{"team":"greetings"}'"#, "--auth-type AWS_IAM", "--name live"]
+    {
+        assert!(run.stdout.contains(words), "stdout does not contain {words}:\n{}", run.stdout);
     }
 }
 
@@ -170,18 +138,13 @@ fn the_terraform_resources_describe_the_function_that_deploy_creates() {
     let parsed = parsed.stdout.replace("\\\"", "");
     let parsed: Value = serde_json::from_str(&parsed).unwrap();
     let resources = parsed["resource"].as_array().unwrap();
-    let resource = resources
-        .iter()
-        .find_map(|resource| resource.pointer("/aws_lambda_function/greeting"));
+    let resource = resources.iter().find_map(|resource| resource.pointer("/aws_lambda_function/greeting"));
     let resource = resource.unwrap_or_else(|| panic!("{parsed}"));
     for (key, value) in function().as_object().unwrap() {
         assert_eq!(resource[key], *value, "{key}");
     }
     let hash = resource["source_code_hash"].as_str().unwrap();
-    assert!(
-        hash.contains("filebase64sha256(dist/function.zip)"),
-        "{hash}"
-    );
+    assert!(hash.contains("filebase64sha256(dist/function.zip)"), "{hash}");
 }
 
 #[test]

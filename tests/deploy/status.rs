@@ -13,10 +13,7 @@ use crate::{
 
 /// Runs `status`. Returns the exit status and the line on stdout, or stderr if stdout is empty.
 fn status(aws: &Aws, arguments: &[&str]) -> (i32, String) {
-    let output = aws
-        .program(&[&["status"], arguments].concat())
-        .output()
-        .unwrap();
+    let output = aws.program(&[&["status"], arguments].concat()).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.lines().count() <= 1, "{stdout}");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -31,10 +28,7 @@ fn status_reports_the_same_bytes_or_both_checksums() {
     aws.deploy("compared", &["--alias", "live"]).succeeded();
     let (code, line) = status(&aws, &["compared", "--zip", ZIP]);
     let sha256 = sha256(&root().join(ZIP));
-    let expected = format!(
-        "compared: the same bytes: CodeSha256 {}, sha256 {sha256}: greeting 0.1.0\n",
-        checksum()
-    );
+    let expected = format!("compared: the same bytes: CodeSha256 {}, sha256 {sha256}: greeting 0.1.0\n", checksum());
     assert_eq!((code, line), (0, expected));
 
     aws.create("compared-other", other_zip(), json!({}));
@@ -47,10 +41,7 @@ fn status_reports_the_same_bytes_or_both_checksums() {
     );
     for name in ["--alias", "--qualifier"] {
         let (code, line) = status(&aws, &["compared", "--zip", ZIP, name, "live"]);
-        assert!(
-            code == 0 && line.starts_with("compared:live: the same bytes"),
-            "{line}"
-        );
+        assert!(code == 0 && line.starts_with("compared:live: the same bytes"), "{line}");
     }
 }
 
@@ -73,18 +64,9 @@ fn a_failed_comparison_has_its_own_exit_status() {
     build();
     let aws = Aws::new();
     for (arguments, expected) in [
-        (
-            &["nobodys", "--zip", ZIP][..],
-            "AWS has no function nobodys in this region and account",
-        ),
-        (
-            &["nobodys", "--zip", ZIP, "--qualifier", "7"],
-            "nobodys with the version or alias 7",
-        ),
-        (
-            &["no name", "--zip", ZIP],
-            "the name of the function is \"no name\"",
-        ),
+        (&["nobodys", "--zip", ZIP][..], "AWS has no function nobodys in this region and account"),
+        (&["nobodys", "--zip", ZIP, "--qualifier", "7"], "nobodys with the version or alias 7"),
+        (&["no name", "--zip", ZIP], "the name of the function is \"no name\""),
     ] {
         let (code, line) = status(&aws, arguments);
         assert!(code == 2 && line.contains(expected), "{code} {line}");
@@ -94,19 +76,10 @@ fn a_failed_comparison_has_its_own_exit_status() {
 /// Runs `make status` for a crate.
 fn make_status(aws: &Aws, name: &str, krate: &Path) -> (Option<i32>, String) {
     let mut make = aws.command("make");
-    make.args([
-        "status",
-        &format!("NAME={name}"),
-        &format!("CRATE={}", krate.display()),
-    ]);
+    make.args(["status", &format!("NAME={name}"), &format!("CRATE={}", krate.display())]);
     let output = make.output().unwrap();
     let line = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(
-        line.lines().count(),
-        1,
-        "{line}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(line.lines().count(), 1, "{line}{}", String::from_utf8_lossy(&output.stderr));
     (output.status.code(), line)
 }
 
@@ -119,39 +92,25 @@ fn make_status_builds_the_sources_separately_and_prints_their_commit() {
     let manifest = "[package]\nname = 'mine'\nversion = '1.2.3'\n[workspace]\n";
     write_crate(&krate, manifest, "fn main() {}");
     fs::write(krate.join(".gitignore"), "target\n").unwrap();
-    let arguments =
-        [("CRATE", &krate), ("OUT", &out)].map(|(name, path)| format!("{name}={}", path.display()));
+    let arguments = [("CRATE", &krate), ("OUT", &out)].map(|(name, path)| format!("{name}={}", path.display()));
     make(&[&arguments[0], &arguments[1]]).succeeded();
     git(&krate, &["init", "--quiet"]).succeeded();
     git(&krate, &["add", "."]).succeeded();
     git(&krate, &["commit", "--quiet", "--message=one"]).succeeded();
-    let commit = git(&krate, &["rev-parse", "HEAD"])
-        .succeeded()
-        .last_line()
-        .to_owned();
+    let commit = git(&krate, &["rev-parse", "HEAD"]).succeeded().last_line().to_owned();
     let zip = out.join("function.zip");
-    aws.run(&["deploy", "sources", "--zip", zip.to_str().unwrap()])
-        .succeeded();
+    aws.run(&["deploy", "sources", "--zip", zip.to_str().unwrap()]).succeeded();
     let before = fs::metadata(&zip).unwrap().modified().unwrap();
 
     let (code, line) = make_status(&aws, "sources", &krate);
     assert_eq!(code, Some(0), "{line}");
-    assert!(
-        line.contains(": the same bytes")
-            && line.ends_with(&format!(": mine 1.2.3, commit {commit}\n")),
-        "{line}"
-    );
+    assert!(line.contains(": the same bytes") && line.ends_with(&format!(": mine 1.2.3, commit {commit}\n")), "{line}");
     assert_eq!(fs::metadata(&zip).unwrap().modified().unwrap(), before);
 
-    fs::write(
-        krate.join("src/main.rs"),
-        "fn main() { std::process::exit(3) }",
-    )
-    .unwrap();
+    fs::write(krate.join("src/main.rs"), "fn main() { std::process::exit(3) }").unwrap();
     let (_, line) = make_status(&aws, "sources", &krate);
     assert!(
-        line.contains("differs: CodeSha256 is ")
-            && line.ends_with(&format!("commit {commit} with changes\n")),
+        line.contains("differs: CodeSha256 is ") && line.ends_with(&format!("commit {commit} with changes\n")),
         "{line}"
     );
 }

@@ -29,15 +29,9 @@ fn two_concurrent_deployments_leave_one_function_with_the_right_bytes() {
         })
     });
     let runs = both.map(|one| one.join().unwrap().succeeded());
-    let notes = runs.iter().filter(|run| {
-        run.stderr
-            .contains("note: another deployment of at-once is running")
-    });
+    let notes = runs.iter().filter(|run| run.stderr.contains("note: another deployment of at-once is running"));
     assert!(notes.count() > 0, "{runs:?}");
-    assert_eq!(
-        Aws::new().function("at-once")["Configuration"]["CodeSha256"],
-        checksum()
-    );
+    assert_eq!(Aws::new().function("at-once")["Configuration"]["CodeSha256"], checksum());
 }
 
 #[test]
@@ -48,14 +42,8 @@ fn a_stopped_deployment_reports_the_state_in_aws_and_the_next_one_completes() {
     aws.create("stopped", other_zip(), json!({}));
     aws.client(r#"[ "$2" != update-function-code ] || { echo now >&2; sleep 60; }"#);
     let mut deploy = aws.program(&["deploy", "stopped", "--zip", ZIP]);
-    let mut deploy = deploy
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(deploy.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let mut deploy = deploy.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(deploy.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line == "updating the code of stopped …"));
     thread::sleep(Duration::from_millis(500));
     let start = Instant::now();
@@ -73,8 +61,5 @@ fn a_stopped_deployment_reports_the_state_in_aws_and_the_next_one_completes() {
     }
     aws.client("");
     aws.deploy("stopped", &[]).succeeded();
-    assert_eq!(
-        aws.function("stopped")["Configuration"]["CodeSha256"],
-        checksum()
-    );
+    assert_eq!(aws.function("stopped")["Configuration"]["CodeSha256"], checksum());
 }

@@ -53,10 +53,7 @@ fn main() -> Result<(), lambda_musl::Error> {
 
 /// Creates a directory with a space in its name.
 pub fn new_directory() -> TempDir {
-    tempfile::Builder::new()
-        .prefix("my functions ")
-        .tempdir()
-        .unwrap()
+    tempfile::Builder::new().prefix("my functions ").tempdir().unwrap()
 }
 
 /// Creates a package with this `main.rs`. All packages share a target directory, so each needs a different name.
@@ -87,10 +84,7 @@ pub fn example(directory: &Path, name: &str) -> PathBuf {
 pub fn edit(project: &Path, from: &str, to: &str) {
     let main = project.join("src/main.rs");
     let text = fs::read_to_string(&main).unwrap();
-    assert!(
-        text.contains(from),
-        "src/main.rs does not contain {from:?}: {text}"
-    );
+    assert!(text.contains(from), "src/main.rs does not contain {from:?}: {text}");
     fs::write(main, text.replace(from, to)).unwrap();
 }
 
@@ -121,10 +115,7 @@ impl Dev {
     pub fn run(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (records, stderr) = (
-            Arc::<Mutex<Vec<Value>>>::default(),
-            Arc::<Mutex<String>>::default(),
-        );
+        let (records, stderr) = (Arc::<Mutex<Vec<Value>>>::default(), Arc::<Mutex<String>>::default());
         let (mut output, kept) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
         thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -141,28 +132,13 @@ impl Dev {
                     continue;
                 }
                 let record = serde_json::from_str(&line);
-                let record =
-                    record.unwrap_or_else(|error| Value::String(format!("{error}: {line}")));
+                let record = record.unwrap_or_else(|error| Value::String(format!("{error}: {line}")));
                 kept.lock().unwrap().push(record);
             }
         });
-        let mut dev = Self {
-            child,
-            records,
-            stderr,
-            port: 0,
-        };
-        let url = dev.wait_for("serving", |_| true)["url"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        dev.port = url
-            .trim_end_matches('/')
-            .rsplit_once(':')
-            .unwrap()
-            .1
-            .parse()
-            .unwrap();
+        let mut dev = Self { child, records, stderr, port: 0 };
+        let url = dev.wait_for("serving", |_| true)["url"].as_str().unwrap().to_owned();
+        dev.port = url.trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap();
         dev
     }
 
@@ -184,10 +160,7 @@ impl Dev {
         if let Some(text) = records.iter().find(|record| record.is_string()) {
             panic!("not JSON: {text}");
         }
-        records
-            .into_iter()
-            .filter(|record| record["type"] == kind)
-            .collect()
+        records.into_iter().filter(|record| record["type"] == kind).collect()
     }
 
     /// Waits for a matching record of a type.
@@ -200,11 +173,7 @@ impl Dev {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        panic!(
-            "no matching {kind}: {:?}\n{}",
-            self.records(),
-            self.stderr()
-        );
+        panic!("no matching {kind}: {:?}\n{}", self.records(), self.stderr());
     }
 
     /// Invokes a function and returns its response.
@@ -214,11 +183,7 @@ impl Dev {
 
     pub fn invocation(&self, name: &str, event: &Value) -> Response {
         let path = format!("2015-03-31/functions/{name}/invocations");
-        self.send(
-            Request::new(Method::POST, self.url(&path))
-                .json(event)
-                .unwrap(),
-        )
+        self.send(Request::new(Method::POST, self.url(&path)).json(event).unwrap())
     }
 
     pub fn get(&self, path: &str) -> Response {
@@ -226,10 +191,7 @@ impl Dev {
     }
 
     pub fn send(&self, request: Request) -> Response {
-        request
-            .timeout(PATIENCE)
-            .send()
-            .unwrap_or_else(|error| panic!("{error}: {}", self.stderr()))
+        request.timeout(PATIENCE).send().unwrap_or_else(|error| panic!("{error}: {}", self.stderr()))
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -241,11 +203,7 @@ impl Dev {
         kill(signal, self.id());
         let start = Instant::now();
         let status = self.child.wait().unwrap();
-        assert!(
-            start.elapsed() < Duration::from_secs(3),
-            "it took {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
         status.code()
     }
 }

@@ -31,21 +31,11 @@ fn a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s() {
     assert_eq!(dev.invoke("greeting", &event)["message"], "Hello, Ada!");
     let mut before = "Hello";
     for salutation in ["Good morning", "Good evening"] {
-        edit(
-            &greeting,
-            &format!("{before}, {{}}!"),
-            &format!("{salutation}, {{}}!"),
-        );
+        edit(&greeting, &format!("{before}, {{}}!"), &format!("{salutation}, {{}}!"));
         before = salutation;
         let saved = Instant::now();
-        assert_eq!(
-            dev.invoke("greeting", &event)["message"],
-            format!("{salutation}, Ada!")
-        );
-        eprintln!(
-            "greeting: {:.2} s from save to response",
-            saved.elapsed().as_secs_f64()
-        );
+        assert_eq!(dev.invoke("greeting", &event)["message"], format!("{salutation}, Ada!"));
+        eprintln!("greeting: {:.2} s from save to response", saved.elapsed().as_secs_f64());
         assert!(saved.elapsed() < Duration::from_secs(5));
     }
     drop(dev);
@@ -55,10 +45,7 @@ fn a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s() {
     edit(&router, "StatusCode::NOT_FOUND", "StatusCode::GONE");
     let saved = Instant::now();
     assert_eq!(dev.get("orders/7").status(), 410);
-    eprintln!(
-        "router: {:.2} s from save to response",
-        saved.elapsed().as_secs_f64()
-    );
+    eprintln!("router: {:.2} s from save to response", saved.elapsed().as_secs_f64());
     assert!(saved.elapsed() < Duration::from_secs(10));
 }
 
@@ -72,33 +59,18 @@ fn compiler_errors_are_shown_and_the_last_working_function_responds_until_they_a
     edit(&project, "\"one\"", "two");
     assert_eq!(dev.invoke("broken", &json!({})), "one");
     let build = dev.wait_for("build", |build| build["ok"] == false);
-    assert!(
-        build["message"].as_str().unwrap().contains("error[E0425]"),
-        "{build}"
-    );
-    assert!(
-        dev.stderr()
-            .contains("error[E0425]: cannot find value `two`"),
-        "{}",
-        dev.stderr()
-    );
+    assert!(build["message"].as_str().unwrap().contains("error[E0425]"), "{build}");
+    assert!(dev.stderr().contains("error[E0425]: cannot find value `two`"), "{}", dev.stderr());
     // A missing module does not yet have a file that could be watched.
     edit(&project, "two", "text::TEXT");
     fs::write(
         project.join("src/main.rs"),
-        format!(
-            "mod text;\n{}",
-            fs::read_to_string(project.join("src/main.rs")).unwrap()
-        ),
+        format!("mod text;\n{}", fs::read_to_string(project.join("src/main.rs")).unwrap()),
     )
     .unwrap();
     assert_eq!(dev.invoke("broken", &json!({})), "one");
     fs::create_dir(project.join("src/text")).unwrap();
-    fs::write(
-        project.join("src/text/mod.rs"),
-        "pub const TEXT: &str = \"two\";",
-    )
-    .unwrap();
+    fs::write(project.join("src/text/mod.rs"), "pub const TEXT: &str = \"two\";").unwrap();
     // No build has listed this file yet, so only a new build can detect that it was saved.
     let is_well = || dev.of_type("build").last().unwrap()["ok"] == true;
     assert!(wait_until(is_well, PATIENCE), "{:?}", dev.records());
@@ -115,10 +87,7 @@ fn a_function_that_never_compiled_responds_with_the_compilers_message() {
     let dev = Dev::start(&project, &[]);
     let answer = dev.get("");
     let body = answer.text().unwrap();
-    assert!(
-        answer.status() == 503 && body.contains("error[E0425]: cannot find value `nothing`"),
-        "{body}"
-    );
+    assert!(answer.status() == 503 && body.contains("error[E0425]: cannot find value `nothing`"), "{body}");
     let error = run(cargo(&project, &["invoke", "--dev", "--event", "1"]));
     error.failed_with(&["never does not compile", "cannot find value `nothing`"]);
     fs::write(project.join("src/main.rs"), answering("one")).unwrap();
@@ -132,24 +101,15 @@ fn path_dependencies_and_new_ones_are_watched_and_other_files_start_no_build() {
     let directory = new_directory();
     let project = project(directory.path(), "depends", &answering("one"));
     let text = "pub const TEXT: &str = \"two\";";
-    write_crate(
-        &directory.path().join("words"),
-        "[package]\nname = 'words'\nedition = '2024'\n",
-        "",
-    );
+    write_crate(&directory.path().join("words"), "[package]\nname = 'words'\nedition = '2024'\n", "");
     fs::write(directory.path().join("words/src/lib.rs"), text).unwrap();
     let dev = Dev::start(&project, &[]);
     assert_eq!(dev.invoke("depends", &json!({})), "one");
     edit(&project, "\"one\"", "words::TEXT");
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
-    let manifest = manifest.replace(
-        "[dependencies]",
-        "[dependencies]\nwords = { path = '../words' }",
-    );
+    let manifest = manifest.replace("[dependencies]", "[dependencies]\nwords = { path = '../words' }");
     fs::write(project.join("Cargo.toml"), manifest).unwrap();
-    dev.wait_for("build", |build| {
-        build["ok"] == true && dev.of_type("build").len() > 1
-    });
+    dev.wait_for("build", |build| build["ok"] == true && dev.of_type("build").len() > 1);
     assert_eq!(dev.invoke("depends", &json!({})), "two");
     // Saves as editors do: they write a new file and rename it over the old one.
     let aside = directory.path().join("words/src/.lib.rs.swp");
@@ -170,11 +130,7 @@ fn path_dependencies_and_new_ones_are_watched_and_other_files_start_no_build() {
 fn a_build_that_writes_a_source_file_does_not_loop() {
     let directory = new_directory();
     let project = project(directory.path(), "generates", &answering("one"));
-    fs::write(
-        project.join("build.rs"),
-        "fn main() { std::fs::write(\"src/words.txt\", \"one\").unwrap() }",
-    )
-    .unwrap();
+    fs::write(project.join("build.rs"), "fn main() { std::fs::write(\"src/words.txt\", \"one\").unwrap() }").unwrap();
     let dev = Dev::start(&project, &[]);
     assert_eq!(dev.invoke("generates", &json!({})), "one");
     edit(&project, "\"one\"", "\"two\"");
@@ -186,11 +142,7 @@ fn a_build_that_writes_a_source_file_does_not_loop() {
         thread::sleep(Duration::from_secs(1));
         builds() == before
     };
-    assert!(
-        wait_until(has_ended, Duration::from_secs(20)),
-        "{builds}",
-        builds = builds()
-    );
+    assert!(wait_until(has_ended, Duration::from_secs(20)), "{builds}", builds = builds());
 }
 
 #[test]
@@ -203,42 +155,21 @@ fn an_event_file_is_sent_when_it_is_saved_and_may_be_deleted() {
     fs::write(project.join("events/old.json"), "{}").unwrap();
     let dev = Dev::start(&project, &["--watch-event", named.to_str().unwrap()]);
     dev.wait_for("build", |_| true);
-    for (file, text) in [
-        (project.join("events/new.json"), "a directory"),
-        (named, "an option"),
-    ] {
+    for (file, text) in [(project.join("events/new.json"), "a directory"), (named, "an option")] {
         let answers = || {
             let answers = dev.of_type("answer").into_iter();
-            answers
-                .filter(|answer| answer["answer"]["event"]["text"] == text)
-                .count()
+            answers.filter(|answer| answer["answer"]["event"]["text"] == text).count()
         };
         for saved in 1..=2 {
             fs::write(&file, json!({"text": text}).to_string()).unwrap();
-            assert!(
-                wait_until(|| answers() == saved, PATIENCE),
-                "{:?}",
-                dev.records()
-            );
+            assert!(wait_until(|| answers() == saved, PATIENCE), "{:?}", dev.records());
         }
         fs::remove_file(&file).unwrap();
         fs::write(&file, "{").unwrap();
-        let note = dev.wait_for("note", |note| {
-            note["message"]
-                .as_str()
-                .unwrap()
-                .contains(file.to_str().unwrap())
-        });
-        assert!(
-            note["message"].as_str().unwrap().contains("is not JSON"),
-            "{note}"
-        );
+        let note = dev.wait_for("note", |note| note["message"].as_str().unwrap().contains(file.to_str().unwrap()));
+        assert!(note["message"].as_str().unwrap().contains("is not JSON"), "{note}");
     }
-    assert_eq!(
-        dev.of_type("event").len(),
-        4,
-        "an event was sent without a save"
-    );
+    assert_eq!(dev.of_type("event").len(), 4, "an event was sent without a save");
 }
 
 #[test]
@@ -250,16 +181,9 @@ fn a_function_has_the_variables_of_lambda_the_shell_and_its_env_file() {
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap() + metadata;
     fs::write(project.join("Cargo.toml"), manifest).unwrap();
     let file = project.join(".env");
-    fs::write(
-        &file,
-        "# comment\nTABLE='my table'\nAWS_REGION=eu-central-1\nAWS_LAMBDA_FUNCTION_NAME=no\n",
-    )
-    .unwrap();
+    fs::write(&file, "# comment\nTABLE='my table'\nAWS_REGION=eu-central-1\nAWS_LAMBDA_FUNCTION_NAME=no\n").unwrap();
     let mut command = cargo(&project, &["dev", "--port", "0"]);
-    command
-        .env("AWS_ACCESS_KEY_ID", "AKIA")
-        .env("BASE", "")
-        .env("MAKEFLAGS", "w");
+    command.env("AWS_ACCESS_KEY_ID", "AKIA").env("BASE", "").env("MAKEFLAGS", "w");
     let dev = Dev::run(command);
     let variables = |dev: &Dev| dev.invoke("variables", &json!({}))["env"].clone();
     let seen = variables(&dev);
@@ -277,37 +201,15 @@ fn a_function_has_the_variables_of_lambda_the_shell_and_its_env_file() {
     ] {
         assert_eq!(seen[name], value, "{name}: {seen}");
     }
-    assert!(
-        seen["AWS_LAMBDA_RUNTIME_API"]
-            .as_str()
-            .unwrap()
-            .starts_with("127.0.0.1:")
-    );
-    assert_eq!(
-        (&seen["BASE"], &seen["MAKEFLAGS"]),
-        (&Value::Null, &Value::Null)
-    );
+    assert!(seen["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!((&seen["BASE"], &seen["MAKEFLAGS"]), (&Value::Null, &Value::Null));
     let timeout = dev.invoke("variables", &json!({"do": "sleep", "ms": 100_000}));
-    assert!(
-        timeout["errorMessage"]
-            .as_str()
-            .unwrap()
-            .ends_with("Task timed out after 7.00 seconds"),
-        "{timeout}"
-    );
+    assert!(timeout["errorMessage"].as_str().unwrap().ends_with("Task timed out after 7.00 seconds"), "{timeout}");
     fs::write(&file, "TABLE = another").unwrap();
-    wait_until(
-        || variables(&dev)["TABLE"] == "another",
-        Duration::from_secs(5),
-    );
+    wait_until(|| variables(&dev)["TABLE"] == "another", Duration::from_secs(5));
     assert_eq!(variables(&dev)["TABLE"], "another");
     fs::write(&file, "TABLE").unwrap();
-    dev.wait_for("note", |note| {
-        note["message"]
-            .as_str()
-            .unwrap()
-            .contains("expected lines like NAME=value")
-    });
+    dev.wait_for("note", |note| note["message"].as_str().unwrap().contains("expected lines like NAME=value"));
     assert_eq!(variables(&dev)["TABLE"], "another");
     drop(dev);
     let missing = run(cargo(&project, &["dev", "--env-file", "nowhere"]));
@@ -333,9 +235,7 @@ fn a_server_survives_cargo_clean_and_refuses_events_while_it_cannot_build() {
     let project = project(directory.path(), "cleaned", &answering("one"));
     let dev = Dev::start(&project, &[]);
     assert_eq!(dev.invoke("cleaned", &json!({})), "one");
-    let own = root()
-        .join("target/dev/lambda-musl-dev")
-        .join(dev.port.to_string());
+    let own = root().join("target/dev/lambda-musl-dev").join(dev.port.to_string());
     fs::remove_dir_all(&own).unwrap();
     let is_back = || own.join("server.json").exists() && own.join("cleaned").exists();
     assert!(wait_until(is_back, PATIENCE), "{}", dev.stderr());
@@ -377,11 +277,7 @@ fn a_saved_file_ends_a_running_build() {
     fs::write(project.join(".gitignore"), "began").unwrap();
     // Twice, because the build that replaces a stopped one can be stopped as well.
     for _ in 0..2 {
-        fs::write(
-            project.join("build.rs"),
-            format!("{script} // {:?}", Instant::now()),
-        )
-        .unwrap();
+        fs::write(project.join("build.rs"), format!("{script} // {:?}", Instant::now())).unwrap();
         assert!(wait_until(|| began.exists(), PATIENCE), "{}", dev.stderr());
         fs::remove_file(&began).unwrap();
     }
@@ -408,10 +304,7 @@ fn special_files_in_a_package_block_nothing() {
     // The server waits for the variables. A signal ends it.
     let mut waiting = cargo(&project, &["dev", "--port", "0"]).spawn().unwrap();
     thread::sleep(Duration::from_secs(2));
-    assert!(
-        waiting.try_wait().unwrap().is_none(),
-        "the pipe was not read"
-    );
+    assert!(waiting.try_wait().unwrap().is_none(), "the pipe was not read");
     kill("TERM", waiting.id());
     assert_eq!(waiting.wait().unwrap().code(), Some(143));
     let writer = thread::spawn(move || fs::write(pipe, "TABLE=piped\n").unwrap());
@@ -422,17 +315,8 @@ fn special_files_in_a_package_block_nothing() {
     make_pipe("src/pipe");
     std::os::unix::fs::symlink("/dev/zero", project.join("events/zero.json")).unwrap();
     let note = dev.wait_for("note", |_| true);
-    assert!(
-        note.to_string()
-            .contains("zero.json: expected a regular file"),
-        "{note}"
-    );
-    fs::File::create(project.join("events/big.json"))
-        .unwrap()
-        .set_len(8 << 30)
-        .unwrap();
-    dev.wait_for("note", |note| {
-        note.to_string().contains("big.json: longer than")
-    });
+    assert!(note.to_string().contains("zero.json: expected a regular file"), "{note}");
+    fs::File::create(project.join("events/big.json")).unwrap().set_len(8 << 30).unwrap();
+    dev.wait_for("note", |note| note.to_string().contains("big.json: longer than"));
     assert_eq!(table(), "piped");
 }

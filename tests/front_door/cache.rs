@@ -45,15 +45,8 @@ fn make_with_other_cache(arguments: &[&str]) -> Run {
 fn build_with_truncated(end: &str, arguments: &[&str]) -> Run {
     let before = make_with_other_cache(arguments).succeeded();
     let cache = other_cache().display().to_string();
-    let found = call(
-        "find",
-        &[&cache, "-type", "f", "-path", &format!("*/{end}")],
-    );
-    let file = found
-        .stdout
-        .lines()
-        .next()
-        .unwrap_or_else(|| panic!("the cache contains no {end}"));
+    let found = call("find", &[&cache, "-type", "f", "-path", &format!("*/{end}")]);
+    let file = found.stdout.lines().next().unwrap_or_else(|| panic!("the cache contains no {end}"));
     let bytes = fs::read(file).unwrap();
     // Replaced, not changed, because the clone's cache links to the same file.
     fs::remove_file(file).unwrap();
@@ -68,8 +61,7 @@ fn build_with_truncated(end: &str, arguments: &[&str]) -> Run {
 #[test]
 #[ignore = "run by make test"]
 fn a_truncated_wheel_is_installed_again() {
-    build_with_truncated("ziglang/zig", &GREETING)
-        .reported(&["is damaged (ziglang/zig) and will be created again"]);
+    build_with_truncated("ziglang/zig", &GREETING).reported(&["is damaged (ziglang/zig) and will be created again"]);
 }
 
 #[test]
@@ -81,8 +73,7 @@ fn a_truncated_list_of_a_wheels_files_installs_the_wheel_again() {
 #[test]
 #[ignore = "run by make test"]
 fn a_truncated_file_in_zigs_cache_is_compiled_again() {
-    build_with_truncated("zig/h/*.txt", &GREETING)
-        .reported(&["is damaged (h/", "will be created again"]);
+    build_with_truncated("zig/h/*.txt", &GREETING).reported(&["is damaged (h/", "will be created again"]);
 }
 
 #[test]

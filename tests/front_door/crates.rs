@@ -30,10 +30,7 @@ const ECHO: &str = "fn main() -> Result<(), lambda_musl::Error> {
 }";
 
 fn build(krate: &Path, more: &[&str]) -> Run {
-    let (krate, out) = (
-        format!("CRATE={}", krate.display()),
-        format!("OUT={}", krate.join("dist").display()),
-    );
+    let (krate, out) = (format!("CRATE={}", krate.display()), format!("OUT={}", krate.join("dist").display()));
     make(&[&[&*krate, &*out], more].concat())
 }
 
@@ -49,11 +46,7 @@ fn profile_config_dependency_c_and_cpp_of_a_crate_are_in_the_function_and_verify
     assert!(compiler.contains("ziglang"), "{compiler}");
     assert_eq!(answer, expected());
     let verified = make(&["verify", &format!("OUT={OUT}")]).succeeded();
-    assert!(
-        verified.stdout.contains("zig's clang"),
-        "{}",
-        verified.stdout
-    );
+    assert!(verified.stdout.contains("zig's clang"), "{}", verified.stdout);
 }
 
 #[test]
@@ -62,10 +55,7 @@ fn environment_variables_of_a_hostile_shell_do_not_change_the_zip() {
     let own = kinds(&[]).succeeded().checksum();
     let mut build = command("make", root());
     let target = tempfile::tempdir().unwrap();
-    build
-        .args(KINDS)
-        .arg("OUT=target/hostile")
-        .env("CARGO_TARGET_DIR", target.path());
+    build.args(KINDS).arg("OUT=target/hostile").env("CARGO_TARGET_DIR", target.path());
     assert_eq!(run_in_a_hostile_shell(build).checksum(), own);
 }
 
@@ -79,8 +69,7 @@ fn a_zig_that_was_installed_with_pip_is_not_used() {
     let path = env::var("PATH").unwrap();
     touch_greeting();
     let mut make = command("make", root());
-    make.args(GREETING)
-        .env("PATH", format!("{}:{path}", programs.path().display()));
+    make.args(GREETING).env("PATH", format!("{}:{path}", programs.path().display()));
     assert_eq!(run(make).succeeded().checksum(), own);
 }
 
@@ -94,9 +83,7 @@ fn a_variable_in_pass_env_reaches_the_build() {
     );
     write_crate(directory.path(), &manifest(""), &main);
     let mut make = command("make", root());
-    make.arg(format!("CRATE={}", directory.path().display()))
-        .arg("PASS_ENV=STAGE")
-        .env("STAGE", "test");
+    make.arg(format!("CRATE={}", directory.path().display())).arg("PASS_ENV=STAGE").env("STAGE", "test");
     make.arg(format!("OUT={}/dist", directory.path().display()));
     run(make).succeeded();
     let answer = self::invoke(directory.path());
@@ -104,13 +91,7 @@ fn a_variable_in_pass_env_reaches_the_build() {
 }
 
 fn invoke(krate: &Path) -> String {
-    make(&[
-        "invoke",
-        &format!("OUT={}", krate.join("dist").display()),
-        "EVENT=1",
-    ])
-    .succeeded()
-    .stdout
+    make(&["invoke", &format!("OUT={}", krate.join("dist").display()), "EVENT=1"]).succeeded().stdout
 }
 
 #[test]
@@ -123,32 +104,17 @@ fn a_second_function_does_not_compile_shared_dependencies_again() {
     write_crate(&b, &manifest(""), &ECHO.replace("(event)", "(vec![event])"));
     build(&a, &[]).succeeded();
     let second = build(&b, &["VERBOSE=1"]).succeeded();
-    assert!(
-        !second.stderr.contains("Compiling serde"),
-        "{}",
-        second.stderr
-    );
+    assert!(!second.stderr.contains("Compiling serde"), "{}", second.stderr);
     assert_eq!([invoke(&a), invoke(&b)], ["1\n", "[1]\n"]);
 }
 
 #[test]
 #[ignore = "run by make test"]
 fn a_crate_with_two_binaries_is_rejected_without_bin_and_accepted_with_bins() {
-    make(&["CRATE=tests/crates/kinds", "OUT=target/bins"]).failed_with(&[
-        "api, worker",
-        "--bin",
-        "--bins",
-    ]);
+    make(&["CRATE=tests/crates/kinds", "OUT=target/bins"]).failed_with(&["api, worker", "--bin", "--bins"]);
     make(&["CRATE=tests/crates/kinds", "OUT=target/bins", "BINS=1"]).succeeded();
     for name in ["api", "worker"] {
-        assert!(
-            root()
-                .join("target/bins")
-                .join(name)
-                .join("function.zip")
-                .exists(),
-            "{name}"
-        );
+        assert!(root().join("target/bins").join(name).join("function.zip").exists(), "{name}");
     }
 }
 
@@ -159,13 +125,7 @@ fn a_single_file_layout_and_an_extension_build_and_verify() {
     write_crate(directory.path(), &manifest(""), ECHO);
     build(directory.path(), &["LAYOUT=single"]).succeeded();
     assert_eq!(invoke(directory.path()), "1\n");
-    let verify = |zip: &str| {
-        make(&[
-            "verify",
-            &format!("ZIP={}/dist/{zip}", directory.path().display()),
-        ])
-        .succeeded()
-    };
+    let verify = |zip: &str| make(&["verify", &format!("ZIP={}/dist/{zip}", directory.path().display())]).succeeded();
     assert!(!verify("function.zip").stdout.contains("  binary\n"));
     build(directory.path(), &["EXTENSION=1"]).succeeded();
     assert!(verify("extension.zip").stdout.contains("  extensions/fn\n"));
@@ -182,18 +142,9 @@ fn a_cargo_setting_that_a_function_cannot_have_is_reported_with_its_file() {
     fs::create_dir(directory.path().join(".cargo")).unwrap();
     let file = directory.path().join(".cargo/config.toml");
     for (text, expected) in [
-        (
-            "[build]\ntarget = \"x86_64-unknown-linux-gnu\"",
-            "build.target is x86_64-unknown-linux-gnu",
-        ),
-        (
-            "[build]\nrustflags = [\"-C\", \"target-feature=-crt-static\"]",
-            "linked statically",
-        ),
-        (
-            "[build]\nrustflags = [\"-Ctarget-cpu=native\"]",
-            "depend on the machine",
-        ),
+        ("[build]\ntarget = \"x86_64-unknown-linux-gnu\"", "build.target is x86_64-unknown-linux-gnu"),
+        ("[build]\nrustflags = [\"-C\", \"target-feature=-crt-static\"]", "linked statically"),
+        ("[build]\nrustflags = [\"-Ctarget-cpu=native\"]", "depend on the machine"),
     ] {
         fs::write(&file, text).unwrap();
         build(directory.path(), &[]).failed_with(&[&file.display().to_string(), expected]);
@@ -213,10 +164,7 @@ fn a_build_script_that_uses_libraries_or_the_processor_of_this_machine_is_report
             "println!(\"cargo:rustc-link-arg=/usr/lib/x86_64-linux-gnu/libanl.a\")",
             "fn links /usr/lib/x86_64-linux-gnu/libanl.a, which is for a different libc",
         ),
-        (
-            "cc::Build::new().file(\"a.c\").flag(\"-march=native\").compile(\"a\")",
-            "fn compiles C with -march=native",
-        ),
+        ("cc::Build::new().file(\"a.c\").flag(\"-march=native\").compile(\"a\")", "fn compiles C with -march=native"),
     ] {
         let script = format!("fn main() {{ {script} }}");
         fs::write(directory.path().join("build.rs"), script).unwrap();
@@ -230,8 +178,7 @@ fn an_included_file_must_exist_and_must_not_replace_the_bootstrap() {
     let directory = tempfile::tempdir().unwrap();
     write_crate(directory.path(), &manifest(""), ECHO);
     fs::write(directory.path().join("bootstrap"), "").unwrap();
-    build(directory.path(), &["INCLUDE=none.json"])
-        .failed_with(&["--include none.json", "no such file"]);
+    build(directory.path(), &["INCLUDE=none.json"]).failed_with(&["--include none.json", "no such file"]);
     build(directory.path(), &["INCLUDE=bootstrap"]).failed_with(&["bootstrap would replace"]);
 }
 
@@ -240,27 +187,15 @@ fn an_included_file_must_exist_and_must_not_replace_the_bootstrap() {
 fn a_setting_in_cargos_home_does_not_reach_the_function() {
     let directory = tempfile::tempdir().unwrap();
     let project = directory.path().join("project");
-    let main = ECHO.replace(
-        "Ok::<_, String>(event)",
-        "Ok::<_, String>((event, option_env!(\"STAGE\")))",
-    );
+    let main = ECHO.replace("Ok::<_, String>(event)", "Ok::<_, String>((event, option_env!(\"STAGE\")))");
     write_crate(&project, &manifest(""), &main);
     let home = directory.path().join("cargo-home");
     fs::create_dir(&home).unwrap();
-    let usual = std::env::var_os("CARGO_HOME")
-        .map_or_else(|| std::env::home_dir().unwrap().join(".cargo"), Into::into);
+    let usual = std::env::var_os("CARGO_HOME").map_or_else(|| std::env::home_dir().unwrap().join(".cargo"), Into::into);
     let usual = fs::read_to_string(usual.join("config.toml")).unwrap_or_default();
-    fs::write(
-        home.join("config.toml"),
-        format!("{usual}\n[env]\nSTAGE = \"of this machine\"\n"),
-    )
-    .unwrap();
+    fs::write(home.join("config.toml"), format!("{usual}\n[env]\nSTAGE = \"of this machine\"\n")).unwrap();
     let mut build = cargo_lambda_musl(&project);
-    build
-        .args(["build", "--pass-env", "NONE"])
-        .env("CARGO_HOME", &home);
-    run(build)
-        .succeeded()
-        .reported(&["left out of", "env.STAGE"]);
+    build.args(["build", "--pass-env", "NONE"]).env("CARGO_HOME", &home);
+    run(build).succeeded().reported(&["left out of", "env.STAGE"]);
     assert_eq!(invoke(&project), "[1,null]\n");
 }

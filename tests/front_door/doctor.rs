@@ -9,19 +9,13 @@ const MANAGERS: [(&str, &str); 4] = [
     ("apt-get", "apt-get install -y python3 python3-pip\n"),
     ("dnf", "dnf install -y python3 python3-pip\n"),
     ("apk", "apk add py3-pip python3\n"),
-    (
-        "pacman",
-        "pacman -S --needed --noconfirm python python-pip\n",
-    ),
+    ("pacman", "pacman -S --needed --noconfirm python python-pip\n"),
 ];
 
 /// Fills a directory for `PATH` without Python and with one package manager. The manager and `sudo` only create the file `ran`.
 fn without_python(manager: &str, programs: &Path) {
     let managers = MANAGERS.map(|(program, _)| program);
-    programs_without(
-        &[&managers[..], &["python3", "brew", "sudo"]].concat(),
-        programs,
-    );
+    programs_without(&[&managers[..], &["python3", "brew", "sudo"]].concat(), programs);
     let ran = format!(": >'{}'", programs.join("ran").display());
     write_program(&programs.join(manager), &ran);
     write_program(&programs.join("sudo"), &ran);
@@ -36,13 +30,7 @@ fn doctor_reports_missing_programs_with_the_command_that_installs_them() {
         let mut doctor = command("make", root());
         doctor.arg("doctor").env("PATH", directory.path());
         let output = run(doctor).failed_with(&["FIX=1"]);
-        assert!(
-            output
-                .stdout
-                .contains("build: this machine lacks python3; pip for python3\n"),
-            "{}",
-            output.stdout
-        );
+        assert!(output.stdout.contains("build: this machine lacks python3; pip for python3\n"), "{}", output.stdout);
         assert!(output.stdout.contains(install), "{}", output.stdout);
         assert!(!directory.path().join("ran").exists());
     }
@@ -55,10 +43,7 @@ fn without_a_terminal_doctor_installs_only_with_yes() {
     without_python("apt-get", directory.path());
     let doctor = |agreed: &[&str]| {
         let mut doctor = command("make", root());
-        doctor
-            .args(["doctor", "FIX=1"])
-            .args(agreed)
-            .env("PATH", directory.path());
+        doctor.args(["doctor", "FIX=1"]).args(agreed).env("PATH", directory.path());
         run(doctor)
     };
     doctor(&[]).failed_with(&["nothing was run", "YES=1"]);

@@ -92,20 +92,12 @@ fn a_url_that_fails_is_reported_in_the_response_with_the_reason() {
 #[ignore = "run by make test"]
 fn an_event_without_a_url_is_an_error_with_an_example_of_an_event() {
     build();
-    for event in [
-        json!({}),
-        json!({"url": 7}),
-        json!([]),
-        json!({"url": "x", "timeout_ms": "soon"}),
-    ] {
+    for event in [json!({}), json!({"url": 7}), json!([]), json!({"url": "x", "timeout_ms": "soon"})] {
         let run = invoke(&event).failed_with(&["the function reported an error"]);
         let answer = answer(&run);
         assert_eq!(answer["errorType"], "Function.Error");
         let message = answer["errorMessage"].as_str().unwrap();
-        assert!(
-            message.contains(r#"expected an event like {"url":"#),
-            "{message}"
-        );
+        assert!(message.contains(r#"expected an event like {"url":"#), "{message}");
     }
 }
 

@@ -7,8 +7,7 @@ use crate::{
     build,
     cache::other_cache,
     machine::{
-        BUILD_OUTPUTS, Run, arch, command, find_program, programs_without, root, run, sha256, skip,
-        write_program,
+        BUILD_OUTPUTS, Run, arch, command, find_program, programs_without, root, run, sha256, skip, write_program,
     },
 };
 
@@ -16,10 +15,7 @@ use crate::{
 const REFUSED: [(&str, &str); 9] = [
     ("cp", "-*[!HLPRSXacfilnpsv]*"),
     ("date", "-*[!Rjru]*|*%N*|*%-*"),
-    (
-        "find",
-        "-daystart|-executable|-f*print*|-printf|-quit|-readable|-regextype|-writable",
-    ),
+    ("find", "-daystart|-executable|-f*print*|-printf|-quit|-readable|-regextype|-writable"),
     ("head", "-*[!cn0-9]*|-[0-9]*"),
     ("mktemp", "-*[!dqt]*"),
     ("readlink", "-*[!n]*"),
@@ -29,16 +25,7 @@ const REFUSED: [(&str, &str); 9] = [
 ];
 
 /// Programs that macOS lacks.
-const MISSING: [&str; 8] = [
-    "flock",
-    "nproc",
-    "objcopy",
-    "realpath",
-    "setsid",
-    "sha256sum",
-    "tac",
-    "timeout",
-];
+const MISSING: [&str; 8] = ["flock", "nproc", "objcopy", "realpath", "setsid", "sha256sum", "tac", "timeout"];
 
 /// Fills a directory for `PATH`, or returns which program this machine lacks for that.
 fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
@@ -46,15 +33,9 @@ fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
     let tar = find_program("bsdtar").ok_or("bsdtar is not installed (Debian: libarchive-tools)")?;
     find_program("shasum").ok_or("shasum is not installed")?;
     let refused = REFUSED.map(|(program, _)| program);
-    programs_without(
-        &[&refused[..], &MISSING, &["awk", "tar"]].concat(),
-        directory,
-    );
+    programs_without(&[&refused[..], &MISSING, &["awk", "tar"]].concat(), directory);
     for (program, real) in [("awk", awk), ("tar", tar)] {
-        write_program(
-            &directory.join(program),
-            &format!("exec '{}' \"$@\"", real.display()),
-        );
+        write_program(&directory.join(program), &format!("exec '{}' \"$@\"", real.display()));
     }
     for (program, arguments) in REFUSED {
         let real = find_program(program).unwrap().display().to_string();
@@ -66,8 +47,7 @@ fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
             _ => format!("exec '{real}' \"$@\""),
         };
         let refuse = format!("echo \"{program} of macOS rejects $argument\" >&2; exit 64");
-        let check =
-            format!("for argument; do case $argument in {arguments}) {refuse} ;; esac; done");
+        let check = format!("for argument; do case $argument in {arguments}) {refuse} ;; esac; done");
         write_program(&directory.join(program), &format!("{check}\n{call}"));
     }
     Ok(())
@@ -77,9 +57,7 @@ fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
 fn call_with(programs: &Path, call: &[&str]) -> Run {
     let mut command = command(call[0], root());
     command.args(&call[1..]);
-    command
-        .env("PATH", programs)
-        .env("LAMBDA_MUSL_CACHE", other_cache());
+    command.env("PATH", programs).env("LAMBDA_MUSL_CACHE", other_cache());
     run(command)
 }
 
@@ -105,8 +83,7 @@ fn make_compiles_openssl_and_builds_the_same_zip_with_the_programs_of_macos() {
 #[ignore = "run by make test"]
 fn the_release_scripts_work_with_the_programs_of_macos() {
     let directory = tempfile::tempdir().unwrap();
-    let [programs, built, assets] =
-        ["programs", "built", "assets"].map(|name| directory.path().join(name));
+    let [programs, built, assets] = ["programs", "built", "assets"].map(|name| directory.path().join(name));
     fs::create_dir(&programs).unwrap();
     if let Err(why) = programs_of_macos(&programs) {
         return skip("a release with the programs of macOS", why);
@@ -119,16 +96,10 @@ fn the_release_scripts_work_with_the_programs_of_macos() {
         }
     }
     let call = |call: &[&str]| call_with(&programs, call).succeeded();
-    call(&[
-        "scripts/release-check",
-        concat!("v", env!("CARGO_PKG_VERSION")),
-    ]);
+    call(&["scripts/release-check", concat!("v", env!("CARGO_PKG_VERSION"))]);
     let [built, assets] = [built, assets].map(|path| path.display().to_string());
     let listed = call(&["scripts/release-assets", &built, &assets]).stdout;
-    assert!(
-        listed.contains(&format!("{}  function.zip\n", sha256(&zip))),
-        "{listed}"
-    );
+    assert!(listed.contains(&format!("{}  function.zip\n", sha256(&zip))), "{listed}");
     if arch() == "x86_64" {
         let binary = "target/x86_64-unknown-linux-musl/release/probe";
         call(&["scripts/package", binary, &format!("{assets}/packaged.zip")]);
@@ -143,14 +114,7 @@ fn the_stand_ins_for_macos_reject_arguments_that_only_linux_accepts() {
         return skip("the programs of macOS", why);
     }
     let call = |line: &str| call_with(directory.path(), &line.split(' ').collect::<Vec<_>>());
-    for line in [
-        "sed -i s/a/b/ a",
-        "date +%N",
-        "find . -printf %p",
-        "head -n -1 a",
-        "stat -c %s a",
-        "cp -T a b",
-    ] {
+    for line in ["sed -i s/a/b/ a", "date +%N", "find . -printf %p", "head -n -1 a", "stat -c %s a", "cp -T a b"] {
         call(line).failed_with(&["of macOS rejects"]);
     }
     let line = call("wc -l Makefile").succeeded().stdout;

@@ -10,9 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::machine::{
-    Run, cargo_lambda_musl, command, git, kill, make, names, root, run, wait_until, write_crate,
-};
+use crate::machine::{Run, cargo_lambda_musl, command, git, kill, make, names, root, run, wait_until, write_crate};
 
 /// Creates an empty directory with a space in its name.
 fn empty(directory: &Path) -> PathBuf {
@@ -44,23 +42,13 @@ fn new_creates_all_files_and_prints_the_next_steps() {
     let next = "cd hello\n  cargo test\n  cargo lambda-musl invoke --event '{\"name\":\"Ada\"}'\n";
     assert!(made.stdout.ends_with(next), "{}", made.stdout);
     let expected = [
-        ".github",
-        ".gitignore",
-        "Cargo.lock",
-        "Cargo.toml",
-        "Makefile",
-        "README.md",
-        "rust-toolchain.toml",
-        "samconfig.toml",
-        "src",
-        "template.yaml",
+        ".github", ".gitignore", "Cargo.lock", "Cargo.toml", "Makefile", "README.md", "rust-toolchain.toml",
+        "samconfig.toml", "src", "template.yaml",
     ];
     assert_eq!(names(&parent.join("hello")), expected);
     assert_eq!(names(&parent), ["hello"], "new created other files");
     let readme = fs::read_to_string(parent.join("hello/README.md")).unwrap();
-    assert!(
-        readme.starts_with("# hello\n") && !readme.contains('{'.to_string().repeat(2).as_str())
-    );
+    assert!(readme.starts_with("# hello\n") && !readme.contains('{'.to_string().repeat(2).as_str()));
 }
 
 #[test]
@@ -69,40 +57,16 @@ fn new_reports_invalid_arguments_and_creates_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     for (arguments, expected) in [
-        (
-            &["caf\u{e9}"][..],
-            ["the name \"caf\u{e9}\"", "ASCII letters, digits, - and _"],
-        ),
-        (
-            &["match"],
-            ["the name \"match\"", "a reserved word of Rust"],
-        ),
+        (&["caf\u{e9}"][..], ["the name \"caf\u{e9}\"", "ASCII letters, digits, - and _"]),
+        (&["match"], ["the name \"match\"", "a reserved word of Rust"]),
         (&["serde"], ["the name \"serde\"", "depends on"]),
         (&["a/b"], ["the name \"a/b\"", "--dir"]),
-        (
-            &["a", "--event", "sqss"],
-            [
-                "'sqss' for '--event",
-                "sqs, s3, eventbridge, sns, dynamodb, cron",
-            ],
-        ),
-        (
-            &["a", "--http=rocket"],
-            ["'rocket' for '--http", "closure, axum"],
-        ),
-        (
-            &["a", "--http", "--stream"],
-            ["'--http", "cannot be used with '--stream'"],
-        ),
+        (&["a", "--event", "sqss"], ["'sqss' for '--event", "sqs, s3, eventbridge, sns, dynamodb, cron"]),
+        (&["a", "--http=rocket"], ["'rocket' for '--http", "closure, axum"]),
+        (&["a", "--http", "--stream"], ["'--http", "cannot be used with '--stream'"]),
         (&["a", "--dir", "none/a"], ["none/a: ", "does not exist"]),
-        (
-            &["a", "--dir", "/proc/a"],
-            ["/proc: ", "expected a writable directory"],
-        ),
-        (
-            &["a", "--runtime", "none"],
-            ["--runtime none", "expected the directory of a clone"],
-        ),
+        (&["a", "--dir", "/proc/a"], ["/proc: ", "expected a writable directory"]),
+        (&["a", "--runtime", "none"], ["--runtime none", "expected the directory of a clone"]),
         (&[], ["required arguments", "<NAME>"]),
     ] {
         subcommand(&parent, &[&["new"], arguments].concat()).failed_with(&expected);
@@ -111,8 +75,7 @@ fn new_reports_invalid_arguments_and_creates_nothing() {
     fs::create_dir(parent.join("taken")).unwrap();
     fs::write(parent.join("taken/file"), "").unwrap();
     subcommand(&parent, &["new", "taken"]).failed_with(&["taken is not empty", "`init`"]);
-    subcommand(&parent, &["new", "a", "--dir", "taken/file"])
-        .failed_with(&["expected a new directory"]);
+    subcommand(&parent, &["new", "a", "--dir", "taken/file"]).failed_with(&["expected a new directory"]);
     assert_eq!(names(&parent.join("taken")), ["file"]);
 }
 
@@ -188,9 +151,7 @@ fn without_a_registry_new_creates_a_package_and_notes_that_it_has_no_lock_file()
     new.args(["new", "hello"]);
     new.env("CARGO_NET_OFFLINE", "true");
     new.env("CARGO_HOME", directory.path().join("cargo"));
-    run(new)
-        .succeeded()
-        .reported(&["note: Cargo.lock was not created: "]);
+    run(new).succeeded().reported(&["note: Cargo.lock was not created: "]);
     assert!(parent.join("hello/src/main.rs").exists());
 }
 
@@ -204,10 +165,7 @@ fn a_new_package_in_a_workspace_is_a_member_only_if_the_workspace_lists_it() {
     fs::create_dir(parent.join("crates")).unwrap();
     subcommand(&parent, &["new", "other"]).succeeded();
     let member = subcommand(&parent, &["new", "member", "--dir", "crates/member"]).succeeded();
-    member.reported(&[
-        "note: the package is a member of the workspace",
-        "`cargo update --workspace`",
-    ]);
+    member.reported(&["note: the package is a member of the workspace", "`cargo update --workspace`"]);
     let roots = ["other", "crates/member"].map(|package| {
         let metadata = metadata(&parent.join(package)).succeeded();
         assert_eq!(metadata.stderr, "", "cargo warns about {package}");
@@ -235,23 +193,12 @@ fn new_with_a_repository_as_the_runtime_depends_on_the_tag_of_this_version() {
     let directory = tempfile::tempdir().unwrap();
     let repository = directory.path().join("runtime");
     crate::machine::copy_of_the_clone(
-        &[
-            "src",
-            "Cargo.toml",
-            "conformance",
-            "function",
-            "examples/greeting",
-            "examples/router",
-        ],
+        &["src", "Cargo.toml", "conformance", "function", "examples/greeting", "examples/router"],
         &repository,
     );
     git(&repository, &["init", "--quiet"]).succeeded();
     git(&repository, &["add", "--all"]).succeeded();
-    git(
-        &repository,
-        &["commit", "--quiet", "--message", "a release"],
-    )
-    .succeeded();
+    git(&repository, &["commit", "--quiet", "--message", "a release"]).succeeded();
     let tag = format!("v{}", env!("CARGO_PKG_VERSION"));
     git(&repository, &["tag", &tag]).succeeded();
     let parent = empty(directory.path());
@@ -286,11 +233,7 @@ fn make_new_passes_its_variables_to_new() {
     let dir = format!("DIR={}", package.display());
     make(&["new", "NAME=orders", &dir, "EVENT=sqs", "ARCH=arm64"]).succeeded();
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
-    for text in [
-        "name = \"orders\"",
-        "features = [\"sqs\"]",
-        "arch = \"arm64\"",
-    ] {
+    for text in ["name = \"orders\"", "features = [\"sqs\"]", "arch = \"arm64\""] {
         assert!(manifest.contains(text), "{manifest}");
     }
     let template = fs::read_to_string(package.join("template.yaml")).unwrap();
@@ -303,7 +246,8 @@ fn make_new_passes_its_variables_to_new() {
 fn init_adds_missing_files_lists_manual_steps_and_changes_nothing_the_second_time() {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("my package");
-    let manifest = "[package]\nname = 'mine'\nedition = '2024'\n\n[dependencies] # few\n\n[profile.release]\nlto = true\n";
+    let manifest =
+        "[package]\nname = 'mine'\nedition = '2024'\n\n[dependencies] # few\n\n[profile.release]\nlto = true\n";
     write_crate(&package, manifest, "fn main() {}\n");
     fs::write(package.join("Makefile"), "all:\n").unwrap();
     fs::write(package.join(".gitignore"), "target\n").unwrap();
@@ -319,28 +263,18 @@ fn init_adds_missing_files_lists_manual_steps_and_changes_nothing_the_second_tim
         "add these lines to Makefile by hand:\n  # ",
         "add a call of the runtime, such as this one, to src/main.rs by hand:\n  fn main() ->",
     ] {
-        assert!(
-            first.stdout.contains(line),
-            "stdout does not contain {line:?}:\n{}",
-            first.stdout
-        );
+        assert!(first.stdout.contains(line), "stdout does not contain {line:?}:\n{}", first.stdout);
     }
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let begin = "[package]\nname = 'mine'\nedition = '2024'\n\n[dependencies] # few\n";
     assert!(manifest.starts_with(begin), "{manifest}");
     assert_eq!(manifest.matches("[profile.release]").count(), 1);
     assert!(manifest.contains("[package.metadata.lambda-musl]"));
-    assert_eq!(
-        fs::read_to_string(package.join("README.md")).unwrap(),
-        "mine"
-    );
+    assert_eq!(fs::read_to_string(package.join("README.md")).unwrap(), "mine");
     metadata(&package).succeeded();
     let second = subcommand(&package, &["init", "--event", "sqs"]).succeeded();
     assert!(!second.stdout.contains("wrote"), "{}", second.stdout);
-    assert_eq!(
-        fs::read_to_string(package.join("Cargo.toml")).unwrap(),
-        manifest
-    );
+    assert_eq!(fs::read_to_string(package.join("Cargo.toml")).unwrap(), manifest);
 }
 
 #[test]
@@ -350,21 +284,14 @@ fn init_keeps_links_permissions_and_files_that_are_not_text() {
     let package = directory.path().join("linked");
     let manifest = "[package]\r\nname = 'linked'\r\nedition = '2024'\r\n\r\n[dependencies]\r\n";
     write_crate(&package, manifest, "fn main() {}\n");
-    let [real, link] = [
-        directory.path().join("real.toml"),
-        package.join("Cargo.toml"),
-    ];
+    let [real, link] = [directory.path().join("real.toml"), package.join("Cargo.toml")];
     fs::rename(&link, &real).unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
     symlink(&real, &link).unwrap();
     fs::write(package.join("README.md"), b"\xff\xfe").unwrap();
     symlink("nowhere", package.join("Makefile")).unwrap();
     let run = subcommand(&package, &["init"]).succeeded();
-    assert!(
-        run.stdout.contains("left README.md unchanged"),
-        "{}",
-        run.stdout
-    );
+    assert!(run.stdout.contains("left README.md unchanged"), "{}", run.stdout);
     for name in ["Cargo.toml", "Makefile"] {
         assert!(package.join(name).is_symlink(), "{name} was replaced");
     }
@@ -416,30 +343,18 @@ fn invoke_builds_a_zip_that_is_missing_or_older_than_its_sources() {
     let directory = tempfile::tempdir().unwrap();
     let package = package_with_sources(directory.path());
     let invoke = |more: &[&str]| {
-        let run =
-            subcommand(&package, &[&["invoke", "--event", "null"], more].concat()).succeeded();
+        let run = subcommand(&package, &[&["invoke", "--event", "null"], more].concat()).succeeded();
         (run.stdout.trim_end().to_owned(), run.stderr)
     };
     let (answer, stderr) = invoke(&[]);
     assert_eq!(answer, r#"["one","one","one",false]"#);
-    assert!(
-        stderr.contains("there is no deployment package yet"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("there is no deployment package yet"), "{stderr}");
     let (_, stderr) = invoke(&[]);
     assert!(!stderr.contains("building"), "{stderr}");
     let again = "its sources have changed; rebuilding it with `build ";
     for (file, text, expected) in [
-        (
-            "words/src/lib.rs",
-            "pub const WORD: &str = \"two\";",
-            r#"["two","one","one",false]"#,
-        ),
-        (
-            "my function/data.txt",
-            "two",
-            r#"["two","two","one",false]"#,
-        ),
+        ("words/src/lib.rs", "pub const WORD: &str = \"two\";", r#"["two","one","one",false]"#),
+        ("my function/data.txt", "two", r#"["two","two","one",false]"#),
         ("outside.txt", "two", r#"["two","two","two",false]"#),
     ] {
         fs::write(directory.path().join(file), text).unwrap();
@@ -453,16 +368,12 @@ fn invoke_builds_a_zip_that_is_missing_or_older_than_its_sources() {
     assert!(!stderr.contains("building"), "{stderr}");
     // The defaults of the metadata are a source as well.
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
-    let manifest =
-        manifest.replace("include =", "features = ['f']\ninclude =") + "[features]\nf = []\n";
+    let manifest = manifest.replace("include =", "features = ['f']\ninclude =") + "[features]\nf = []\n";
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
     assert_eq!(invoke(&[]).0, r#"["two","two","two",true]"#);
     fs::write(directory.path().join("outside.txt"), "three").unwrap();
     let named = invoke(&["--zip", "dist/function.zip"]);
-    assert_eq!(
-        named.0, r#"["two","two","two",true]"#,
-        "the zip that --zip names was built again"
-    );
+    assert_eq!(named.0, r#"["two","two","two",true]"#, "the zip that --zip names was built again");
     // A zip that the program did not write is not built again.
     let zip = package.join("dist/function.zip");
     fs::write(&zip, fs::read(&zip).unwrap()).unwrap();
@@ -475,16 +386,9 @@ fn invoke_builds_again_with_the_options_of_the_last_build() {
     let directory = tempfile::tempdir().unwrap();
     let package = package_with_sources(directory.path());
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
-    fs::write(
-        package.join("Cargo.toml"),
-        manifest + "[features]\nf = []\n",
-    )
-    .unwrap();
+    fs::write(package.join("Cargo.toml"), manifest + "[features]\nf = []\n").unwrap();
     let mut build: Command = cargo_lambda_musl(&package);
-    build
-        .arg("build")
-        .env("FEATURES", "f")
-        .env("LAYOUT", "single");
+    build.arg("build").env("FEATURES", "f").env("LAYOUT", "single");
     run(build).succeeded();
     fs::write(directory.path().join("outside.txt"), "two").unwrap();
     let invoked = subcommand(&package, &["invoke", "--event", "null"]).succeeded();

@@ -30,142 +30,54 @@ const NOT_PUBLISHED: Exception = NotRun("it needs the published repository");
 const EXCEPTIONS: &[(&str, Exception)] = &[
     ("make test", NotRun("it runs this test")),
     ("make check", NotRun("it runs a part of make test")),
-    (
-        "make doctor",
-        Test("doctor_reports_missing_programs_with_the_command_that_installs_them"),
-    ),
-    (
-        "make docker-build IMAGE_ONLY=1",
-        Test("cross_links_the_libraries_of_the_last_image_of_docker_build"),
-    ),
-    (
-        "make docker-build PINS=current",
-        Test("docker_build_links_the_pinned_musl_and_openssl"),
-    ),
+    ("make doctor", Test("doctor_reports_missing_programs_with_the_command_that_installs_them")),
+    ("make docker-build IMAGE_ONLY=1", Test("cross_links_the_libraries_of_the_last_image_of_docker_build")),
+    ("make docker-build PINS=current", Test("docker_build_links_the_pinned_musl_and_openssl")),
     ("sudo apt-get install", NotRun("it changes the machine")),
     ("cargo install --locked --git", NOT_PUBLISHED),
-    (
-        "cargo install --locked --path cli",
-        Test("a_project_is_built_verified_and_invoked_in_place"),
-    ),
-    (
-        "cargo install --locked cross",
-        Test("docker_build_links_the_pinned_musl_and_openssl"),
-    ),
-    (
-        "cargo test --package lambda-musl",
-        NotRun("it runs another test"),
-    ),
+    ("cargo install --locked --path cli", Test("a_project_is_built_verified_and_invoked_in_place")),
+    ("cargo install --locked cross", Test("docker_build_links_the_pinned_musl_and_openssl")),
+    ("cargo test --package lambda-musl", NotRun("it runs another test")),
     ("gh ", NOT_PUBLISHED),
     ("cmp dist/function.zip release/", NOT_PUBLISHED),
-    (
-        "cd hello",
-        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
-    ),
-    (
-        "cargo test",
-        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
-    ),
-    (
-        "cargo lambda-musl new ",
-        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
-    ),
-    (
-        "cargo lambda-musl invoke --event",
-        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
-    ),
-    (
-        "cargo lambda-musl invoke --example",
-        Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked"),
-    ),
-    (
-        "cargo lambda-musl invoke --dev",
-        Test("a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s"),
-    ),
-    (
-        "cargo lambda-musl invoke --remote",
-        Test("invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout"),
-    ),
-    (
-        "cargo lambda-musl dev",
-        Test("a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s"),
-    ),
-    (
-        "cargo lambda-musl deploy",
-        Test("make_deploy_creates_a_function_with_all_given_settings"),
-    ),
-    (
-        "cargo lambda-musl status",
-        Test("status_reports_the_same_bytes_or_both_checksums"),
-    ),
-    (
-        "cargo lambda-musl doctor",
-        Test("doctor_works_in_a_project"),
-    ),
-    (
-        "cargo lambda-musl build --arch arm64",
-        Test("a_build_for_arm64_creates_an_arm64_binary_that_runs"),
-    ),
-    (
-        "cargo lambda-musl build",
-        Test("a_project_is_built_verified_and_invoked_in_place"),
-    ),
-    (
-        "cargo lambda-musl verify",
-        Test("a_project_is_built_verified_and_invoked_in_place"),
-    ),
+    ("cd hello", Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked")),
+    ("cargo test", Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked")),
+    ("cargo lambda-musl new ", Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked")),
+    ("cargo lambda-musl invoke --event", Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked")),
+    ("cargo lambda-musl invoke --example", Test("a_new_package_passes_cargos_checks_and_is_built_and_invoked")),
+    ("cargo lambda-musl invoke --dev", Test("a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s")),
+    ("cargo lambda-musl invoke --remote", Test("invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout")),
+    ("cargo lambda-musl dev", Test("a_saved_handler_responds_within_5_s_and_one_with_axum_within_10_s")),
+    ("cargo lambda-musl deploy", Test("make_deploy_creates_a_function_with_all_given_settings")),
+    ("cargo lambda-musl status", Test("status_reports_the_same_bytes_or_both_checksums")),
+    ("cargo lambda-musl doctor", Test("doctor_works_in_a_project")),
+    ("cargo lambda-musl build --arch arm64", Test("a_build_for_arm64_creates_an_arm64_binary_that_runs")),
+    ("cargo lambda-musl build", Test("a_project_is_built_verified_and_invoked_in_place")),
+    ("cargo lambda-musl verify", Test("a_project_is_built_verified_and_invoked_in_place")),
     (
         "cargo lambda-musl docker-build --image-only",
         Test("cross_links_the_libraries_of_the_last_image_of_docker_build"),
     ),
-    (
-        "cargo lambda-musl docker-build",
-        Test("a_project_without_a_clone_is_built_in_the_builder_image"),
-    ),
-    (
-        "cargo lambda-musl fetch",
-        Test("archives_in_the_sources_directory_are_used_as_they_are"),
-    ),
-    (
-        "cargo lambda-musl base-image",
-        Test("docker_build_links_the_pinned_musl_and_openssl"),
-    ),
+    ("cargo lambda-musl docker-build", Test("a_project_without_a_clone_is_built_in_the_builder_image")),
+    ("cargo lambda-musl fetch", Test("archives_in_the_sources_directory_are_used_as_they_are")),
+    ("cargo lambda-musl base-image", Test("docker_build_links_the_pinned_musl_and_openssl")),
     (
         "cargo lambda-musl toolchain",
         NotRun("it compiles for minutes, and docker-build compiles the same with the same recipes"),
     ),
-    (
-        "cargo lambda-musl package",
-        Test("a_binary_is_packaged_and_directories_are_compared"),
-    ),
-    (
-        "cargo lambda-musl reproduce",
-        Test("reproduce_reports_an_embedded_date_with_its_location_and_its_crate"),
-    ),
-    (
-        "cargo lambda-musl difference",
-        Test("a_binary_is_packaged_and_directories_are_compared"),
-    ),
-    (
-        "cross build --release",
-        Test("cross_links_the_libraries_of_the_last_image_of_docker_build"),
-    ),
+    ("cargo lambda-musl package", Test("a_binary_is_packaged_and_directories_are_compared")),
+    ("cargo lambda-musl reproduce", Test("reproduce_reports_an_embedded_date_with_its_location_and_its_crate")),
+    ("cargo lambda-musl difference", Test("a_binary_is_packaged_and_directories_are_compared")),
+    ("cross build --release", Test("cross_links_the_libraries_of_the_last_image_of_docker_build")),
 ];
 
 /// Pages whose commands another test program runs.
-const RUN_ELSEWHERE: [(&str, &str); 2] = [
-    ("docs/deploy.md", "tests/deploy"),
-    ("docs/dev.md", "tests/dev"),
-];
+const RUN_ELSEWHERE: [(&str, &str); 2] = [("docs/deploy.md", "tests/deploy"), ("docs/dev.md", "tests/dev")];
 
 fn exception(line: &str) -> Option<&'static Exception> {
     // The longest beginning wins: `cargo test --package` is not `cargo test`.
-    let matching = EXCEPTIONS
-        .iter()
-        .filter(|(start, _)| line.starts_with(start));
-    matching
-        .max_by_key(|(start, _)| start.len())
-        .map(|(_, exception)| exception)
+    let matching = EXCEPTIONS.iter().filter(|(start, _)| line.starts_with(start));
+    matching.max_by_key(|(start, _)| start.len()).map(|(_, exception)| exception)
 }
 
 /// The files below a directory of the clone whose names end with `ending`.
@@ -187,29 +99,18 @@ fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
 
 /// The commands in the shell code blocks of each page, with their positions.
 fn commands() -> Vec<(String, String)> {
-    let pages = [
-        "CONTRIBUTING.md",
-        "README.md",
-        "RELEASING.md",
-        "SECURITY.md",
-    ]
-    .map(|page| root().join(page));
+    let pages = ["CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md"].map(|page| root().join(page));
     let mut commands = Vec::new();
     for page in pages.into_iter().chain(files("docs", ".md")) {
         let name = page.strip_prefix(root()).unwrap().display().to_string();
-        if RUN_ELSEWHERE
-            .iter()
-            .any(|(page, tests)| *page == name && root().join(tests).is_dir())
-        {
+        if RUN_ELSEWHERE.iter().any(|(page, tests)| *page == name && root().join(tests).is_dir()) {
             continue;
         }
         let mut is_shell = false;
         for (number, line) in (1..).zip(fs::read_to_string(&page).unwrap().lines()) {
             match line.trim().strip_prefix("```") {
                 Some(language) => is_shell = language == "sh",
-                None if is_shell && !line.is_empty() => {
-                    commands.push((line.to_owned(), format!("{name}:{number}")))
-                }
+                None if is_shell && !line.is_empty() => commands.push((line.to_owned(), format!("{name}:{number}"))),
                 None => {}
             }
         }
@@ -219,23 +120,15 @@ fn commands() -> Vec<(String, String)> {
 
 #[test]
 fn every_command_on_a_page_can_run_in_the_clone_or_has_a_test() {
-    let tests: String = files("tests", ".rs")
-        .iter()
-        .map(|file| fs::read_to_string(file).unwrap())
-        .collect();
+    let tests: String = files("tests", ".rs").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let mut problems = Vec::new();
     for (line, position) in commands() {
         match exception(&line) {
             Some(NotRun(reason)) => assert!(!reason.is_empty()),
             Some(Test(name)) if tests.contains(&format!("fn {name}(")) => {}
-            Some(Test(name)) => problems.push(format!(
-                "{position}: {line}: the test {name} does not exist"
-            )),
+            Some(Test(name)) => problems.push(format!("{position}: {line}: the test {name} does not exist")),
             None if line.starts_with("make") || line.starts_with("scripts/") => {}
-            None => problems.push(format!(
-                "{position}: {line}: no test runs this command; name one in {}",
-                file!()
-            )),
+            None => problems.push(format!("{position}: {line}: no test runs this command; name one in {}", file!())),
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
@@ -244,15 +137,11 @@ fn every_command_on_a_page_can_run_in_the_clone_or_has_a_test() {
 #[test]
 #[ignore = "run by make test"]
 fn every_command_on_a_page_works() {
-    let commands: BTreeSet<String> = commands()
-        .into_iter()
-        .map(|(line, _)| line)
-        .filter(|line| exception(line).is_none())
-        .collect();
+    let commands: BTreeSet<String> =
+        commands().into_iter().map(|(line, _)| line).filter(|line| exception(line).is_none()).collect();
     // Builds run before the commands that use the zip.
-    let (builds, others): (Vec<_>, Vec<_>) = commands
-        .into_iter()
-        .partition(|line| !line.contains("invoke") && !line.contains("verify"));
+    let (builds, others): (Vec<_>, Vec<_>) =
+        commands.into_iter().partition(|line| !line.contains("invoke") && !line.contains("verify"));
     assert!(builds.len() + others.len() >= 5, "{builds:?} {others:?}");
     for line in builds.into_iter().chain(others) {
         let mut shell = command("/bin/sh", root());
@@ -270,19 +159,10 @@ fn a_binary_is_packaged_and_directories_are_compared() {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let second = path("other/function.zip");
     fs::create_dir(path("other")).unwrap();
-    call(
-        "python3",
-        &["-m", "zipfile", "-e", &first.to_string_lossy(), &path("")],
-    )
-    .succeeded();
+    call("python3", &["-m", "zipfile", "-e", &first.to_string_lossy(), &path("")]).succeeded();
     call("scripts/cli", &["package", &path("binary"), &second]).succeeded();
     assert_eq!(fs::read(&second).unwrap(), fs::read(&first).unwrap());
-    let difference = |second: &str| {
-        call(
-            "scripts/cli",
-            &["difference", &first.to_string_lossy(), second],
-        )
-    };
+    let difference = |second: &str| call("scripts/cli", &["difference", &first.to_string_lossy(), second]);
     difference(&second).succeeded();
     fs::write(&second, "no zip").unwrap();
     difference(&second).failed_with(&["function.zip"]);
@@ -350,18 +230,10 @@ fn serve(mut stream: TcpStream, directory: &Path) -> Option<Value> {
         "/favicon.ico" => ("204 No Content", "text/plain", Vec::new()),
         path => match fs::read(directory.join(path.trim_start_matches('/'))) {
             Ok(content) => {
-                let kinds = [
-                    ("html", "text/html"),
-                    ("css", "text/css"),
-                    ("js", "text/javascript"),
-                    ("svg", "image/svg+xml"),
-                ];
+                let kinds =
+                    [("html", "text/html"), ("css", "text/css"), ("js", "text/javascript"), ("svg", "image/svg+xml")];
                 let kind = kinds.iter().find(|(ending, _)| path.ends_with(ending));
-                (
-                    "200 OK",
-                    kind.map_or("application/octet-stream", |(_, kind)| kind),
-                    content,
-                )
+                ("200 OK", kind.map_or("application/octet-stream", |(_, kind)| kind), content)
             }
             Err(_) => ("404 Not Found", "text/plain", Vec::new()),
         },
@@ -370,9 +242,7 @@ fn serve(mut stream: TcpStream, directory: &Path) -> Option<Value> {
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         content.len()
     );
-    stream
-        .write_all(&[head.as_bytes(), &content].concat())
-        .ok()?;
+    stream.write_all(&[head.as_bytes(), &content].concat()).ok()?;
     (path == "/found").then(|| serde_json::from_slice(&body).unwrap())
 }
 
@@ -390,21 +260,10 @@ impl Drop for Browser {
 fn chromium(program: &Path, profile: &Path) -> Command {
     let mut chromium = command(program, root());
     chromium.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--no-proxy-server",
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server",
     ]);
-    chromium.args([
-        "--disable-background-networking",
-        "--enable-logging=stderr",
-        "--hide-scrollbars",
-    ]);
-    chromium
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg("--window-size=1300,900");
+    chromium.args(["--disable-background-networking", "--enable-logging=stderr", "--hide-scrollbars"]);
+    chromium.arg(format!("--user-data-dir={}", profile.display())).arg("--window-size=1300,900");
     chromium
 }
 
@@ -413,14 +272,8 @@ fn chromium(program: &Path, profile: &Path) -> Command {
 fn the_book_has_no_dead_links_errors_or_overflow_on_a_desktop_or_a_phone() {
     let book = PathBuf::from(make(&["docs"]).succeeded().last_line());
     let book = root().join(book).parent().unwrap().to_owned();
-    let Some(program) = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find_map(find_program)
-    else {
-        return skip(
-            "the book in a browser",
-            "chromium is not installed (Debian: apt-get install chromium)",
-        );
+    let Some(program) = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find_program) else {
+        return skip("the book in a browser", "chromium is not installed (Debian: apt-get install chromium)");
     };
     for width in [1280, 390] {
         let profile = tempfile::tempdir().unwrap();
@@ -430,20 +283,12 @@ fn the_book_has_no_dead_links_errors_or_overflow_on_a_desktop_or_a_phone() {
         let address = listener.local_addr().unwrap();
         let mut browser = chromium(&program, profile.path());
         // A window is never narrower than 500 pixels, so the page is in a frame of the tested width.
-        browser
-            .arg("--remote-debugging-port=0")
-            .arg(format!("http://{address}/visitor?{width}"));
-        browser
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap());
+        browser.arg("--remote-debugging-port=0").arg(format!("http://{address}/visitor?{width}"));
+        browser.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
         let _browser = Browser(browser.spawn().unwrap());
         let start = Instant::now();
         let found = loop {
-            assert!(
-                start.elapsed() < Duration::from_secs(120),
-                "{}",
-                fs::read_to_string(&log).unwrap()
-            );
+            assert!(start.elapsed() < Duration::from_secs(120), "{}", fs::read_to_string(&log).unwrap());
             match listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false).unwrap();
@@ -455,21 +300,13 @@ fn the_book_has_no_dead_links_errors_or_overflow_on_a_desktop_or_a_phone() {
             }
         };
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let problems: Vec<String> = found["found"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(text)
-            .collect();
+        let problems: Vec<String> = found["found"].as_array().unwrap().iter().map(text).collect();
         assert_eq!(problems, [""; 0], "{width} wide");
         assert_eq!(found["width"], width);
         let pages = found["pages"].as_array().unwrap().len();
         assert!(pages >= files("docs", ".md").len() - 1, "{found}");
         let log = fs::read_to_string(&log).unwrap();
-        let messages: Vec<&str> = log
-            .lines()
-            .filter(|line| line.contains("CONSOLE"))
-            .collect();
+        let messages: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
         assert_eq!(messages, [""; 0], "{width} wide");
     }
 }

@@ -51,16 +51,8 @@ fn a_project_is_built_verified_and_invoked_in_place() {
     let directory = tempfile::tempdir().unwrap();
     let project = project_with_runtime(directory.path(), env!("CARGO_PKG_VERSION"));
     let built = run(subcommand(&project, &["build"])).succeeded();
-    assert!(
-        built.last_line().starts_with("dist/function.zip: "),
-        "{}",
-        built.stdout
-    );
-    assert!(
-        !built.stderr.contains("note: this is cargo-lambda-musl"),
-        "{}",
-        built.stderr
-    );
+    assert!(built.last_line().starts_with("dist/function.zip: "), "{}", built.stdout);
+    assert!(!built.stderr.contains("note: this is cargo-lambda-musl"), "{}", built.stderr);
     let verified = run(subcommand(&project, &["verify"])).succeeded();
     assert!(verified.stdout.contains("✓ mine "), "{}", verified.stdout);
     let invoked = run(subcommand(&project, &["invoke", "--event", "21"])).succeeded();
@@ -106,9 +98,7 @@ fn two_projects_that_are_built_at_the_same_time_share_one_cache() {
     };
     for _ in ["from scratch", "again"] {
         thread::scope(|scope| {
-            let both = directories
-                .each_ref()
-                .map(|directory| scope.spawn(|| build(directory.path())));
+            let both = directories.each_ref().map(|directory| scope.spawn(|| build(directory.path())));
             for one in both {
                 let built = one.join().unwrap().succeeded();
                 assert!(!built.stderr.contains("damaged"), "{}", built.stderr);
@@ -123,9 +113,7 @@ fn a_runtime_of_another_version_series_than_the_program_is_noted() {
     let directory = tempfile::tempdir().unwrap();
     let project = project_with_runtime(directory.path(), "99.0.0");
     let own = format!("cargo-lambda-musl {}", env!("CARGO_PKG_VERSION"));
-    run(subcommand(&project, &["build"]))
-        .succeeded()
-        .reported(&["note: ", &own, "lambda-musl 99.0.0"]);
+    run(subcommand(&project, &["build"])).succeeded().reported(&["note: ", &own, "lambda-musl 99.0.0"]);
 }
 
 #[test]
@@ -135,9 +123,7 @@ fn an_unknown_option_is_rejected_with_the_closest_and_all_known_ones() {
     let project = project(directory.path(), "", NO_DEPENDENCIES);
     run(subcommand(&project, &["build", "--acrh", "arm64"]))
         .failed_with(&["'--acrh'", "similar argument exists: '--arch'"])
-        .reported(&[
-            "The options are: --arch --crate --bin --features --no-default-features --bins",
-        ]);
+        .reported(&["The options are: --arch --crate --bin --features --no-default-features --bins"]);
 }
 
 #[test]
@@ -147,9 +133,7 @@ fn an_unknown_metadata_key_is_rejected_with_the_closest_and_all_known_ones() {
     let metadata = "[package.metadata.lambda-musl]\nbinary = 'mine'\n";
     let project = project(directory.path(), metadata, NO_DEPENDENCIES);
     run(subcommand(&project, &["build"]))
-        .failed_with(&[
-            "[package.metadata.lambda-musl]: the key binary is unknown (did you mean bin?)",
-        ])
+        .failed_with(&["[package.metadata.lambda-musl]: the key binary is unknown (did you mean bin?)"])
         .reported(&["arch, base, bin, classic-lock, deploy, extension, features, include, layout"]);
 }
 

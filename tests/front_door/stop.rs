@@ -30,11 +30,7 @@ fn a_killed_build_leaves_no_partial_zip_and_the_next_build_succeeds() {
         touch_greeting();
         let mut make = command("make", root());
         make.args(arguments).process_group(0);
-        let mut make = make
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut make = make.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(Duration::from_millis(milliseconds));
         kill("KILL", format!("-{}", make.id()));
         make.wait().unwrap();
@@ -61,23 +57,11 @@ fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
         let aside = cache.join("aside");
         fs::rename(cache.join(missing), &aside).unwrap();
         let mut build = build();
-        build
-            .env("LAMBDA_MUSL_CACHE", &cache)
-            .env("CRATE", krate)
-            .env("OUT", "dist/stopped")
-            .env(MARK, step);
-        build
-            .process_group(0)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        build.env("LAMBDA_MUSL_CACHE", &cache).env("CRATE", krate).env("OUT", "dist/stopped").env(MARK, step);
+        build.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut build = build.spawn().unwrap();
-        let mut stderr = BufReader::new(build.stderr.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
-        assert!(
-            stderr.any(|line| line.starts_with(step)),
-            "the build never reached {step}"
-        );
+        let mut stderr = BufReader::new(build.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(stderr.any(|line| line.starts_with(step)), "the build never reached {step}");
         thread::sleep(Duration::from_secs(2));
         stop(&build);
         let stopped = Instant::now();
@@ -94,10 +78,7 @@ fn stop_at_each_step(build: impl Fn() -> Command, stop: impl Fn(&Child)) {
 #[test]
 #[ignore = "run by make test"]
 fn a_signal_to_the_process_group_of_make_ends_a_build_and_leaves_nothing() {
-    stop_at_each_step(
-        || command("make", root()),
-        |make| kill("TERM", format!("-{}", make.id())),
-    );
+    stop_at_each_step(|| command("make", root()), |make| kill("TERM", format!("-{}", make.id())));
 }
 
 #[test]
@@ -116,8 +97,7 @@ fn a_signal_to_only_the_program_ends_a_build_and_leaves_nothing() {
 fn invoke_leaves_no_process_and_no_file_behind() {
     build_greeting();
     let mut make = command("make", root());
-    make.args(["invoke", GREETING[1], r#"EVENT={"name":"you"}"#])
-        .env(MARK, "invoke");
+    make.args(["invoke", GREETING[1], r#"EVENT={"name":"you"}"#]).env(MARK, "invoke");
     assert!(make.status().unwrap().success());
     assert_eq!(processes("invoke"), "");
     assert_eq!(names(&root().join("target/cache/tmp")), [""; 0]);
@@ -131,13 +111,8 @@ fn a_signal_to_only_make_ends_an_invocation_that_hangs() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let event = json!({"url": url, "timeout_ms": 60_000});
     let mut make = command("make", root());
-    make.args(["invoke", &format!("EVENT={event}")])
-        .env(MARK, "hangs");
-    let mut make = make
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    make.args(["invoke", &format!("EVENT={event}")]).env(MARK, "hangs");
+    let mut make = make.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // When the function requests the URL, all processes are running.
     listener.accept().unwrap();
     kill("TERM", make.id());

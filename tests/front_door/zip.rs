@@ -56,11 +56,7 @@ fn the_binary_contains_no_path_of_this_machine() {
     let directory = tempfile::tempdir().unwrap();
     let binary = fs::read(unpack_binary(&build(), directory.path())).unwrap();
     let home = std::env::var("HOME").unwrap();
-    let paths = [
-        root().to_str().unwrap(),
-        &format!("{home}/"),
-        "registry/src",
-    ];
+    let paths = [root().to_str().unwrap(), &format!("{home}/"), "registry/src"];
     for path in paths {
         let mut windows = binary.windows(path.len());
         assert!(!windows.any(|window| window == path.as_bytes()), "{path}");
@@ -77,16 +73,10 @@ fn the_binary_is_a_static_pie_without_dynamic_dependencies() {
     readelf.arg(binary);
     let text = run(readelf).succeeded().stdout;
     for expected in ["DYN (", "GNU_RELRO", "BIND_NOW"] {
-        assert!(
-            text.contains(expected),
-            "readelf does not print {expected}:\n{text}"
-        );
+        assert!(text.contains(expected), "readelf does not print {expected}:\n{text}");
     }
     for unwanted in ["INTERP", "NEEDED", "RPATH", "RWE"] {
-        assert!(
-            !text.contains(unwanted),
-            "readelf prints {unwanted}:\n{text}"
-        );
+        assert!(!text.contains(unwanted), "readelf prints {unwanted}:\n{text}");
     }
 }
 
@@ -127,8 +117,7 @@ fn a_crate_outside_the_clone_is_built_in_place() {
 #[test]
 #[ignore = "run by make test"]
 fn two_concurrent_makes_build_the_same_zip() {
-    let both =
-        [1, 2].map(|_| thread::spawn(|| make(&["CRATE=examples/greeting", "OUT=dist/twice"])));
+    let both = [1, 2].map(|_| thread::spawn(|| make(&["CRATE=examples/greeting", "OUT=dist/twice"])));
     let checksums = both.map(|one| one.join().unwrap().succeeded().checksum());
     assert_eq!(checksums[0], checksums[1]);
 }

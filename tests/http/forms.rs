@@ -71,10 +71,9 @@ impl Reply {
         for (name, value) in &self.headers {
             response = match value {
                 Value::String(value) => response.header(name, value),
-                bytes => response.header(
-                    name,
-                    decode_base64(bytes["base64"].as_str().expect("base64")).expect("base64"),
-                ),
+                bytes => {
+                    response.header(name, decode_base64(bytes["base64"].as_str().expect("base64")).expect("base64"))
+                }
             };
         }
         response.body(body.into()).expect("a response")
@@ -118,30 +117,17 @@ pub fn describe<B>(request: &Request<B>, mut facts: Facts) -> Value {
 /// The members of an object in the event, with the values that `get` returns for their names.
 pub fn parameters(event: &Value, name: &str, get: impl Fn(&str) -> Option<String>) -> Value {
     let members = event[name].as_object().into_iter().flatten();
-    members
-        .map(|(name, _)| (name.clone(), json!(get(name))))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+    members.map(|(name, _)| (name.clone(), json!(get(name)))).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The request that this crate makes from an event, or the error that it reports.
 pub fn request(event: &Value) -> Value {
     let describe = async |request: Request<Body>| {
-        let context = request
-            .extensions()
-            .get::<RequestContext>()
-            .expect("a request context");
+        let context = request.extensions().get::<RequestContext>().expect("a request context");
         let facts = Facts {
-            query: request
-                .query_pairs()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-            path_parameters: parameters(event, "pathParameters", |name| {
-                request.path_parameter(name).map(Into::into)
-            }),
-            stage_variables: parameters(event, "stageVariables", |name| {
-                request.stage_variable(name).map(Into::into)
-            }),
+            query: request.query_pairs().map(|(name, value)| (name.into(), value.into())).collect(),
+            path_parameters: parameters(event, "pathParameters", |name| request.path_parameter(name).map(Into::into)),
+            stage_variables: parameters(event, "stageVariables", |name| request.stage_variable(name).map(Into::into)),
             authorizer: context.authorizer().cloned().unwrap_or_default(),
             source_ip: context.source_ip().map(|ip| ip.to_string()).into(),
             body: request.body().to_vec(),
@@ -151,9 +137,7 @@ pub fn request(event: &Value) -> Value {
     let [answer] = testing::run(http::handler(describe), [event.clone()]).expect("an answer");
     match answer.error() {
         Some(error) => json!({"error": error.error_type, "message": error.message}),
-        None => {
-            serde_json::from_str(answer.json()["body"].as_str().expect("a body")).expect("JSON")
-        }
+        None => serde_json::from_str(answer.json()["body"].as_str().expect("a body")).expect("JSON"),
     }
 }
 
@@ -168,36 +152,23 @@ pub fn response(reply: &Reply, event: &Value) -> Value {
 pub fn client(to: &str, answer: &Value) -> Value {
     let (single, multi, cookies) = match to {
         "load balancer: multi-value headers" => (false, true, false),
-        _ if to.starts_with("load balancer") || to.starts_with("VPC Lattice") => {
-            (true, false, false)
-        }
+        _ if to.starts_with("load balancer") || to.starts_with("VPC Lattice") => (true, false, false),
         _ if to.starts_with("REST API") || to.starts_with("WebSocket API") => (true, true, false),
         _ => (true, false, true),
     };
     let mut headers = Vec::<(String, Value)>::new();
-    let mut add =
-        |name: &str, value: &Value| headers.push((name.to_ascii_lowercase(), value.clone()));
+    let mut add = |name: &str, value: &Value| headers.push((name.to_ascii_lowercase(), value.clone()));
     let members = |name: &str| answer[name].as_object().cloned().unwrap_or_default();
     if multi {
         for (name, values) in members("multiValueHeaders") {
-            values
-                .as_array()
-                .into_iter()
-                .flatten()
-                .for_each(|value| add(&name, value));
+            values.as_array().into_iter().flatten().for_each(|value| add(&name, value));
         }
     }
     if single {
-        members("headers")
-            .iter()
-            .for_each(|(name, value)| add(name, value));
+        members("headers").iter().for_each(|(name, value)| add(name, value));
     }
     if cookies {
-        answer["cookies"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .for_each(|value| add("set-cookie", value));
+        answer["cookies"].as_array().into_iter().flatten().for_each(|value| add("set-cookie", value));
     }
     headers.sort_by_key(|(name, value)| (name.clone(), value.to_string()));
     let body = answer["body"].as_str().unwrap_or_default();

@@ -115,10 +115,7 @@ fn an_aborting_panic_is_reported_over_a_new_connection() {
     );
     assert_report(&post, &path("a", "error"), "here");
     assert_eq!(post.connection, 1);
-    assert!(
-        text.contains("ERROR RequestId: a Function.Panic: \"here\" at src/main.rs"),
-        "{text}"
-    );
+    assert!(text.contains("ERROR RequestId: a Function.Panic: \"here\" at src/main.rs"), "{text}");
 }
 
 #[test]

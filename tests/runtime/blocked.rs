@@ -141,12 +141,7 @@ fn function(how: &str, address: &str) -> Command {
 /// Runs a function with two events. Returns its requests and the text on stderr.
 fn two(how: &str, events: [&str; 2]) -> (Vec<Received>, String) {
     let [first, second] = events;
-    let api = RuntimeApi::start([
-        event("a", first),
-        accepted(),
-        event("b", second),
-        accepted(),
-    ]);
+    let api = RuntimeApi::start([event("a", first), accepted(), event("b", second), accepted()]);
     let output = function(how, api.address()).output().unwrap();
     (api.received(), child::stderr(output))
 }
@@ -163,10 +158,7 @@ fn assert_answered(how: &str) {
 #[track_caller]
 fn assert_names_process(message: impl Debug) {
     let message = format!("{message:?}");
-    assert!(
-        message.contains("call `process` instead of `run`"),
-        "{message}"
-    );
+    assert!(message.contains("call `process` instead of `run`"), "{message}");
 }
 
 #[test]
@@ -176,10 +168,7 @@ fn a_handler_that_waits_on_the_thread_of_a_current_thread_runtime_fails_immediat
     assert_eq!(received[1].json()["errorType"], "Function.Deadlock");
     assert_names_process(&received[1].json()["errorMessage"]);
     let line = "ERROR RequestId: a Function.Deadlock: ";
-    assert!(
-        text.lines().any(|printed| printed.starts_with(line)),
-        "{text}"
-    );
+    assert!(text.lines().any(|printed| printed.starts_with(line)), "{text}");
     assert_eq!(received[3].body, b"\"rested\"", "the loop continues");
 }
 
@@ -188,10 +177,7 @@ fn a_stream_body_that_waits_on_that_thread_reports_the_error_in_its_trailers() {
     let (received, _) = two("stream", ["1", "1"]);
     let post = &received[1];
     assert_eq!(post.body, b"begun");
-    let error_type = post
-        .trailers
-        .iter()
-        .find(|(name, _)| name.ends_with("Type"));
+    let error_type = post.trailers.iter().find(|(name, _)| name.ends_with("Type"));
     assert_eq!(error_type.unwrap().1, "Function.Deadlock");
     assert_eq!(received[2].line, NEXT, "the loop continues");
 }
@@ -213,9 +199,7 @@ fn assert_logged_before_the_deadline(how: &str) {
     let api = RuntimeApi::start([Reply::Send(invocation("a", header, "5"))]);
     let mut child = function(how, api.address()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let line = lines
-        .map(Result::unwrap)
-        .find(|line| line.contains("the deadline is near"));
+    let line = lines.map(Result::unwrap).find(|line| line.contains("the deadline is near"));
     assert!(SystemTime::now() < deadline);
     child.kill().unwrap();
     child.wait().unwrap();

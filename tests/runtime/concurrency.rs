@@ -55,10 +55,7 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
     let connections: BTreeSet<usize> = log.iter().map(|request| request.connection).collect();
     assert_eq!(connections.len(), WORKERS, "one connection per worker");
     for post in answers {
-        assert_eq!(
-            post.body, br#"["Root=1",null]"#,
-            "the trace id is not in the environment"
-        );
+        assert_eq!(post.body, br#"["Root=1",null]"#, "the trace id is not in the environment");
     }
 }
 
@@ -67,23 +64,19 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
 #[ignore = "a function that other tests start"]
 fn meet() {
     let barrier = Barrier::new(WORKERS);
-    child::main(lambda_musl::run_concurrent(
-        async move |(): (), context: Context| {
-            barrier.wait();
-            let trace = std::env::var("_X_AMZN_TRACE_ID").ok();
-            Ok::<_, Infallible>((context.trace_id().map(str::to_owned), trace))
-        },
-    ));
+    child::main(lambda_musl::run_concurrent(async move |(): (), context: Context| {
+        barrier.wait();
+        let trace = std::env::var("_X_AMZN_TRACE_ID").ok();
+        Ok::<_, Infallible>((context.trace_id().map(str::to_owned), trace))
+    }));
 }
 
 #[test]
 fn a_worker_that_loses_its_connection_retries_five_times() {
     let api = RuntimeApi::start((0..6).map(|_| Reply::Close(Vec::new())));
     let start = Instant::now();
-    let output = child::function("concurrency::meet", api.address())
-        .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
-        .output()
-        .unwrap();
+    let output =
+        child::function("concurrency::meet", api.address()).env("AWS_LAMBDA_MAX_CONCURRENCY", "1").output().unwrap();
     let text = child::stderr(output);
     assert!(text.contains("retry 1 of 5 in 100ms"), "{text}");
     assert!(text.contains("retry 5 of 5 in 1.6s"), "{text}");
@@ -96,10 +89,8 @@ fn a_worker_that_loses_its_connection_retries_five_times() {
 #[test]
 fn a_worker_that_is_refused_does_not_retry() {
     let api = RuntimeApi::start([Reply::Send(answer(403, "no"))]);
-    let output = child::function("concurrency::meet", api.address())
-        .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
-        .output()
-        .unwrap();
+    let output =
+        child::function("concurrency::meet", api.address()).env("AWS_LAMBDA_MAX_CONCURRENCY", "1").output().unwrap();
     assert!(child::stderr(output).contains("responded with 403: no"));
 }
 

@@ -12,19 +12,10 @@ fn the_context_contains_the_headers_of_the_invocation() {
     let headers = [
         ("Lambda-Runtime-Aws-Request-Id", "id-1"),
         ("Lambda-Runtime-Deadline-Ms", "32503680000000"),
-        (
-            "Lambda-Runtime-Invoked-Function-Arn",
-            "arn:aws:lambda:eu-west-1:1:function:f:v",
-        ),
+        ("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:1:function:f:v"),
         ("Lambda-Runtime-Trace-Id", "Root=1-5759e988"),
-        (
-            "Lambda-Runtime-Client-Context",
-            r#"{"custom":{"who":"Zoë"}}"#,
-        ),
-        (
-            "Lambda-Runtime-Cognito-Identity",
-            r#"{"cognitoIdentityId":"me"}"#,
-        ),
+        ("Lambda-Runtime-Client-Context", r#"{"custom":{"who":"Zoë"}}"#),
+        ("Lambda-Runtime-Cognito-Identity", r#"{"cognitoIdentityId":"me"}"#),
         ("Lambda-Runtime-Aws-Tenant-Id", "blue"),
     ];
     let handler = async |_: Value, context: Context| {
@@ -38,11 +29,7 @@ fn the_context_contains_the_headers_of_the_invocation() {
             "has time": context.time_left() > Some(Duration::from_secs(3600)),
         }))
     };
-    let event = headers
-        .into_iter()
-        .fold(Event::from("{}"), |event, (name, value)| {
-            event.header(name, value)
-        });
+    let event = headers.into_iter().fold(Event::from("{}"), |event, (name, value)| event.header(name, value));
     let answer = answer_to(event, handler);
     let expected = json!({
         "request": "id-1",

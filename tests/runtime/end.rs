@@ -21,12 +21,7 @@ fn a_runtime_api_that_refuses_next_ends_the_loop_with_its_error_message() {
         let body = r#"{"errorType":"Odd.Type","errorMessage":"not now"}"#;
         let body = if status == 204 { "" } else { body };
         let (_, end) = run([Reply::Send(answer(status, body))], echo);
-        let Error::Refused {
-            status: seen,
-            message,
-            ..
-        } = end
-        else {
+        let Error::Refused { status: seen, message, .. } = end else {
             panic!("{end}");
         };
         assert_eq!((seen, message.as_str()), (status, body));
@@ -53,7 +48,8 @@ fn an_invocation_without_a_usable_request_id_ends_the_loop() {
 fn an_invalid_address_in_the_environment_is_reported_with_its_variable() {
     let child = child::function("end::starts", "127.0.0.1:many").output();
     let text = child::stderr(child.unwrap());
-    let expected = "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is not a number below 65536; expected host:port";
+    let expected =
+        "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is not a number below 65536; expected host:port";
     assert!(text.contains(expected), "{text}");
 }
 
@@ -76,10 +72,7 @@ fn an_invalid_address_set_by_the_program_is_not_blamed_on_the_environment() {
 fn an_unreachable_runtime_api_ends_the_loop_with_its_address() {
     let end = Runtime::at("127.0.0.1:1").unwrap().run(echo).unwrap_err();
     let text = end.to_string();
-    assert!(
-        text.contains("http://127.0.0.1:1/2018-06-01/runtime/invocation/next"),
-        "{text}"
-    );
+    assert!(text.contains("http://127.0.0.1:1/2018-06-01/runtime/invocation/next"), "{text}");
     assert_eq!(format!("{end:?}"), text, "what main prints is readable");
 }
 
@@ -92,33 +85,15 @@ fn a_truncated_or_malformed_response_ends_the_loop() {
         ("HTTP/1.1 2".into(), "end of file"),
         (head.into(), "end of file"),
         (format!("{head}Content-Length: 9\r\n\r\n1"), "end of file"),
-        (
-            format!("{head}Content-Length: many\r\n\r\n1"),
-            "Content-Length",
-        ),
-        (
-            format!("{head}Content-Length: -1\r\n\r\n1"),
-            "Content-Length",
-        ),
-        (
-            format!("{head}Content-Length: +1\r\n\r\n1"),
-            "Content-Length",
-        ),
-        (
-            format!("{head}Content-Length: -0\r\n\r\n1"),
-            "Content-Length",
-        ),
+        (format!("{head}Content-Length: many\r\n\r\n1"), "Content-Length"),
+        (format!("{head}Content-Length: -1\r\n\r\n1"), "Content-Length"),
+        (format!("{head}Content-Length: +1\r\n\r\n1"), "Content-Length"),
+        (format!("{head}Content-Length: -0\r\n\r\n1"), "Content-Length"),
         (format!("{chunked}5\r\n12"), "end of file"),
         (format!("{chunked}2\r\n12\r\n"), "end of file"),
         (format!("{chunked}2\r\n12\r\n0\r\n"), "end of file"),
-        (
-            format!("{chunked}2\r\n12\r\nffffffffffffffff\r\n3"),
-            "end of file",
-        ),
-        (
-            format!("{chunked}10000000000000000\r\n12"),
-            "valid chunk size",
-        ),
+        (format!("{chunked}2\r\n12\r\nffffffffffffffff\r\n3"), "end of file"),
+        (format!("{chunked}10000000000000000\r\n12"), "valid chunk size"),
         (format!("{chunked}zz\r\n12"), "valid chunk size"),
         (format!("{chunked}+2\r\n12"), "valid chunk size"),
         (format!("{chunked}-0\r\n"), "valid chunk size"),

@@ -11,11 +11,7 @@ use crate::support::{answer_to, assert_error, echo};
 fn an_event_that_does_not_parse_is_an_unmarshal_error() {
     let handler = async |event: Vec<u32>, _: Context| Ok::<_, Infallible>(event);
     for event in ["", "{", "{}", "[\"one\"]", "\u{fffd}", "[1] [2]"] {
-        assert_error(
-            &answer_to(event, handler),
-            "Runtime.UnmarshalError",
-            "the event is not what",
-        );
+        assert_error(&answer_to(event, handler), "Runtime.UnmarshalError", "the event is not what");
     }
 }
 
@@ -66,8 +62,7 @@ fn the_question_mark_operator_converts_an_error_into_a_failure() {
         }
     }
 
-    let handler =
-        async |text: String, _: Context| -> Result<u8, Failure> { Ok(text.parse().map_err(Bad)?) };
+    let handler = async |text: String, _: Context| -> Result<u8, Failure> { Ok(text.parse().map_err(Bad)?) };
     let answer = answer_to("\"x\"", handler);
     assert_error(&answer, "Function.BadNumber", "invalid digit");
 }
@@ -80,20 +75,11 @@ fn the_sources_of_an_error_are_in_its_stack_trace_and_its_xray_cause() {
     };
     let answer = answer_to("1", handler);
     assert_error(&answer, "Function.Error", "answering");
-    assert_eq!(
-        answer.json()["stackTrace"],
-        json!(["asking Zoë", "Zoë\nis away"])
-    );
-    let cause = answer
-        .header("Lambda-Runtime-Function-XRay-Error-Cause")
-        .unwrap();
+    assert_eq!(answer.json()["stackTrace"], json!(["asking Zoë", "Zoë\nis away"]));
+    let cause = answer.header("Lambda-Runtime-Function-XRay-Error-Cause").unwrap();
     let cause: Value = serde_json::from_str(cause).unwrap();
-    let messages: Vec<&Value> = cause["exceptions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|exception| &exception["message"])
-        .collect();
+    let messages: Vec<&Value> =
+        cause["exceptions"].as_array().unwrap().iter().map(|exception| &exception["message"]).collect();
     assert_eq!(messages, ["answering", "asking Zoë", "Zoë\nis away"]);
 }
 
@@ -105,15 +91,8 @@ fn a_huge_error_is_truncated_to_what_lambda_accepts() {
     };
     let answer = answer_to("1", handler);
     assert!(answer.body.len() < 1024 * 1024);
-    assert!(
-        answer.json()["errorMessage"]
-            .as_str()
-            .unwrap()
-            .ends_with("… (cut)")
-    );
-    let cause = answer
-        .header("Lambda-Runtime-Function-XRay-Error-Cause")
-        .unwrap();
+    assert!(answer.json()["errorMessage"].as_str().unwrap().ends_with("… (cut)"));
+    let cause = answer.header("Lambda-Runtime-Function-XRay-Error-Cause").unwrap();
     assert!(cause.len() <= 64 * 1024);
 }
 

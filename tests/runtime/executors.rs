@@ -12,20 +12,12 @@ use crate::support::{echo, path};
 
 /// Runs `echo` under the caller's executor. Returns the error that ended the loop.
 async fn process_echo(api: &RuntimeApi) -> Error {
-    Runtime::at(api.address())
-        .unwrap()
-        .process(echo)
-        .await
-        .unwrap_err()
+    Runtime::at(api.address()).unwrap().process(echo).await.unwrap_err()
 }
 
 fn slow_script() -> [Reply; 3] {
     let wait = Duration::from_millis(300);
-    [
-        Reply::Later(wait, invocation("a", "", "1")),
-        accepted(),
-        Reply::Later(wait, Vec::new()),
-    ]
+    [Reply::Later(wait, invocation("a", "", "1")), accepted(), Reply::Later(wait, Vec::new())]
 }
 
 #[test]

@@ -10,10 +10,7 @@ use crate::{child, support::echo};
 
 const INIT_ERROR: &str = "POST /2018-06-01/runtime/init/error";
 
-fn init<E: lambda_musl::IntoFailure>(
-    init: impl Future<Output = Result<(), E>>,
-    reply: Reply,
-) -> (Received, Error) {
+fn init<E: lambda_musl::IntoFailure>(init: impl Future<Output = Result<(), E>>, reply: Reply) -> (Received, Error) {
     let api = RuntimeApi::start([reply]);
     let runtime = Runtime::at(api.address()).unwrap();
     let end = pollster::block_on(runtime.init_async(init)).unwrap_err();
@@ -31,10 +28,7 @@ fn an_initializer_that_fails_is_an_init_error() {
         post.json(),
         json!({"errorType": "Function.NoTable", "errorMessage": "TABLE is not set", "stackTrace": []})
     );
-    assert_eq!(
-        end.to_string(),
-        "the function failed to start: Function.NoTable: \"TABLE is not set\""
-    );
+    assert_eq!(end.to_string(), "the function failed to start: Function.NoTable: \"TABLE is not set\"");
 }
 
 #[test]
@@ -72,14 +66,9 @@ fn an_initializer_returns_its_value_and_sends_no_request() {
 #[test]
 fn a_function_that_does_not_start_exits_with_1_and_logs_the_reason() {
     let api = RuntimeApi::start([accepted()]);
-    let output = child::function("init::fails", api.address())
-        .output()
-        .unwrap();
+    let output = child::function("init::fails", api.address()).output().unwrap();
     let text = child::stderr(output);
-    assert!(
-        text.contains("ERROR Function.Error: \"no table\"\n"),
-        "{text}"
-    );
+    assert!(text.contains("ERROR Function.Error: \"no table\"\n"), "{text}");
     assert_eq!(api.received()[0].line, INIT_ERROR);
 }
 

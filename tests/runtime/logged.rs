@@ -28,10 +28,7 @@ fn assert_error(post: &Received, error_type: &str) {
 
 #[track_caller]
 fn assert_line(text: &str, line: &str) {
-    let count = text
-        .lines()
-        .filter(|printed| printed.starts_with(line))
-        .count();
+    let count = text.lines().filter(|printed| printed.starts_with(line)).count();
     assert_eq!(count, 1, "{line}: {text}");
 }
 
@@ -39,14 +36,12 @@ fn assert_line(text: &str, line: &str) {
 #[test]
 #[ignore = "a function that other tests start"]
 fn function() {
-    child::main(lambda_musl::run(
-        async |what: String, _: Context| match what.as_str() {
-            "fail" => Err("no luck"),
-            "panic" => panic!("no hope"),
-            "map" => Ok(Answer::Map),
-            _ => Ok(Answer::Fine),
-        },
-    ));
+    child::main(lambda_musl::run(async |what: String, _: Context| match what.as_str() {
+        "fail" => Err("no luck"),
+        "panic" => panic!("no hope"),
+        "map" => Ok(Answer::Map),
+        _ => Ok(Answer::Fine),
+    }));
 }
 
 enum Answer {
@@ -83,16 +78,8 @@ fn a_panic_of_the_handler_is_reported_and_logged() {
     assert_error(&post, "Function.Panic");
     assert_eq!(post.json()["errorMessage"], "no hope");
     let location = post.json()["stackTrace"][0].take();
-    assert!(
-        location
-            .as_str()
-            .unwrap()
-            .starts_with("tests/runtime/logged.rs:")
-    );
-    assert_line(
-        &text,
-        "ERROR RequestId: a Function.Panic: \"no hope\" at tests/runtime/logged.rs:",
-    );
+    assert!(location.as_str().unwrap().starts_with("tests/runtime/logged.rs:"));
+    assert_line(&text, "ERROR RequestId: a Function.Panic: \"no hope\" at tests/runtime/logged.rs:");
 }
 
 #[test]
@@ -109,10 +96,7 @@ fn a_refused_response_or_error_is_logged() {
             let (post, text) = run_one(event("a", what), Reply::Send(answer(status, "no more")));
             assert_eq!(post.line, path("a", call));
             assert_line(&text, "ERROR RequestId: a POST");
-            assert!(
-                text.contains(&format!("responded with {status}: no more")),
-                "{text}"
-            );
+            assert!(text.contains(&format!("responded with {status}: no more")), "{text}");
         }
     }
 }

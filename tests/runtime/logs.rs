@@ -11,9 +11,7 @@ use crate::child;
 /// The text on stderr of a function whose handler fails.
 fn failing(set: impl FnOnce(&mut Command) -> &mut Command) -> String {
     let api = RuntimeApi::start([event("id-1", "1"), accepted()]);
-    let output = set(&mut child::function("logs::fails", api.address()))
-        .output()
-        .unwrap();
+    let output = set(&mut child::function("logs::fails", api.address())).output().unwrap();
     child::stderr(output)
 }
 
@@ -28,16 +26,11 @@ fn a_failing_handler_logs_one_line_with_the_request_id() {
 fn with_json_logs_a_failing_handler_logs_one_line_of_json() {
     for format in ["JSON", "json"] {
         let text = failing(|command| command.env("AWS_LAMBDA_LOG_FORMAT", format));
-        let mut lines = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok());
+        let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
         let mut line: Value = lines.next().expect(&text);
         let timestamp = line["timestamp"].take();
         let timestamp = timestamp.as_str().unwrap();
-        assert!(
-            timestamp.starts_with("20") && timestamp.ends_with('Z'),
-            "{timestamp}"
-        );
+        assert!(timestamp.starts_with("20") && timestamp.ends_with('Z'), "{timestamp}");
         assert_eq!(
             line,
             json!({
@@ -67,15 +60,8 @@ fn logging(format: &str, level: &str) -> String {
 #[test]
 fn a_log_line_contains_its_level_and_the_request_id() {
     let text = logging("Text", "INFO");
-    for line in [
-        "INFO starting",
-        "WARN RequestId: id-1 one",
-        "INFO RequestId: id-1 two",
-    ] {
-        assert!(
-            text.lines().any(|printed| printed == line),
-            "{line}: {text}"
-        );
+    for line in ["INFO starting", "WARN RequestId: id-1 one", "INFO RequestId: id-1 two"] {
+        assert!(text.lines().any(|printed| printed == line), "{line}: {text}");
     }
     assert!(!text.contains("never"));
 }
@@ -91,9 +77,7 @@ fn levels_below_the_configured_one_are_not_logged() {
 #[test]
 fn with_json_logs_each_message_is_one_line_of_json() {
     let text = logging("JSON", "INFO");
-    let lines = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
+    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
     let mut lines: Vec<Value> = lines.collect();
     for line in &mut lines {
         assert!(line["timestamp"].take().is_string());
@@ -107,11 +91,7 @@ fn with_json_logs_each_message_is_one_line_of_json() {
             "message": message,
         })
     };
-    assert_eq!(
-        lines[0]["requestId"],
-        Value::Null,
-        "before the first invocation"
-    );
+    assert_eq!(lines[0]["requestId"], Value::Null, "before the first invocation");
     assert_eq!(lines[1..], [line("WARN", "one"), line("INFO", "two")]);
 }
 
@@ -132,7 +112,5 @@ fn uses_the_logger() {
 #[test]
 #[ignore = "a function that other tests start"]
 fn fails() {
-    child::main(lambda_musl::run(async |_: u32, _: Context| {
-        Err::<(), _>(Failure::new("Function.Odd", "two\nlines"))
-    }));
+    child::main(lambda_musl::run(async |_: u32, _: Context| Err::<(), _>(Failure::new("Function.Odd", "two\nlines"))));
 }

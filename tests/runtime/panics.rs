@@ -20,10 +20,7 @@ fn a_panic_is_reported_with_its_message_and_location() {
     let [panicked, next] = testing::run(handler, ["1", "2"]).unwrap();
     assert_error(&panicked, "Function.Panic", "n is 1");
     let location = &panicked.error().unwrap().stack_trace[0];
-    assert!(
-        location.starts_with("tests/runtime/panics.rs:"),
-        "{location}"
-    );
+    assert!(location.starts_with("tests/runtime/panics.rs:"), "{location}");
     assert_eq!(next.error(), None, "the loop continues");
 }
 
@@ -53,8 +50,7 @@ fn a_panic_whose_payload_panics_when_dropped_is_reported() {
             panic!("again")
         }
     }
-    let handler =
-        async |_: Value, _: Context| -> Result<(), Infallible> { std::panic::panic_any(Bomb) };
+    let handler = async |_: Value, _: Context| -> Result<(), Infallible> { std::panic::panic_any(Bomb) };
     let answer = answer_to("1", handler);
     assert_error(&answer, "Function.Panic", "without a message");
 }

@@ -17,22 +17,9 @@ use crate::support::{NEXT, answer_to, echo, lines, path, run};
 
 #[test]
 fn each_response_is_sent_for_its_own_invocation() {
-    let script = [
-        event("one", "[1]"),
-        accepted(),
-        event("two", "[2]"),
-        accepted(),
-    ];
+    let script = [event("one", "[1]"), accepted(), event("two", "[2]"), accepted()];
     let (received, _) = run(script, echo);
-    assert_eq!(
-        lines(&received),
-        [
-            NEXT,
-            &path("one", "response"),
-            NEXT,
-            &path("two", "response")
-        ]
-    );
+    assert_eq!(lines(&received), [NEXT, &path("one", "response"), NEXT, &path("two", "response")]);
     assert_eq!(received[1].json(), json!([1]));
     assert_eq!(received[3].json(), json!([2]));
 }
@@ -83,8 +70,7 @@ fn text_is_sent_unchanged() {
 
 #[test]
 fn bytes_are_sent_unchanged() {
-    let handler =
-        async |_: Value, _: Context| Ok::<_, Infallible>(Raw::bytes([0, 255, b'\r', b'\n']));
+    let handler = async |_: Value, _: Context| Ok::<_, Infallible>(Raw::bytes([0, 255, b'\r', b'\n']));
     let answer = answer_to("1", handler);
     assert_eq!(answer.content_type(), Some("application/octet-stream"));
     assert_eq!(answer.body, [0, 255, b'\r', b'\n']);
@@ -92,8 +78,7 @@ fn bytes_are_sent_unchanged() {
 
 #[test]
 fn a_content_type_cannot_inject_a_header() {
-    let handler =
-        async |_: Value, _: Context| Ok::<_, Infallible>(Raw::new("a/b\r\nX-Evil: 1", "body"));
+    let handler = async |_: Value, _: Context| Ok::<_, Infallible>(Raw::new("a/b\r\nX-Evil: 1", "body"));
     let answer = answer_to("1", handler);
     assert_eq!(answer.header("X-Evil"), None);
     assert_eq!(answer.content_type(), Some("a/b  X-Evil: 1"));

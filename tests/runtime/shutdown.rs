@@ -18,31 +18,19 @@ const EVENT: &str = "GET /2020-01-01/extension/event/next";
 
 fn terminate(child: &Child) {
     let kill = format!("kill -TERM {}", child.id());
-    assert!(
-        Command::new("sh")
-            .args(["-c", &kill])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 #[test]
 fn sigterm_runs_the_hook_and_ends_the_function() {
     let api = RuntimeApi::replying(|request| {
         Some(match request.line.as_str() {
-            REGISTER => Reply::Send(http::answer(
-                "200 OK",
-                "Lambda-Extension-Identifier: me\r\n",
-                "{}",
-            )),
+            REGISTER => Reply::Send(http::answer("200 OK", "Lambda-Extension-Identifier: me\r\n", "{}")),
             // No reply is ever sent.
             _ => silence(),
         })
     });
-    let mut child = child::function("shutdown::hooked", api.address())
-        .spawn()
-        .unwrap();
+    let mut child = child::function("shutdown::hooked", api.address()).spawn().unwrap();
     let register = api.next();
     assert_eq!(register.line, REGISTER, "the first request");
     assert_eq!(register.body, br#"{"events":[]}"#);
@@ -63,20 +51,11 @@ fn sigterm_runs_the_hook_and_ends_the_function() {
 
 #[test]
 fn the_function_works_even_if_no_extension_can_be_registered() {
-    let api = RuntimeApi::start([
-        Reply::Send(answer(404, "no such path")),
-        event("a", "1"),
-        accepted(),
-    ]);
-    let output = child::function("shutdown::hooked", api.address())
-        .output()
-        .unwrap();
+    let api = RuntimeApi::start([Reply::Send(answer(404, "no such path")), event("a", "1"), accepted()]);
+    let output = child::function("shutdown::hooked", api.address()).output().unwrap();
     let text = child::stderr(output);
     assert!(text.contains("Lambda will not send SIGTERM"), "{text}");
-    assert!(
-        text.contains("extension/register: the Runtime API responded with 404"),
-        "{text}"
-    );
+    assert!(text.contains("extension/register: the Runtime API responded with 404"), "{text}");
     assert_eq!(api.received()[2].body, b"1");
 }
 

@@ -11,11 +11,7 @@ const RESTORE: &str = "GET /2018-06-01/runtime/restore/next";
 
 /// Runs a function with SnapStart, in which the hook `failing` fails. Returns its requests, each with the number of its
 /// connection, and the text on stderr.
-fn run(
-    function: &str,
-    script: impl IntoIterator<Item = Reply>,
-    failing: &str,
-) -> (Vec<(usize, String)>, String) {
+fn run(function: &str, script: impl IntoIterator<Item = Reply>, failing: &str) -> (Vec<(usize, String)>, String) {
     let api = RuntimeApi::start(script);
     let output = child::function(function, api.address())
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
@@ -24,12 +20,7 @@ fn run(
         .unwrap();
     let text = child::stderr(output);
     let received = api.received().into_iter();
-    (
-        received
-            .map(|request| (request.connection, request.request.line))
-            .collect(),
-        text,
-    )
+    (received.map(|request| (request.connection, request.request.line)).collect(), text)
 }
 
 fn restored() -> Reply {
@@ -38,27 +29,16 @@ fn restored() -> Reply {
 
 #[test]
 fn hooks_run_around_the_snapshot_and_no_connection_survives_it() {
-    let (calls, text) = run(
-        "snapstart::hooked",
-        [restored(), event("a", "1"), accepted()],
-        "",
-    );
+    let (calls, text) = run("snapstart::hooked", [restored(), event("a", "1"), accepted()], "");
     assert_eq!(calls[0], (0, RESTORE.into()));
     assert_eq!(calls[1], (1, NEXT.into()));
-    let (before, after) = (
-        text.find("hook: before").unwrap(),
-        text.find("hook: after").unwrap(),
-    );
+    let (before, after) = (text.find("hook: before").unwrap(), text.find("hook: after").unwrap());
     assert!(before < after);
 }
 
 #[test]
 fn a_function_without_hooks_also_waits_for_the_restore() {
-    let (calls, _) = run(
-        "snapstart::plain",
-        [restored(), event("a", "1"), accepted()],
-        "",
-    );
+    let (calls, _) = run("snapstart::plain", [restored(), event("a", "1"), accepted()], "");
     assert_eq!(calls[0], (0, RESTORE.into()));
     assert_eq!(calls[1], (1, NEXT.into()));
 }
@@ -67,10 +47,7 @@ fn a_function_without_hooks_also_waits_for_the_restore() {
 fn a_failing_hook_before_the_snapshot_is_an_init_error() {
     let (calls, text) = run("snapstart::hooked", [accepted()], "before");
     assert_eq!(calls, [(0, "POST /2018-06-01/runtime/init/error".into())]);
-    assert!(
-        text.contains("the function failed to start: Function.Error: \"before\""),
-        "{text}"
-    );
+    assert!(text.contains("the function failed to start: Function.Error: \"before\""), "{text}");
 }
 
 #[test]
@@ -82,25 +59,16 @@ fn a_failing_hook_after_the_restore_is_a_restore_error() {
 
 #[test]
 fn a_refused_restore_ends_the_function() {
-    let (calls, text) = run(
-        "snapstart::hooked",
-        [Reply::Send(answer(403, "not now"))],
-        "",
-    );
+    let (calls, text) = run("snapstart::hooked", [Reply::Send(answer(403, "not now"))], "");
     assert_eq!(calls.len(), 1);
-    assert!(
-        text.contains("restore/next: the Runtime API responded with 403: not now"),
-        "{text}"
-    );
+    assert!(text.contains("restore/next: the Runtime API responded with 403: not now"), "{text}");
     assert!(!text.contains("hook: after"));
 }
 
 #[test]
 fn without_snapstart_no_hook_runs() {
     let api = RuntimeApi::start([event("a", "1"), accepted()]);
-    let output = child::function("snapstart::hooked", api.address())
-        .output()
-        .unwrap();
+    let output = child::function("snapstart::hooked", api.address()).output().unwrap();
     assert!(!child::stderr(output).contains("hook:"));
     assert_eq!(api.received()[0].line, NEXT);
 }

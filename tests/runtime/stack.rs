@@ -91,10 +91,7 @@ fn run(how: &str, ulimit: &str, events: &[&str]) -> (Output, Vec<String>) {
     let end = Reply::Send(answer(500, "no more"));
     let api = RuntimeApi::start(script.chain([end]));
     let output = Command::new("sh")
-        .args([
-            "-c",
-            &format!("ulimit -c 0 && ulimit {ulimit} && exec \"$0\""),
-        ])
+        .args(["-c", &format!("ulimit -c 0 && ulimit {ulimit} && exec \"$0\"")])
         .arg(binary())
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", api.address())
@@ -115,8 +112,7 @@ fn assert_overflow(how: &str, ulimit: &str, mib: &str, thread: &str) {
     let (output, responses) = run(how, ulimit, &[mib]);
     let text = String::from_utf8(output.stderr).unwrap();
     let begin = format!("thread '{thread}'");
-    let is_report =
-        |line: &str| line.starts_with(&begin) && line.ends_with("has overflowed its stack");
+    let is_report = |line: &str| line.starts_with(&begin) && line.ends_with("has overflowed its stack");
     assert!(text.lines().any(is_report), "{text}");
     assert_eq!(output.status.signal(), Some(SIGABRT));
     assert!(responses.is_empty());

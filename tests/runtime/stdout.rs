@@ -28,12 +28,7 @@ fn later(reply: Reply) -> Reply {
 #[track_caller]
 fn assert_printed(function: &str, request: usize, set: impl FnOnce(&mut Command) -> &mut Command) {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let script = [
-        event("a", "\"\""),
-        accepted(),
-        event("b", "\"\""),
-        accepted(),
-    ];
+    let script = [event("a", "\"\""), accepted(), event("b", "\"\""), accepted()];
     let api = RuntimeApi::start(script.map(later));
     let stdout = File::create(file.path()).unwrap();
     let mut command = child::function(function, api.address());
@@ -88,20 +83,16 @@ fn prints_under_an_executor() {
 
 #[test]
 fn the_output_of_a_worker_is_flushed() {
-    assert_printed("stdout::prints_in_a_worker", 1, |command| {
-        command.env("AWS_LAMBDA_MAX_CONCURRENCY", "1")
-    });
+    assert_printed("stdout::prints_in_a_worker", 1, |command| command.env("AWS_LAMBDA_MAX_CONCURRENCY", "1"));
 }
 
 #[test]
 #[ignore = "a function that other tests start"]
 fn prints_in_a_worker() {
-    child::main(lambda_musl::run_concurrent(
-        async |_: String, _: Context| {
-            print!("{TEXT}");
-            Ok::<_, String>("")
-        },
-    ));
+    child::main(lambda_musl::run_concurrent(async |_: String, _: Context| {
+        print!("{TEXT}");
+        Ok::<_, String>("")
+    }));
 }
 
 #[test]
@@ -126,12 +117,10 @@ fn the_output_of_a_panicking_handler_is_flushed() {
 #[test]
 #[ignore = "a function that other tests start"]
 fn prints_and_panics() {
-    child::main(lambda_musl::run(
-        async |_: String, _: Context| -> Result<(), String> {
-            print!("{TEXT}");
-            panic!("panicked")
-        },
-    ));
+    child::main(lambda_musl::run(async |_: String, _: Context| -> Result<(), String> {
+        print!("{TEXT}");
+        panic!("panicked")
+    }));
 }
 
 #[test]
@@ -161,9 +150,7 @@ fn output_before_the_first_invocation_is_flushed() {
 #[ignore = "a function that other tests start"]
 fn prints_at_the_start() {
     print!("{TEXT}");
-    child::main(lambda_musl::run(async |_: String, _: Context| {
-        Ok::<_, String>("")
-    }));
+    child::main(lambda_musl::run(async |_: String, _: Context| Ok::<_, String>("")));
 }
 
 #[test]
@@ -232,9 +219,7 @@ fn a_log_line_does_not_continue_output_without_a_line_end() {
 #[test]
 fn a_function_that_holds_the_lock_on_stdout_still_responds() {
     let api = RuntimeApi::start([event("a", "\"\""), accepted()]);
-    let output = child::function("stdout::holds_stdout", api.address())
-        .output()
-        .unwrap();
+    let output = child::function("stdout::holds_stdout", api.address()).output().unwrap();
     child::stderr(output);
     assert_eq!(api.received()[1].body, b"\"\"");
 }
@@ -251,7 +236,5 @@ fn holds_stdout() {
         println!("late");
     });
     receiver.recv().unwrap();
-    child::main(lambda_musl::run(async |_: String, _: Context| {
-        Ok::<_, String>("")
-    }));
+    child::main(lambda_musl::run(async |_: String, _: Context| Ok::<_, String>("")));
 }

@@ -24,10 +24,7 @@ fn a_stream_is_sent_in_chunks_with_its_content_type() {
         let body = async move |out: Out<'_>| write!(out, "Hello, {name}!");
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
-    let post = run_one(
-        invocation("a", "Lambda-Runtime-Invocation-Id: i\r\n", "\"Zoë\""),
-        handler,
-    );
+    let post = run_one(invocation("a", "Lambda-Runtime-Invocation-Id: i\r\n", "\"Zoë\""), handler);
     assert_eq!(post.line, path("a", "response"));
     assert_eq!(post.body, "Hello, Zoë!".as_bytes());
     for (name, value) in [
@@ -39,19 +36,9 @@ fn a_stream_is_sent_in_chunks_with_its_content_type() {
     ] {
         assert_eq!(post.header(name).unwrap_or_default(), value, "{name}");
     }
-    let trailers: Vec<&str> = post
-        .headers
-        .iter()
-        .filter(|(name, _)| name == "Trailer")
-        .map(|(_, value)| value.as_str())
-        .collect();
-    assert_eq!(
-        trailers,
-        [
-            "Lambda-Runtime-Function-Error-Type",
-            "Lambda-Runtime-Function-Error-Body"
-        ]
-    );
+    let trailers: Vec<&str> =
+        post.headers.iter().filter(|(name, _)| name == "Trailer").map(|(_, value)| value.as_str()).collect();
+    assert_eq!(trailers, ["Lambda-Runtime-Function-Error-Type", "Lambda-Runtime-Function-Error-Body"]);
     assert!(post.trailers.is_empty());
 }
 
@@ -63,15 +50,8 @@ fn a_prelude_with_the_status_headers_and_cookies_precedes_the_body() {
         Ok::<_, Infallible>(page.header("X-A", "1").cookie("a=b").cookie("c=d"))
     };
     let answer = answer_to("1", handler);
-    assert_eq!(
-        answer.content_type().unwrap(),
-        "application/vnd.awslambda.http-integration-response"
-    );
-    let end = answer
-        .body
-        .windows(8)
-        .position(|bytes| bytes == [0; 8])
-        .unwrap();
+    assert_eq!(answer.content_type().unwrap(), "application/vnd.awslambda.http-integration-response");
+    let end = answer.body.windows(8).position(|bytes| bytes == [0; 8]).unwrap();
     let prelude: Value = serde_json::from_slice(&answer.body[..end]).unwrap();
     assert_eq!(
         prelude,
@@ -104,17 +84,10 @@ fn flushed_bytes_are_sent_before_the_rest_is_written() {
 #[test]
 fn a_long_stream_is_complete_and_its_connection_is_reused() {
     let handler = async |length: usize, _: Context| {
-        let body = async move |out: Out<'_>| {
-            (0..length).try_for_each(|n| out.write_all(&(n as u32).to_le_bytes()))
-        };
+        let body = async move |out: Out<'_>| (0..length).try_for_each(|n| out.write_all(&(n as u32).to_le_bytes()));
         Ok::<_, Infallible>(Stream::new("application/octet-stream", body))
     };
-    let script = [
-        event("a", "1000000"),
-        accepted(),
-        event("b", "0"),
-        accepted(),
-    ];
+    let script = [event("a", "1000000"), accepted(), event("b", "0"), accepted()];
     let (received, _) = run(script, handler);
     let expected: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
     assert!(received[1].body == expected);
@@ -174,11 +147,7 @@ fn the_trailers_are_short_however_long_the_error_is() {
     };
     let post = run_one(invocation("a", "", "1"), handler);
     assert_trailers(&post, b"", "Function.Error", "\u{1}ä");
-    let length: usize = post
-        .trailers
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + 4)
-        .sum();
+    let length: usize = post.trailers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
     assert!(length < 4096, "{length}");
 }
 
@@ -199,12 +168,7 @@ fn a_stream_that_is_refused_midway_does_not_end_the_loop() {
         let body = async |out: Out<'_>| (0..1000).try_for_each(|_| out.write_all(&[7; 65536]));
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
-    let script = [
-        event("a", "1"),
-        Reply::Refuse(answer(413, "{}")),
-        event("b", "1"),
-        Reply::Close(answer(202, "")),
-    ];
+    let script = [event("a", "1"), Reply::Refuse(answer(413, "{}")), event("b", "1"), Reply::Close(answer(202, ""))];
     let (received, _) = run(script, handler);
     assert_eq!(received[2].line, NEXT);
     assert_eq!(received[3].body.len(), 1000 * 65536);
@@ -216,10 +180,7 @@ fn an_internal_error_in_reply_to_a_stream_ends_the_loop() {
         let body = async |out: Out<'_>| out.write_all(b"some");
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
-    let (received, end) = run(
-        [event("a", "1"), Reply::Send(answer(500, "broken"))],
-        handler,
-    );
+    let (received, end) = run([event("a", "1"), Reply::Send(answer(500, "broken"))], handler);
     assert_eq!(received.len(), 2);
     assert!(matches!(end, Error::Refused { status: 500, .. }), "{end}");
 }
@@ -238,24 +199,11 @@ fn a_stream_body_can_wait_under_an_executor() {
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
     let api = RuntimeApi::start([event("a", "1"), accepted(), event("b", "1"), accepted()]);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _ = runtime.block_on(Runtime::at(api.address()).unwrap().process(handler));
     let received = api.received();
-    assert_trailers(
-        &received[1],
-        b"0 1 2 3 4 ",
-        "Function.Error",
-        "that was all",
-    );
-    assert_trailers(
-        &received[3],
-        b"0 1 2 3 4 ",
-        "Function.Error",
-        "that was all",
-    );
+    assert_trailers(&received[1], b"0 1 2 3 4 ", "Function.Error", "that was all");
+    assert_trailers(&received[3], b"0 1 2 3 4 ", "Function.Error", "that was all");
     assert!(received.iter().all(|request| request.connection == 0));
 }
 
@@ -266,9 +214,7 @@ fn a_closed_connection_is_a_write_error_in_the_body_under_any_executor() {
         let sender = sender.clone();
         let body = async move |out: Out<'_>| {
             let end = (0..10_000).try_for_each(|_| out.write_all(&[7; 65536]));
-            sender
-                .send(end.as_ref().map_err(io::Error::kind).copied())
-                .unwrap();
+            sender.send(end.as_ref().map_err(io::Error::kind).copied()).unwrap();
             end
         };
         Ok::<_, Infallible>(Stream::new("text/plain", body))
@@ -278,19 +224,13 @@ fn a_closed_connection_is_a_write_error_in_the_body_under_any_executor() {
     let _ = pollster::block_on(Runtime::at(api.address()).unwrap().process(&handler));
     let _ = run(script(), handler);
     let ends: Vec<_> = receiver.try_iter().collect();
-    assert!(
-        ends.len() >= 2 && ends.iter().all(Result::is_err),
-        "{ends:?}"
-    );
+    assert!(ends.len() >= 2 && ends.iter().all(Result::is_err), "{ends:?}");
 }
 
 #[test]
 fn into_response_collects_a_stream_without_a_runtime() {
     let body = async |out: Out<'_>| out.write_all(b"body");
-    let raw = Stream::new("text/plain", body)
-        .status(200)
-        .into_response()
-        .unwrap();
+    let raw = Stream::new("text/plain", body).status(200).into_response().unwrap();
     assert!(raw.body.ends_with(b"\0\0\0\0\0\0\0\0body"));
     let failing = Stream::new("text/plain", async |_: Out<'_>| Err("no"));
     assert_eq!(failing.into_response().unwrap_err().to_string(), "no");

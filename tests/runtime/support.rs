@@ -18,10 +18,7 @@ where
     H: LambdaHandler<T>,
 {
     let api = RuntimeApi::start(script);
-    let end = Runtime::at(api.address())
-        .unwrap()
-        .run(handler)
-        .unwrap_err();
+    let end = Runtime::at(api.address()).unwrap().run(handler).unwrap_err();
     (api.received(), end)
 }
 
@@ -41,10 +38,7 @@ where
     T: FromEvent,
     H: LambdaHandler<T>,
 {
-    let (mut received, _) = run(
-        [Reply::Send(first), accepted(), event("after", "1")],
-        handler,
-    );
+    let (mut received, _) = run([Reply::Send(first), accepted(), event("after", "1")], handler);
     assert_eq!(received[0].line, NEXT);
     assert_eq!(received[2].line, NEXT, "the loop continues");
     received.remove(1)

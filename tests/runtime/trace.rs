@@ -13,17 +13,9 @@ fn the_trace_id_is_set_for_each_invocation_and_removed_if_an_event_has_none() {
         let header = format!("Lambda-Runtime-Trace-Id: {id}\r\n");
         Reply::Send(invocation(id, header, "null"))
     };
-    let api = RuntimeApi::start([
-        traced("one"),
-        accepted(),
-        traced("two"),
-        accepted(),
-        event("three", "null"),
-        accepted(),
-    ]);
-    let output = child::function("trace::returns_the_trace_id", api.address())
-        .output()
-        .unwrap();
+    let api =
+        RuntimeApi::start([traced("one"), accepted(), traced("two"), accepted(), event("three", "null"), accepted()]);
+    let output = child::function("trace::returns_the_trace_id", api.address()).output().unwrap();
     child::stderr(output);
     let received = api.received();
     assert_eq!(received[1].body, br#""one""#);
@@ -40,10 +32,7 @@ fn on_managed_instances_the_environment_does_not_change() {
         .output()
         .unwrap();
     let text = child::stderr(output);
-    assert!(
-        text.contains("AWS_LAMBDA_MAX_CONCURRENCY is 8, but"),
-        "{text}"
-    );
+    assert!(text.contains("AWS_LAMBDA_MAX_CONCURRENCY is 8, but"), "{text}");
     assert_eq!(api.received()[1].body, b"null");
 }
 

@@ -27,11 +27,7 @@ fn a_path_in_the_address_is_kept() {
     let _ = runtime.run(echo);
     let received = api.received();
     assert_eq!(received[0].line, NEXT.replace("/2018", "/my/emulator/2018"));
-    assert!(
-        received[1]
-            .line
-            .starts_with("POST /my/emulator/2018-06-01/runtime/invocation/a/")
-    );
+    assert!(received[1].line.starts_with("POST /my/emulator/2018-06-01/runtime/invocation/a/"));
 }
 
 #[test]
@@ -53,10 +49,7 @@ fn a_response_that_a_closing_server_has_not_read_is_sent_again() {
     for _ in 0..50 {
         let closes = Reply::Close(invocation("a", "", "1"));
         let (received, _) = run([closes, accepted(), event("b", "2"), accepted()], echo);
-        assert_eq!(
-            lines(&received),
-            [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
-        );
+        assert_eq!(lines(&received), [NEXT, &path("a", "response"), NEXT, &path("b", "response")]);
     }
 }
 
@@ -86,12 +79,7 @@ fn a_stream_to_a_server_that_has_closed_uses_a_new_connection() {
 
 #[test]
 fn a_connection_that_the_server_closes_is_replaced() {
-    let script = [
-        Reply::Close(invocation("a", "", "1")),
-        Reply::Close(answer(202, "")),
-        event("b", "2"),
-        accepted(),
-    ];
+    let script = [Reply::Close(invocation("a", "", "1")), Reply::Close(answer(202, "")), event("b", "2"), accepted()];
     // A close takes a moment to arrive. After that, the runtime notices it before it sends anything.
     let handler = async |event: Value, _: Context| {
         std::thread::sleep(Duration::from_millis(50));
@@ -104,17 +92,9 @@ fn a_connection_that_the_server_closes_is_replaced() {
 
 #[test]
 fn a_response_that_the_server_has_read_is_not_sent_again() {
-    let script = [
-        event("a", "1"),
-        Reply::Close(Vec::new()),
-        event("b", "2"),
-        accepted(),
-    ];
+    let script = [event("a", "1"), Reply::Close(Vec::new()), event("b", "2"), accepted()];
     let (received, _) = run(script, echo);
-    assert_eq!(
-        lines(&received),
-        [NEXT, &path("a", "response"), NEXT, &path("b", "response")]
-    );
+    assert_eq!(lines(&received), [NEXT, &path("a", "response"), NEXT, &path("b", "response")]);
 }
 
 #[test]
@@ -124,10 +104,7 @@ fn unsolicited_bytes_are_not_read_as_a_reply() {
     let script = [Reply::Send(bytes), accepted()];
     let (received, _) = run(script, echo);
     assert_eq!(received[1].line, path("a", "response"));
-    assert_eq!(
-        received[1].connection, 1,
-        "the first connection is in an unknown state"
-    );
+    assert_eq!(received[1].connection, 1, "the first connection is in an unknown state");
 }
 
 #[test]
@@ -173,11 +150,7 @@ fn a_response_that_is_refused_is_sent_once_and_the_loop_continues() {
             accepted(),
         ];
         let (received, _) = run(script, echo);
-        assert_eq!(
-            lines(&received),
-            [NEXT, &path("a", "response"), NEXT, &path("b", "response")],
-            "{status}"
-        );
+        assert_eq!(lines(&received), [NEXT, &path("a", "response"), NEXT, &path("b", "response")], "{status}");
     }
 }
 
@@ -207,10 +180,7 @@ fn an_endless_refusal_in_chunks_ends_the_loop_with_the_text_so_far() {
     let start = Instant::now();
     let chunked = "Transfer-Encoding: chunked\r\n";
     let (_, error) = run([endless(503, chunked, "3\r\nnot\r\n9\r\n now")], echo);
-    assert!(
-        error.to_string().contains("responded with 503: not now"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("responded with 503: not now"), "{error}");
     assert!(start.elapsed() < BOUNDED);
 }
 
@@ -221,27 +191,12 @@ fn an_endless_reply_to_a_post_costs_a_second_and_the_loop_continues() {
         _ => Ok(event),
     };
     for (event_of_first, call) in [("1", "error"), ("2", "response")] {
-        for reply in [
-            endless(413, "", ""),
-            endless(202, "", ""),
-            endless(503, "", "later"),
-        ] {
+        for reply in [endless(413, "", ""), endless(202, "", ""), endless(503, "", "later")] {
             let start = Instant::now();
-            let script = [
-                event("a", event_of_first),
-                reply,
-                event("b", "2"),
-                accepted(),
-            ];
+            let script = [event("a", event_of_first), reply, event("b", "2"), accepted()];
             let (received, _) = run(script, fails);
-            assert_eq!(
-                lines(&received),
-                [NEXT, &path("a", call), NEXT, &path("b", "response")]
-            );
-            assert_eq!(
-                received[2].connection, 1,
-                "the first connection is in an unknown state"
-            );
+            assert_eq!(lines(&received), [NEXT, &path("a", call), NEXT, &path("b", "response")]);
+            assert_eq!(received[2].connection, 1, "the first connection is in an unknown state");
             assert!(start.elapsed() < BOUNDED);
         }
     }
@@ -254,12 +209,7 @@ fn an_endless_refusal_of_a_stream_costs_a_second_and_the_loop_continues() {
         Ok::<_, Infallible>(Stream::new("text/plain", body))
     };
     let start = Instant::now();
-    let script = [
-        event("a", "1"),
-        endless(413, "", ""),
-        event("b", "2"),
-        accepted(),
-    ];
+    let script = [event("a", "1"), endless(413, "", ""), event("b", "2"), accepted()];
     let (received, _) = run(script, handler);
     assert_eq!(received[3].line, path("b", "response"));
     assert!(start.elapsed() < BOUNDED);
@@ -269,10 +219,7 @@ fn an_endless_refusal_of_a_stream_costs_a_second_and_the_loop_continues() {
 fn a_refusal_longer_than_the_limit_ends_the_loop() {
     let long = "x".repeat(10_000_000);
     let (_, error) = run([endless(503, "", &long)], echo);
-    assert!(
-        error.to_string().contains("responded with 503: xxx"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("responded with 503: xxx"), "{error}");
 }
 
 #[test]
@@ -317,19 +264,10 @@ fn an_event_truncated_at_any_byte_ends_the_loop_and_is_not_handled() {
 fn a_reply_truncated_at_any_byte_does_not_end_the_loop() {
     let whole = answer(202, "{}");
     for end in 0..whole.len() {
-        let script = [
-            event("a", "1"),
-            Reply::Close(whole[..end].to_vec()),
-            event("b", "2"),
-            accepted(),
-        ];
+        let script = [event("a", "1"), Reply::Close(whole[..end].to_vec()), event("b", "2"), accepted()];
         let (received, _) = run(script, echo);
         assert_eq!(received[1].line, path("a", "response"));
-        assert_eq!(
-            received[3].line,
-            path("b", "response"),
-            "truncated after {end} bytes"
-        );
+        assert_eq!(received[3].line, path("b", "response"), "truncated after {end} bytes");
     }
 }
 
@@ -337,9 +275,7 @@ fn a_reply_truncated_at_any_byte_does_not_end_the_loop() {
 fn header_values_of_any_bytes_do_not_prevent_a_response() {
     // Every byte except a line feed, at lengths up to Lambda's limit for a client context.
     let bytes = (0..=255u8).filter(|byte| *byte != b'\n');
-    let values: Vec<Vec<u8>> = bytes
-        .flat_map(|byte| [1, 3583].map(|n| vec![byte; n]))
-        .collect();
+    let values: Vec<Vec<u8>> = bytes.flat_map(|byte| [1, 3583].map(|n| vec![byte; n])).collect();
     let script = values.iter().flat_map(|value| {
         let header = [b"Lambda-Runtime-Client-Context: ", &value[..], b"\r\n"].concat();
         [Reply::Send(invocation("a", header, "7")), accepted()]

@@ -27,10 +27,7 @@ pub fn serve(body: &'static str, authority: &Path) -> String {
         head.take_while(|line| !line.is_empty()).for_each(drop);
         let stream = stream.get_mut();
         let length = body.len();
-        write!(
-            stream,
-            "HTTP/1.0 203 Sure\r\nContent-Length: {length}\r\n\r\n{body}"
-        )?;
+        write!(stream, "HTTP/1.0 203 Sure\r\nContent-Length: {length}\r\n\r\n{body}")?;
         stream.conn.send_close_notify();
         stream.flush()
     })

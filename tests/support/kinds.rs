@@ -33,10 +33,7 @@ const HOSTILE: [(&str, &str); 32] = [
     ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2"),
     ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "gcc"),
-    (
-        "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS",
-        "-Copt-level=1",
-    ),
+    ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", "-Copt-level=1"),
     ("CC", "gcc"),
     ("CC_x86_64_unknown_linux_musl", "gcc"),
     ("CFLAGS", "-O1"),
@@ -69,12 +66,7 @@ pub fn run_in_a_hostile_shell(mut build: Command) -> Run {
         build.envs(HOSTILE);
         build
     });
-    built.succeeded().reported(&[
-        "left out",
-        "CC_x86_64_unknown_linux_musl",
-        "CPATH",
-        "RUSTFLAGS",
-        "TARGET_CC",
-        "--pass-env",
-    ])
+    built
+        .succeeded()
+        .reported(&["left out", "CC_x86_64_unknown_linux_musl", "CPATH", "RUSTFLAGS", "TARGET_CC", "--pass-env"])
 }

@@ -20,14 +20,8 @@ pub fn root() -> &'static Path {
 }
 
 /// The files that a build creates in its output directory.
-pub const BUILD_OUTPUTS: [&str; 6] = [
-    "SHA256SUMS",
-    "build.json",
-    "function.debug",
-    "function.zip",
-    "licences.txt",
-    "sbom.cdx.json",
-];
+pub const BUILD_OUTPUTS: [&str; 6] =
+    ["SHA256SUMS", "build.json", "function.debug", "function.zip", "licences.txt", "sbom.cdx.json"];
 
 /// This machine's architecture, as `ARCH=` spells it.
 pub fn arch() -> &'static str {
@@ -64,11 +58,7 @@ impl Run {
     #[track_caller]
     pub fn reported(self, texts: &[&str]) -> Self {
         for text in texts {
-            assert!(
-                self.stderr.contains(text),
-                "stderr does not contain {text:?}:\n{}",
-                self.stderr
-            );
+            assert!(self.stderr.contains(text), "stderr does not contain {text:?}:\n{}", self.stderr);
         }
         self
     }
@@ -90,23 +80,8 @@ impl Run {
 /// else reaches it from the test runner or an outer make.
 pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
     const PREFIXES: [&str; 17] = [
-        "CARGO_HOME",
-        "CI",
-        "CONTAINER_ENGINE",
-        "DBUS_",
-        "DOCKER_",
-        "HOME",
-        "HTTP",
-        "LANG",
-        "NO_PROXY",
-        "PATH",
-        "PIP_",
-        "RUSTUP_",
-        "SSL_CERT_",
-        "USER",
-        "XDG_",
-        "http",
-        "no_proxy",
+        "CARGO_HOME", "CI", "CONTAINER_ENGINE", "DBUS_", "DOCKER_", "HOME", "HTTP", "LANG", "NO_PROXY", "PATH", "PIP_",
+        "RUSTUP_", "SSL_CERT_", "USER", "XDG_", "http", "no_proxy",
     ];
     let is_passed = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let passed = env::vars().filter(|(name, _)| is_passed(name));
@@ -155,10 +130,7 @@ pub fn python(code: &str, files: &[&Path]) -> String {
 
 /// The checksum of a file.
 pub fn sha256(file: &Path) -> String {
-    call("sha256sum", &[&file.to_string_lossy()])
-        .succeeded()
-        .stdout[..64]
-        .to_owned()
+    call("sha256sum", &[&file.to_string_lossy()]).succeeded().stdout[..64].to_owned()
 }
 
 /// Sends a signal to a process, or to a process group if the id is negative.
@@ -190,9 +162,7 @@ pub fn wait_until(holds: impl Fn() -> bool, at_most: Duration) -> bool {
 /// The names in a directory, sorted.
 pub fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -222,9 +192,7 @@ pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
     list.args(["ls-files", "-z", "--"]).args(paths);
     let mut list = run(list);
     if !list.success {
-        let outputs = [
-            "(", "-name", "target", "-o", "-path", "./dist", ")", "-prune",
-        ];
+        let outputs = ["(", "-name", "target", "-o", "-path", "./dist", ")", "-prune"];
         let mut find = command("find", root());
         find.args(paths).args(outputs);
         find.args(["-o", "-type", "f", "-print0"]);
@@ -245,22 +213,13 @@ pub fn cargo_lambda_musl(project: &Path) -> Command {
     if fs::create_dir(&bin).is_ok() {
         call("scripts/cli", &["--version"]).succeeded();
         let program = "cargo-lambda-musl";
-        fs::copy(
-            root().join("target/cli/release").join(program),
-            bin.join(program),
-        )
-        .unwrap();
+        fs::copy(root().join("target/cli/release").join(program), bin.join(program)).unwrap();
     }
     let path = env::var_os("PATH").unwrap();
-    let path = [bin, rust.last_line().into()]
-        .into_iter()
-        .chain(env::split_paths(&path));
+    let path = [bin, rust.last_line().into()].into_iter().chain(env::split_paths(&path));
     let kept = ["HOME", "CARGO_HOME", "RUSTUP_HOME"].map(|name| Some((name, env::var_os(name)?)));
     let mut cargo = Command::new("cargo");
-    cargo
-        .arg("lambda-musl")
-        .current_dir(project)
-        .stdin(Stdio::null());
+    cargo.arg("lambda-musl").current_dir(project).stdin(Stdio::null());
     cargo.env_clear().envs(kept.into_iter().flatten());
     cargo.env("PATH", env::join_paths(path).unwrap());
     cargo.env("LAMBDA_MUSL_CACHE", root().join("target/cache"));
@@ -281,9 +240,7 @@ pub fn programs_without(without: &[&str], directory: &Path) {
 
 /// The path of `program`, if `PATH` contains it.
 pub fn find_program(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 /// Reports a skipped test, here and at the end of `make test`.
@@ -299,12 +256,7 @@ pub fn skip(what: &str, why: &str) {
 /// Runs git in a directory with a fixed author.
 pub fn git(directory: &Path, arguments: &[&str]) -> Run {
     let mut git = command("git", directory);
-    git.args([
-        "-c",
-        "user.name=somebody",
-        "-c",
-        "user.email=somebody@example.invalid",
-    ]);
+    git.args(["-c", "user.name=somebody", "-c", "user.email=somebody@example.invalid"]);
     git.args(arguments);
     run(git)
 }

@@ -11,10 +11,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     lambda_http::run(Router::new().route("/hello", post(greet))).await
 }
 
-async fn greet(
-    Query(query): Query<HashMap<String, String>>,
-    Json(body): Json<Value>,
-) -> Json<Value> {
+async fn greet(Query(query): Query<HashMap<String, String>>, Json(body): Json<Value>) -> Json<Value> {
     let name = query.get("name").map_or("you", |name| name);
     Json(json!({ "hello": name, "body": body }))
 }

@@ -10,10 +10,7 @@ async fn main() -> Result<(), lambda_musl::Error> {
     lambda_musl::tower::process(Router::new().route("/hello", post(greet))).await
 }
 
-async fn greet(
-    Query(query): Query<HashMap<String, String>>,
-    Json(body): Json<Value>,
-) -> Json<Value> {
+async fn greet(Query(query): Query<HashMap<String, String>>, Json(body): Json<Value>) -> Json<Value> {
     let name = query.get("name").map_or("you", |name| name);
     Json(json!({ "hello": name, "body": body }))
 }

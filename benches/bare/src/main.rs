@@ -23,8 +23,7 @@ fn serve() -> io::Result<()> {
     let address = env::var("AWS_LAMBDA_RUNTIME_API").expect("AWS_LAMBDA_RUNTIME_API");
     let mut stream = TcpStream::connect(&address)?;
     stream.set_nodelay(true)?;
-    let next =
-        format!("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let next = format!("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let (mut buffer, mut answer) = (vec![0; 8192], Vec::new());
     loop {
         stream.write_all(next.as_bytes())?;
@@ -68,13 +67,8 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, 
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => filled += n,
         }
-        if let Some(at) = buffer[..filled]
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-        {
-            let length = header(&buffer[..at + 4], "Content-Length: ")
-                .parse()
-                .expect("a length");
+        if let Some(at) = buffer[..filled].windows(4).position(|four| four == b"\r\n\r\n") {
+            let length = header(&buffer[..at + 4], "Content-Length: ").parse().expect("a length");
             return Ok((at + 4, length, filled));
         }
     }

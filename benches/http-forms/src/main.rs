@@ -1,5 +1,5 @@
-//! Passes the events and responses of `tests/http/cases.json` to this runtime and to lambda_http. Writes all results to
-//! `tests/http/recorded.json` and the differences to `docs/http.md`. A difference without an explanation is an error, and so is an
+//! Passes the events and responses of `tests/http/cases.json` to this runtime and to lambda_http. Writes this runtime's results
+//! to `tests/http/recorded.json` and the differences to `docs/http.md`. A difference without an explanation is an error, and so is an
 //! explanation without a difference.
 
 #[path = "../../../tests/http/forms.rs"]
@@ -30,9 +30,7 @@ const MARK: &str = "<!-- `make http` writes everything below. -->\n";
 async fn main() -> Result<()> {
     // A panic is one of the results, so it is not printed.
     std::panic::set_hook(Box::new(|_| {}));
-    let root = std::env::args()
-        .nth(1)
-        .ok_or("expected the directory of the clone")?;
+    let root = std::env::args().nth(1).ok_or("expected the directory of the clone")?;
     let cases = Cases::read();
     let (mut requests, mut responses) = (Rows::default(), Rows::default());
     for case in &cases.requests {
@@ -42,31 +40,19 @@ async fn main() -> Result<()> {
     for reply in &cases.responses {
         let event = cases.event(&reply.to);
         let (ours, theirs) = (forms::response(reply, event), response(reply, event).await);
-        responses.add(
-            format!("{} to {}", reply.name, reply.to),
-            &reply.differs,
-            ours,
-            theirs,
-        );
+        responses.add(format!("{} to {}", reply.name, reply.to), &reply.differs, ours, theirs);
     }
 
     let root = Path::new(&root);
-    let recorded = json!({"requests": requests.recorded, "responses": responses.recorded});
-    fs::write(
-        root.join("tests/http/recorded.json"),
-        format!("{recorded:#}\n"),
-    )?;
+    let [recorded, of_responses] = [&requests, &responses].map(Rows::one_per_line);
+    let recorded = format!("{{\"requests\": {recorded}, \"responses\": {of_responses}}}\n");
+    fs::write(root.join("tests/http/recorded.json"), recorded)?;
     let page = fs::read_to_string(root.join(TABLE))?;
-    let (before, _) = page
-        .split_once(MARK)
-        .ok_or("docs/http.md does not contain the comment that starts its generated part")?;
+    let (before, _) =
+        page.split_once(MARK).ok_or("docs/http.md does not contain the comment that starts its generated part")?;
     let lock = fs::read_to_string(root.join("benches/Cargo.lock"))?;
     let version = version(&lock);
-    let notes: String = cases
-        .notes
-        .iter()
-        .map(|(name, note)| format!("- **{name}**: {note}\n"))
-        .collect();
+    let notes: String = cases.notes.iter().map(|(name, note)| format!("- **{name}**: {note}\n")).collect();
     let page = format!(
         "{before}{MARK}\n## Compared with lambda_http {version}\n\nBoth processed the same {} events and {} responses. {}\n\n{}\n{}\n\n{}\n{}\n\n{notes}",
         requests.recorded.len(),
@@ -83,18 +69,13 @@ async fn main() -> Result<()> {
     }
     match requests.unexplained.is_empty() && responses.unexplained.is_empty() {
         true => Ok(()),
-        false => Err(
-            "tests/http/cases.json: expected a note for each difference, and for nothing else"
-                .into(),
-        ),
+        false => Err("tests/http/cases.json: expected a note for each difference, and for nothing else".into()),
     }
 }
 
 fn version(lock: &str) -> &str {
     let found = lock.split_once("name = \"lambda_http\"\nversion = \"");
-    found
-        .and_then(|(_, rest)| rest.split('"').next())
-        .unwrap_or_default()
+    found.and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default()
 }
 
 #[derive(Default)]
@@ -108,36 +89,26 @@ impl Rows {
     fn add(&mut self, name: String, differs: &[String], ours: Value, theirs: Value) {
         let differences = differences(&ours, &theirs);
         match (differences.is_empty(), differs.is_empty()) {
-            (true, false) => self
-                .unexplained
-                .push(format!("{name}: a note, but no difference")),
-            (false, true) => self.unexplained.push(format!(
-                "{name}: a difference without a note: {differences:?}"
-            )),
+            (true, false) => self.unexplained.push(format!("{name}: a note, but no difference")),
+            (false, true) => self.unexplained.push(format!("{name}: a difference without a note: {differences:?}")),
             _ => {}
         }
         let cell = |text: &str| text.replace('|', "\\|");
-        let shown: Vec<_> = differences
-            .iter()
-            .map(|[what, ours, theirs]| format!("{what}: {ours}; {theirs}"))
-            .collect();
+        let shown: Vec<_> =
+            differences.iter().map(|[what, ours, theirs]| format!("{what}: {ours}; {theirs}")).collect();
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            self.table,
-            "| {} | {} | {} |",
-            cell(&name),
-            cell(&shown.join("<br>")),
-            differs.join(", ")
-        );
-        self.recorded
-            .insert(name, json!({"ours": ours, "lambda_http": theirs}));
+        let _ = writeln!(self.table, "| {} | {} | {} |", cell(&name), cell(&shown.join("<br>")), differs.join(", "));
+        self.recorded.insert(name, ours);
+    }
+
+    fn one_per_line(&self) -> String {
+        let line = |(name, value): (&String, &Value)| format!("{}: {value}", json!(name));
+        let lines: Vec<_> = self.recorded.iter().map(line).collect();
+        format!("{{\n{}\n}}", lines.join(",\n"))
     }
 
     fn table(&self, what: &str) -> String {
-        format!(
-            "| {what} | ours; lambda_http's | notes |\n| --- | --- | --- |\n{}",
-            self.table
-        )
+        format!("| {what} | ours; lambda_http's | notes |\n| --- | --- | --- |\n{}", self.table)
     }
 }
 
@@ -160,11 +131,7 @@ fn differences(ours: &Value, theirs: &Value) -> Vec<[String; 3]> {
             return Vec::new();
         }
         let shown = |value: &Value| match is_error(value) {
-            true => format!(
-                "{}: {}",
-                value["error"].as_str().unwrap_or_default(),
-                text(&value["message"])
-            ),
+            true => format!("{}: {}", value["error"].as_str().unwrap_or_default(), text(&value["message"])),
             false => "a request".to_owned(),
         };
         return vec![["all".to_owned(), shown(ours), shown(theirs)]];
@@ -179,9 +146,7 @@ fn differences(ours: &Value, theirs: &Value) -> Vec<[String; 3]> {
             (left, right) if left == right => {}
             (Value::Object(_), Value::Object(_)) => {
                 let inner = self::differences(&ours[name], &theirs[name]).into_iter();
-                differences.extend(
-                    inner.map(|[inner, ours, theirs]| [format!("{name} {inner}"), ours, theirs]),
-                );
+                differences.extend(inner.map(|[inner, ours, theirs]| [format!("{name} {inner}"), ours, theirs]));
             }
             (left, right) => differences.push([name.clone(), text(left), text(right)]),
         }
@@ -202,10 +167,7 @@ async fn request(event: &Value) -> Value {
         };
         let query = request.query_string_parameters();
         let facts = Facts {
-            query: query
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            query: query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             path_parameters: parameters(&shared, "pathParameters", |name| {
                 request.path_parameters().first(name).map(str::to_owned)
             }),
@@ -253,14 +215,7 @@ fn authorizer(context: &RequestContext) -> Value {
 async fn response(reply: &Reply, event: &Value) -> Value {
     // The closure must be `'static`, so it cannot borrow the response.
     let response = std::sync::Mutex::new(Some(reply.response::<Body>()));
-    let answer = answer(event, move |_| {
-        response
-            .lock()
-            .expect("no panic")
-            .take()
-            .expect("one request")
-    })
-    .await;
+    let answer = answer(event, move |_| response.lock().expect("no panic").take().expect("one request")).await;
     match answer {
         Ok(answer) => forms::client(&reply.to, &answer),
         Err(error) => error,
@@ -269,8 +224,7 @@ async fn response(reply: &Reply, event: &Value) -> Value {
 
 /// The response of lambda_http, or the error that it reports, or its panic.
 async fn answer<R: IntoResponse + Send + 'static>(
-    event: &Value,
-    handler: impl Fn(Request) -> R + Send + Sync + 'static,
+    event: &Value, handler: impl Fn(Request) -> R + Send + Sync + 'static,
 ) -> std::result::Result<Value, Value> {
     let request: LambdaRequest = serde_json::from_value(event.clone())
         .map_err(|error| json!({"error": "deserialization", "message": error.to_string()}))?;
@@ -286,6 +240,5 @@ async fn answer<R: IntoResponse + Send + 'static>(
     let answer = tokio::spawn(future).await;
     let answer = answer.map_err(|_| json!({"error": "panic", "message": null}))?;
     let Ok(answer) = answer;
-    serde_json::to_value(answer)
-        .map_err(|error| json!({"error": "serialization", "message": error.to_string()}))
+    serde_json::to_value(answer).map_err(|error| json!({"error": "serialization", "message": error.to_string()}))
 }

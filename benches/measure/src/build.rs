@@ -35,10 +35,7 @@ impl Built {
 
     /// Compiles with the results of an earlier run, if there are any.
     pub fn with_features(root: &str, name: &str, features: &[&str]) -> Result<Self> {
-        eprintln!(
-            "compiling {} …",
-            [&[name], features].concat().join(" with ")
-        );
+        eprintln!("compiling {} …", [&[name], features].concat().join(" with "));
         compile(root, name, features)
     }
 }
@@ -70,24 +67,8 @@ fn compile(root: &str, name: &str, features: &[&str]) -> Result<Built> {
 /// The number of crates that are compiled for the function, besides its own: for the target, and for build scripts and macros.
 pub fn crates(root: &str, name: &str) -> Result<usize> {
     let mut cargo = cargo(root);
-    cargo.args([
-        "tree",
-        "--locked",
-        "--offline",
-        "--package",
-        name,
-        "--target",
-        TARGET,
-    ]);
-    cargo.args([
-        "--edges",
-        "normal,build",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-        "--no-dedupe",
-    ]);
+    cargo.args(["tree", "--locked", "--offline", "--package", name, "--target", TARGET]);
+    cargo.args(["--edges", "normal,build", "--prefix", "none", "--format", "{p}", "--no-dedupe"]);
     let output = cargo.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("cargo tree of {name}: {}", output.status).into());
@@ -111,17 +92,12 @@ pub fn zip(root: &str, tools: &str, built: &Built) -> Result<u64> {
 
 /// The versions, the target and the machine of the measurement.
 pub fn machine(root: &str) -> Result<String> {
-    let rustc = Command::new("rustc")
-        .arg("--version")
-        .current_dir(root)
-        .output()?;
+    let rustc = Command::new("rustc").arg("--version").current_dir(root).output()?;
     let rustc = String::from_utf8(rustc.stdout)?;
     let info = fs::read_to_string("/proc/cpuinfo")?;
     let values = |key: &str| {
         let lines = info.lines().filter(|line| line.starts_with(key));
-        lines
-            .filter_map(|line| Some(line.split_once(": ")?.1))
-            .collect::<Vec<_>>()
+        lines.filter_map(|line| Some(line.split_once(": ")?.1)).collect::<Vec<_>>()
     };
     let models = values("model name");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
@@ -143,8 +119,6 @@ pub fn machine(root: &str) -> Result<String> {
 
 fn cargo(root: &str) -> Command {
     let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(Path::new(root).join("benches"))
-        .stdin(Stdio::null());
+    cargo.current_dir(Path::new(root).join("benches")).stdin(Stdio::null());
     cargo
 }

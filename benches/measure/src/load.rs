@@ -77,14 +77,7 @@ pub struct Cost {
 impl Load {
     /// Short events for this number of workers.
     pub fn small(workers: usize) -> Self {
-        Load {
-            workers,
-            event: event("Ada"),
-            answer: Answer::Event,
-            warm_up: 500,
-            measured: 4000,
-            every: 4000,
-        }
+        Load { workers, event: event("Ada"), answer: Answer::Event, warm_up: 500, measured: 4000, every: 4000 }
     }
 
     /// Events and responses almost as long as Lambda's limit.
@@ -103,20 +96,14 @@ impl Load {
     pub fn http() -> Self {
         Load {
             event: include_str!("request.json").trim_end().to_owned(),
-            answer: Answer::Contains(
-                r#""body":"{\"body\":{\"article\":\"tea\",\"count\":2},\"hello\":\"Ada\"}""#,
-            ),
+            answer: Answer::Contains(r#""body":"{\"body\":{\"article\":\"tea\",\"count\":2},\"hello\":\"Ada\"}""#),
             ..Load::small(1)
         }
     }
 
     /// Short events, of which `measured` are measured, with a sample after every `every` of them.
     pub fn many(measured: usize, every: usize) -> Self {
-        Load {
-            measured,
-            every,
-            ..Load::small(1)
-        }
+        Load { measured, every, ..Load::small(1) }
     }
 
     /// Runs a function until it has handled all events.
@@ -147,9 +134,7 @@ impl Load {
             answered: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
-            seen: (0..self.warm_up + self.measured)
-                .map(|_| AtomicBool::new(false))
-                .collect(),
+            seen: (0..self.warm_up + self.measured).map(|_| AtomicBool::new(false)).collect(),
         });
         let shared = Arc::clone(&server);
         let listener = http::Server::start(move |_, stream| {
@@ -262,11 +247,7 @@ impl Server {
     fn serve(&self, stream: TcpStream, moments: &Moments) {
         match self.converse(stream, moments) {
             // The function was killed or has no more events.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
-                ) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {}
             Err(error) => drop(moments.send(Err(error))),
             Ok(()) => {}
         }
@@ -287,9 +268,7 @@ impl Server {
 
     fn converse(&self, mut stream: TcpStream, moments: &Moments) -> io::Result<()> {
         let mut next = self.next.clone();
-        let id = next
-            .windows(ID.len())
-            .position(|text| text == ID.as_bytes());
+        let id = next.windows(ID.len()).position(|text| text == ID.as_bytes());
         let count = id.unwrap_or_default() + ID.len() - COUNT..id.unwrap_or_default() + ID.len();
         let last = self.load.warm_up + self.load.measured;
         let mut buffer = vec![0; 64 * 1024];
@@ -316,9 +295,7 @@ impl Server {
             let body = body.as_deref().unwrap_or(&buffer[head..end]);
             let expected = match self.load.answer {
                 Answer::Event => body == self.load.event.as_bytes(),
-                Answer::Contains(part) => body
-                    .windows(part.len())
-                    .any(|bytes| bytes == part.as_bytes()),
+                Answer::Contains(part) => body.windows(part.len()).any(|bytes| bytes == part.as_bytes()),
             };
             if !expected {
                 return Err(odd("not the expected response", &buffer[..head]));
@@ -356,10 +333,7 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, 
             0 => return Err(ErrorKind::UnexpectedEof.into()),
             n => filled += n,
         }
-        if let Some(at) = buffer[..filled]
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-        {
+        if let Some(at) = buffer[..filled].windows(4).position(|four| four == b"\r\n\r\n") {
             break at + 4;
         }
     };
@@ -371,18 +345,14 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, 
     }
     let mut body = Vec::with_capacity(length);
     body.extend(&buffer[head..filled]);
-    stream
-        .take((length - body.len()) as u64)
-        .read_to_end(&mut body)?;
+    stream.take((length - body.len()) as u64).read_to_end(&mut body)?;
     Ok((head, head, Some(body)))
 }
 
 /// The Content-Length of a head. The name of the header may be in any case.
 fn length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"\r\ncontent-length:";
-    let found = head
-        .windows(NAME.len())
-        .position(|text| text.eq_ignore_ascii_case(NAME));
+    let found = head.windows(NAME.len()).position(|text| text.eq_ignore_ascii_case(NAME));
     let digits = found.map_or(&[][..], |at| head[at + NAME.len()..].trim_ascii_start());
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))

@@ -53,11 +53,7 @@ fn build(samples: &mut Samples, root: &str, tools: &str, name: &'static str) -> 
     samples.add(Figure::Compile, name, built.wall);
     samples.add(Figure::CompileCpu, name, built.cpu);
     samples.add(Figure::Crates, name, build::crates(root, name)? as f64);
-    samples.add(
-        Figure::Binary,
-        name,
-        fs::metadata(&built.binary)?.len() as f64,
-    );
+    samples.add(Figure::Binary, name, fs::metadata(&built.binary)?.len() as f64);
     samples.add(Figure::Zip, name, build::zip(root, tools, &built)? as f64);
     Ok(built)
 }
@@ -77,10 +73,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
         };
         concurrent.push((*name, binary));
     }
-    for (list, features) in [
-        (&mut single, &["one-thread"][..]),
-        (&mut concurrent, &["concurrent", "one-thread"]),
-    ] {
+    for (list, features) in [(&mut single, &["one-thread"][..]), (&mut concurrent, &["concurrent", "one-thread"])] {
         let built = Built::with_features(root, "official", features)?;
         list.push(("one-thread", built.binary));
     }
@@ -89,10 +82,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
         for name in [ours, official] {
             http.push((name, build(&mut samples, root, tools, name)?.binary));
         }
-        http.push((
-            one_thread,
-            Built::with_features(root, official, &["one-thread"])?.binary,
-        ));
+        http.push((one_thread, Built::with_features(root, official, &["one-thread"])?.binary));
     }
 
     for round in 0..ROUNDS {
@@ -131,8 +121,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
     }
     eprintln!();
 
-    let reports =
-        [Group::Events, Group::Http, Group::Axum].map(|group| Report::new(&samples, group));
+    let reports = [Group::Events, Group::Http, Group::Axum].map(|group| Report::new(&samples, group));
     let [events, http, axum] = reports.each_ref().map(Report::markdown);
     let text = format!("{events}\n{http}\n{axum}\n{}", build::machine(root)?);
     println!("{text}");

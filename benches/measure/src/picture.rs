@@ -9,11 +9,7 @@ const WHOLE: f64 = 420.0;
 const ROW: usize = 26;
 
 pub fn draw(report: &Report) -> String {
-    let rows: Vec<_> = report
-        .rows
-        .iter()
-        .filter(|row| row.ratio().is_some())
-        .collect();
+    let rows: Vec<_> = report.rows.iter().filter(|row| row.ratio().is_some()).collect();
     let (width, height) = (LABELS + WHOLE as usize + 70, rows.len() * ROW + 64);
     let end = LABELS + WHOLE as usize;
     let mut svg = format!(

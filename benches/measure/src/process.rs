@@ -39,9 +39,7 @@ fn status(pid: u32, name: &str) -> Result<f64> {
 pub fn children_cpu() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     // The second field is a name in parentheses, which may contain any character.
-    let (_, fields) = stat
-        .rsplit_once(") ")
-        .ok_or("/proc/self/stat has no name in parentheses")?;
+    let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/self/stat has no name in parentheses")?;
     let fields: Vec<&str> = fields.split(' ').collect();
     let [user, system] = [fields[13].parse::<f64>()?, fields[14].parse::<f64>()?];
     Ok((user + system) / TICKS)

@@ -60,10 +60,8 @@ pub enum Figure {
 
 use Figure::*;
 
-const ALL: [Figure; 14] = [
-    Zip, Binary, Crates, Compile, CompileCpu, Start, Time, Cpu, Memory, LongTime, LongMemory,
-    Time8, Cpu8, Memory8,
-];
+const ALL: [Figure; 14] =
+    [Zip, Binary, Crates, Compile, CompileCpu, Start, Time, Cpu, Memory, LongTime, LongMemory, Time8, Cpu8, Memory8];
 
 impl Figure {
     pub fn label(self) -> &'static str {
@@ -196,10 +194,7 @@ impl Report {
             group,
             medians: group.names().map(|name| samples.median(figure, name)),
         });
-        Report {
-            group,
-            rows: rows.collect(),
-        }
+        Report { group, rows: rows.collect() }
     }
 
     pub fn markdown(&self) -> String {
@@ -207,22 +202,12 @@ impl Report {
         let bare = self.group == Group::Events;
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut titles = vec![String::new()];
-        titles.extend(
-            self.group
-                .titles()
-                .iter()
-                .filter(|title| !title.is_empty())
-                .map(|title| title.to_string()),
-        );
+        titles.extend(self.group.titles().iter().filter(|title| !title.is_empty()).map(|title| title.to_string()));
         titles.extend(["ratio", "at most", "stretch"].map(str::to_owned));
         if bare {
             titles.extend(["to bare", "at most"].map(str::to_owned));
         }
-        let rule = ["---"]
-            .into_iter()
-            .chain(vec!["--:"; titles.len() - 1])
-            .map(str::to_owned)
-            .collect();
+        let rule = ["---"].into_iter().chain(vec!["--:"; titles.len() - 1]).map(str::to_owned).collect();
         let mut text = line(titles) + &line(rule);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
         for row in &self.rows {
@@ -254,18 +239,13 @@ impl Report {
             let [_, _, peer, _] = self.group.titles();
             let peer = format!("{peer}'s");
             let targets = row.targets().map(|[most, _]| (most, row.ratio(), &*peer));
-            let bare = row
-                .figure
-                .above_bare()
-                .filter(|_| self.group == Group::Events);
+            let bare = row.figure.above_bare().filter(|_| self.group == Group::Events);
             let bare = bare.map(|most| (most, row.above_bare(), "the bare loop's"));
             for (most, ratio, of) in targets.into_iter().chain(bare) {
                 let label = row.figure.label();
                 match ratio {
                     Some(ratio) if ratio <= most => {}
-                    Some(ratio) => {
-                        lines.push(format!("{label}: {ratio:.2} of {of}; at most {most}"))
-                    }
+                    Some(ratio) => lines.push(format!("{label}: {ratio:.2} of {of}; at most {most}")),
                     None => lines.push(format!("{label}: no figure; at most {most} of {of}")),
                 }
             }

@@ -2,9 +2,7 @@
 
 use std::{env, fmt, time::Duration};
 
-use lambda_runtime::{
-    Error, LambdaEvent, MetadataPrelude, StreamResponse, run, service_fn, tracing,
-};
+use lambda_runtime::{Error, LambdaEvent, MetadataPrelude, StreamResponse, run, service_fn, tracing};
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::Value;
 
@@ -18,30 +16,10 @@ async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let mode = env::var("CONFORMANCE").unwrap_or_default();
     match mode.as_str() {
-        "hello" => {
-            run(service_fn(async |_: Event| {
-                Ok::<_, Error>("hello conformance")
-            }))
-            .await
-        }
-        "error" => {
-            run(service_fn(async |_: Event| {
-                Err::<(), Error>("this went wrong".into())
-            }))
-            .await
-        }
-        "long error" => {
-            run(service_fn(async |_: Event| {
-                Err::<(), Error>("long ".repeat(400_000).into())
-            }))
-            .await
-        }
-        "panic" => {
-            run(service_fn(async |_: Event| -> Result<(), Error> {
-                panic!("this went wrong")
-            }))
-            .await
-        }
+        "hello" => run(service_fn(async |_: Event| Ok::<_, Error>("hello conformance"))).await,
+        "error" => run(service_fn(async |_: Event| Err::<(), Error>("this went wrong".into()))).await,
+        "long error" => run(service_fn(async |_: Event| Err::<(), Error>("long ".repeat(400_000).into()))).await,
+        "panic" => run(service_fn(async |_: Event| -> Result<(), Error> { panic!("this went wrong") })).await,
         "marshal" => run(service_fn(async |_: Event| Ok::<_, Error>(Odd))).await,
         // lambda_runtime has no function for this.
         "init" => Err("this went wrong".into()),
@@ -52,36 +30,15 @@ async fn main() -> Result<(), Error> {
             }))
             .await
         }
-        "trace" => {
-            run(service_fn(async |_: Event| {
-                Ok::<_, Error>(env::var("_X_AMZN_TRACE_ID").ok())
-            }))
-            .await
-        }
-        "stream" => {
-            run(service_fn(async |_: Event| {
-                Ok::<_, Error>(stream(vec![Ok("one "), Ok("two")], false))
-            }))
-            .await
-        }
+        "trace" => run(service_fn(async |_: Event| Ok::<_, Error>(env::var("_X_AMZN_TRACE_ID").ok()))).await,
+        "stream" => run(service_fn(async |_: Event| Ok::<_, Error>(stream(vec![Ok("one "), Ok("two")], false)))).await,
         "broken stream" => {
-            run(service_fn(async |_: Event| {
-                Ok::<_, Error>(stream(vec![Ok("one "), Err(Broken)], false))
-            }))
-            .await
+            run(service_fn(async |_: Event| Ok::<_, Error>(stream(vec![Ok("one "), Err(Broken)], false)))).await
         }
-        "http" => {
-            run(service_fn(async |_: Event| {
-                Ok::<_, Error>(stream(vec![Ok("hello")], true))
-            }))
-            .await
-        }
+        "http" => run(service_fn(async |_: Event| Ok::<_, Error>(stream(vec![Ok("hello")], true)))).await,
         _ => {
             #[cfg(not(feature = "concurrent"))]
-            return run(service_fn(async |event: Event| {
-                Ok::<_, Error>(event.payload)
-            }))
-            .await;
+            return run(service_fn(async |event: Event| Ok::<_, Error>(event.payload))).await;
             #[cfg(feature = "concurrent")]
             return lambda_runtime::run_concurrent(service_fn(echo)).await;
         }
@@ -103,10 +60,7 @@ fn stream(parts: Vec<Result<&'static str, Broken>>, http: bool) -> StreamRespons
         metadata_prelude.status_code = 201.try_into().expect("a status");
         metadata_prelude.cookies.push("a=b".into());
     }
-    StreamResponse {
-        metadata_prelude,
-        stream: tokio_stream::iter(parts),
-    }
+    StreamResponse { metadata_prelude, stream: tokio_stream::iter(parts) }
 }
 
 #[derive(Debug)]

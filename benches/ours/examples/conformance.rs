@@ -21,9 +21,7 @@ fn main() -> Result<(), lambda_musl::Error> {
         "hello" => run(async |_: Value, _: Context| Ok::<_, Infallible>("hello conformance")),
         "error" => run(async |_: Value, _: Context| Err::<(), _>("this went wrong")),
         "long error" => run(async |_: Value, _: Context| Err::<(), _>("long ".repeat(400_000))),
-        "panic" => run(async |_: Value, _: Context| -> Result<(), Infallible> {
-            panic!("this went wrong")
-        }),
+        "panic" => run(async |_: Value, _: Context| -> Result<(), Infallible> { panic!("this went wrong") }),
         "marshal" => run(async |_: Value, _: Context| Ok::<_, Infallible>(Odd)),
         "init" => {
             init(|| Err::<(), _>("this went wrong"))?;
@@ -33,9 +31,7 @@ fn main() -> Result<(), lambda_musl::Error> {
             thread::sleep(PAUSE);
             Ok::<_, Infallible>(event)
         }),
-        "trace" => {
-            run(async |_: Value, _: Context| Ok::<_, Infallible>(env::var("_X_AMZN_TRACE_ID").ok()))
-        }
+        "trace" => run(async |_: Value, _: Context| Ok::<_, Infallible>(env::var("_X_AMZN_TRACE_ID").ok())),
         "stream" => run(async |_: Value, _: Context| {
             let body = async |out: &mut (dyn Write + Send)| {
                 out.write_all(b"one ")?;

@@ -306,13 +306,8 @@ fn advice(said: &str, code: &str, call: &Call) -> Option<String> {
             "AWS is throttling requests: try again later, or raise the number of attempts with AWS_MAX_ATTEMPTS."
         }
         () if says(&[
-            "Could not connect",
-            "Connection was closed",
-            "onnect timeout",
-            "Read timeout",
-            "Connection reset",
-            "IncompleteRead",
-            "Connection broken",
+            "Could not connect", "Connection was closed", "onnect timeout", "Read timeout", "Connection reset",
+            "IncompleteRead", "Connection broken",
         ]) =>
         {
             "The connection to AWS failed: check the network and the region, and try again."

@@ -27,14 +27,7 @@ const LONGEST_PRELUDE: usize = 1 << 20;
 
 /// Headers that apply to one connection and are not forwarded.
 const OF_CONNECTION: [&str; 9] = [
-    "connection",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+    "connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
     "content-length",
 ];
 

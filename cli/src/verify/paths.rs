@@ -11,22 +11,8 @@ const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\"), env!(\"OUT_DIR\") and th
 /// Directories that a function may use at run time. A build can run in one of them as well, but only the paths of source
 /// files are evidence of that.
 const RUN_TIME: [&str; 16] = [
-    "/bin",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/mnt",
-    "/opt",
-    "/proc",
-    "/run",
-    "/sbin",
-    "/sys",
-    "/tmp",
-    "/usr",
-    "/var",
-    "/var/task",
-    "/var/runtime",
+    "/bin", "/dev", "/etc", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var",
+    "/var/task", "/var/runtime",
 ];
 
 /// The problem of a binary that contains a path of the machine that built it: a path at or below one of `roots`, which are

@@ -150,33 +150,9 @@ const ASKING: [&str; 3] = ["--version", "-dumpversion", "-dumpmachine"];
 
 /// Options whose value is the next word.
 const WITH_VALUE: [&str; 27] = [
-    "-o",
-    "-x",
-    "-I",
-    "-L",
-    "-D",
-    "-U",
-    "-F",
-    "-B",
-    "-T",
-    "-u",
-    "-z",
-    "-e",
-    "-include",
-    "-imacros",
-    "-isystem",
-    "-iquote",
-    "-idirafter",
-    "-isysroot",
-    "-target",
-    "-Xclang",
-    "-Xlinker",
-    "-Xassembler",
-    "-Xpreprocessor",
-    "-MF",
-    "-MT",
-    "-MQ",
-    "-mllvm",
+    "-o", "-x", "-I", "-L", "-D", "-U", "-F", "-B", "-T", "-u", "-z", "-e", "-include", "-imacros", "-isystem",
+    "-iquote", "-idirafter", "-isysroot", "-target", "-Xclang", "-Xlinker", "-Xassembler", "-Xpreprocessor", "-MF",
+    "-MT", "-MQ", "-mllvm",
 ];
 const SOURCES: [&str; 8] = [".c", ".cc", ".cpp", ".cxx", ".c++", ".C", ".S", ".s"];
 

@@ -52,10 +52,7 @@ mod tests {
             (Value::Object(event), Value::Object(known)) => {
                 let below = |(key, value): (&String, &Value)| {
                     let path = format!("{path}.{key}");
-                    match known
-                        .iter()
-                        .find(|(name, _)| name.eq_ignore_ascii_case(key))
-                    {
+                    match known.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
                         Some((_, known)) => unknown(value, known, &path),
                         None => vec![path],
                     }
@@ -64,26 +61,18 @@ mod tests {
             }
             (Value::Array(event), Value::Array(known)) if event.len() == known.len() => {
                 let pairs = event.iter().zip(known).enumerate();
-                let below =
-                    |(index, (event, known))| unknown(event, known, &format!("{path}[{index}]"));
+                let below = |(index, (event, known))| unknown(event, known, &format!("{path}[{index}]"));
                 pairs.flat_map(below).collect()
             }
             // Some types store a number as a string.
-            _ if event == known
-                || event.is_number() && known.as_str() == Some(&event.to_string()) =>
-            {
-                Vec::new()
-            }
+            _ if event == known || event.is_number() && known.as_str() == Some(&event.to_string()) => Vec::new(),
             _ => vec![format!("{path}: {event} is {known}")],
         }
     }
 
     #[test]
     fn the_types_preserve_every_field_of_every_example() {
-        let directory = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../../cli/src/invoke/examples"
-        );
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../cli/src/invoke/examples");
         let mut names: Vec<String> = std::fs::read_dir(directory)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

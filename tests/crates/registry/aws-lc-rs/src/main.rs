@@ -10,11 +10,7 @@ fn main() -> Result<(), lambda_musl::Error> {
 
 fn hash_and_seal(text: &str) -> Result<Value, Unspecified> {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    let hash: String = hash
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
 
     let mut random = [0; 44];
     rand::SecureRandom::fill(&rand::SystemRandom::new(), &mut random)?;

@@ -20,11 +20,7 @@ fn through_all(colour: [u8; 3]) -> ImageResult<Value> {
         let decoded = image::load_from_memory_with_format(file.get_ref(), format)?.to_rgb8();
         let Rgb(found) = *decoded.get_pixel(32, 32);
         let near = || found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 4);
-        let value = if format == Jpeg {
-            json!(near())
-        } else {
-            json!(found)
-        };
+        let value = if format == Jpeg { json!(near()) } else { json!(found) };
         answer.insert(format!("{format:?}"), value);
     }
     Ok(answer.into())

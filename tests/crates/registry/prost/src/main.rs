@@ -12,8 +12,6 @@ fn main() -> Result<(), lambda_musl::Error> {
         let count = event["count"].as_u64().unwrap_or_default();
         let encoded = Greeting { name, count }.encode_to_vec();
         let Greeting { name, count } = Greeting::decode(&*encoded)?;
-        Ok::<Value, prost::DecodeError>(
-            json!({ "encoded": encoded, "decoded": format!("{name} {count}") }),
-        )
+        Ok::<Value, prost::DecodeError>(json!({ "encoded": encoded, "decoded": format!("{name} {count}") }))
     })
 }

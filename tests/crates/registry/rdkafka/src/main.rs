@@ -17,15 +17,10 @@ async fn send(text: &str) -> Result<Value, Box<dyn Error>> {
     let cluster = MockCluster::new(1)?;
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", cluster.bootstrap_servers());
-    config
-        .set("group.id", "readers")
-        .set("auto.offset.reset", "earliest");
+    config.set("group.id", "readers").set("auto.offset.reset", "earliest");
     let producer: FutureProducer = config.create()?;
     let record = FutureRecord::<str, str>::to("texts").payload(text);
-    producer
-        .send(record, Duration::from_secs(10))
-        .await
-        .map_err(|(error, _)| error)?;
+    producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error)?;
     let consumer: StreamConsumer = config.create()?;
     consumer.subscribe(&["texts"])?;
     let message = tokio::time::timeout(Duration::from_secs(20), consumer.recv()).await??;

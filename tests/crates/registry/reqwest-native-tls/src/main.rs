@@ -17,10 +17,7 @@ async fn reports_alert(expected: &str) -> Result<bool, Box<dyn Error>> {
         client.read(&mut [0; 4096])?;
         client.write_all(b"\x15\x03\x03\x00\x02\x02\x28")
     });
-    let error = reqwest::get(url)
-        .await
-        .err()
-        .ok_or("the request succeeded")?;
+    let error = reqwest::get(url).await.err().ok_or("the request succeeded")?;
     println!("{error:?}");
     Ok(format!("{error:?}").contains(expected))
 }

@@ -24,11 +24,7 @@ fn store(pairs: &Pairs, name: &str) -> Result<String, Box<dyn Error>> {
     let mut listed = Vec::new();
     for pair in database.iterator(IteratorMode::Start) {
         let (key, value) = pair?;
-        listed.push(format!(
-            "{}={}",
-            str::from_utf8(&key)?,
-            str::from_utf8(&value)?
-        ));
+        listed.push(format!("{}={}", str::from_utf8(&key)?, str::from_utf8(&value)?));
     }
     drop(database);
     DB::destroy(&options, &directory)?;

@@ -15,7 +15,5 @@ fn query(numbers: &[i64]) -> rusqlite::Result<Value> {
         database.execute("INSERT INTO numbers VALUES (?1)", [n])?;
     }
     let query = "SELECT sum(n), group_concat(n, ',') FROM (SELECT n FROM numbers ORDER BY n)";
-    database.query_row(query, (), |row| {
-        Ok(json!({ "sum": row.get::<_, i64>(0)?, "sorted": row.get::<_, String>(1)? }))
-    })
+    database.query_row(query, (), |row| Ok(json!({ "sum": row.get::<_, i64>(0)?, "sorted": row.get::<_, String>(1)? })))
 }

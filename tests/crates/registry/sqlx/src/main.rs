@@ -18,10 +18,7 @@ async fn query(numbers: Vec<i64>) -> Result<Value, Box<dyn Error>> {
     let sum = sum.fetch_one(&mut database).await?;
 
     let server = TcpListener::bind("127.0.0.1:0")?;
-    let url = format!(
-        "postgres://me@{}/numbers?sslmode=require",
-        server.local_addr()?
-    );
+    let url = format!("postgres://me@{}/numbers?sslmode=require", server.local_addr()?);
     thread::spawn(move || {
         let (mut client, _) = server.accept()?;
         client.read_exact(&mut [0; 8])?;
@@ -29,10 +26,7 @@ async fn query(numbers: Vec<i64>) -> Result<Value, Box<dyn Error>> {
         client.read(&mut [0; 4096])?;
         client.write_all(b"\x15\x03\x03\x00\x02\x02\x28")
     });
-    let error = PgConnection::connect(&url)
-        .await
-        .err()
-        .ok_or("the connection succeeded")?;
+    let error = PgConnection::connect(&url).await.err().ok_or("the connection succeeded")?;
     println!("{error}");
     let postgres = error.to_string().contains("alert handshake failure");
     Ok(json!({ "sum": sum, "postgres": postgres }))
