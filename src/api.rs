@@ -19,7 +19,7 @@ use crate::{
     wire::transport::{Transport, Upload},
 };
 
-/// The number of characters of an unexpected response that an error message shows.
+/// The number of bytes of an unexpected response that an error message shows.
 const MAX_WORDS: usize = 1000;
 
 /// An event with its context.
@@ -80,16 +80,16 @@ impl<T: Transport> Api<T> {
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
         let call = self.address.get(path);
-        let request = Head::new(&call).with_body(None);
-        expect_200(&call, self.transport.exchange(request).await)
+        let request = Head::new(call).with_body(None);
+        expect_200(call, self.transport.exchange(request).await)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
-        let (call, mut head) = self.post(response_to(context), Some(context));
+        let (call, mut head) = post(&self.address, response_to(context), Some(context));
         head.add("Content-Type", &response.content_type);
         let request = head.with_body(Some(response.body));
         let reply = self.transport.exchange(request).await;
-        settle(&call, Some(context), reply)
+        settle(call, Some(context), reply)
     }
 
     pub async fn fail(&mut self, phase: &Phase, failure: &Failure) -> Result<(), Error> {
@@ -98,19 +98,19 @@ impl<T: Transport> Api<T> {
             Phase::Restore => ["/restore/error", "", ""],
             Phase::Invoke(context) => ["/invocation/", context.request_id(), "/error"],
         };
-        let (call, mut head) = self.post(path, phase.context());
+        let (call, mut head) = post(&self.address, path, phase.context());
         head.add("Content-Type", "application/json");
         head.add(ERROR_TYPE, &failure.error_type);
         let cause = report::xray_cause(failure);
         head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
         let request = head.with_body(Some(report::body(failure)));
         let reply = self.transport.exchange(request).await;
-        settle(&call, phase.context(), reply)
+        settle(call, phase.context(), reply)
     }
 
     /// Sends a body while it is being written. A failure ends the body, and the trailers report it.
     pub async fn stream(&mut self, context: &Context, start: Start, body: impl Body) -> Result<(), Error> {
-        let (call, mut head) = self.post(response_to(context), Some(context));
+        let (call, mut head) = post(&self.address, response_to(context), Some(context));
         head.add("Content-Type", &start.content_type);
         head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
         head.add("Transfer-Encoding", "chunked");
@@ -120,17 +120,17 @@ impl<T: Transport> Api<T> {
             Ok(upload) => send::<T>(upload, context, head.end(), &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        settle(&call, Some(context), reply)
+        settle(call, Some(context), reply)
     }
+}
 
-    fn post(&self, path: [&str; 3], context: Option<&Context>) -> (Call, Head) {
-        let call = self.address.post(&path);
-        let mut head = Head::new(&call);
-        if let Some(invocation_id) = context.and_then(Context::invocation_id) {
-            head.add("Lambda-Runtime-Invocation-Id", invocation_id);
-        }
-        (call, head)
+fn post<'a>(address: &'a Address, path: [&'a str; 3], context: Option<&Context>) -> (Call<'a>, Head) {
+    let call = address.post(path);
+    let mut head = Head::new(call);
+    if let Some(invocation_id) = context.and_then(Context::invocation_id) {
+        head.add("Lambda-Runtime-Invocation-Id", invocation_id);
     }
+    (call, head)
 }
 
 /// The path for the response of an invocation that succeeds.
@@ -140,7 +140,7 @@ fn response_to(context: &Context) -> [&str; 3] {
 
 /// Returns an error only if the Runtime API itself has failed (500). Other refusals and lost connections affect only this
 /// invocation, so they are logged.
-fn settle(call: &Call, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
+fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
     let error = match reply {
         Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
         Ok(reply) => refused(call, &reply),
@@ -178,7 +178,7 @@ async fn send<T: Transport>(
 }
 
 /// Returns the reply if its status is 200, without which the function cannot continue.
-pub(crate) fn expect_200(call: &Call, reply: io::Result<Reply>) -> Result<Reply, Error> {
+pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Reply, Error> {
     match reply {
         Ok(reply) if reply.head.status == 200 => Ok(reply),
         Ok(reply) => Err(refused(call, &reply)),
@@ -186,18 +186,19 @@ pub(crate) fn expect_200(call: &Call, reply: io::Result<Reply>) -> Result<Reply,
     }
 }
 
-fn lost(call: &Call, source: io::Error) -> Error {
+fn lost(call: Call<'_>, source: io::Error) -> Error {
     let request = call.to_string();
     Error::Connection { request, source }
 }
 
 /// An error with the beginning of the response body, usually JSON with an errorType and an errorMessage.
-fn refused(call: &Call, reply: &Reply) -> Error {
+fn refused(call: Call<'_>, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
+    let words = words.trim_ascii();
     Error::Refused {
         request: call.to_string(),
         status: reply.head.status,
-        message: words.trim_ascii().chars().take(MAX_WORDS).collect(),
+        message: words[..words.floor_char_boundary(MAX_WORDS)].to_owned(),
     }
 }
 

@@ -30,7 +30,7 @@ pub enum Error {
         request: String,
         /// The HTTP status of the response.
         status: u16,
-        /// The start of the response body, up to 1000 characters.
+        /// The start of the response body, up to 1000 bytes.
         message: String,
     },
     /// An invocation has no usable request ID, so the function cannot respond to it.

@@ -75,12 +75,12 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 fn register(runtime: &Runtime) -> Result<String, Error> {
     let Runtime { address, .. } = runtime;
     let call = address.post_extension("/register");
-    let mut head = Head::new(&call);
+    let mut head = Head::new(call);
     head.add("Lambda-Extension-Name", env!("CARGO_PKG_NAME"));
     head.add("Content-Type", "application/json");
     let request = head.with_body(Some(br#"{"events":[]}"#.to_vec()));
-    let reply = Connection::new(address).exchange(&request);
-    let reply = api::expect_200(&call, reply)?;
+    let reply = Connection::new(address).exchange(request);
+    let reply = api::expect_200(call, reply)?;
     Ok(reply.head.get(IDENTIFIER).unwrap_or_default().to_owned())
 }
 
@@ -88,10 +88,10 @@ fn register(runtime: &Runtime) -> Result<String, Error> {
 fn rest(runtime: &Runtime, identifier: &str) {
     let Runtime { address, .. } = runtime;
     let call = address.get_extension("/event/next");
-    let mut head = Head::new(&call);
+    let mut head = Head::new(call);
     head.add(IDENTIFIER, identifier);
-    let reply = Connection::new(address).exchange(&head.with_body(None));
-    if let Err(error) = api::expect_200(&call, reply) {
+    let reply = Connection::new(address).exchange(head.with_body(None));
+    if let Err(error) = api::expect_200(call, reply) {
         logs::error("", format_args!("Lambda may not send SIGTERM: {error}"));
     }
 }

@@ -22,11 +22,11 @@ pub(crate) fn body(failure: &Failure) -> Vec<u8> {
 
 fn write_body(error_type: &str, message: &str, stack: &[String]) -> Vec<u8> {
     let mut json = Vec::with_capacity(message.len() + 128);
-    json.extend(b"{\"errorType\":");
+    json.extend_from_slice(b"{\"errorType\":");
     text(&mut json, error_type);
-    json.extend(b",\"errorMessage\":");
+    json.extend_from_slice(b",\"errorMessage\":");
     text(&mut json, message);
-    json.extend(b",\"stackTrace\":");
+    json.extend_from_slice(b",\"stackTrace\":");
     texts(&mut json, stack);
     json.push(b'}');
     json

@@ -33,11 +33,12 @@ impl Line {
             if !request_id.is_empty() {
                 line.pair("requestId", request_id);
             }
-        } else if request_id.is_empty() {
-            line.bytes.extend(format!("{level} ").bytes());
         } else {
-            let start = format!("{level} RequestId: {request_id} ");
-            line.bytes.extend(start.bytes());
+            // Writing to a vector cannot fail.
+            let _ = match request_id {
+                "" => write!(line.bytes, "{level} "),
+                id => write!(line.bytes, "{level} RequestId: {id} "),
+            };
         }
         line
     }

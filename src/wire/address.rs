@@ -89,29 +89,25 @@ impl Address {
     }
 
     /// A GET call of the Runtime API.
-    pub fn get(&self, path: &str) -> Call {
-        let (base, path) = (Arc::clone(&self.get), path.to_owned());
-        Call { base, path }
+    pub fn get<'a>(&'a self, path: &'a str) -> Call<'a> {
+        Call { base: &self.get, path: [path, "", ""] }
     }
 
     /// A POST call of the Runtime API, with the path in parts.
-    pub fn post(&self, path: &[&str]) -> Call {
-        let (base, path) = (Arc::clone(&self.post), path.concat());
-        Call { base, path }
+    pub fn post<'a>(&'a self, path: [&'a str; 3]) -> Call<'a> {
+        Call { base: &self.post, path }
     }
 
     /// A GET call of the Extensions API.
     #[cfg(feature = "shutdown")]
-    pub fn get_extension(&self, path: &str) -> Call {
-        let (base, path) = (Arc::clone(&self.extension[0]), path.to_owned());
-        Call { base, path }
+    pub fn get_extension<'a>(&'a self, path: &'a str) -> Call<'a> {
+        Call { base: &self.extension[0], path: [path, "", ""] }
     }
 
     /// A POST call of the Extensions API.
     #[cfg(feature = "shutdown")]
-    pub fn post_extension(&self, path: &str) -> Call {
-        let (base, path) = (Arc::clone(&self.extension[1]), path.to_owned());
-        Call { base, path }
+    pub fn post_extension<'a>(&'a self, path: &'a str) -> Call<'a> {
+        Call { base: &self.extension[1], path: [path, "", ""] }
     }
 }
 

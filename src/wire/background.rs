@@ -42,7 +42,7 @@ impl Background {
         thread::Builder::new().name("runtime-api".into()).spawn(move || {
             for (job, promise) in queue {
                 let reply = match job {
-                    Job::Exchange(request) => connection.exchange(&request),
+                    Job::Exchange(request) => connection.exchange(request),
                     Job::Upload(pieces) => upload(&mut connection, pieces),
                 };
                 promise.keep(reply);

@@ -61,7 +61,8 @@ impl Connection {
     }
 
     /// Sends a request and reads the response, without a time limit.
-    pub fn exchange(&mut self, request: &Request) -> io::Result<Reply> {
+    pub fn exchange(&mut self, mut request: Request) -> io::Result<Reply> {
+        let request = &mut request;
         // A request that can be repeated does not need a checked connection.
         let kept = self.take_kept().filter(|Kept { stream, since }| {
             request.is_idempotent() || since.elapsed() < REST || stream.stream().is_quiet()
@@ -80,7 +81,7 @@ impl Connection {
     }
 
     /// Performs an exchange over a new connection.
-    fn once(&mut self, request: &Request) -> io::Result<Reply> {
+    fn once(&mut self, request: &mut Request) -> io::Result<Reply> {
         let stream = self.open()?;
         match self.attempt(stream, request)? {
             End::Reply(reply) => Ok(reply),
@@ -108,7 +109,7 @@ impl Connection {
         Ok(Socket::new(Timed::new(self.address.connect()?, None)?))
     }
 
-    fn attempt(&mut self, mut stream: Socket<Timed>, request: &Request) -> io::Result<End> {
+    fn attempt(&mut self, mut stream: Socket<Timed>, request: &mut Request) -> io::Result<End> {
         let closed = match stream.send(&request.head, &request.body) {
             Ok(()) => false,
             // A peer that refuses a body may respond and close the connection before it has read the body. The response
@@ -116,11 +117,14 @@ impl Connection {
             Err(error) if is_close(&error) => true,
             Err(error) => return Err(error),
         };
-        self.read_reply(stream, closed, request.is_idempotent())
+        self.read_reply(stream, closed, request.is_idempotent(), &mut request.head)
     }
 
-    /// Reads the response. `asked` is whether its body is the purpose of the request.
-    fn read_reply(&mut self, mut stream: Socket<Timed>, closed: bool, asked: bool) -> io::Result<End> {
+    /// Reads the response, into the memory of the request's head if there is a response. `asked` is whether its body is the
+    /// purpose of the request.
+    fn read_reply(
+        &mut self, mut stream: Socket<Timed>, closed: bool, asked: bool, request: &mut Vec<u8>,
+    ) -> io::Result<End> {
         match stream.wait() {
             Ok(true) => {}
             Ok(false) => {
@@ -130,7 +134,7 @@ impl Connection {
             Err(error) if is_close(&error) => return Ok(End::Closed { unread: true }),
             Err(error) => return Err(error),
         }
-        let head = Head::read(&mut stream, MAX_HEAD)?;
+        let head = Head::read_into(std::mem::take(request), &mut stream, MAX_HEAD)?;
         let framing = Framing::of(&head);
         let here = match framing {
             Ok(Framing::Length(length)) => length <= stream.leftovers().len() as u64,
@@ -175,7 +179,7 @@ impl Upload<'_> {
 
     /// Reads the response, which may have arrived before the complete body was sent.
     pub fn finish(self) -> io::Result<Reply> {
-        match self.connection.read_reply(self.stream, self.closed, false)? {
+        match self.connection.read_reply(self.stream, self.closed, false, &mut Vec::new())? {
             End::Reply(reply) => Ok(reply),
             End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }

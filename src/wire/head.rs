@@ -18,9 +18,15 @@ impl Head {
     /// Reads up to the empty line, but no more than `limit` bytes, and skips the heads of interim responses (1xx; RFC 9110,
     /// section 15.2). Invalid UTF-8 is replaced; a line that is not a header is ignored.
     pub fn read(reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
+        Self::read_into(Vec::with_capacity(512), reader, limit)
+    }
+
+    /// Like [`read`](Self::read), with an allocation that is no longer needed for anything else.
+    pub fn read_into(mut bytes: Vec<u8>, reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
         let mut lines = Lines::new("the head", reader, limit);
         loop {
-            let head = Head::read_one(&mut lines)?;
+            bytes.clear();
+            let head = Head::read_one(std::mem::take(&mut bytes), &mut lines)?;
             // After 101, the connection uses a different protocol.
             if !(100..200).contains(&head.status) || head.status == 101 {
                 return Ok(head);
@@ -28,8 +34,7 @@ impl Head {
         }
     }
 
-    fn read_one(reader: &mut Lines<impl BufRead>) -> io::Result<Self> {
-        let mut bytes = Vec::with_capacity(512);
+    fn read_one(mut bytes: Vec<u8>, reader: &mut Lines<impl BufRead>) -> io::Result<Self> {
         let mut lines = Vec::with_capacity(16);
         // Some peers send extra line breaks after the previous message (RFC 9112, section 2.2).
         while reader.append(&mut bytes)?.is_empty() {

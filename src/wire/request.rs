@@ -1,6 +1,6 @@
 //! Requests to the APIs of Lambda.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io::Write};
 
 use http_req::{request::Method, uri::Uri};
 
@@ -39,17 +39,17 @@ impl Base {
 }
 
 /// A call to an API: its method and URL.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub base: Arc<Base>,
-    /// The path after the API's base path; it begins with a slash.
-    pub path: String,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub base: &'a Base,
+    /// The parts of the path after the API's base path; it begins with a slash.
+    pub path: [&'a str; 3],
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Base { method, url, .. } = &*self.base;
-        write!(f, "{} {url}{}", method.as_str(), self.path)
+        let Base { method, url, .. } = self.base;
+        write!(f, "{} {url}{}", method.as_str(), self.path.concat())
     }
 }
 
@@ -72,11 +72,12 @@ impl Request {
 pub(crate) struct Head(Vec<u8>);
 
 impl Head {
-    pub fn new(call: &Call) -> Self {
+    pub fn new(call: Call<'_>) -> Self {
         let mut head = Vec::with_capacity(512);
         // Do not use `split_at` here; see `status` in the module `head`.
-        let Base { head: all, end, .. } = &*call.base;
-        for part in [&all[..*end], call.path.as_bytes(), &all[*end..]] {
+        let Base { head: all, end, .. } = call.base;
+        let [first, middle, last] = call.path.map(str::as_bytes);
+        for part in [&all[..*end], first, middle, last, &all[*end..]] {
             head.extend_from_slice(part);
         }
         Head(head)
@@ -98,7 +99,8 @@ impl Head {
 
     pub fn with_body(mut self, body: Option<Vec<u8>>) -> Request {
         if let Some(body) = &body {
-            self.add("Content-Length", &body.len().to_string());
+            // Writing to a vector cannot fail.
+            let _ = write!(self.0, "Content-Length: {}\r\n", body.len());
         }
         let (mut head, mut body) = (self.end(), body.unwrap_or_default());
         if body.len() <= MAX_JOINED {

@@ -37,7 +37,7 @@ impl Transport for Connection {
     type Upload<'a> = connection::Upload<'a>;
 
     async fn exchange(&mut self, request: Request) -> io::Result<Reply> {
-        Connection::exchange(self, &request)
+        Connection::exchange(self, request)
     }
 
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>> {
