@@ -7,17 +7,17 @@ use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::{fd::AsFd, unix::fs::MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 use std::{io, iter};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::cache::{Cache, write_private};
+use crate::command::run_build;
 use crate::files::identity;
-use crate::interrupt::{self, Running};
 use crate::package::Built;
 use crate::step::say;
 use crate::{environment, options};
@@ -238,10 +238,7 @@ pub fn build_first(krate: &Path, out: &Path) -> Result<()> {
 /// Runs a build with its output on stderr, because stdout is reserved for the function's response.
 fn build(command: &mut Command) -> Result<()> {
     let stderr = io::stderr().as_fd().try_clone_to_owned().context("stderr")?;
-    let status = Running::start(command.stdin(Stdio::null()).stdout(stderr))?.wait()?;
-    interrupt::check()?;
-    ensure!(status.success(), "the build failed with {status}");
-    Ok(())
+    run_build(command.stdout(stderr))
 }
 
 #[cfg(test)]

@@ -90,9 +90,7 @@ fn as_root(program: &str) -> Command {
 fn hand_over(directory: &Path) -> Result<()> {
     let is_of_root = |path: &&Path| path.metadata().is_ok_and(|metadata| metadata.uid() == 0);
     let on_the_way: Vec<&Path> = directory.ancestors().take_while(is_of_root).collect();
-    let Some(owner) = directory.ancestors().nth(on_the_way.len()) else {
-        return Ok(());
-    };
+    let Some(owner) = directory.ancestors().nth(on_the_way.len()) else { return Ok(()) };
     let owner = owner.metadata()?;
     let inside = WalkDir::new(directory).into_iter().flatten().map(|entry| entry.into_path());
     for path in on_the_way.into_iter().map(Path::to_owned).chain(inside) {

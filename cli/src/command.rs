@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 use std::{env, io::Read, path::PathBuf, thread, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::interrupt::{self, Running};
 
@@ -21,6 +21,14 @@ pub fn output(command: &mut Command) -> Result<String> {
 pub fn succeeds(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     Running::start(command).and_then(|mut running| running.wait()).is_ok_and(|status| status.success())
+}
+
+/// Runs a build of this program, whose messages the user sees.
+pub fn run_build(command: &mut Command) -> Result<()> {
+    let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
+    interrupt::check()?;
+    ensure!(status.success(), "the build failed with {status}");
+    Ok(())
 }
 
 /// Runs a cleanup command even if this program was told to stop, and returns whether it succeeded.
@@ -87,11 +95,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
-    use anyhow::ensure;
-
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn a_process_that_keeps_the_output_of_a_program_open_does_not_keep_this_program_from_stopping() {

@@ -1,7 +1,7 @@
 //! `doctor`: reports what this machine lacks for each verb, and the commands that install it.
 
 use std::io::{self, IsTerminal, Write};
-use std::{fmt::Display, process::Command};
+use std::{collections::BTreeSet, fmt::Display, process::Command};
 
 use anyhow::{Result, ensure};
 
@@ -133,9 +133,7 @@ fn commands(missing: &[&Need]) -> Vec<String> {
         commands.push("xcode-select --install".to_owned());
     }
     if let Some(index) = MANAGERS.iter().position(|(program, _)| has(program)) {
-        let mut packages: Vec<&str> = missing.iter().flat_map(|need| need.2[index].split_whitespace()).collect();
-        packages.sort();
-        packages.dedup();
+        let packages: BTreeSet<&str> = missing.iter().flat_map(|need| need.2[index].split_whitespace()).collect();
         let (program, install) = MANAGERS[index];
         let as_root = |command: String| match (is_root() || program == "brew", has("sudo")) {
             (true, _) => command,
@@ -144,7 +142,7 @@ fn commands(missing: &[&Need]) -> Vec<String> {
         };
         if !packages.is_empty() {
             commands.extend((program == "apt-get").then(|| as_root("apt-get update".into())));
-            commands.push(as_root(format!("{install} {}", packages.join(" "))));
+            commands.push(as_root(format!("{install} {}", Vec::from_iter(packages).join(" "))));
         }
     }
     if missing.iter().any(|need| need.0 == RUSTUP.0) {

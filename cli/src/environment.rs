@@ -8,10 +8,8 @@ use std::{env, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{
-    options,
-    step::{VERBOSE, say},
-};
+use crate::options;
+use crate::step::{VERBOSE, say};
 
 /// Variables that pass: the locations of programs, home directories and temporary files; the sources of crates, with their
 /// proxies, certificates and credentials; the container engine; and the style of cargo's output.
@@ -78,12 +76,10 @@ fn is_passed(name: &str) -> bool {
 const OF_CARGO: [&str; 4] = ["CARGO", "LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT"];
 
 fn is_read_by_builds(name: &str) -> bool {
-    let known = |part: &str| name.to_ascii_uppercase().contains(part);
+    let has = |part: &&str| name.to_ascii_uppercase().contains(part);
+    let is_known = READ_BY_BUILDS_AS_A_WHOLE.contains(&name) || READ_BY_BUILDS.iter().any(has);
     // This one only affects error messages.
-    if name == "RUST_BACKTRACE" {
-        return false;
-    }
-    READ_BY_BUILDS_AS_A_WHOLE.contains(&name) || READ_BY_BUILDS.iter().any(|part| known(part))
+    is_known && name != "RUST_BACKTRACE"
 }
 
 /// Prints a note about the variables that are left out, because the user may have meant them for the build.

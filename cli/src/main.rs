@@ -80,7 +80,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Deploy(options) => aws::deploy::run(options),
         Verb::Build(options) => build::run(options),
         Verb::DockerBuild(options) => docker_build::run(options),
-        Verb::Verify(options) => verify::verb::run(options),
+        Verb::Verify(options) => verify::run(options),
         Verb::Invoke(options) => invoke::run(options),
         Verb::New(options) => new::run(options),
         Verb::Init(options) => new::init::run(options),

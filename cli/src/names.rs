@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, fs};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::{crates::Crate, environment, project::Function, rust::Rust};
 
@@ -61,15 +61,12 @@ pub fn checked(path: &Path) -> Result<&str> {
 /// The text of a path that contains none of these characters.
 pub fn without<'a>(path: &'a Path, signs: &str) -> Result<&'a str> {
     let text = path.to_str().with_context(|| format!("{}: expected a path that is UTF-8", path.display()))?;
-    let odd = text.chars().find(|c| signs.contains(*c));
-    let expected = || {
-        format!(
-            "{text:?}: expected a path without {:?}, which has a special meaning for compilers, linkers and engines; rename the directory",
-            odd.unwrap_or_default()
-        )
-    };
-    ensure!(odd.is_none(), expected());
-    Ok(text)
+    match text.chars().find(|c| signs.contains(*c)) {
+        None => Ok(text),
+        Some(odd) => bail!(
+            "{text:?}: expected a path without {odd:?}, which has a special meaning for compilers, linkers and engines; rename the directory"
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -274,9 +274,7 @@ impl Defaults {
     }
 
     fn table(metadata: &Value, whose: &str) -> Result<Map<String, Value>> {
-        let Some(table) = metadata.get("lambda-musl") else {
-            return Ok(Map::new());
-        };
+        let Some(table) = metadata.get("lambda-musl") else { return Ok(Map::new()) };
         let table = table.as_object().with_context(|| format!("{whose}.metadata.lambda-musl is not a table"))?;
         for (key, value) in table {
             let (is_right, expected) = match key.as_str() {
@@ -333,8 +331,7 @@ fn package<'a>(metadata: &'a Metadata, manifest: &Path) -> Result<&'a Package> {
     if let [package] = defaults.collect::<Vec<_>>()[..] {
         return Ok(package);
     }
-    let is_here = |package: &&Package| is_of(package, manifest);
-    let reason = match metadata.packages.iter().any(|package| is_here(&package)) {
+    let reason = match metadata.packages.iter().any(|package| is_of(package, manifest)) {
         true => "this package has no binary target, like src/main.rs",
         false => "this is a workspace, and none of its packages is named",
     };

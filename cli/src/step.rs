@@ -167,9 +167,7 @@ pub fn compile(
         }
         Line::Shown
     });
-    let Err(error) = result else {
-        return Ok(messages);
-    };
+    let Err(error) = result else { return Ok(messages) };
     match explain(&messages, &said) {
         Some(why) => Err(anyhow!("{why}\n{error}")),
         None => {

@@ -82,14 +82,8 @@ impl Load {
 
     /// Events and responses almost as long as Lambda's limit.
     pub fn long() -> Self {
-        Load {
-            workers: 1,
-            event: event(&"x".repeat(6 * 1024 * 1024 - 100)),
-            answer: Answer::Event,
-            warm_up: 1,
-            measured: 4,
-            every: 4,
-        }
+        let event = event(&"x".repeat(6 * 1024 * 1024 - 100));
+        Load { event, warm_up: 1, measured: 4, every: 4, ..Load::small(1) }
     }
 
     /// Requests to a function URL, with a query parameter and JSON.
@@ -110,9 +104,7 @@ impl Load {
     pub fn run(&self, binary: &Path) -> Result<Cost> {
         let mut moments = Vec::new();
         let (workers, peak) = self.watch(binary, |moment| moments.push(moment))?;
-        let [start, .., end] = &moments[..] else {
-            return Err("expected at least two samples".into());
-        };
+        let [start, .., end] = &moments[..] else { return Err("expected at least two samples".into()) };
         let measured = self.measured as f64;
         Ok(Cost {
             wall: (end.at - start.at).as_secs_f64() / measured,

@@ -35,7 +35,7 @@ pub fn draw(report: &Report) -> String {
             LABELS - 10,
             end + 12,
         );
-        if let Some([most, _]) = row.targets() {
+        if let Some(most) = row.target() {
             let x = LABELS as f64 + WHOLE * most;
             let _ = writeln!(
                 svg,

@@ -11,13 +11,8 @@ const LOOKS: usize = 10;
 const GROWTH: f64 = 64.0;
 
 pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {
-    let number: usize = match invocations.parse() {
-        Ok(number) if number >= LOOKS => number,
-        _ => {
-            let expected = format!("expected a number of at least {LOOKS}");
-            return Err(format!("INVOCATIONS={invocations:?}: {expected}").into());
-        }
-    };
+    let expected = || format!("INVOCATIONS={invocations:?}: expected a number of at least {LOOKS}");
+    let number = invocations.parse().ok().filter(|number: &usize| *number >= LOOKS).ok_or_else(expected)?;
     let every = number / LOOKS;
     let number = every * LOOKS;
     let binary = Built::with_features(root, "ours", &[])?.binary;
@@ -40,9 +35,7 @@ pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {
         }
         moments.push(moment);
     })?;
-    let [first, .., last] = &moments[..] else {
-        return Err("expected at least two samples".into());
-    };
+    let [first, .., last] = &moments[..] else { return Err("expected at least two samples".into()) };
     let grown = last.resident - first.resident;
     println!(
         "\n{} events, each answered once; {} connection(s); memory {:.0} KiB after {}, {:.0} KiB at the end, {peak:.0} KiB at the peak",

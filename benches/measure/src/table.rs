@@ -83,37 +83,23 @@ impl Figure {
         }
     }
 
-    /// The target and the stretch target, as shares of the peer's figure.
-    pub fn targets(self, group: Group) -> Option<[f64; 2]> {
-        match group {
-            Group::Events => self.targets_of_events(),
-            Group::Http => Some(match self {
-                Zip | Cpu | Memory => [0.5, 0.4],
-                Crates => [0.3, 0.2],
-                Compile => [0.4, 0.3],
-                Start => [0.6, 0.5],
-                _ => return None,
-            }),
-            Group::Axum => Some(match self {
-                Zip => [0.75, 0.6],
-                Cpu => [0.7, 0.5],
-                _ => return None,
-            }),
-        }
-    }
-
-    fn targets_of_events(self) -> Option<[f64; 2]> {
-        Some(match self {
-            Zip => [0.5, 0.3],
-            Crates => [0.15, 0.1],
-            Compile => [0.35, 0.2],
-            Start => [0.7, 0.5],
-            Cpu | Cpu8 => [0.7, 0.5],
-            Time | Time8 => [0.8, 0.6],
-            Memory | Memory8 => [0.5, 0.4],
-            LongTime => [0.75, 0.6],
-            LongMemory => [0.6, 0.4],
-            Binary | CompileCpu => return None,
+    /// The target as a share of the peer's figure.
+    fn target(self, group: Group) -> Option<f64> {
+        Some(match (group, self) {
+            (Group::Events, Crates) => 0.15,
+            (Group::Events, Compile) => 0.35,
+            (Group::Events, Start | Cpu | Cpu8) => 0.7,
+            (Group::Events, Time | Time8) => 0.8,
+            (Group::Events, Zip | Memory | Memory8) => 0.5,
+            (Group::Events, LongTime) => 0.75,
+            (Group::Events, LongMemory) => 0.6,
+            (Group::Http, Zip | Cpu | Memory) => 0.5,
+            (Group::Http, Crates) => 0.3,
+            (Group::Http, Compile) => 0.4,
+            (Group::Http, Start) => 0.6,
+            (Group::Axum, Zip) => 0.75,
+            (Group::Axum, Cpu) => 0.7,
+            _ => return None,
         })
     }
 
@@ -165,9 +151,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// The target and the stretch target, as shares of the peer's figure.
-    pub fn targets(&self) -> Option<[f64; 2]> {
-        self.figure.targets(self.group)
+    /// The target as a share of the peer's figure.
+    pub fn target(&self) -> Option<f64> {
+        self.figure.target(self.group)
     }
 
     /// Our figure as a share of the peer's.
@@ -203,7 +189,7 @@ impl Report {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut titles = vec![String::new()];
         titles.extend(self.group.titles().iter().filter(|title| !title.is_empty()).map(|title| title.to_string()));
-        titles.extend(["ratio", "at most", "stretch"].map(str::to_owned));
+        titles.extend(["ratio", "at most"].map(str::to_owned));
         if bare {
             titles.extend(["to bare", "at most"].map(str::to_owned));
         }
@@ -218,14 +204,10 @@ impl Report {
                 }
             }
             cells.push(or_dash(row.ratio().map(|ratio| format!("{ratio:.2}"))));
-            cells.extend(match row.targets() {
-                Some([most, stretch]) => [mark(most, row.ratio()), mark(stretch, row.ratio())],
-                None => Default::default(),
-            });
+            cells.push(row.target().map_or(String::new(), |most| mark(most, row.ratio())));
             if bare {
                 cells.push(or_dash(row.above_bare().map(|ratio| format!("{ratio:.2}"))));
-                let limit = row.figure.above_bare();
-                cells.push(limit.map_or(String::new(), |limit| mark(limit, row.above_bare())));
+                cells.push(row.figure.above_bare().map_or(String::new(), |most| mark(most, row.above_bare())));
             }
             text += &line(cells);
         }
@@ -238,10 +220,10 @@ impl Report {
         for row in &self.rows {
             let [_, _, peer, _] = self.group.titles();
             let peer = format!("{peer}'s");
-            let targets = row.targets().map(|[most, _]| (most, row.ratio(), &*peer));
+            let target = row.target().map(|most| (most, row.ratio(), &*peer));
             let bare = row.figure.above_bare().filter(|_| self.group == Group::Events);
             let bare = bare.map(|most| (most, row.above_bare(), "the bare loop's"));
-            for (most, ratio, of) in targets.into_iter().chain(bare) {
+            for (most, ratio, of) in target.into_iter().chain(bare) {
                 let label = row.figure.label();
                 match ratio {
                     Some(ratio) if ratio <= most => {}

@@ -13,12 +13,12 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use serde_json::json;
 
 use super::function::{Answer, Function, Invocation, new_id, new_trace};
 use super::report::Report;
-use super::runtime_api::{Broken, Stream, read};
+use super::runtime_api::{Broken, Stream, accept, read};
 use super::url::{self, Route};
 use crate::{invoke::LONGEST_PAYLOAD, step::say};
 
@@ -80,27 +80,16 @@ impl Front {
     /// Starts to accept connections.
     pub fn serve(self: &Arc<Self>, listeners: Vec<TcpListener>) -> Result<()> {
         for listener in listeners {
-            listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
             let front = Arc::clone(self);
-            tokio::spawn(async move {
-                loop {
-                    match listener.accept().await {
-                        Ok((connection, client)) => {
-                            let _ = connection.set_nodelay(true);
-                            let front = Arc::clone(&front);
-                            tokio::spawn(async move {
-                                let reply = |request| front.reply(client, request);
-                                let mut server = http1::Builder::new();
-                                let server = server.timer(TokioTimer::new()).max_headers(1000);
-                                let _ = server.serve_connection(TokioIo::new(connection), service_fn(reply)).await;
-                            });
-                        }
-                        // Too many open files.
-                        Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-                    }
+            accept(listener, move |connection, client| {
+                let front = Arc::clone(&front);
+                async move {
+                    let reply = |request| front.reply(client, request);
+                    let mut server = http1::Builder::new();
+                    let server = server.timer(TokioTimer::new()).max_headers(1000);
+                    let _ = server.serve_connection(connection, service_fn(reply)).await;
                 }
-            });
+            })?;
         }
         Ok(())
     }
@@ -230,18 +219,14 @@ impl Front {
             let message = format!("Could not parse request body into json: {error}");
             return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
         }
-        let client_context = match headers.get("x-amz-client-context").map(|value| BASE64_STANDARD.decode(value)) {
-            None => None,
-            Some(decoded) => match decoded.ok().and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()) {
-                Some(value) => Some(value),
-                None => {
-                    let message = "Client context must be a valid Base64-encoded JSON object.".to_owned();
-                    return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
-                }
-            },
-        };
+        let decoded = |value| HeaderValue::from_bytes(&BASE64_STANDARD.decode(value).ok()?).ok();
+        let client_context = headers.get("x-amz-client-context").map(decoded);
+        if client_context == Some(None) {
+            let message = "Client context must be a valid Base64-encoded JSON object.".to_owned();
+            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
+        }
         let (id, trace) = (new_id(), new_trace());
-        let invocation = Invocation { id: id.clone(), event, trace, client_context };
+        let invocation = Invocation { id: id.clone(), event, trace, client_context: client_context.flatten() };
         let mut reply = match headers.get("x-amz-invocation-type").map(HeaderValue::as_bytes) {
             Some(b"DryRun") => text(StatusCode::NO_CONTENT, ""),
             Some(b"Event") => {
@@ -307,11 +292,7 @@ async fn begin(stream: Stream) -> Result<(hyper::http::response::Builder, Channe
     }
     let mut prelude = url::Prelude::default();
     let (response, first) = loop {
-        let frame = body
-            .frame()
-            .await
-            .context("the stream ended before the end of its prelude")?
-            .map_err(|error| anyhow!(error))?;
+        let frame = body.frame().await.context("the stream ended before the end of its prelude")??;
         let Ok(piece) = frame.into_data() else { continue };
         if let Some(begun) = prelude.add(&piece)? {
             break begun;

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, mem, pin::pin};
 
@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use super::process::{End, Process, describe};
+use super::process::{End, Process, describe, lock};
 use super::report::{self, Record, Report};
 use super::saved::Saved;
 use super::{clock, runtime_api, runtime_api::Stream};
@@ -169,7 +169,7 @@ impl Function {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The ARN that Lambda would give to the function.
@@ -457,15 +457,13 @@ impl Function {
 
     /// Reports an invocation that no process has taken.
     fn not_taken(&self, request_id: &str, answer: Value) {
-        let (function, duration_ms) = (&*self.name, 0.0);
-        let (init_ms, max_memory_bytes, status) = (None, None, "error");
         self.report.say(&Record::Answer {
-            function,
+            function: &self.name,
             request_id,
-            status,
-            duration_ms,
-            init_ms,
-            max_memory_bytes,
+            status: "error",
+            duration_ms: 0.0,
+            init_ms: None,
+            max_memory_bytes: None,
             answer,
         });
     }
@@ -473,13 +471,12 @@ impl Function {
     /// Reports that an invocation is over.
     fn over(&self, instance: &Instance, id: &str, taken: &Taken, status: &'static str, answer: Value) {
         instance.process.drain();
-        let init = taken.init.map(clock::milliseconds);
         self.report.say(&Record::Answer {
             function: &self.name,
             request_id: id,
             status,
             duration_ms: clock::milliseconds(taken.start.elapsed()),
-            init_ms: init,
+            init_ms: taken.init.map(clock::milliseconds),
             max_memory_bytes: instance.process.memory(),
             answer,
         });

@@ -328,11 +328,8 @@ fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
     }
     let names: Vec<&str> = functions.iter().map(|function| &*function.binary).collect();
     for named in named {
-        let find = |(name, _): &(&str, &str)| names.iter().any(|known| known == name);
-        let (number, file) = match named.split_once('=').filter(find) {
-            Some((name, file)) => (names.iter().position(|known| *known == name).unwrap_or_default(), file),
-            None => (0, &**named),
-        };
+        let find = |(name, file)| Some((names.iter().position(|known| *known == name)?, file));
+        let (number, file) = named.split_once('=').and_then(find).unwrap_or((0, named));
         ensure!(
             functions.len() == 1 || file != named,
             "--watch-event {named}: no function is named; expected NAME=FILE, where NAME is one of: {}",

@@ -170,21 +170,23 @@ impl Report {
 
     fn text(&self, record: &Record) -> String {
         let of = |function: &str| if self.several { format!("{function} ") } else { String::new() };
+        let [bold, dim, red, green] = ["1", "2", "31", "32"].map(|code| move |text: &str| self.styled(code, text));
         match record {
             Record::Serving { url, functions } => {
-                let hint =
-                    self.dim("\n  cargo lambda-musl invoke --dev --event JSON (or --example NAME) sends an event, Ctrl-C stops the server");
+                let hint = dim(
+                    "\n  cargo lambda-musl invoke --dev --event JSON (or --example NAME) sends an event, Ctrl-C stops the server",
+                );
                 let lines = functions.iter().map(|Served { name, url }| format!("\n  {name}: {url}"));
                 match &functions[..] {
-                    [one] => self.bold(&format!("{} is served at {url}", one.name)) + &hint,
-                    _ => self.bold(&format!("functions are served at {url}")) + &lines.collect::<String>() + &hint,
+                    [one] => bold(&format!("{} is served at {url}", one.name)) + &hint,
+                    _ => bold(&format!("functions are served at {url}")) + &lines.collect::<String>() + &hint,
                 }
             }
-            Record::Build { ok: true, seconds, .. } => self.dim(&format!("compiled in {seconds:.1} s")),
+            Record::Build { ok: true, seconds, .. } => dim(&format!("compiled in {seconds:.1} s")),
             // The compiler's message is on stderr.
-            Record::Build { ok: false, seconds, .. } => self.red(&format!("does not compile ({seconds:.1} s)")),
+            Record::Build { ok: false, seconds, .. } => red(&format!("does not compile ({seconds:.1} s)")),
             Record::Event { function, source, event, .. } => {
-                let head = self.bold(&format!("{}← ", of(function)));
+                let head = bold(&format!("{}← ", of(function)));
                 match (event.pointer("/requestContext/http/method"), event.get("rawPath")) {
                     (Some(Value::String(method)), Some(Value::String(path))) if *source == "http" => {
                         let query = event["rawQueryString"].as_str().filter(|query| !query.is_empty());
@@ -193,39 +195,23 @@ impl Report {
                     _ => head + &short(event),
                 }
             }
-            Record::Log { function, line, .. } => format!("{}{line}", self.dim(&format!("{}| ", of(function)))),
+            Record::Log { function, line, .. } => format!("{}{line}", dim(&format!("{}| ", of(function)))),
             Record::Answer { function, status, duration_ms, init_ms, max_memory_bytes, answer, .. } => {
                 let init = init_ms.map(|time| format!(", init {time} ms")).unwrap_or_default();
                 let memory = max_memory_bytes.map(|bytes| format!(", {}", HumanBytes(bytes))).unwrap_or_default();
-                let cost = self.dim(&format!("({duration_ms} ms{init}{memory})"));
+                let cost = dim(&format!("({duration_ms} ms{init}{memory})"));
                 match *status {
-                    "ok" => format!("{} {cost}", self.green(&format!("{}→ {}", of(function), of_answer(answer)))),
-                    _ => format!("{} {cost}", self.red(&format!("{}✗ {}", of(function), of_error(answer)))),
+                    "ok" => format!("{} {cost}", green(&format!("{}→ {}", of(function), of_answer(answer)))),
+                    _ => format!("{} {cost}", red(&format!("{}✗ {}", of(function), of_error(answer)))),
                 }
             }
-            Record::Exit { function, reason } => self.red(&format!("{}✗ {reason}", of(function))),
-            Record::Note { message } => self.dim(message),
+            Record::Exit { function, reason } => red(&format!("{}✗ {reason}", of(function))),
+            Record::Note { message } => dim(message),
         }
     }
 
     fn styled(&self, code: &str, text: &str) -> String {
         if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn bold(&self, text: &str) -> String {
-        self.styled("1", text)
-    }
-
-    fn dim(&self, text: &str) -> String {
-        self.styled("2", text)
-    }
-
-    fn red(&self, text: &str) -> String {
-        self.styled("31", text)
-    }
-
-    fn green(&self, text: &str) -> String {
-        self.styled("32", text)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The Runtime API for one process: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -12,8 +12,8 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
-use tokio::task::AbortHandle;
+use serde_json::json;
+use tokio::{net::TcpStream, task::AbortHandle, time::sleep};
 
 use super::function::{Answer, Function, Refused, error};
 use super::report;
@@ -48,20 +48,34 @@ type Reply = Response<Full<Bytes>>;
 
 /// Serves the Runtime API to one process of a function.
 pub fn serve(function: Arc<Function>, number: u64, listener: TcpListener) -> Result<AbortHandle> {
+    accept(listener, move |connection, _| {
+        let function = Arc::clone(&function);
+        async move {
+            let reply = |request| reply(Arc::clone(&function), number, request);
+            // Some functions accept header names only in Lambda's case.
+            let mut server = http1::Builder::new();
+            let server = server.title_case_headers(true).max_headers(1000);
+            let _ = server.serve_connection(connection, service_fn(reply)).await;
+        }
+    })
+}
+
+/// Starts to accept connections. Each is served in a task of its own.
+pub fn accept<S: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener, serve: impl Fn(TokioIo<TcpStream>, SocketAddr) -> S + Send + 'static,
+) -> Result<AbortHandle> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let accepting = tokio::spawn(async move {
         loop {
-            let Ok((connection, _)) = listener.accept().await else { continue };
-            let _ = connection.set_nodelay(true);
-            let function = Arc::clone(&function);
-            tokio::spawn(async move {
-                let reply = |request| reply(Arc::clone(&function), number, request);
-                // Some functions accept header names only in Lambda's case.
-                let mut server = http1::Builder::new();
-                let server = server.title_case_headers(true).max_headers(1000);
-                let _ = server.serve_connection(TokioIo::new(connection), service_fn(reply)).await;
-            });
+            match listener.accept().await {
+                Ok((connection, client)) => {
+                    let _ = connection.set_nodelay(true);
+                    tokio::spawn(serve(TokioIo::new(connection), client));
+                }
+                // Too many open files.
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
         }
     });
     Ok(accepting.abort_handle())
@@ -101,7 +115,7 @@ async fn reply(function: Arc<Function>, number: u64, request: Request<Incoming>)
         (&Method::GET, ["", "2020-01-01", "extension", "event", "next"]) => std::future::pending().await,
         (method, _) => {
             let message = format!("{method} {path} is not a Runtime API request");
-            status(StatusCode::NOT_FOUND, refusal("InvalidRequest", &message))
+            status(StatusCode::NOT_FOUND, error("InvalidRequest", &message))
         }
     })
 }
@@ -226,25 +240,20 @@ fn status(status: StatusCode, body: impl Into<Bytes>) -> Reply {
     reply
 }
 
-fn refusal(kind: &str, message: &str) -> Bytes {
-    let refusal: Value = json!({"errorMessage": message, "errorType": kind});
-    refusal.to_string().into()
-}
-
 fn accepted() -> Reply {
     status(StatusCode::ACCEPTED, r#"{"status":"OK"}"#)
 }
 
 fn refuse(refused: Refused) -> Reply {
     match refused {
-        Refused::Unknown => status(StatusCode::BAD_REQUEST, refusal("InvalidRequestID", "Invalid request ID")),
+        Refused::Unknown => status(StatusCode::BAD_REQUEST, error("InvalidRequestID", "Invalid request ID")),
         Refused::Answered => {
-            status(StatusCode::FORBIDDEN, refusal("InvalidStateTransition", "Transition is not allowed"))
+            status(StatusCode::FORBIDDEN, error("InvalidStateTransition", "Transition is not allowed"))
         }
     }
 }
 
 fn too_large() -> Reply {
     let message = format!("Exceeded maximum allowed payload size ({LONGEST_PAYLOAD} bytes).");
-    status(StatusCode::PAYLOAD_TOO_LARGE, refusal("RequestEntityTooLarge", &message))
+    status(StatusCode::PAYLOAD_TOO_LARGE, error("RequestEntityTooLarge", &message))
 }

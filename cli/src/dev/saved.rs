@@ -2,10 +2,12 @@
 //! files themselves are checked as well.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use tokio::{sync::watch, time::timeout};
+
+use super::process::lock;
 
 /// How long to wait for the system's notification of a saved file.
 const NOTICE: Duration = Duration::from_millis(500);
@@ -33,7 +35,7 @@ impl Saved {
     /// Records that these sources were compiled. `is_ready` if no file was saved in the meantime.
     pub fn end(&self, sources: impl IntoIterator<Item = PathBuf>, is_ready: bool) {
         let sources = sources.into_iter().map(|path| (time(&path), path)).map(|(time, path)| (path, time));
-        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources.collect();
+        *lock(&self.sources) = sources.collect();
         self.ready.send_replace(is_ready);
     }
 
@@ -49,9 +51,8 @@ impl Saved {
 
     /// Whether a file was saved since the last call.
     fn is_newer(&self) -> bool {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_newer = false;
-        for (path, known) in sources.iter_mut() {
+        for (path, known) in lock(&self.sources).iter_mut() {
             let time = time(path);
             is_newer |= time != *known;
             *known = time;

@@ -172,12 +172,11 @@ impl Head {
 pub fn response(answer: &[u8]) -> Result<(Builder, Bytes)> {
     let value: Value = serde_json::from_slice(answer).context("it is not JSON")?;
     if value.get("statusCode").is_none() {
-        let head = Head { status_code: 200, headers: None, cookies: None };
         let body = match value {
             Value::String(text) => text.into(),
             _ => Bytes::copy_from_slice(answer),
         };
-        return Ok((head.response("application/json")?, body));
+        return Ok((response_of_type("application/json")?, body));
     }
     let body = match &value["body"] {
         Value::Null => Vec::new(),
@@ -205,17 +204,13 @@ impl Prelude {
             return Ok(None);
         };
         let body = Bytes::copy_from_slice(&self.0[end + END_OF_PRELUDE.len()..]);
-        Ok(Some((plain(&self.0[..end])?, body)))
+        let head = serde_json::from_slice::<Head>(&self.0[..end]);
+        let head = head.context("its prelude is not a JSON object with a statusCode")?;
+        Ok(Some((head.response("application/octet-stream")?, body)))
     }
 }
 
-/// The HTTP response that a prelude describes.
-fn plain(prelude: &[u8]) -> Result<Builder> {
-    let head: Head = serde_json::from_slice(prelude).context("its prelude is not a JSON object with a statusCode")?;
-    head.response("application/octet-stream")
-}
-
-/// The HTTP response to a stream without a prelude.
+/// An HTTP response with this content type, without other headers.
 pub fn response_of_type(content_type: &str) -> Result<Builder> {
     Head { status_code: 200, headers: None, cookies: None }.response(content_type)
 }

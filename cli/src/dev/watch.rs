@@ -127,11 +127,7 @@ impl Watch {
                 continue;
             }
             let files = fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
-            for file in files.filter(|path| path.is_file()) {
-                if self.is_watched(&file) {
-                    changed.insert(file);
-                }
-            }
+            changed.extend(files.filter(|path| path.is_file() && self.is_watched(path)));
         }
         Ok(())
     }
@@ -202,11 +198,8 @@ fn below(root: &Path, targets: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
 /// The paths that git ignores. Without git, there are none.
 fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let mut input = Vec::new();
-    for path in paths {
-        input.extend_from_slice(path.as_os_str().as_bytes());
-        input.push(0);
-    }
+    let paths = paths.into_iter().map(|path| path.as_os_str().as_bytes());
+    let input: Vec<u8> = paths.flat_map(|path| [path, b"\0"].concat()).collect();
     if input.is_empty() {
         return BTreeSet::new();
     }
@@ -228,15 +221,15 @@ fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> B
 
 /// Adds advice to an error if the system's limit of watched files is reached.
 fn explain(error: notify::Error) -> anyhow::Error {
-    let is_full = matches!(error.kind, ErrorKind::MaxFilesWatch);
-    let limit = "the system's limit of watched files is reached; raise it with \
-        `sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024`";
-    let full = |error: &io::Error| error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error());
-    match &error.kind {
-        ErrorKind::Io(inner) if full(inner) => anyhow::Error::from(error).context(limit),
-        _ if is_full => anyhow::Error::from(error).context(limit),
-        _ => anyhow::Error::from(error).context("watching files"),
-    }
+    let is_full = match &error.kind {
+        ErrorKind::Io(error) => error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()),
+        kind => matches!(kind, ErrorKind::MaxFilesWatch),
+    };
+    anyhow::Error::from(error).context(match is_full {
+        true => "the system's limit of watched files is reached; raise it with `sudo sysctl fs.inotify.max_user_watches=524288 \
+            fs.inotify.max_user_instances=1024`",
+        false => "watching files",
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `invoke --dev`: sends an event to the server that `dev` runs.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -14,9 +14,7 @@ pub fn invoke(krate: &Path, bin: Option<&str>, event: &[u8], cache: &Cache) -> R
     let rust = Rust::of(krate, cache)?;
     let servers = found::servers(&project::target_directory(krate, &rust)?);
     let all = || servers.iter().flat_map(|server| server.functions.iter().map(|name| (server.port, name)));
-    let mut names: Vec<&str> = all().map(|(_, name)| &**name).collect();
-    names.sort();
-    names.dedup();
+    let names = Vec::from_iter(all().map(|(_, name)| &**name).collect::<BTreeSet<&str>>());
     let name = match (bin, &names[..]) {
         (_, []) => {
             bail!(

@@ -3,10 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Built, Part,
-    form::{self, Contents},
-};
+use super::form::{self, Contents};
+use super::{Built, Part};
 use crate::verify::{elf, origin};
 
 pub fn pretty(value: &Value) -> Vec<u8> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use clap::{Command, CommandFactory};
+use clap::CommandFactory;
 use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 
 use super::{Page, assert_none, root};
-use crate::options::Options;
+use crate::options::{Options, without_variables};
 
 /// Pages with languages that another test checks: the page, the languages and the file of the test.
 const ELSEWHERE: [(&str, &[&str], &str); 1] =
@@ -75,11 +75,6 @@ fn words(command: &str) -> Vec<String> {
     words.split_off(variables)
 }
 
-/// Keeps the options from reading the environment of this process.
-fn without_variables(command: Command) -> Command {
-    command.mut_args(|argument| argument.env(None::<&str>)).mut_subcommands(without_variables)
-}
-
 /// The problem with a command that can be found without running it, if any.
 fn problem(command: &str, makefile: &str) -> Option<String> {
     let words = words(command);
@@ -103,7 +98,7 @@ fn problem(command: &str, makefile: &str) -> Option<String> {
         }
         _ => return None,
     };
-    let error = without_variables(Options::command()).try_get_matches_from(verb).err()?;
+    let error = without_variables(Options::command(), &|_| true).try_get_matches_from(verb).err()?;
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     (!matches!(error.kind(), DisplayHelp | DisplayVersion)).then(|| error.to_string())
 }

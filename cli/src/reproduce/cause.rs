@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::{fs, time::SystemTime};
+use std::{ffi::OsStr, fs, time::SystemTime};
 
 use memchr::memmem;
 use walkdir::WalkDir;
@@ -72,10 +72,8 @@ impl Run {
         let output = run.join("output");
         let out = run.join("out");
         let files = WalkDir::new(&out).into_iter().flatten().filter(|entry| entry.file_type().is_file());
-        let files = files.filter(|file| {
-            let end = file.path().extension().unwrap_or_default().to_string_lossy().into_owned();
-            !COMPILED.contains(&end.as_str())
-        });
+        let is_compiled = |end: &OsStr| COMPILED.iter().any(|known| end == *known);
+        let files = files.filter(|file| !file.path().extension().is_some_and(is_compiled));
         let written =
             files.filter_map(|file| Some((file.path().strip_prefix(&out).ok()?.to_owned(), read(file.path()))));
         Self {

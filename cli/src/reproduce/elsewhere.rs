@@ -7,18 +7,11 @@ use std::{env, ffi::OsString, fs, process::Command, thread, time::Duration};
 use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
-use super::build;
-use crate::command::{clean_up, collect, find, output, succeeds};
+use crate::command::{clean_up, collect, find, output, run_build, succeeds};
 use crate::names::dependencies_by_path;
 use crate::options::{self, How};
-use crate::{
-    crates::Crate,
-    doctor, environment,
-    files::At,
-    project::Function,
-    rust::{Rust, rustup},
-    step::say,
-};
+use crate::rust::{Rust, rustup};
+use crate::{crates::Crate, doctor, environment, files::At, project::Function, step::say};
 
 /// A clock that is a day and an hour ahead, for programs that are linked dynamically.
 const CLOCK: &str = include_str!("clock.c");
@@ -205,7 +198,7 @@ impl Elsewhere {
                 None => command.env_remove(name),
             };
         }
-        build(&mut command)
+        run_build(&mut command)
     }
 }
 

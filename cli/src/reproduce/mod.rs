@@ -6,18 +6,17 @@ mod elsewhere;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::{env, ffi::OsString, fs};
+use std::{env, ffi::OsString, fs, process::Command};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 
 use cause::{Left, causes};
 pub use difference::difference;
 use elsewhere::Elsewhere;
 
+use crate::command::run_build;
 use crate::files::At;
-use crate::interrupt::{self, Running};
 use crate::options::How;
 use crate::{cache::Cache, crates, environment, options, project::Function, rust::Rust, step::say};
 
@@ -36,7 +35,7 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     say("== here, with the existing caches");
     let mut command = Command::new(env::current_exe()?);
     command.envs(variables.iter().cloned()).env("CRATE", &function.directory).env("OUT", &here);
-    build(command.arg(how.get_name()))?;
+    run_build(command.arg(how.get_name()))?;
     let cargo_home = environment::cargo_home()?;
     let directories =
         [&function.workspace, &function.target, &cache.root, &cargo_home, &rust.sysroot].map(Clone::clone);
@@ -87,12 +86,4 @@ fn variables(options: &options::Fetch) -> Result<Vec<(&'static str, OsString)>> 
         ("BASE", image.base.as_ref().map(Into::into)),
     ];
     Ok(variables.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
-}
-
-/// Runs a build and shows its messages to the user.
-fn build(command: &mut Command) -> Result<()> {
-    let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
-    interrupt::check()?;
-    ensure!(status.success(), "the build failed with {status}");
-    Ok(())
 }

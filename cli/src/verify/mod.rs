@@ -7,7 +7,6 @@ pub mod origin;
 mod paths;
 #[cfg(test)]
 pub mod specimen;
-pub mod verb;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io, io::Read};
@@ -16,8 +15,8 @@ use anyhow::{Context, anyhow, ensure};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::arch::Arch;
 use crate::package::form::{Contents, Form, checksum, is_extension, is_reserved};
+use crate::{arch::Arch, environment, invoke, options};
 
 /// The entry point that the packager adds.
 pub const ENTRY_POINT: &[u8] = include_bytes!("../../../function/bootstrap");
@@ -38,6 +37,16 @@ pub struct Verified {
     pub version: String,
     /// The checksums of the package and of its files, and what it was built from.
     pub report: String,
+}
+
+/// Prints a description of a package and, with `--run`, the result of an invocation.
+pub fn run(options: options::Verify) -> anyhow::Result<()> {
+    let zip = options.zip.path();
+    println!("{}", verify(&zip, options.arch, &environment::roots()?)?.report);
+    if options.run {
+        println!("{}", invoke::try_out(&zip, options.event)?);
+    }
+    Ok(())
 }
 
 /// Verifies `zip`. Without `arch` it may be for either architecture. It must not contain a path below any of `roots`, which
@@ -103,16 +112,14 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
         .collect();
     let included = || files.iter().filter(|(name, _)| !is_reserved(name));
     let checksum = included().next().map(|_| checksum(included()));
-    let mut extensions = files.keys().filter(|name| is_extension(name));
+    // The first one is the binary.
+    let extensions = files.keys().filter(|name| is_extension(name)).skip(usize::from(form == Form::Extension));
     let needed: &[&str] = match form {
         Form::Script => &archive::NAMES,
         Form::Single => &["bootstrap"],
         Form::Extension => &[],
     };
     let binary = binary_of(form, &files);
-    if form == Form::Extension {
-        extensions.next();
-    }
     // A file that cannot be read has its own problem already.
     let missing = needed
         .iter()
@@ -120,9 +127,8 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     faults.extend(missing.map(|name| format!("contains no {name}")).collect::<Vec<_>>());
     faults
         .extend(extensions.map(|name| format!("contains {}, which does not belong in it", on_a_line(name.as_bytes()))));
-    let mut found = Vec::new();
     if let Some(bootstrap) = files.get("bootstrap").filter(|_| form == Form::Script) {
-        found.extend(first_difference(&bootstrap.bytes, ENTRY_POINT).map(|at| {
+        faults.extend(first_difference(&bootstrap.bytes, ENTRY_POINT).map(|at| {
             let line = bootstrap.bytes[..at].split(|byte| *byte == b'\n').count();
             format!("bootstrap: is not function/bootstrap: first difference in line {line}")
         }));
@@ -131,9 +137,8 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     if let Some((name, file)) = binary.and_then(|name| files.get_key_value(&name)) {
         let (origin, of_binary) = inspect_binary(&file.bytes, arch, roots, form, checksum.as_deref());
         description = origin;
-        found.extend(of_binary.iter().map(|fault| format!("{}: {fault}", on_a_line(name.as_bytes()))));
+        faults.extend(of_binary.iter().map(|fault| format!("{}: {fault}", on_a_line(name.as_bytes()))));
     }
-    faults.extend(found);
     let note = match zip.len() as u64 > archive::ZIPPED {
         true => format!("\nnote: Lambda accepts a zip over {} bytes only from an S3 bucket", archive::ZIPPED),
         false => String::new(),

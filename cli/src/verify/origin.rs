@@ -71,12 +71,10 @@ pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<S
                 ),
                 (
                     said(INCLUDED) == included,
-                    match included {
-                        None => "its record lists included files, but the package contains none".into(),
-                        Some(_) if said(INCLUDED).is_none() => {
-                            "its record lists no included files, but the package contains some".into()
-                        }
-                        Some(_) => "the included files differ from those in its record".into(),
+                    match (said(INCLUDED), included) {
+                        (_, None) => "its record lists included files, but the package contains none".into(),
+                        (None, _) => "its record lists no included files, but the package contains some".into(),
+                        _ => "the included files differ from those in its record".into(),
                     },
                 ),
             ];

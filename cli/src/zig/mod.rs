@@ -113,8 +113,7 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
                 let object = work.path().join(format!("{index}.o")).to_string_lossy().into_owned();
                 let mut compile = Command::new(zig);
                 compile.arg(&words[0]).args(call.compile_one(source, &object, &names));
-                let status = compile.status()?;
-                if !status.success() {
+                if !compile.status()?.success() {
                     return Ok(ExitCode::FAILURE);
                 }
                 objects.push(object);
