@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::plan::{HANDLER, Package, RUNTIME};
 use super::{Client, check_name, check_qualifier, commit, if_there, lambda, text};
 use crate::package::Form;
-use crate::step::{Step, say};
+use crate::step::Step;
 use crate::verify::{Verified, sha256_hex, verify};
 use crate::{build, cache::Cache, environment, options};
 
@@ -86,7 +86,7 @@ fn built(options: &options::Status) -> Result<(Verified, PathBuf)> {
     ensure!(!options.source.bins, "--bins: `status` compares one function; name its binary target with --bin");
     let work = Cache::open()?.temporary("status")?;
     let build = options::Build { source: options.source.clone(), out: work.path().to_owned(), oci: false };
-    build::build(&build, |line| say(&line))?;
+    build::build(&build, |_| ())?;
     let files = Form::FILES.map(|name| work.path().join(name));
     let path = files.into_iter().find(|path| path.exists()).context("the build created no zip")?;
     Ok((verify(&path, None, &environment::roots()?)?, path))
