@@ -152,12 +152,6 @@ mod tests {
     }
 
     #[test]
-    fn header_names_are_found_in_any_case() {
-        let context = context("lambda-runtime-aws-tenant-id", "blue");
-        assert_eq!(context.tenant_id(), Some("blue"));
-    }
-
-    #[test]
     fn a_client_context_may_be_nested_and_contain_non_ascii_text() {
         let context = context("Lambda-Runtime-Client-Context", r#"{"custom":{"who":"Zoë"}}"#);
         let value: Value = context.client_context().unwrap().unwrap();

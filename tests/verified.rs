@@ -14,7 +14,8 @@ use std::{
 };
 
 use machine::{
-    BUILD_OUTPUTS, Run, call, command, find_program, make, names, python, root, run, sha256, skip, write_crate,
+    BUILD_OUTPUTS, Run, build_crate, call, command, find_program, make, names, python, root, run, sha256, skip,
+    write_crate,
 };
 use serde_json::Value;
 
@@ -79,7 +80,6 @@ fn verify_accepts_either_architecture_unless_one_is_given() {
     assert!(tick.last_line().contains(", arm64, "), "{}", tick.stdout);
     make(&["verify", out, "ARCH=arm64"]).succeeded();
     make(&["verify", out, "ARCH=x86_64"]).failed_with(&["binary: is for arm64, not x86_64"]);
-    make(&["verify", out, "ARCH=sparc"]).failed_with(&["'sparc' for '--arch", "x86_64, arm64"]);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_binary_with_a_path_of_the_clone_or_of_its_crate_is_not_packaged() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("leaky");
     let manifest = "[package]\nname = 'leaky'\nedition = '2024'\n[workspace]\n";
-    let out = format!("OUT={}", directory.path().join("dist").display());
+    let out = directory.path().join("dist");
     let secret = format!("{}/secret", root().display());
     let own = directory.path().canonicalize().unwrap().join("leaky");
     let own = own.display().to_string();
@@ -161,8 +161,8 @@ fn a_binary_with_a_path_of_the_clone_or_of_its_crate_is_not_packaged() {
         let code = format!("fn main() {{ println!(\"{{}}\", {text}) }}");
         write_crate(&krate, manifest, &code);
         let expected = format!("contains a path of the machine that built it: {path}");
-        make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[&expected]);
-        assert!(!directory.path().join("dist/function.zip").exists());
+        build_crate(&krate, &out, &[]).failed_with(&[&expected]);
+        assert!(!out.join("function.zip").exists());
     }
 }
 
@@ -226,7 +226,7 @@ fn standalone_function(directory: &Path) -> (PathBuf, PathBuf) {
     }";
     write_crate(&krate, &manifest, code);
     let out = directory.join("dist");
-    make(&[&format!("CRATE={}", krate.display()), &format!("OUT={}", out.display())]).succeeded();
+    build_crate(&krate, &out, &[]).succeeded();
     (krate, out)
 }
 
@@ -286,9 +286,7 @@ fn a_function_with_the_name_of_one_of_its_crates_is_a_separate_component() {
     let code = "fn main() { println!(\"{}\", other::Buffer::new().format(7)) }";
     write_crate(&krate, manifest, code);
     let out = directory.path().join("dist");
-    let options = [("CRATE", &krate), ("OUT", &out)];
-    let options = options.map(|(name, path)| format!("{name}={}", path.display()));
-    make(&options.each_ref().map(String::as_str)).succeeded();
+    build_crate(&krate, &out, &[]).succeeded();
     let sbom = json(&out.join("sbom.cdx.json"));
     let own = &sbom["metadata"]["component"];
     assert_eq!(own["bom-ref"], "path:itoa@0.0.1");
@@ -340,9 +338,7 @@ fn a_vendored_library_and_the_cpp_library_are_components_with_their_licences() {
         fs::write(file, text).unwrap();
     }
     let out = directory.path().join("dist");
-    let options = [("CRATE", &krate), ("OUT", &out)];
-    let options = options.map(|(name, path)| format!("{name}={}", path.display()));
-    make(&options.each_ref().map(String::as_str)).succeeded();
+    build_crate(&krate, &out, &[]).succeeded();
 
     let sbom = json(&out.join("sbom.cdx.json"));
     let components = sbom["components"].as_array().unwrap();
@@ -371,8 +367,7 @@ fn a_library_of_this_machine_is_not_linked_and_the_crate_that_needs_it_is_report
         println!(\"cargo::rustc-link-lib=pq\");
     }";
     fs::write(krate.join("build.rs"), build).unwrap();
-    let out = format!("OUT={}", directory.path().join("dist").display());
-    make(&[&format!("CRATE={}", krate.display()), &out]).failed_with(&[
+    build_crate(&krate, &directory.path().join("dist"), &[]).failed_with(&[
         "wanting 1.2.3 needs the library pq, and there is no libpq.a for x86_64-unknown-linux-musl",
         "features = [\"bundled\"]",
         "[env]",

@@ -9,11 +9,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use machine::{Run, call, command, copy_of_the_clone, git, make, root, run, skip, wait_until, write_program};
+use machine::{Killed, Run, call, command, copy_of_the_clone, git, make, root, run, skip, wait_until, write_program};
 
 /// The directory of the stand-ins for GitHub's actions and programs.
 fn support() -> PathBuf {
@@ -166,32 +166,21 @@ fn the_assets_of_a_draft_can_be_replaced_and_those_of_a_published_release_cannot
     upload().failed_with(&["v1 is published with different files", "expected the same"]);
 }
 
-/// A registry of crates that ends with the test.
-struct Registry(Child, String);
-
-impl Registry {
-    fn start(directory: &Path) -> Self {
-        let url = directory.join("url");
-        let mut registry = command("python3", directory);
-        registry.arg(support().join("registry.py")).arg(&url);
-        let child = registry.stdout(Stdio::null()).spawn().unwrap();
-        assert!(wait_until(|| url.exists(), Duration::from_secs(20)));
-        Self(child, fs::read_to_string(url).unwrap())
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts a registry of crates. Returns its URL.
+fn start_registry(directory: &Path) -> (Killed, String) {
+    let url = directory.join("url");
+    let mut registry = command("python3", directory);
+    registry.arg(support().join("registry.py")).arg(&url);
+    let registry = Killed(registry.stdout(Stdio::null()).spawn().unwrap());
+    assert!(wait_until(|| url.exists(), Duration::from_secs(20)));
+    (registry, fs::read_to_string(url).unwrap())
 }
 
 #[test]
 #[ignore = "run by make test"]
 fn a_published_version_of_a_crate_cannot_change() {
     let directory = tempfile::tempdir().unwrap();
-    let registry = Registry::start(directory.path());
+    let (_registry, url) = start_registry(directory.path());
     let clone = directory.path().join("clone");
     copy_of_the_clone(&["."], &clone);
     git(&clone, &["init", "--quiet"]).succeeded();
@@ -201,7 +190,7 @@ fn a_published_version_of_a_crate_cannot_change() {
         let mut publish = command(clone.join("scripts/publish"), &clone);
         publish
             .env("CARGO_REGISTRY_DEFAULT", "mine")
-            .env("CARGO_REGISTRIES_MINE_INDEX", format!("sparse+{}/", registry.1))
+            .env("CARGO_REGISTRIES_MINE_INDEX", format!("sparse+{url}/"))
             .env("CARGO_REGISTRIES_MINE_TOKEN", "a token")
             .env("CARGO_REGISTRY_TOKEN", "a token");
         run(publish)

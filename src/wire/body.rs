@@ -219,6 +219,12 @@ mod tests {
     }
 
     #[test]
+    fn chunked_may_be_in_any_case_and_after_another_coding() {
+        let coded = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0A\r\n0123456789\r\n0\r\n\r\n";
+        assert_eq!(read_all(coded).unwrap().0, b"0123456789");
+    }
+
+    #[test]
     fn a_body_without_a_length_ends_with_the_connection() {
         let (body, keep) = read_all(b"HTTP/1.0 200 OK\r\n\r\nabc").unwrap();
         assert_eq!((body.as_slice(), keep), (&b"abc"[..], false));

@@ -4,13 +4,13 @@
 use std::fs;
 
 use crate::{
-    base, complete_build, docker_build, engine_call,
-    machine::{Run, make, root, sha256, skip},
+    complete_build, docker_build, engine_call,
+    machine::{Run, make, root, sha256},
 };
 
-/// The image, built once for each version of its recipe and of the Debian image.
-fn amazon() -> Result<String, &'static str> {
-    let base = base()?;
+/// The image, built once for each version of its recipe and of the Debian image, which the variable `base` names.
+fn amazon(base: &str) -> String {
+    let base = base.trim_start_matches("BASE=");
     let recipe = root().join("tests/support/amazon");
     let id = engine_call(&["image", "inspect", "--format", "{{.Id}}", base]).succeeded();
     let id = id.stdout.trim().trim_start_matches("sha256:");
@@ -23,7 +23,7 @@ fn amazon() -> Result<String, &'static str> {
         let context = directory.path().to_string_lossy();
         engine_call(&["build", "--force-rm", "--tag", &image, &context]).succeeded();
     }
-    Ok(image)
+    image
 }
 
 fn in_amazon(image: &str, script: &str) -> Run {
@@ -34,13 +34,8 @@ fn in_amazon(image: &str, script: &str) -> Run {
 #[test]
 #[ignore = "run by make test"]
 fn docker_build_compiles_and_links_with_the_packages_of_amazon_linux() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("docker-build with Amazon Linux's packages", why),
-    };
-    let image = amazon().unwrap();
-    let [pins, sources, _] = build;
-    let build = [pins, sources, format!("BASE={image}")];
+    let Some([pins, sources, base]) = complete_build("docker-build with Amazon Linux's packages") else { return };
+    let build = [pins, sources, format!("BASE={}", amazon(&base))];
     let built = docker_build(&build, &["OUT=dist/amazon"]).succeeded();
     assert!(built.last_line().contains("OpenSSL "), "{}", built.stdout);
     let event = "EVENT={\"url\":\"http://127.0.0.1:1/\"}";
@@ -52,10 +47,8 @@ fn docker_build_compiles_and_links_with_the_packages_of_amazon_linux() {
 #[test]
 #[ignore = "run by make test"]
 fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_release() {
-    if let Err(why) = complete_build() {
-        return skip("Amazon Linux's packages", why);
-    }
-    let image = amazon().unwrap();
+    let Some([.., base]) = complete_build("Amazon Linux's packages") else { return };
+    let image = amazon(&base);
     let lacks = "for program in gcc g++ tar gzip find patch diff which xz perl cmake nasm; do
         ! command -v $program || exit 1; done";
     in_amazon(&image, lacks).succeeded();
@@ -68,10 +61,8 @@ fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_releas
 #[test]
 #[ignore = "run by make test"]
 fn a_package_missing_from_the_list_or_the_repository_is_reported_at_the_end_of_the_log() {
-    if let Err(why) = complete_build() {
-        return skip("a missing package", why);
-    }
-    let image = amazon().unwrap();
+    let Some([.., base]) = complete_build("a missing package") else { return };
+    let image = amazon(&base);
     let without = "sed 's/ perl-lib / /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";
     in_amazon(&image, without).failed_with(&["these are missing, though all packages were installed: lib\n"]);
     let misspelt = "sed 's/ perl-lib / perl-lip /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";

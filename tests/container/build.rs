@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    complete_build, docker_build, emulator, engine, engine_call, free_address, https,
+    complete_build, copy_lock_file, docker_build, emulator, engine, engine_call, free_address, https,
     machine::{best_of_three, call, command, make, make_executable, root, run, skip},
     stand_ins,
 };
@@ -42,10 +42,7 @@ fn assert_probed_with_the_pinned_openssl(answer: &str) {
 #[test]
 #[ignore = "run by make test"]
 fn docker_build_links_the_pinned_musl_and_openssl() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("make docker-build", why),
-    };
+    let Some(build) = complete_build("make docker-build") else { return };
     let built = docker_build(&build, &["OUT=dist/container"]).succeeded();
     let (musl, openssl) = (pinned("MUSL_VERSION"), pinned("OPENSSL_VERSION"));
     let versions = format!("OpenSSL {openssl}, musl {musl}");
@@ -70,10 +67,7 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
 #[test]
 #[ignore = "run by make test"]
 fn two_concurrent_docker_builds_create_the_same_zip() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("two concurrent docker-builds", why),
-    };
+    let Some(build) = complete_build("two concurrent docker-builds") else { return };
     let both = ["OUT=dist/container", "OUT=dist/container 2"].map(|out| {
         let build = build.clone();
         thread::spawn(move || docker_build(&build, &[out]).succeeded())
@@ -85,10 +79,7 @@ fn two_concurrent_docker_builds_create_the_same_zip() {
 #[test]
 #[ignore = "run by make test"]
 fn the_binary_runs_in_an_empty_image() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("an empty image", why),
-    };
+    let Some(build) = complete_build("an empty image") else { return };
     docker_build(&build, &["OUT=dist/container"]).succeeded();
     let directory = tempfile::tempdir().unwrap();
     let (event, _) = probe(directory.path());
@@ -125,7 +116,7 @@ fn the_binary_runs_in_an_empty_image() {
     assert_probed_with_the_pinned_openssl(&answer.succeeded().stdout);
 }
 
-/// Creates a crate outside the clone, in `directory`.
+/// Creates a crate outside the clone, in `directory`, which doubles a number.
 fn krate(directory: &Path) -> PathBuf {
     let krate = directory.join("my function");
     fs::create_dir_all(krate.join("src")).unwrap();
@@ -134,7 +125,7 @@ fn krate(directory: &Path) -> PathBuf {
         root().display()
     );
     fs::write(krate.join("Cargo.toml"), manifest).unwrap();
-    fs::copy(root().join("Cargo.lock"), krate.join("Cargo.lock")).unwrap();
+    write_main(&krate, "* 2");
     krate
 }
 
@@ -150,18 +141,11 @@ fn write_main(krate: &Path, answer: &str) {
 #[test]
 #[ignore = "run by make test"]
 fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_no_library() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("docker-build of a crate outside the clone", why),
-    };
+    let Some(build) = complete_build("docker-build of a crate outside the clone") else { return };
     let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let runs = directories.each_ref().map(|directory| {
         let krate = krate(directory.path());
-        write_main(&krate, "* 2");
-        // The clone's lock file lists more crates than this crate needs. cargo removes them.
-        let mut update = command("cargo", &krate);
-        update.args(["update", "--workspace", "--quiet"]);
-        run(update).succeeded();
+        copy_lock_file(&krate);
         let krate = format!("CRATE={}", krate.display());
         docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded()
     });
@@ -196,19 +180,10 @@ fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_n
 #[test]
 #[ignore = "run by make test"]
 fn invoke_rebuilds_a_docker_build_zip_with_docker_build() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("invoke after docker-build", why),
-    };
+    let Some(build) = complete_build("invoke after docker-build") else { return };
     let directory = tempfile::tempdir().unwrap();
     let krate = krate(directory.path());
-    write_main(&krate, "* 2");
-    let mut update = command("cargo", &krate);
-    run({
-        update.args(["update", "--workspace", "--quiet"]);
-        update
-    })
-    .succeeded();
+    copy_lock_file(&krate);
     let krate_option = format!("CRATE={}", krate.display());
     docker_build(&build, &[&krate_option, "OUT=dist/again"]).succeeded();
     let invoke = || make(&["invoke", "OUT=dist/again", "EVENT=21"]).succeeded();
@@ -224,10 +199,7 @@ fn invoke_rebuilds_a_docker_build_zip_with_docker_build() {
 #[test]
 #[ignore = "run by make test"]
 fn verify_accepts_a_crate_with_a_git_dependency() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("docker-build of a crate with a git dependency", why),
-    };
+    let Some(build) = complete_build("docker-build of a crate with a git dependency") else { return };
     if !root().join(".git").exists() {
         return skip("a git dependency", "this directory is not a git repository");
     }
@@ -237,8 +209,6 @@ fn verify_accepts_a_crate_with_a_git_dependency() {
     let url = format!("git = 'file://{}'", root().display().to_string().replace(' ', "%20"));
     let manifest = manifest.replace(&format!("path = '{}'", root().display()), &url);
     fs::write(krate.join("Cargo.toml"), manifest).unwrap();
-    fs::remove_file(krate.join("Cargo.lock")).unwrap();
-    write_main(&krate, "* 2");
     let krate = format!("CRATE={}", krate.display());
     docker_build(&build, &[&krate, "OUT=dist/git"]).succeeded();
     make(&["verify", "OUT=dist/git"]).succeeded();
@@ -247,10 +217,7 @@ fn verify_accepts_a_crate_with_a_git_dependency() {
 #[test]
 #[ignore = "run by make test"]
 fn a_version_of_musl_that_differs_from_the_archive_is_reported() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("a version of musl that differs from the archive", why),
-    };
+    let Some(build) = complete_build("a version of musl that differs from the archive") else { return };
     let directory = tempfile::tempdir().unwrap();
     let pins = fs::read_to_string(stand_ins().unwrap().join("pins.env")).unwrap();
     let musl = pinned("MUSL_VERSION");

@@ -8,16 +8,13 @@ use std::{
 };
 
 use crate::{
-    base, emulator, engine_call,
-    machine::{Run, arch, command, kill, make, root, run, skip, wait_until},
+    Image, base, emulator, engine_call,
+    machine::{Run, arch, command, kill, make, root, run, wait_until},
 };
-
-/// An image that is removed at the end of the test.
-struct Image(&'static str);
 
 impl Image {
     /// Builds an image with AWS's emulator as `/rie` and the script `entrypoint` as its entry point.
-    fn new(name: &'static str, base: &str, entrypoint: &str) -> Self {
+    fn new(name: &str, base: &str, entrypoint: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         emulator(directory.path());
         fs::write(directory.path().join("entrypoint"), entrypoint).unwrap();
@@ -27,7 +24,7 @@ impl Image {
         );
         fs::write(directory.path().join("Dockerfile"), dockerfile).unwrap();
         engine_call(&["build", "--tag", name, &directory.path().to_string_lossy()]).succeeded();
-        Self(name)
+        Self(name.to_owned())
     }
 
     /// The containers of this image, running or not.
@@ -35,12 +32,6 @@ impl Image {
         let ancestor = format!("ancestor={}", self.0);
         let list = engine_call(&["ps", "--all", "--quiet", "--filter", &ancestor]);
         list.succeeded().stdout
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        engine_call(&["image", "rm", "--force", self.0]);
     }
 }
 
@@ -65,20 +56,17 @@ fn invoke(image: &str, event: &str) -> Run {
 #[test]
 #[ignore = "run by make test"]
 fn a_zip_runs_in_an_image_like_those_of_aws() {
-    let base = match base() {
-        Ok(base) => base,
-        Err(why) => return skip("make invoke IMAGE=", why),
-    };
+    let Some(base) = base("make invoke IMAGE=") else { return };
     // As in AWS's images, the entry point starts the function under the emulator.
     let entrypoint = "export _HANDLER=\"$1\"\nexec /rie /var/runtime/bootstrap\n";
     let image = Image::new("lambda-musl-like-aws:test", base, entrypoint);
     let before = volumes();
-    let run = invoke(image.0, r#"{"name":"Ada"}"#).succeeded();
+    let run = invoke(&image.0, r#"{"name":"Ada"}"#).succeeded();
     assert!(run.stdout.contains("Hello, Ada!"), "{}", run.stdout);
     assert_eq!(run.stdout.lines().count(), 1, "stdout has more than the response");
     assert!(run.stderr.contains("REPORT RequestId"), "{}", run.stderr);
 
-    let run = invoke(image.0, "{}").failed_with(&["the function reported an error"]);
+    let run = invoke(&image.0, "{}").failed_with(&["the function reported an error"]);
     assert!(run.stdout.contains("\"errorType\""), "{}", run.stdout);
     assert_eq!(image.containers(), "", "a container is left");
     assert_eq!(volumes(), before, "a volume is left");
@@ -87,24 +75,18 @@ fn a_zip_runs_in_an_image_like_those_of_aws() {
 #[test]
 #[ignore = "run by make test"]
 fn an_image_without_an_emulator_is_rejected() {
-    let base = match base() {
-        Ok(base) => base,
-        Err(why) => return skip("an image without an emulator", why),
-    };
+    let Some(base) = base("an image without an emulator") else { return };
     invoke(base, "{}").failed_with(&[&format!("--image {base}"), "provided:al2023"]);
 }
 
 #[test]
 #[ignore = "run by make test"]
 fn a_signal_to_only_make_ends_a_hanging_invocation_in_an_image() {
-    let base = match base() {
-        Ok(base) => base,
-        Err(why) => return skip("a hanging invocation in an image", why),
-    };
+    let Some(base) = base("a hanging invocation in an image") else { return };
     let listens = "exec perl -MIO::Socket::INET -e 'my $all = IO::Socket::INET->new(
         LocalPort => 8080, Listen => 9); while (push @kept, $all->accept) {}'";
     let image = Image::new("lambda-musl-hangs:test", base, listens);
-    let mut make = make_invoke(image.0, "{}");
+    let mut make = make_invoke(&image.0, "{}");
     make.stdout(Stdio::null()).stderr(Stdio::null());
     let mut make = make.spawn().unwrap();
     let patience = Duration::from_secs(20);

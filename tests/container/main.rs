@@ -30,7 +30,7 @@ use std::{
     sync::OnceLock,
 };
 
-use machine::{Run, arch, call, command, find_program, make, make_executable, root, run};
+use machine::{Run, arch, call, command, find_program, make, make_executable, root, run, skip};
 
 /// The directory of Debian's archives and their pins file, or the reason why it is missing.
 fn stand_ins() -> Result<&'static Path, &'static str> {
@@ -61,12 +61,25 @@ fn engine_call(arguments: &[&str]) -> Run {
     call(engine().unwrap(), arguments)
 }
 
+/// An image that is removed at the end of the test.
+struct Image(String);
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        engine_call(&["image", "rm", "--force", &self.0]);
+    }
+}
+
 fn is_root() -> bool {
     call("id", &["-u"]).stdout == "0\n"
 }
 
-/// A base image of Debian's packages for this machine, created once, or the reason why it is missing.
-fn base() -> Result<&'static str, &'static str> {
+/// A base image of Debian's packages for this machine, created once. Without one, reports that `what` is skipped.
+fn base(what: &str) -> Option<&'static str> {
+    base_image().map_err(|why| skip(what, why)).ok()
+}
+
+fn base_image() -> Result<&'static str, &'static str> {
     engine()?;
     let image = match arch() {
         "arm64" => "lambda-musl-base:bookworm-arm64",
@@ -101,13 +114,26 @@ fn emulator(directory: &Path) {
     make_executable(&program);
 }
 
-/// The variables of a complete build, or the reason why it is skipped.
-fn complete_build() -> Result<[String; 3], &'static str> {
-    if std::env::var_os("CI").is_none() {
-        return Err("it takes six more minutes; to run it: CI=true make test");
-    }
-    let directory = stand_ins()?.display();
-    Ok([format!("PINS={directory}/pins.env"), format!("SOURCES={directory}"), format!("BASE={}", base()?)])
+/// The variables of a complete build. If this machine cannot or should not run one, reports that `what` is skipped.
+fn complete_build(what: &str) -> Option<[String; 3]> {
+    let variables = || {
+        if std::env::var_os("CI").is_none() {
+            return Err("it takes six more minutes; to run it: CI=true make test");
+        }
+        let directory = stand_ins()?.display();
+        let base = base_image()?;
+        Ok([format!("PINS={directory}/pins.env"), format!("SOURCES={directory}"), format!("BASE={base}")])
+    };
+    variables().map_err(|why| skip(what, why)).ok()
+}
+
+/// Gives a crate outside the clone the versions in the clone's lock file.
+fn copy_lock_file(krate: &Path) {
+    fs::copy(root().join("Cargo.lock"), krate.join("Cargo.lock")).unwrap();
+    // The clone's lock file lists more crates than this crate needs. cargo removes them.
+    let mut update = command("cargo", krate);
+    update.args(["update", "--workspace", "--quiet"]);
+    run(update).succeeded();
 }
 
 /// The command `make docker-build` for this machine.

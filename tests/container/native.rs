@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use crate::{
-    complete_build, docker_build,
-    machine::{command, make, root, run, skip, write_crate},
+    complete_build, copy_lock_file, docker_build,
+    machine::{make, root, write_crate},
 };
 
 /// Creates a function in `directory` from a C or C++ source and `main`, builds it, and returns its response to `{}`.
@@ -25,10 +25,7 @@ fn answer(build: &[String], directory: &Path, (source, code): (&str, &str), main
     write_crate(&krate, &manifest, main);
     fs::write(krate.join("build.rs"), script).unwrap();
     fs::write(krate.join(source), code).unwrap();
-    fs::copy(root().join("Cargo.lock"), krate.join("Cargo.lock")).unwrap();
-    let mut update = command("cargo", &krate);
-    update.args(["update", "--workspace", "--quiet"]);
-    run(update).succeeded();
+    copy_lock_file(&krate);
     let krate = format!("CRATE={}", krate.display());
     docker_build(build, &[&krate, "OUT=dist/native"]).succeeded();
     let answer = make(&["invoke", "OUT=dist/native", "EVENT={}"]).succeeded();
@@ -50,10 +47,7 @@ fn main_of(declarations: &str, expression: &str) -> String {
 #[test]
 #[ignore = "run by make test"]
 fn the_cpp_standard_library_works_and_exceptions_and_panics_cross_languages() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("C++ in the container", why),
-    };
+    let Some(build) = complete_build("C++ in the container") else { return };
     let directory = tempfile::tempdir().unwrap();
     let declarations = r#"
         use std::{cell::Cell, ffi::{CStr, c_char, c_int}, panic};
@@ -92,10 +86,7 @@ fn the_cpp_standard_library_works_and_exceptions_and_panics_cross_languages() {
 #[test]
 #[ignore = "run by make test"]
 fn functions_that_gcc_calls_in_its_own_library_are_linked() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("gcc's library in the container", why),
-    };
+    let Some(build) = complete_build("gcc's library in the container") else { return };
     let directory = tempfile::tempdir().unwrap();
     // The first of these needs gcc's library. The others are also in rustc's library.
     let code = r#"

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     emulator, free_address,
     machine::{arch, call, find_program, make, root, sha256, skip},
-    push::Registry,
+    push::start_registry,
 };
 
 const GREETING: &str = "CRATE=examples/greeting";
@@ -96,7 +96,7 @@ fn pushing_an_image_keeps_its_digest() {
     let image = image("dist/oci", &[]);
     let directory = tempfile::tempdir().unwrap();
     let address = free_address();
-    let _registry = Registry::start(&address, directory.path());
+    let _registry = start_registry(&address, directory.path());
     let [from, to] = [format!("oci-archive:{}", image.display()), format!("docker://{address}/greeting:1")];
     call("skopeo", &["copy", "--dest-tls-verify=false", &from, &to]).succeeded();
     let inspected = call("skopeo", &["inspect", "--tls-verify=false", &to]).succeeded();

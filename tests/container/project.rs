@@ -4,16 +4,13 @@ use std::fs;
 
 use crate::{
     complete_build, docker_build,
-    machine::{arch, cargo_lambda_musl, command, copy_of_the_clone, names, root, run, skip, write_crate},
+    machine::{arch, cargo_lambda_musl, command, copy_of_the_clone, names, root, run, write_crate},
 };
 
 #[test]
 #[ignore = "run by make test"]
 fn a_project_without_a_clone_is_built_in_the_builder_image() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("docker-build without a clone", why),
-    };
+    let Some(build) = complete_build("docker-build without a clone") else { return };
     let directory = tempfile::tempdir().unwrap();
     let project = directory.path().join("my function");
     let manifest = "[package]\nname = 'mine'\nedition = '2024'\n";
@@ -35,10 +32,7 @@ fn a_project_without_a_clone_is_built_in_the_builder_image() {
 #[test]
 #[ignore = "run by make test"]
 fn cross_links_the_libraries_of_the_last_image_of_docker_build() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("cross without make", why),
-    };
+    let Some(build) = complete_build("cross without make") else { return };
     docker_build(&build, &["OUT=dist/container"]).succeeded();
     let directory = tempfile::tempdir().unwrap();
     copy_of_the_clone(&["."], directory.path());

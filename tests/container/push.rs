@@ -1,59 +1,39 @@
 //! `scripts/push-image`, which publishes the builder image of a release, with a local registry.
 
-use std::{
-    fs,
-    net::TcpStream,
-    path::Path,
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::{fs, net::TcpStream, path::Path, process::Stdio, time::Duration};
 
 use crate::{
     complete_build, engine_call, free_address,
-    machine::{arch, command, find_program, root, run, skip, wait_until},
+    machine::{Killed, arch, command, find_program, root, run, skip, wait_until},
 };
 
-/// A registry on this machine that ends with the test.
-pub struct Registry(Child);
-
-impl Registry {
-    pub fn start(address: &str, directory: &Path) -> Self {
-        let config = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
-            directory.join("registry").display()
-        );
-        let file = directory.join("registry.yml");
-        fs::write(&file, config).unwrap();
-        let mut registry = command("docker-registry", directory);
-        registry.arg("serve").arg(file);
-        registry.stdout(Stdio::null()).stderr(Stdio::null());
-        let child = registry.spawn().unwrap();
-        let listens = || TcpStream::connect(address).is_ok();
-        assert!(wait_until(listens, Duration::from_secs(20)), "{address}");
-        Self(child)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts a registry on this machine.
+pub fn start_registry(address: &str, directory: &Path) -> Killed {
+    let config = format!(
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+        directory.join("registry").display()
+    );
+    let file = directory.join("registry.yml");
+    fs::write(&file, config).unwrap();
+    let mut registry = command("docker-registry", directory);
+    registry.arg("serve").arg(file);
+    registry.stdout(Stdio::null()).stderr(Stdio::null());
+    let registry = Killed(registry.spawn().unwrap());
+    let listens = || TcpStream::connect(address).is_ok();
+    assert!(wait_until(listens, Duration::from_secs(20)), "{address}");
+    registry
 }
 
 #[test]
 #[ignore = "run by make test"]
 fn the_builder_image_is_pushed_and_its_digest_is_printed() {
-    let build = match complete_build() {
-        Ok(build) => build,
-        Err(why) => return skip("scripts/push-image", why),
-    };
+    let Some(build) = complete_build("scripts/push-image") else { return };
     if find_program("docker-registry").is_none() {
         return skip("scripts/push-image", "docker-registry is not installed");
     }
     let directory = tempfile::tempdir().unwrap();
     let address = free_address();
-    let _registry = Registry::start(&address, directory.path());
+    let _registry = start_registry(&address, directory.path());
 
     let mut push = command("scripts/push-image", root());
     push.args([&format!("{address}/Some/builder"), "v1-arch"])

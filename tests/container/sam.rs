@@ -3,8 +3,8 @@
 use std::{fs, path::Path, process::Command, sync::OnceLock};
 
 use crate::{
-    base, engine_call,
-    machine::{arch, call, cargo_lambda_musl, command, root, run, skip},
+    Image, base, engine_call,
+    machine::{arch, call, cargo_lambda_musl, command, root, run},
 };
 
 /// The directory of SAM's wheels. They contain too many files to check for every call.
@@ -62,22 +62,10 @@ fn sam_accepts_the_template_of_every_kind_of_package() {
     }
 }
 
-/// An image that is removed at the end of the test.
-struct Image(String);
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        engine_call(&["image", "rm", "--force", &self.0]);
-    }
-}
-
 #[test]
 #[ignore = "run by make test"]
 fn sam_builds_and_invokes_a_new_package() {
-    let base = match base() {
-        Ok(base) => base,
-        Err(why) => return skip("sam local invoke", why),
-    };
+    let Some(base) = base("sam local invoke") else { return };
     let directory = tempfile::tempdir().unwrap();
     let parent = directory.path().join("my functions");
     fs::create_dir(&parent).unwrap();

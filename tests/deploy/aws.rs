@@ -2,16 +2,21 @@
 
 use std::{
     env, fs,
-    io::{Read, Write},
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    io::{self, Read, Write},
+    mem,
+    net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{LazyLock, OnceLock},
-    thread,
     time::Duration,
 };
 
+use lambda_musl::{
+    client,
+    http_req::request::Method,
+    testing::http::{self, Request, Server},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -202,14 +207,13 @@ impl Aws {
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
-    /// Sends a request to moto without the client, which is fast and is not logged. Returns the response.
-    pub fn request(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = send("lambda", "application/json", method, path, &body.to_string());
-        serde_json::from_str(&answer).unwrap()
+    /// The response of moto to a request without the client, which is fast and is not logged.
+    pub fn get(&self, path: &str) -> Value {
+        send("lambda", client::Request::get(moto_url(path))).json().unwrap()
     }
 
     pub fn function(&self, name: &str) -> Value {
-        self.request("GET", &format!("/2015-03-31/functions/{name}"), &json!({}))
+        self.get(&format!("/2015-03-31/functions/{name}"))
     }
 
     /// Creates a function without `deploy`.
@@ -221,26 +225,25 @@ impl Aws {
             "Architectures": ["x86_64"], "Code": {"ZipFile": zip.trim()}
         });
         function.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
-        self.request("POST", "/2015-03-31/functions", &function);
+        let create = client::Request::new(Method::POST, moto_url("/2015-03-31/functions"));
+        send("lambda", create.json(&function).unwrap());
     }
 }
 
-/// Sends a request for a service to moto, which checks no signature. Returns the body of the response.
-fn send(service: &str, kind: &str, method: &str, path: &str, body: &str) -> String {
-    let mut aws = TcpStream::connect((Ipv4Addr::LOCALHOST, moto())).unwrap();
+fn moto_url(path: &str) -> String {
+    format!("http://127.0.0.1:{}{path}", moto())
+}
+
+/// Sends a request for a service to moto, which checks no signature.
+fn send(service: &str, request: client::Request) -> client::Response {
     let scope = format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/{service}/aws4_request");
-    write!(
-        aws,
-        "{method} {path} HTTP/1.1\r\nHost: {service}.amazonaws.com\r\nAuthorization: {scope}, SignedHeaders=host, Signature=a\r\n\
-         Connection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    aws.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(" 200 ") || head.contains(" 201 "), "{answer}");
-    body.to_owned()
+    let request = request
+        .header("Host", format!("{service}.amazonaws.com"))
+        .header("Authorization", format!("{scope}, SignedHeaders=host, Signature=a"))
+        .timeout(Duration::from_secs(60));
+    let answer = request.send().unwrap();
+    assert!(answer.is_success(), "{answer:?}");
+    answer
 }
 
 /// The ARN of a role that exists.
@@ -250,17 +253,12 @@ pub fn role() -> String {
         let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B\
             %22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
         let body = format!("Action=CreateRole&Version=2010-05-08&RoleName=shared&Path=/&AssumeRolePolicyDocument={trust}");
-        let answer = send("iam", "application/x-www-form-urlencoded", "POST", "/", &body);
-        assert!(answer.contains(":role/shared"), "{answer}");
+        let create = client::Request::new(Method::POST, moto_url("/"));
+        let create = create.header("Content-Type", "application/x-www-form-urlencoded").body(body);
+        let answer = send("iam", create);
+        assert!(answer.text().unwrap().contains(":role/shared"), "{answer:?}");
     });
     format!("arn:aws:iam::{ACCOUNT}:role/shared")
-}
-
-/// The parts of a request that determine the response.
-pub struct Request {
-    /// The request line, with the method and the path.
-    pub line: String,
-    pub body: Vec<u8>,
 }
 
 /// What the proxy does with a request.
@@ -280,68 +278,42 @@ pub fn refuse(status: u16, code: &'static [(&'static str, &'static str)]) -> Ans
 
 /// Starts a proxy between the client and AWS, and returns its port.
 pub fn proxy(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let aws = moto();
-    thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let _ = answer(client, aws, &decide);
+    let moto = moto();
+    let server = Server::start(move |_, mut client| {
+        let Some(mut request) = http::read_head(&mut client)? else { return Ok(()) };
+        if request.header("Expect").is_some() {
+            client.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-    });
+        request.read_body(&mut client, |_| {})?;
+        let answer = match decide(&request) {
+            Answer::Pass => forward(&request, moto)?,
+            Answer::Cut => return Ok(()),
+            Answer::Instead(status, headers, body) => {
+                let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let headers = format!("Content-Type: application/json\r\nConnection: close\r\n{headers}");
+                http::answer(&format!("{status} X"), headers, body)
+            }
+        };
+        client.get_mut().write_all(&answer)
+    })
+    .unwrap();
+    let port = server.port().parse().unwrap();
+    // Dropping the server would stop it.
+    mem::forget(server);
     port
 }
 
-fn answer(mut client: TcpStream, aws: u16, decide: &impl Fn(&Request) -> Answer) -> std::io::Result<()> {
-    let mut read = Vec::new();
-    let mut buffer = vec![0; 1 << 16];
-    let (head, request) = loop {
-        let count = client.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        read.extend(&buffer[..count]);
-        let Some(end) = read.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-            continue;
-        };
-        let head = String::from_utf8_lossy(&read[..end]).into_owned();
-        let value = |name: &str| {
-            head.lines().find_map(|line| {
-                let (key, value) = line.split_once(": ")?;
-                key.eq_ignore_ascii_case(name).then(|| value.to_owned())
-            })
-        };
-        if value("expect").is_some() && read.len() == end + 4 {
-            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        }
-        let length: usize = value("content-length").map_or(0, |length| length.parse().unwrap());
-        if read.len() >= end + 4 + length {
-            let line = head.lines().next().unwrap().to_owned();
-            let body = read[end + 4..].to_vec();
-            break (head, Request { line, body });
-        }
-    };
-    match decide(&request) {
-        Answer::Cut => client.shutdown(Shutdown::Both),
-        Answer::Instead(status, headers, body) => {
-            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-            write!(
-                client,
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
-                body.len()
-            )
-        }
-        Answer::Pass => {
-            let mut aws = TcpStream::connect((Ipv4Addr::LOCALHOST, aws))?;
-            let is_kept = |line: &&str| {
-                let line = line.to_ascii_lowercase();
-                !line.starts_with("connection:") && !line.starts_with("expect:")
-            };
-            let head: Vec<&str> = head.lines().filter(is_kept).collect();
-            write!(aws, "{}\r\nConnection: close\r\n\r\n", head.join("\r\n"))?;
-            aws.write_all(&request.body)?;
-            let mut answer = Vec::new();
-            aws.read_to_end(&mut answer)?;
-            client.write_all(&answer)
+/// Sends a request to moto. Returns the response as it is on the wire.
+fn forward(request: &Request, moto: u16) -> io::Result<Vec<u8>> {
+    let mut moto = TcpStream::connect((Ipv4Addr::LOCALHOST, moto))?;
+    write!(moto, "{} HTTP/1.1\r\nConnection: close\r\n", request.line)?;
+    for (name, value) in &request.headers {
+        if !["connection", "expect"].contains(&&*name.to_ascii_lowercase()) {
+            write!(moto, "{name}: {value}\r\n")?;
         }
     }
+    moto.write_all(&[b"\r\n", &*request.body].concat())?;
+    let mut answer = Vec::new();
+    moto.read_to_end(&mut answer)?;
+    Ok(answer)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws::{ACCOUNT, Aws, ZIP, build, role},
-    machine::{make, python, run, write_crate, write_program},
+    machine::{build_crate, make, python, run, write_crate, write_program},
 };
 
 /// The checksum of the zip in the encoding of AWS.
@@ -50,7 +50,7 @@ fn make_deploy_creates_a_function_with_all_given_settings() {
         assert_eq!(configuration(key), expected, "{key}");
     }
     assert_eq!(has("/Tags"), json!({"team": "a b", "stage": "test"}));
-    let policy = aws.request("GET", "/2015-03-31/functions/created/policy?Qualifier=live", &json!({}));
+    let policy = aws.get("/2015-03-31/functions/created/policy?Qualifier=live");
     let policy: Value = serde_json::from_str(policy["Policy"].as_str().unwrap()).unwrap();
     let statement = |index: usize, key: &str| policy["Statement"][index][key].clone();
     let actions = [0, 1].map(|index| statement(index, "Action"));
@@ -179,9 +179,7 @@ fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
         "[package]\nname = 'changing'\nversion = '0.1.0'\nedition = '2024'\n[workspace]\n",
         "fn main() {}",
     );
-    let [krate_option, out_option] =
-        [("CRATE", &krate), ("OUT", &out)].map(|(name, path)| format!("{name}={}", path.display()));
-    make(&[&krate_option, &out_option]).succeeded();
+    build_crate(&krate, &out, &[]).succeeded();
     fs::write(krate.join("src/main.rs"), "fn main() { println!() }").unwrap();
     let out = out.to_str().unwrap();
     let outdated = aws.run(&["deploy", "outdated", "--out", out]);

@@ -61,7 +61,7 @@ fn missing_credentials_or_a_missing_region_is_reported_with_the_solution() {
 #[test]
 #[ignore = "run by make test"]
 fn a_missing_permission_is_named() {
-    let port = proxy(|request| match request.line.starts_with("POST /2015-03-31/functions ") {
+    let port = proxy(|request| match request.line == "POST /2015-03-31/functions" {
         true => refuse(403, &[("x-amzn-errortype", "AccessDeniedException")]),
         false => Answer::Pass,
     });
@@ -130,7 +130,7 @@ fn a_deployment_completes_after_an_earlier_one_lost_its_connection() {
         run(deploy).failed_with(&["aws lambda get-function: ", "The connection to AWS failed"]);
     }
     // In the middle of a deployment: the proxy cuts the connection at the upload.
-    let port = proxy(|request| match request.line.contains("/code ") {
+    let port = proxy(|request| match request.line.ends_with("/code") {
         true => Answer::Cut,
         false => Answer::Pass,
     });
@@ -156,7 +156,7 @@ fn credentials_that_expire_midway_are_reported_with_the_last_known_state() {
     Aws::new().create("expires", ZIP, json!({}));
     let is_expired = AtomicUsize::new(0);
     let port = proxy(move |request| {
-        if request.line.contains("/versions ") {
+        if request.line.ends_with("/versions") {
             is_expired.store(1, Ordering::Relaxed);
         }
         match is_expired.load(Ordering::Relaxed) {

@@ -11,7 +11,7 @@ use crate::{
 #[ignore = "run by make test"]
 fn invoke_remote_sends_the_event_and_prints_only_the_response_on_stdout() {
     let port = proxy(|request| {
-        assert!(request.line.contains("/functions/greeting/invocations?Qualifier=live "), "{}", request.line);
+        assert!(request.line.ends_with("/functions/greeting/invocations?Qualifier=live"), "{}", request.line);
         assert_eq!(request.body, r#"{"name":"Zoë \"$HOME\""}"#.as_bytes());
         // "START of the log\n"
         let headers = &[("X-Amz-Log-Result", "U1RBUlQgb2YgdGhlIGxvZwo=")];

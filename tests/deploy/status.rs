@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     aws::{Aws, ZIP, build},
     create::checksum,
-    machine::{git, make, root, sha256, write_crate},
+    machine::{build_crate, git, root, sha256, write_crate},
     update::other_zip,
 };
 
@@ -92,8 +92,7 @@ fn make_status_builds_the_sources_separately_and_prints_their_commit() {
     let manifest = "[package]\nname = 'mine'\nversion = '1.2.3'\n[workspace]\n";
     write_crate(&krate, manifest, "fn main() {}");
     fs::write(krate.join(".gitignore"), "target\n").unwrap();
-    let arguments = [("CRATE", &krate), ("OUT", &out)].map(|(name, path)| format!("{name}={}", path.display()));
-    make(&[&arguments[0], &arguments[1]]).succeeded();
+    build_crate(&krate, &out, &[]).succeeded();
     git(&krate, &["init", "--quiet"]).succeeded();
     git(&krate, &["add", "."]).succeeded();
     git(&krate, &["commit", "--quiet", "--message=one"]).succeeded();

@@ -57,10 +57,7 @@ fn new_reports_invalid_arguments_and_creates_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let parent = empty(directory.path());
     for (arguments, expected) in [
-        (&["caf\u{e9}"][..], ["the name \"caf\u{e9}\"", "ASCII letters, digits, - and _"]),
-        (&["match"], ["the name \"match\"", "a reserved word of Rust"]),
-        (&["serde"], ["the name \"serde\"", "depends on"]),
-        (&["a/b"], ["the name \"a/b\"", "--dir"]),
+        (&["serde"][..], ["the name \"serde\"", "depends on"]),
         (&["a", "--event", "sqss"], ["'sqss' for '--event", "sqs, s3, eventbridge, sns, dynamodb, cron"]),
         (&["a", "--http=rocket"], ["'rocket' for '--http", "closure, axum"]),
         (&["a", "--http", "--stream"], ["'--http", "cannot be used with '--stream'"]),

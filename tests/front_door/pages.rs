@@ -3,17 +3,18 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    time::Duration,
 };
 
+use lambda_musl::testing::http::{Server, answer, read_request};
 use serde_json::Value;
 
 use crate::build_greeting;
-use crate::machine::{call, command, find_program, make, root, run, skip};
+use crate::machine::{Killed, call, command, find_program, make, root, run, skip};
 
 /// Why a command on a page is not run as written.
 enum Exception {
@@ -206,54 +207,36 @@ const status = async url => {
 })().catch(error => fetch('/found', { method: 'POST', body: JSON.stringify({ pages, found: ['' + error], width: 0 }) }));
 </script>"#;
 
-/// Serves one request from a directory. Returns the problems when the visitor sends them.
-fn serve(mut stream: TcpStream, directory: &Path) -> Option<Value> {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let (mut start, mut length) = (String::new(), 0);
-    reader.read_line(&mut start).ok()?;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        match line.to_lowercase().split_once(':') {
-            Some(("content-length", value)) => length = value.trim().parse().ok()?,
-            Some(_) => {}
-            None => break,
+/// Serves the visitor and the book. Also returns the bodies that the visitor sends.
+fn serve(book: PathBuf) -> (Server, Receiver<Vec<u8>>) {
+    let (sender, found) = mpsc::channel();
+    let server = Server::start(move |_, mut stream| {
+        let Some(request) = read_request(&mut stream)? else { return Ok(()) };
+        let path = request.line.split([' ', '?']).nth(1).unwrap_or_default();
+        let (status, kind, content) = match path {
+            "/visitor" => ("200 OK", "text/html", VISITOR.into()),
+            "/found" => ("200 OK", "text/plain", Vec::new()),
+            "/favicon.ico" => ("204 No Content", "text/plain", Vec::new()),
+            path => match fs::read(book.join(path.trim_start_matches('/'))) {
+                Ok(content) => ("200 OK", kind(path), content),
+                Err(_) => ("404 Not Found", "text/plain", Vec::new()),
+            },
+        };
+        let headers = format!("Content-Type: {kind}\r\nConnection: close\r\n");
+        stream.get_mut().write_all(&answer(status, headers, content))?;
+        if path == "/found" {
+            sender.send(request.body).unwrap();
         }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let path = start.split(' ').nth(1)?.split(['?', '#']).next()?;
-    let (status, kind, content) = match path {
-        "/visitor" => ("200 OK", "text/html", VISITOR.as_bytes().to_vec()),
-        "/found" => ("200 OK", "text/plain", Vec::new()),
-        "/favicon.ico" => ("204 No Content", "text/plain", Vec::new()),
-        path => match fs::read(directory.join(path.trim_start_matches('/'))) {
-            Ok(content) => {
-                let kinds =
-                    [("html", "text/html"), ("css", "text/css"), ("js", "text/javascript"), ("svg", "image/svg+xml")];
-                let kind = kinds.iter().find(|(ending, _)| path.ends_with(ending));
-                ("200 OK", kind.map_or("application/octet-stream", |(_, kind)| kind), content)
-            }
-            Err(_) => ("404 Not Found", "text/plain", Vec::new()),
-        },
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        content.len()
-    );
-    stream.write_all(&[head.as_bytes(), &content].concat()).ok()?;
-    (path == "/found").then(|| serde_json::from_slice(&body).unwrap())
+        Ok(())
+    });
+    (server.unwrap(), found)
 }
 
-/// A browser process that ends with the test.
-struct Browser(Child);
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// The content type of a file of the book.
+fn kind(path: &str) -> &'static str {
+    let kinds = [("html", "text/html"), ("css", "text/css"), ("js", "text/javascript"), ("svg", "image/svg+xml")];
+    let kind = kinds.iter().find(|(ending, _)| path.ends_with(ending));
+    kind.map_or("application/octet-stream", |(_, kind)| kind)
 }
 
 /// chromium without a window and with its own profile.
@@ -278,27 +261,15 @@ fn the_book_has_no_dead_links_errors_or_overflow_on_a_desktop_or_a_phone() {
     for width in [1280, 390] {
         let profile = tempfile::tempdir().unwrap();
         let log = profile.path().join("log");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
+        let (server, found) = serve(book.clone());
         let mut browser = chromium(&program, profile.path());
         // A window is never narrower than 500 pixels, so the page is in a frame of the tested width.
-        browser.arg("--remote-debugging-port=0").arg(format!("http://{address}/visitor?{width}"));
+        browser.arg("--remote-debugging-port=0").arg(format!("http://{}/visitor?{width}", server.address()));
         browser.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
-        let _browser = Browser(browser.spawn().unwrap());
-        let start = Instant::now();
-        let found = loop {
-            assert!(start.elapsed() < Duration::from_secs(120), "{}", fs::read_to_string(&log).unwrap());
-            match listener.accept() {
-                Ok((stream, _)) => {
-                    stream.set_nonblocking(false).unwrap();
-                    if let Some(found) = serve(stream, &book) {
-                        break found;
-                    }
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(2)),
-            }
-        };
+        let _browser = Killed(browser.spawn().unwrap());
+        let found = found.recv_timeout(Duration::from_secs(120));
+        let found = found.unwrap_or_else(|_| panic!("{}", fs::read_to_string(&log).unwrap()));
+        let found: Value = serde_json::from_slice(&found).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let problems: Vec<String> = found["found"].as_array().unwrap().iter().map(text).collect();
         assert_eq!(problems, [""; 0], "{width} wide");

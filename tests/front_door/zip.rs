@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    answer, build, build_greeting,
-    machine::{best_of_three, command, make, names, python, root, run, sha256, write_crate},
+    build, build_greeting,
+    machine::{best_of_three, command, make, python, root, run, sha256},
 };
 
 /// The limit in bytes for the zip of the example, which has no TLS.
@@ -85,33 +85,6 @@ fn the_binary_is_a_static_pie_without_dynamic_dependencies() {
 fn the_zip_of_a_function_without_tls_stays_below_its_size_limit() {
     let size = fs::metadata(build_greeting()).unwrap().len();
     assert!(size <= SIZE_LIMIT, "{size} bytes");
-}
-
-#[test]
-#[ignore = "run by make test"]
-fn a_crate_outside_the_clone_is_built_in_place() {
-    let directory = tempfile::tempdir().unwrap();
-    let krate = directory.path().join("my function");
-    let manifest = format!(
-        "[package]\nname = 'mine'\nedition = '2024'\n[dependencies]\nlambda-musl = {{ path = '{}' }}\nserde_json = '1'\n",
-        root().display()
-    );
-    let code = "use lambda_musl::{Context, run};
-        use serde_json::Value;
-        fn main() -> Result<(), lambda_musl::Error> {
-            run(async |event: Value, _: Context| {
-                let n = event[\"n\"].as_u64().expect(\"n is a number\");
-                Ok::<_, String>(n * 2)
-            })
-        }";
-    write_crate(&krate, &manifest, code);
-    let out = format!("OUT={}/my dist", directory.path().display());
-    make(&[&format!("CRATE={}", krate.display()), &out]).succeeded();
-    let run = make(&["invoke", &out, r#"EVENT={"n":21}"#]).succeeded();
-    assert_eq!(run.stdout, "42\n");
-    let run = make(&["invoke", &out, r#"EVENT={"n":"many"}"#]).failed_with(&["src/main.rs:5:"]);
-    assert_eq!(answer(&run)["errorType"], "Function.Panic");
-    assert_eq!(names(&krate), ["Cargo.lock", "Cargo.toml", "src"]);
 }
 
 #[test]

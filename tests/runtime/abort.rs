@@ -1,9 +1,9 @@
 //! Programs with `panic = "abort"`: the panic that ends them is reported.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::LazyLock,
 };
 
 use conformance::{Received, Reply, RuntimeApi, accepted, event, invocation};
@@ -13,21 +13,6 @@ use crate::{
     child,
     support::{NEXT, path},
 };
-
-const MANIFEST: &str = r#"
-[package]
-name = "aborting"
-edition = "2024"
-
-[dependencies]
-lambda-musl = { path = "LAMBDA_MUSL" }
-
-[profile.dev]
-panic = "abort"
-debug = false
-
-[workspace]
-"#;
 
 const MAIN: &str = r#"
 use lambda_musl::{Context, Stream, init, run, run_concurrent};
@@ -64,17 +49,12 @@ fn main() -> Result<(), lambda_musl::Error> {
 }
 "#;
 
-/// The path of the function, which is compiled once.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let target = child::compile("aborting", MANIFEST, MAIN, &[]);
-        target.join("debug/aborting")
-    })
-}
+/// The path of the function.
+static BINARY: LazyLock<PathBuf> =
+    LazyLock::new(|| child::compile("aborting", "[profile.dev]\npanic = 'abort'", MAIN, None));
 
 fn run_binary(address: &str, variable: &str) -> Output {
-    Command::new(binary())
+    Command::new(&*BINARY)
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", address)
         .env(variable, "1")

@@ -3,9 +3,9 @@
 use std::{
     fmt::Debug,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
-    sync::OnceLock,
+    sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,21 +15,6 @@ use crate::{
     child,
     support::{NEXT, path},
 };
-
-const MANIFEST: &str = r#"
-[package]
-name = "blocked"
-edition = "2024"
-
-[dependencies]
-lambda-musl = { path = "LAMBDA_MUSL" }
-tokio = { version = "1", features = ["rt-multi-thread", "time"] }
-
-[profile.dev]
-debug = false
-
-[workspace]
-"#;
 
 const MAIN: &str = r#"
 use std::{env, io::Write, panic, task::Poll, thread, time::Duration};
@@ -118,17 +103,14 @@ fn main() -> Result<(), Error> {
 }
 "#;
 
-/// The path of a separate program, which is compiled once. Tests themselves do not run on the main thread.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let target = child::compile("blocked", MANIFEST, MAIN, &[]);
-        target.join("debug/blocked")
-    })
-}
+/// The path of a separate program: tests themselves do not run on the main thread.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let tokio = "tokio = { version = '1', features = ['rt-multi-thread', 'time'] }";
+    child::compile("blocked", tokio, MAIN, None)
+});
 
 fn function(how: &str, address: &str) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(&*BINARY);
     command
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", address)
@@ -192,7 +174,7 @@ fn a_deadlocked_handler_that_panics_when_dropped_is_still_reported_as_a_deadlock
 /// Lambda kills a handler that is still waiting at its deadline. The log must name the cause before that.
 #[track_caller]
 fn assert_logged_before_the_deadline(how: &str) {
-    binary();
+    LazyLock::force(&BINARY);
     let deadline = SystemTime::now() + Duration::from_secs(2);
     let since_1970 = deadline.duration_since(UNIX_EPOCH).unwrap();
     let header = format!("Lambda-Runtime-Deadline-Ms: {}\r\n", since_1970.as_millis());

@@ -25,6 +25,11 @@ pub fn function(name: &str, address: &str) -> Command {
     command
 }
 
+/// Runs a function with these environment variables to its end. Returns the text on stderr. Checks that the exit status is 1.
+pub fn run(name: &str, address: &str, variables: &[(&str, &str)]) -> String {
+    stderr(function(name, address).envs(variables.iter().copied()).output().unwrap())
+}
+
 /// The text on stderr. Checks that the exit status is 1.
 pub fn stderr(output: Output) -> String {
     let text = String::from_utf8(output.stderr).unwrap();
@@ -32,21 +37,26 @@ pub fn stderr(output: Output) -> String {
     text
 }
 
-/// Compiles a separate program, with the path of this crate in place of LAMBDA_MUSL. Returns the target directory.
-pub fn compile(name: &str, manifest: &str, main: &str, options: &[&str]) -> PathBuf {
+/// Compiles a separate program. `manifest` is the rest of its manifest after the dependency on this crate. Returns its path.
+pub fn compile(name: &str, manifest: &str, main: &str, target: Option<&str>) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(dir.join("src")).unwrap();
-    let manifest = manifest.replace("LAMBDA_MUSL", root.to_str().unwrap());
+    let manifest = format!(
+        "[workspace]\n[package]\nname = '{name}'\nedition = '2024'\n\
+         [dependencies]\nlambda-musl = {{ path = '{}' }}\n{manifest}\n",
+        root.display()
+    );
     fs::write(dir.join("Cargo.toml"), manifest).unwrap();
     fs::write(dir.join("src/main.rs"), main).unwrap();
     fs::copy(root.join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--offline", "--target-dir", "target"])
-        .args(options)
+        .args(target.map(|target| format!("--target={target}")))
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .current_dir(&dir)
         .status()
         .unwrap();
     assert!(built.success());
-    dir.join("target")
+    dir.join("target").join(target.unwrap_or_default()).join("debug").join(name)
 }

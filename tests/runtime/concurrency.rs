@@ -40,11 +40,7 @@ fn start() -> RuntimeApi {
 #[test]
 fn the_environment_sets_how_many_invocations_run_concurrently() {
     let api = start();
-    let output = child::function("concurrency::meet", api.address())
-        .env("AWS_LAMBDA_MAX_CONCURRENCY", WORKERS.to_string())
-        .output()
-        .unwrap();
-    let text = child::stderr(output);
+    let text = meet_with(&api, WORKERS);
     assert!(text.contains("responded with 500: no more"), "{text}");
     let log = api.received();
     let answers: Vec<&Received> = log.iter().filter(|request| request.line != NEXT).collect();
@@ -60,6 +56,11 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
 }
 
 /// A function whose invocations wait until every worker has one.
+/// Runs `meet` with this number of workers. Returns the text on stderr.
+fn meet_with(api: &RuntimeApi, workers: usize) -> String {
+    child::run("concurrency::meet", api.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", &workers.to_string())])
+}
+
 #[test]
 #[ignore = "a function that other tests start"]
 fn meet() {
@@ -75,9 +76,7 @@ fn meet() {
 fn a_worker_that_loses_its_connection_retries_five_times() {
     let api = RuntimeApi::start((0..6).map(|_| Reply::Close(Vec::new())));
     let start = Instant::now();
-    let output =
-        child::function("concurrency::meet", api.address()).env("AWS_LAMBDA_MAX_CONCURRENCY", "1").output().unwrap();
-    let text = child::stderr(output);
+    let text = meet_with(&api, 1);
     assert!(text.contains("retry 1 of 5 in 100ms"), "{text}");
     assert!(text.contains("retry 5 of 5 in 1.6s"), "{text}");
     assert!(start.elapsed() >= Duration::from_millis(3100));
@@ -89,9 +88,7 @@ fn a_worker_that_loses_its_connection_retries_five_times() {
 #[test]
 fn a_worker_that_is_refused_does_not_retry() {
     let api = RuntimeApi::start([Reply::Send(answer(403, "no"))]);
-    let output =
-        child::function("concurrency::meet", api.address()).env("AWS_LAMBDA_MAX_CONCURRENCY", "1").output().unwrap();
-    assert!(child::stderr(output).contains("responded with 403: no"));
+    assert!(meet_with(&api, 1).contains("responded with 403: no"));
 }
 
 #[test]

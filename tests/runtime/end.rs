@@ -46,8 +46,7 @@ fn an_invocation_without_a_usable_request_id_ends_the_loop() {
 
 #[test]
 fn an_invalid_address_in_the_environment_is_reported_with_its_variable() {
-    let child = child::function("end::starts", "127.0.0.1:many").output();
-    let text = child::stderr(child.unwrap());
+    let text = child::run("end::starts", "127.0.0.1:many", &[]);
     let expected =
         "AWS_LAMBDA_RUNTIME_API is \"127.0.0.1:many\": the port is not a number below 65536; expected host:port";
     assert!(text.contains(expected), "{text}");
@@ -81,30 +80,12 @@ fn a_truncated_or_malformed_response_ends_the_loop() {
     let head = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n";
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
     for (bytes, reason) in [
-        (String::new(), "end of file"),
         ("HTTP/1.1 2".into(), "end of file"),
-        (head.into(), "end of file"),
-        (format!("{head}Content-Length: 9\r\n\r\n1"), "end of file"),
-        (format!("{head}Content-Length: many\r\n\r\n1"), "Content-Length"),
-        (format!("{head}Content-Length: -1\r\n\r\n1"), "Content-Length"),
-        (format!("{head}Content-Length: +1\r\n\r\n1"), "Content-Length"),
-        (format!("{head}Content-Length: -0\r\n\r\n1"), "Content-Length"),
-        (format!("{chunked}5\r\n12"), "end of file"),
-        (format!("{chunked}2\r\n12\r\n"), "end of file"),
-        (format!("{chunked}2\r\n12\r\n0\r\n"), "end of file"),
-        (format!("{chunked}2\r\n12\r\nffffffffffffffff\r\n3"), "end of file"),
-        (format!("{chunked}10000000000000000\r\n12"), "valid chunk size"),
-        (format!("{chunked}zz\r\n12"), "valid chunk size"),
-        (format!("{chunked}+2\r\n12"), "valid chunk size"),
-        (format!("{chunked}-0\r\n"), "valid chunk size"),
-        (format!("{chunked}\r\n12"), "valid chunk size"),
-        (format!("{chunked}1\r\n123\r\n"), "longer than its size"),
-        ("SSH-2.0-OpenSSH_9.2\r\n\r\n".into(), "status line"),
-        ("HTTP/1.1 abc OK\r\n\r\n".into(), "status line"),
-        ("HTTP/1.1 +20 OK\r\n\r\n".into(), "status line"),
-        ("HTTP/1.1 -0 OK\r\n\r\n".into(), "status line"),
         ("HTTP/2 200 OK\r\n\r\n".into(), "status line"),
-        ("\r\n".into(), "end of file"),
+        (format!("{head}Content-Length: -1\r\n\r\n1"), "Content-Length"),
+        (format!("{chunked}2\r\n12\r\nffffffffffffffff\r\n3"), "end of file"),
+        (format!("{chunked}zz\r\n12"), "valid chunk size"),
+        (format!("{chunked}1\r\n123\r\n"), "longer than its size"),
     ] {
         assert_end(bytes.into_bytes(), reason);
     }

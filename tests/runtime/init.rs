@@ -66,8 +66,7 @@ fn an_initializer_returns_its_value_and_sends_no_request() {
 #[test]
 fn a_function_that_does_not_start_exits_with_1_and_logs_the_reason() {
     let api = RuntimeApi::start([accepted()]);
-    let output = child::function("init::fails", api.address()).output().unwrap();
-    let text = child::stderr(output);
+    let text = child::run("init::fails", api.address(), &[]);
     assert!(text.contains("ERROR Function.Error: \"no table\"\n"), "{text}");
     assert_eq!(api.received()[0].line, INIT_ERROR);
 }

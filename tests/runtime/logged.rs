@@ -13,17 +13,11 @@ use crate::{
 /// Runs a program that handles two events. Returns the request that ends the first, and the text on stderr.
 fn run_one(first: Reply, reply: Reply) -> (Received, String) {
     let api = RuntimeApi::start([first, reply, event("b", "\"fine\""), accepted()]);
-    let output = child::function("logged::function", api.address()).output();
-    let text = child::stderr(output.unwrap());
+    let text = child::run("logged::function", api.address(), &[]);
     let mut received = api.received();
     assert_eq!(received[2].line, NEXT, "the loop continues");
     assert_eq!(received[3].line, path("b", "response"));
     (received.remove(1), text)
-}
-
-fn assert_error(post: &Received, error_type: &str) {
-    assert_eq!(post.line, path("a", "error"));
-    assert_eq!(post.json()["errorType"], error_type);
 }
 
 #[track_caller]
@@ -59,34 +53,18 @@ impl IntoResponse for Answer {
 }
 
 #[test]
-fn an_event_that_does_not_parse_is_reported_and_logged() {
-    let (post, text) = run_one(event("a", "{"), accepted());
-    assert_error(&post, "Runtime.UnmarshalError");
-    assert_line(&text, "ERROR RequestId: a Runtime.UnmarshalError");
-}
-
-#[test]
-fn an_error_of_the_handler_is_reported_and_logged() {
-    let (post, text) = run_one(event("a", "\"fail\""), accepted());
-    assert_error(&post, "Function.Error");
-    assert_line(&text, "ERROR RequestId: a Function.Error: \"no luck\"");
-}
-
-#[test]
-fn a_panic_of_the_handler_is_reported_and_logged() {
-    let (post, text) = run_one(event("a", "\"panic\""), accepted());
-    assert_error(&post, "Function.Panic");
-    assert_eq!(post.json()["errorMessage"], "no hope");
-    let location = post.json()["stackTrace"][0].take();
-    assert!(location.as_str().unwrap().starts_with("tests/runtime/logged.rs:"));
-    assert_line(&text, "ERROR RequestId: a Function.Panic: \"no hope\" at tests/runtime/logged.rs:");
-}
-
-#[test]
-fn a_response_that_does_not_serialize_is_reported_and_logged() {
-    let (post, text) = run_one(event("a", "\"map\""), accepted());
-    assert_error(&post, "Runtime.MarshalError");
-    assert_line(&text, "ERROR RequestId: a Runtime.MarshalError");
+fn a_failed_invocation_is_reported_and_logged() {
+    for (text, error_type, rest) in [
+        ("{", "Runtime.UnmarshalError", ""),
+        ("\"fail\"", "Function.Error", ": \"no luck\""),
+        ("\"panic\"", "Function.Panic", ": \"no hope\" at tests/runtime/logged.rs:"),
+        ("\"map\"", "Runtime.MarshalError", ""),
+    ] {
+        let (post, log) = run_one(event("a", text), accepted());
+        assert_eq!(post.line, path("a", "error"));
+        assert_eq!(post.json()["errorType"], error_type);
+        assert_line(&log, &format!("ERROR RequestId: a {error_type}{rest}"));
+    }
 }
 
 #[test]

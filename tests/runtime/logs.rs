@@ -1,7 +1,5 @@
 //! The log of a function.
 
-use std::process::Command;
-
 use conformance::{RuntimeApi, accepted, event};
 use lambda_musl::{Context, Failure};
 use serde_json::{Value, json};
@@ -9,15 +7,14 @@ use serde_json::{Value, json};
 use crate::child;
 
 /// The text on stderr of a function whose handler fails.
-fn failing(set: impl FnOnce(&mut Command) -> &mut Command) -> String {
+fn failing(variables: &[(&str, &str)]) -> String {
     let api = RuntimeApi::start([event("id-1", "1"), accepted()]);
-    let output = set(&mut child::function("logs::fails", api.address())).output().unwrap();
-    child::stderr(output)
+    child::run("logs::fails", api.address(), variables)
 }
 
 #[test]
 fn a_failing_handler_logs_one_line_with_the_request_id() {
-    let text = failing(|command| command);
+    let text = failing(&[]);
     let line = r#"ERROR RequestId: id-1 Function.Odd: "two\nlines""#;
     assert!(text.lines().any(|printed| printed == line), "{text}");
 }
@@ -25,7 +22,7 @@ fn a_failing_handler_logs_one_line_with_the_request_id() {
 #[test]
 fn with_json_logs_a_failing_handler_logs_one_line_of_json() {
     for format in ["JSON", "json"] {
-        let text = failing(|command| command.env("AWS_LAMBDA_LOG_FORMAT", format));
+        let text = failing(&[("AWS_LAMBDA_LOG_FORMAT", format)]);
         let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
         let mut line: Value = lines.next().expect(&text);
         let timestamp = line["timestamp"].take();
@@ -49,12 +46,8 @@ fn with_json_logs_a_failing_handler_logs_one_line_of_json() {
 /// The text on stderr of a function that uses the logger.
 fn logging(format: &str, level: &str) -> String {
     let api = RuntimeApi::start([event("id-1", "1"), accepted()]);
-    let output = child::function("logs::uses_the_logger", api.address())
-        .env("AWS_LAMBDA_LOG_FORMAT", format)
-        .env("AWS_LAMBDA_LOG_LEVEL", level)
-        .output()
-        .unwrap();
-    child::stderr(output)
+    let variables = [("AWS_LAMBDA_LOG_FORMAT", format), ("AWS_LAMBDA_LOG_LEVEL", level)];
+    child::run("logs::uses_the_logger", api.address(), &variables)
 }
 
 #[test]

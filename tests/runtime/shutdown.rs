@@ -52,8 +52,7 @@ fn sigterm_runs_the_hook_and_ends_the_function() {
 #[test]
 fn the_function_works_even_if_no_extension_can_be_registered() {
     let api = RuntimeApi::start([Reply::Send(answer(404, "no such path")), event("a", "1"), accepted()]);
-    let output = child::function("shutdown::hooked", api.address()).output().unwrap();
-    let text = child::stderr(output);
+    let text = child::run("shutdown::hooked", api.address(), &[]);
     assert!(text.contains("Lambda will not send SIGTERM"), "{text}");
     assert!(text.contains("extension/register: the Runtime API responded with 404"), "{text}");
     assert_eq!(api.received()[2].body, b"1");

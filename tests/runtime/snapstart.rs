@@ -13,12 +13,8 @@ const RESTORE: &str = "GET /2018-06-01/runtime/restore/next";
 /// connection, and the text on stderr.
 fn run(function: &str, script: impl IntoIterator<Item = Reply>, failing: &str) -> (Vec<(usize, String)>, String) {
     let api = RuntimeApi::start(script);
-    let output = child::function(function, api.address())
-        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
-        .env("FAIL", failing)
-        .output()
-        .unwrap();
-    let text = child::stderr(output);
+    let variables = [("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start"), ("FAIL", failing)];
+    let text = child::run(function, api.address(), &variables);
     let received = api.received().into_iter();
     (received.map(|request| (request.connection, request.request.line)).collect(), text)
 }
@@ -68,8 +64,8 @@ fn a_refused_restore_ends_the_function() {
 #[test]
 fn without_snapstart_no_hook_runs() {
     let api = RuntimeApi::start([event("a", "1"), accepted()]);
-    let output = child::function("snapstart::hooked", api.address()).output().unwrap();
-    assert!(!child::stderr(output).contains("hook:"));
+    let text = child::run("snapstart::hooked", api.address(), &[]);
+    assert!(!text.contains("hook:"), "{text}");
     assert_eq!(api.received()[0].line, NEXT);
 }
 

@@ -2,9 +2,9 @@
 
 use std::{
     os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
-    sync::OnceLock,
+    sync::LazyLock,
 };
 
 use conformance::{Reply, RuntimeApi, accepted, answer, event};
@@ -13,21 +13,6 @@ use crate::child;
 
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
-
-const MANIFEST: &str = r#"
-[package]
-name = "deep"
-edition = "2024"
-
-[dependencies]
-lambda-musl = { path = "LAMBDA_MUSL" }
-pollster = "0.4"
-
-[profile.dev]
-debug = false
-
-[workspace]
-"#;
 
 const MAIN: &str = r#"
 use std::{env, hint::black_box, thread};
@@ -71,16 +56,11 @@ fn main() -> Result<(), lambda_musl::Error> {
 }
 "#;
 
-/// The path of a static musl program, which is compiled once.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        let options = ["--target", &target];
-        let directory = child::compile("deep", MANIFEST, MAIN, &options);
-        directory.join(target).join("debug/deep")
-    })
-}
+/// The path of a static musl program.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    child::compile("deep", "pollster = '0.4'", MAIN, Some(&target))
+});
 
 /// Runs a function with `events`, under the limits that the shell's `ulimit` sets with these options. Returns its output and its
 /// responses.
@@ -92,7 +72,7 @@ fn run(how: &str, ulimit: &str, events: &[&str]) -> (Output, Vec<String>) {
     let api = RuntimeApi::start(script.chain([end]));
     let output = Command::new("sh")
         .args(["-c", &format!("ulimit -c 0 && ulimit {ulimit} && exec \"$0\"")])
-        .arg(binary())
+        .arg(&*BINARY)
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", api.address())
         .env("AWS_LAMBDA_MAX_CONCURRENCY", "1")

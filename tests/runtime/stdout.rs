@@ -1,6 +1,7 @@
 //! Output without a line end, which must be flushed before Lambda may freeze the function.
 
 use std::{
+    env,
     fs::{self, File},
     io::Write,
     process::Command,
@@ -24,15 +25,21 @@ fn later(reply: Reply) -> Reply {
     }
 }
 
+/// The command of a function that prints. `how` selects when.
+fn function(how: &str, api: &RuntimeApi) -> Command {
+    let mut command = child::function("stdout::prints", api.address());
+    command.env("HOW", how).envs((how == "in a worker").then_some(("AWS_LAMBDA_MAX_CONCURRENCY", "1")));
+    command
+}
+
 /// Asserts that a function has printed `TEXT` before the request with this number, counted from 0, and not before an earlier one.
 #[track_caller]
-fn assert_printed(function: &str, request: usize, set: impl FnOnce(&mut Command) -> &mut Command) {
+fn assert_printed(how: &str, request: usize) {
     let file = tempfile::NamedTempFile::new().unwrap();
     let script = [event("a", "\"\""), accepted(), event("b", "\"\""), accepted()];
     let api = RuntimeApi::start(script.map(later));
     let stdout = File::create(file.path()).unwrap();
-    let mut command = child::function(function, api.address());
-    let mut child = set(command.stdout(stdout)).spawn().unwrap();
+    let mut child = function(how, &api).stdout(stdout).spawn().unwrap();
     for _ in 0..request {
         api.next();
         assert!(!printed(file.path()), "too early");
@@ -48,148 +55,115 @@ fn printed(file: &std::path::Path) -> bool {
     fs::read_to_string(file).unwrap().contains(TEXT)
 }
 
-fn unchanged(command: &mut Command) -> &mut Command {
-    command
+#[test]
+#[ignore = "a function that other tests start"]
+fn prints() {
+    let print = async |_: String, _: Context| {
+        print!("{TEXT}");
+        Ok::<_, String>("")
+    };
+    let respond = async |_: String, _: Context| Ok::<_, String>("");
+    child::main(match env::var("HOW").unwrap().as_str() {
+        "in the handler" => lambda_musl::run(print),
+        "under an executor" => pollster::block_on(lambda_musl::process(print)),
+        "in a worker" => lambda_musl::run_concurrent(print),
+        "and fails" => lambda_musl::run(async |_: String, _: Context| {
+            print!("{TEXT}");
+            Err::<(), _>("failed")
+        }),
+        "and panics" => lambda_musl::run(async |_: String, _: Context| -> Result<(), String> {
+            print!("{TEXT}");
+            panic!("panicked")
+        }),
+        "in a stream body" => lambda_musl::run(async |_: String, _: Context| {
+            let body = async |out: &mut (dyn Write + Send)| {
+                out.write_all(b"1")?;
+                print!("{TEXT}");
+                out.write_all(b"2")
+            };
+            Ok::<_, String>(Stream::new("text/plain", body))
+        }),
+        "at the start" => {
+            print!("{TEXT}");
+            lambda_musl::run(respond)
+        }
+        "in a failing initializer" => lambda_musl::init(|| {
+            print!("{TEXT}");
+            Err::<(), _>("failed")
+        }),
+        "after the response" => lambda_musl::run(async |_: String, _: Context| {
+            thread::spawn(|| {
+                thread::sleep(Duration::from_millis(200));
+                print!("{TEXT}");
+            });
+            Ok::<_, String>("")
+        }),
+        "while it holds the lock" => {
+            let mut stdout = std::io::stdout().lock();
+            write!(stdout, "{TEXT}").unwrap();
+            // The output of another thread waits for this lock.
+            let (sender, receiver) = mpsc::channel();
+            thread::spawn(move || {
+                sender.send(()).unwrap();
+                println!("late");
+            });
+            receiver.recv().unwrap();
+            lambda_musl::run(respond)
+        }
+        other => panic!("{other}"),
+    });
 }
 
 #[test]
 fn the_output_of_a_handler_is_flushed() {
-    assert_printed("stdout::prints", 1, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints() {
-    child::main(lambda_musl::run(async |_: String, _: Context| {
-        print!("{TEXT}");
-        Ok::<_, String>("")
-    }));
+    assert_printed("in the handler", 1);
 }
 
 #[test]
 fn the_output_of_a_handler_under_an_executor_is_flushed() {
-    assert_printed("stdout::prints_under_an_executor", 1, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_under_an_executor() {
-    let process = lambda_musl::process(async |_: String, _: Context| {
-        print!("{TEXT}");
-        Ok::<_, String>("")
-    });
-    child::main(pollster::block_on(process));
+    assert_printed("under an executor", 1);
 }
 
 #[test]
 fn the_output_of_a_worker_is_flushed() {
-    assert_printed("stdout::prints_in_a_worker", 1, |command| command.env("AWS_LAMBDA_MAX_CONCURRENCY", "1"));
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_in_a_worker() {
-    child::main(lambda_musl::run_concurrent(async |_: String, _: Context| {
-        print!("{TEXT}");
-        Ok::<_, String>("")
-    }));
+    assert_printed("in a worker", 1);
 }
 
 #[test]
 fn the_output_of_a_failing_handler_is_flushed() {
-    assert_printed("stdout::prints_and_fails", 1, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_and_fails() {
-    child::main(lambda_musl::run(async |_: String, _: Context| {
-        print!("{TEXT}");
-        Err::<(), _>("failed")
-    }));
+    assert_printed("and fails", 1);
 }
 
 #[test]
 fn the_output_of_a_panicking_handler_is_flushed() {
-    assert_printed("stdout::prints_and_panics", 1, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_and_panics() {
-    child::main(lambda_musl::run(async |_: String, _: Context| -> Result<(), String> {
-        print!("{TEXT}");
-        panic!("panicked")
-    }));
+    assert_printed("and panics", 1);
 }
 
 #[test]
 fn the_output_of_a_stream_body_is_flushed() {
-    assert_printed("stdout::prints_and_streams", 1, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_and_streams() {
-    child::main(lambda_musl::run(async |_: String, _: Context| {
-        let body = async |out: &mut (dyn Write + Send)| {
-            out.write_all(b"1")?;
-            print!("{TEXT}");
-            out.write_all(b"2")
-        };
-        Ok::<_, String>(Stream::new("text/plain", body))
-    }));
+    assert_printed("in a stream body", 1);
 }
 
 #[test]
 fn output_before_the_first_invocation_is_flushed() {
-    assert_printed("stdout::prints_at_the_start", 0, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_at_the_start() {
-    print!("{TEXT}");
-    child::main(lambda_musl::run(async |_: String, _: Context| Ok::<_, String>("")));
+    assert_printed("at the start", 0);
 }
 
 #[test]
 fn the_output_of_a_failing_initializer_is_flushed() {
-    assert_printed("stdout::prints_and_does_not_start", 0, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_and_does_not_start() {
-    let start = lambda_musl::init(|| {
-        print!("{TEXT}");
-        Err::<(), _>("failed")
-    });
-    child::main(start);
+    assert_printed("in a failing initializer", 0);
 }
 
 #[test]
 fn the_output_of_a_thread_after_the_response_is_flushed() {
-    assert_printed("stdout::prints_after_the_response", 2, unchanged);
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn prints_after_the_response() {
-    child::main(lambda_musl::run(async |_: String, _: Context| {
-        thread::spawn(|| {
-            thread::sleep(Duration::from_millis(200));
-            print!("{TEXT}");
-        });
-        Ok::<_, String>("")
-    }));
+    assert_printed("after the response", 2);
 }
 
 #[test]
 fn output_is_flushed_before_a_snapshot() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let api = RuntimeApi::start([later(Reply::Send(answer(200, "")))]);
-    let mut child = child::function("stdout::prints_at_the_start", api.address())
+    let mut child = function("at the start", &api)
         .env("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
         .stdout(File::create(file.path()).unwrap())
         .spawn()
@@ -205,10 +179,7 @@ fn a_log_line_does_not_continue_output_without_a_line_end() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let api = RuntimeApi::start([event("a", "\"\""), accepted()]);
     let log = File::options().append(true).open(file.path()).unwrap();
-    let status = child::function("stdout::prints_and_fails", api.address())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .status();
+    let status = function("and fails", &api).stdout(log.try_clone().unwrap()).stderr(log).status();
     assert!(!status.unwrap().success());
     let text = fs::read_to_string(file.path()).unwrap();
     let line = "ERROR RequestId: a Function.Error: \"failed\"";
@@ -219,22 +190,6 @@ fn a_log_line_does_not_continue_output_without_a_line_end() {
 #[test]
 fn a_function_that_holds_the_lock_on_stdout_still_responds() {
     let api = RuntimeApi::start([event("a", "\"\""), accepted()]);
-    let output = child::function("stdout::holds_stdout", api.address()).output().unwrap();
-    child::stderr(output);
+    child::stderr(function("while it holds the lock", &api).output().unwrap());
     assert_eq!(api.received()[1].body, b"\"\"");
-}
-
-#[test]
-#[ignore = "a function that other tests start"]
-fn holds_stdout() {
-    let mut stdout = std::io::stdout().lock();
-    write!(stdout, "{TEXT}").unwrap();
-    // The output of another thread waits for this lock.
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        sender.send(()).unwrap();
-        println!("late");
-    });
-    receiver.recv().unwrap();
-    child::main(lambda_musl::run(async |_: String, _: Context| Ok::<_, String>("")));
 }

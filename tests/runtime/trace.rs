@@ -15,8 +15,7 @@ fn the_trace_id_is_set_for_each_invocation_and_removed_if_an_event_has_none() {
     };
     let api =
         RuntimeApi::start([traced("one"), accepted(), traced("two"), accepted(), event("three", "null"), accepted()]);
-    let output = child::function("trace::returns_the_trace_id", api.address()).output().unwrap();
-    child::stderr(output);
+    child::run("trace::returns_the_trace_id", api.address(), &[]);
     let received = api.received();
     assert_eq!(received[1].body, br#""one""#);
     assert_eq!(received[3].body, br#""two""#);
@@ -27,11 +26,7 @@ fn the_trace_id_is_set_for_each_invocation_and_removed_if_an_event_has_none() {
 fn on_managed_instances_the_environment_does_not_change() {
     let next = invocation("a", "Lambda-Runtime-Trace-Id: new\r\n", "null");
     let api = RuntimeApi::start([Reply::Send(next), accepted()]);
-    let output = child::function("trace::returns_the_trace_id", api.address())
-        .env("AWS_LAMBDA_MAX_CONCURRENCY", "8")
-        .output()
-        .unwrap();
-    let text = child::stderr(output);
+    let text = child::run("trace::returns_the_trace_id", api.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", "8")]);
     assert!(text.contains("AWS_LAMBDA_MAX_CONCURRENCY is 8, but"), "{text}");
     assert_eq!(api.received()[1].body, b"null");
 }

@@ -10,7 +10,7 @@ use conformance::{Reply, RuntimeApi, accepted, answer, event, invocation};
 use lambda_musl::{Context, Stream, testing::Runtime};
 use serde_json::Value;
 
-use crate::support::{NEXT, echo, lines, path, run, run_one};
+use crate::support::{NEXT, echo, lines, path, run};
 
 #[test]
 fn all_requests_use_one_connection() {
@@ -28,20 +28,6 @@ fn a_path_in_the_address_is_kept() {
     let received = api.received();
     assert_eq!(received[0].line, NEXT.replace("/2018", "/my/emulator/2018"));
     assert!(received[1].line.starts_with("POST /my/emulator/2018-06-01/runtime/invocation/a/"));
-}
-
-#[test]
-fn the_chunks_of_an_event_are_joined() {
-    let chunked = |coding: &str| {
-        format!(
-            "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\nTransfer-Encoding: {coding}\r\n\r\n\
-             4;note=x\r\n[1,2\r\n0A\r\n,    3,4,5\r\n1\r\n]\r\n0\r\nTrailer: yes\r\n\r\n"
-        )
-    };
-    for coding in ["chunked", "Chunked", "gzip, chunked"] {
-        let post = run_one(chunked(coding).into_bytes(), echo);
-        assert_eq!(post.body, b"[1,2,3,4,5]");
-    }
 }
 
 #[test]
@@ -113,31 +99,6 @@ fn an_announced_close_is_respected() {
     let script = [Reply::Send(closing), accepted()];
     let (received, _) = run(script, echo);
     assert_eq!(received[1].connection, 1);
-}
-
-#[test]
-fn an_interim_response_is_skipped() {
-    let mut bytes = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec();
-    bytes.extend(invocation("a", "", "7"));
-    assert_eq!(run_one(bytes, echo).body, b"7");
-}
-
-#[test]
-fn malformed_headers_do_not_end_the_loop() {
-    let odd: [&[u8]; 6] = [
-        b"no colon at all\r\n",
-        b"X-Bytes: \xff\xfe\x00\r\n",
-        b": no name\r\n",
-        b"Lambda-Runtime-Deadline-Ms: tomorrow\r\n",
-        b"Lambda-Runtime-Client-Context: {\"custom\":{\"a\":\r\n",
-        b"Lambda-Runtime-Cognito-Identity: \r\n",
-    ];
-    for line in odd {
-        let mut bytes = b"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\n".to_vec();
-        bytes.extend(line);
-        bytes.extend(b"Content-Length: 1\r\n\r\n7");
-        assert_eq!(run_one(bytes, echo).body, b"7");
-    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
     io::Write,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -115,6 +115,13 @@ pub fn make(arguments: &[&str]) -> Run {
     call("make", arguments)
 }
 
+/// Builds a crate with make into the directory `out`.
+pub fn build_crate(krate: &Path, out: &Path, more: &[&str]) -> Run {
+    let mut make = command("make", root());
+    make.arg(format!("CRATE={}", krate.display())).arg(format!("OUT={}", out.display())).args(more);
+    run(make)
+}
+
 /// The shortest of three runs of a command.
 pub fn best_of_three(command: impl Fn() -> Run) -> Duration {
     let times = [(); 3].map(|()| command().succeeded().took);
@@ -136,6 +143,16 @@ pub fn sha256(file: &Path) -> String {
 /// Sends a signal to a process, or to a process group if the id is negative.
 pub fn kill(signal: &str, process: impl Display) {
     call("/bin/sh", &["-c", &format!("kill -{signal} {process}")]).succeeded();
+}
+
+/// A process that ends with the test.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The environment variable that marks the processes a test starts.
