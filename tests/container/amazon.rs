@@ -4,13 +4,12 @@
 use std::fs;
 
 use crate::{
-    complete_build, docker_build, engine_call,
-    machine::{Run, make, root, sha256},
+    base, engine_call,
+    machine::{Run, root, sha256},
 };
 
-/// The image, built once for each version of its recipe and of the Debian image, which the variable `base` names.
-fn amazon(base: &str) -> String {
-    let base = base.trim_start_matches("BASE=");
+/// The image, built once for each version of its recipe and of the Debian image `base`.
+pub fn amazon(base: &str) -> String {
     let recipe = root().join("tests/support/amazon");
     let id = engine_call(&["image", "inspect", "--format", "{{.Id}}", base]).succeeded();
     let id = id.stdout.trim().trim_start_matches("sha256:");
@@ -33,22 +32,9 @@ fn in_amazon(image: &str, script: &str) -> Run {
 
 #[test]
 #[ignore = "run by make test"]
-fn docker_build_compiles_and_links_with_the_packages_of_amazon_linux() {
-    let Some([pins, sources, base]) = complete_build("docker-build with Amazon Linux's packages") else { return };
-    let build = [pins, sources, format!("BASE={}", amazon(&base))];
-    let built = docker_build(&build, &["OUT=dist/amazon"]).succeeded();
-    assert!(built.last_line().contains("OpenSSL "), "{}", built.stdout);
-    let event = "EVENT={\"url\":\"http://127.0.0.1:1/\"}";
-    let invoked = make(&["invoke", "OUT=dist/amazon", event]).succeeded();
-    assert!(invoked.stdout.contains("cannot connect to 127.0.0.1:1"), "{}", invoked.stdout);
-    make(&["verify", "OUT=dist/amazon"]).succeeded();
-}
-
-#[test]
-#[ignore = "run by make test"]
 fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_release() {
-    let Some([.., base]) = complete_build("Amazon Linux's packages") else { return };
-    let image = amazon(&base);
+    let Some(base) = base("Amazon Linux's packages") else { return };
+    let image = amazon(base);
     let lacks = "for program in gcc g++ tar gzip find patch diff which xz perl cmake nasm; do
         ! command -v $program || exit 1; done";
     in_amazon(&image, lacks).succeeded();
@@ -61,8 +47,8 @@ fn packages_are_installed_by_their_amazon_linux_names_from_the_images_own_releas
 #[test]
 #[ignore = "run by make test"]
 fn a_package_missing_from_the_list_or_the_repository_is_reported_at_the_end_of_the_log() {
-    let Some([.., base]) = complete_build("a missing package") else { return };
-    let image = amazon(&base);
+    let Some(base) = base("a missing package") else { return };
+    let image = amazon(base);
     let without = "sed 's/ perl-lib / /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";
     in_amazon(&image, without).failed_with(&["these are missing, though all packages were installed: lib\n"]);
     let misspelt = "sed 's/ perl-lib / perl-lip /' /packages.sh >/tmp/packages.sh && sh /tmp/packages.sh";

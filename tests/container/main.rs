@@ -1,5 +1,5 @@
-//! Builds in a container. Stand-ins replace what a machine without access to the registries cannot fetch: a base image of Debian's
-//! packages, and Debian's sources of musl and OpenSSL.
+//! Builds in a container. Stand-ins replace what a machine without access to the registries cannot fetch: base images of Debian's
+//! packages, one of them as bare as Amazon Linux, and Debian's sources of musl and OpenSSL.
 //!
 //! `cargo test` skips these tests. `make test` runs them one after the other, and complete builds only with CI=true.
 
@@ -121,7 +121,7 @@ fn complete_build(what: &str) -> Option<[String; 3]> {
             return Err("it takes six more minutes; to run it: CI=true make test");
         }
         let directory = stand_ins()?.display();
-        let base = base_image()?;
+        let base = amazon::amazon(base_image()?);
         Ok([format!("PINS={directory}/pins.env"), format!("SOURCES={directory}"), format!("BASE={base}")])
     };
     variables().map_err(|why| skip(what, why)).ok()
