@@ -22,8 +22,8 @@ pub struct Cache {
 /// The files of an entry with their sizes in bytes, which reveal a truncated file.
 type Listing = BTreeMap<PathBuf, u64>;
 
-/// The directory in zig's cache for files that are not complete yet.
-const ZIG_TEMPORARY: &str = "tmp";
+/// The file in zig's cache that exists if zig may have changed others.
+const CHANGED: &str = "changed";
 
 impl Cache {
     /// Opens the directory that `LAMBDA_MUSL_CACHE` names, or one in the user's cache directory.
@@ -105,7 +105,6 @@ impl Cache {
         let lock = self.directory("locks")?.join("zig");
         let lock = File::create(&lock).at(&lock)?;
         if lock.try_lock().is_ok() {
-            remove(&path.join(ZIG_TEMPORARY))?;
             let (found, listed) = (list(&path), listed(&listing));
             if listing.exists() && is_damaged(&path, listed.as_ref(), |name| found.get(name).copied()) {
                 [&path, &listing].into_iter().try_for_each(|path| remove(path))?;
@@ -119,9 +118,9 @@ impl Cache {
         lock.lock_shared()?;
         let result = run(&path)?;
         lock.unlock()?;
-        // There may be tens of thousands of files, so they are listed only if there are new ones.
-        if path.join(ZIG_TEMPORARY).exists() && lock.try_lock().is_ok() {
-            remove(&path.join(ZIG_TEMPORARY))?;
+        // There may be tens of thousands of files, so they are listed only if they may have changed.
+        if path.join(CHANGED).exists() && lock.try_lock().is_ok() {
+            [CHANGED, "tmp"].into_iter().try_for_each(|name| remove(&path.join(name)))?;
             write_whole(&listing, &serde_json::to_vec(&list(&path))?)?;
         }
         Ok(result)
@@ -136,8 +135,8 @@ impl Cache {
 
 /// Notes in zig's cache that zig may add and change files there.
 pub fn zig_compiles(zig_cache: &Path) -> Result<()> {
-    let directory = zig_cache.join(ZIG_TEMPORARY);
-    fs::create_dir_all(&directory).at(directory)
+    let changed = zig_cache.join(CHANGED);
+    File::create(&changed).map(drop).at(changed)
 }
 
 /// Waits until no other build works in a directory, even one with a different cache.

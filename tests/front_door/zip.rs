@@ -36,10 +36,11 @@ fn the_last_line_of_make_contains_the_zip_its_size_its_checksum_and_the_time() {
 
 #[test]
 #[ignore = "run by make test"]
-fn make_without_changes_takes_less_than_a_second() {
+fn make_without_changes_takes_less_than_two_seconds() {
     build();
     let took = best_of_three(|| make(&[]));
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    // Half of that on most machines.
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[test]

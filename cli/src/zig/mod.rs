@@ -90,7 +90,8 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
     if !is_compiler || !is_text {
         return Err(Command::new(zig).args(arguments).exec().into());
     }
-    if let Some(directory) = env::var_os(CACHES[1]) {
+    // cargo-zigbuild preprocesses an empty file in each build, which changes nothing.
+    if let Some(directory) = env::var_os(CACHES[1]).filter(|_| words.iter().all(|word| word != "-E")) {
         cache::zig_compiles(Path::new(&directory))?;
     }
     if let Some(option) = words.iter().find(|word| NATIVE.contains(&&***word)) {
