@@ -56,3 +56,16 @@ fn a_truncated_package_is_compressed_again() {
     assert_eq!(after.checksum(), before.checksum());
     assert_eq!(fs::read(&package).unwrap(), bytes);
 }
+
+#[test]
+#[ignore = "run by make test"]
+fn zigs_cache_is_listed_after_a_build_that_called_zig_and_only_then() {
+    make(&GREETING).succeeded();
+    let listed = || fs::metadata(root().join("target/cache/zig.json")).unwrap().modified().unwrap();
+    let before = listed();
+    make(&GREETING).succeeded();
+    assert_eq!(listed(), before);
+    touch_greeting();
+    make(&GREETING).succeeded();
+    assert!(listed() > before);
+}
