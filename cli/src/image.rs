@@ -81,16 +81,17 @@ impl<'a> Image<'a> {
                 step::run(cache, &text, &mut build)
             };
             let of_packages = || run(format!("packages on {}", self.base), "packages", &["--tag", &packages]);
+            let last = if tools.is_empty() { "builder" } else { "builder-with-tools" };
             if stage == Stage::Packages {
                 of_packages()?;
             } else if self.options.fresh {
-                run("builder image from scratch".into(), "builder", &["--tag", &builder])?;
+                run("builder image from scratch".into(), last, &["--tag", &builder])?;
             } else {
                 // Each stage reuses the earlier ones from the engine's build cache.
                 of_packages()?;
                 run(format!("musl {}", self.pins.musl.version), "musl", &[])?;
                 run(format!("OpenSSL {}", self.pins.openssl.version), "openssl", &[])?;
-                run("builder image".into(), "builder", &["--tag", &builder])?;
+                run("builder image".into(), last, &["--tag", &builder])?;
             }
         }
         if stage == Stage::Builder {

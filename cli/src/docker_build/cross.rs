@@ -39,7 +39,9 @@ impl Cross {
         let directory = cache.entry(&format!("cross-{VERSION}"), |directory| {
             let target = cache.temporary("cross")?;
             let mut cargo = rust.program("cargo")?;
-            cargo.args(["install", "cross", "--locked", "--version", &format!("={VERSION}")]);
+            cargo.args(["install", "cross", "--bin", "cross", "--locked", "--version", &format!("={VERSION}")]);
+            // It only starts the engine, so it is compiled as fast as possible, beside the libraries of the image.
+            cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
             cargo.arg("--root").arg(directory).arg("--target-dir").arg(target.path());
             step::cargo_install(cache, &format!("cross {VERSION}"), &mut cargo)
         })?;
