@@ -2,11 +2,15 @@
 //!
 //! [Runtime API]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    mem::take,
+    sync::Arc,
+};
 
 use crate::{
     Context, Error, Raw,
-    executor::guard,
+    executor::{Alarm, guard},
     failure::Failure,
     failure::report::{self, ERROR_BODY, ERROR_TYPE},
     logs,
@@ -15,6 +19,7 @@ use crate::{
     wire::address::Address,
     wire::chunks::Chunks,
     wire::connection::Reply,
+    wire::head::Memory,
     wire::request::{Call, Head},
     wire::transport::{Transport, Upload},
 };
@@ -50,13 +55,17 @@ impl Phase {
 pub(crate) struct Api<T> {
     address: Address,
     transport: T,
+    /// The memory of the last response's head, for the next request.
+    memory: Memory,
+    /// Wakes the thread that created this.
+    pub alarm: Arc<Alarm>,
     /// The number of invocations received.
     pub taken: u64,
 }
 
 impl<T: Transport> Api<T> {
     pub fn new(address: &Address, transport: T) -> Self {
-        Api { address: address.clone(), transport, taken: 0 }
+        Api { address: address.clone(), transport, memory: Default::default(), alarm: Alarm::new(), taken: 0 }
     }
 
     /// Waits for the next invocation, without a timeout because the environment is frozen meanwhile.
@@ -80,16 +89,13 @@ impl<T: Transport> Api<T> {
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
         let call = self.address.get(path);
-        let request = Head::new(call).with_body(None);
+        let request = Head::new(call, take(&mut self.memory)).with_body(None);
         expect_200(call, self.transport.exchange(request).await)
     }
 
     pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
-        let (call, mut head) = post(&self.address, response_to(context), Some(context));
-        head.add("Content-Type", &response.content_type);
-        let request = head.with_body(Some(response.body));
-        let reply = self.transport.exchange(request).await;
-        settle(call, Some(context), reply)
+        let headers = [("Content-Type", &*response.content_type)];
+        self.post(response_to(context), Some(context), &headers, response.body).await
     }
 
     pub async fn fail(&mut self, phase: &Phase, failure: &Failure) -> Result<(), Error> {
@@ -98,39 +104,53 @@ impl<T: Transport> Api<T> {
             Phase::Restore => ["/restore/error", "", ""],
             Phase::Invoke(context) => ["/invocation/", context.request_id(), "/error"],
         };
-        let (call, mut head) = post(&self.address, path, phase.context());
-        head.add("Content-Type", "application/json");
-        head.add(ERROR_TYPE, &failure.error_type);
-        let cause = report::xray_cause(failure);
-        head.add("Lambda-Runtime-Function-XRay-Error-Cause", &cause);
-        let request = head.with_body(Some(report::body(failure)));
-        let reply = self.transport.exchange(request).await;
-        settle(call, phase.context(), reply)
+        let headers = [
+            ("Content-Type", "application/json"),
+            (ERROR_TYPE, &failure.error_type),
+            ("Lambda-Runtime-Function-XRay-Error-Cause", &report::xray_cause(failure)),
+        ];
+        self.post(path, phase.context(), &headers, report::body(failure)).await
+    }
+
+    async fn post(
+        &mut self, path: [&str; 3], context: Option<&Context>, headers: &[(&str, &str)], body: Vec<u8>,
+    ) -> Result<(), Error> {
+        let call = self.address.post(path);
+        let head = head(call, context, headers);
+        let reply = self.transport.exchange(head.with_body(Some(body))).await;
+        self.memory = settle(call, context, reply)?;
+        Ok(())
     }
 
     /// Sends a body while it is being written. A failure ends the body, and the trailers report it.
     pub async fn stream(&mut self, context: &Context, start: Start, body: impl Body) -> Result<(), Error> {
-        let (call, mut head) = post(&self.address, response_to(context), Some(context));
-        head.add("Content-Type", &start.content_type);
-        head.add("Lambda-Runtime-Function-Response-Mode", "streaming");
-        head.add("Transfer-Encoding", "chunked");
-        head.add("Trailer", ERROR_TYPE);
-        head.add("Trailer", ERROR_BODY);
+        let call = self.address.post(response_to(context));
+        let headers = [
+            ("Content-Type", &*start.content_type),
+            ("Lambda-Runtime-Function-Response-Mode", "streaming"),
+            ("Transfer-Encoding", "chunked"),
+            ("Trailer", ERROR_TYPE),
+            ("Trailer", ERROR_BODY),
+        ];
+        let head = head(call, Some(context), &headers);
         let reply = match self.transport.begin().await {
-            Ok(upload) => send::<T>(upload, context, head.end(), &start.prelude, body).await,
+            Ok(upload) => send::<T>(upload, &self.alarm, context, head.end().text, &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        settle(call, Some(context), reply)
+        settle(call, Some(context), reply).map(drop)
     }
 }
 
-fn post<'a>(address: &'a Address, path: [&'a str; 3], context: Option<&Context>) -> (Call<'a>, Head) {
-    let call = address.post(path);
-    let mut head = Head::new(call);
+/// Begins a POST request.
+fn head(call: Call<'_>, context: Option<&Context>, headers: &[(&str, &str)]) -> Head {
+    let mut head = Head::new(call, Memory::default());
     if let Some(invocation_id) = context.and_then(Context::invocation_id) {
         head.add("Lambda-Runtime-Invocation-Id", invocation_id);
     }
-    (call, head)
+    for (name, value) in headers {
+        head.add(name, value);
+    }
+    head
 }
 
 /// The path for the response of an invocation that succeeds.
@@ -140,9 +160,9 @@ fn response_to(context: &Context) -> [&str; 3] {
 
 /// Returns an error only if the Runtime API itself has failed (500). Other refusals and lost connections affect only this
 /// invocation, so they are logged.
-fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -> Result<(), Error> {
+fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -> Result<Memory, Error> {
     let error = match reply {
-        Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(()),
+        Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(reply.head.into_memory()),
         Ok(reply) => refused(call, &reply),
         Err(source) => lost(call, source),
     };
@@ -151,17 +171,17 @@ fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -
         _ => {
             let request_id = context.map_or("", Context::request_id);
             logs::error(request_id, format_args!("{error}"));
-            Ok(())
+            Ok(Memory::default())
         }
     }
 }
 
 async fn send<T: Transport>(
-    mut upload: T::Upload<'_>, context: &Context, head: Vec<u8>, prelude: &[u8], body: impl Body,
+    mut upload: T::Upload<'_>, alarm: &Arc<Alarm>, context: &Context, head: Vec<u8>, prelude: &[u8], body: impl Body,
 ) -> io::Result<Reply> {
     let mut out = Chunks::new(head, |bytes: &mut Vec<u8>| upload.send(bytes));
     let written = match out.write_all(prelude) {
-        Ok(()) => T::handle(context, current::with(context, guard(body.write(&mut out)))).await,
+        Ok(()) => T::handle(alarm, context, current::with(context, guard(body.write(&mut out)))).await,
         Err(error) => return Err(error),
     };
     let trailers = match written {
@@ -205,7 +225,7 @@ fn refused(call: Call<'_>, reply: &Reply) -> Error {
 /// Whether the text can be a segment of a path without escaping.
 fn is_path_segment(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !b"/?#%".contains(&byte);
-    !["", ".", ".."].contains(&text) && text.bytes().all(allowed)
+    !matches!(text, "" | "." | "..") && text.bytes().all(allowed)
 }
 
 #[cfg(test)]

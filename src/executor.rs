@@ -22,13 +22,14 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const NOTICE: Duration = Duration::from_millis(200);
 
 /// Wakes a sleeping thread. Any code that a future calls may consume the thread's only park token, so the flag decides.
-struct Alarm {
+#[derive(Debug)]
+pub(crate) struct Alarm {
     thread: Thread,
     rang: AtomicBool,
 }
 
 impl Alarm {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Alarm { thread: thread::current(), rang: AtomicBool::new(false) })
     }
 
@@ -68,9 +69,8 @@ impl Alarm {
                     logs::error(
                         context.request_id(),
                         format_args!(
-                            "the deadline is near, and nothing has woken the handler for {waited} ms. If it waits for \
-                             something that needs the thread that `run` blocks, as in an async runtime such as tokio, \
-                             call `process` instead of `run`"
+                            "the deadline is near, and nothing has woken the handler for {waited} ms. If it needs the \
+                             async runtime that `run` blocks, such as tokio, call `process` instead of `run`"
                         ),
                     );
                 }
@@ -118,11 +118,10 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// This happens to a future that needs an async runtime whose only thread is this one.
 pub(crate) fn block_on_handler<T>(
-    context: &Context, future: impl Future<Output = Result<T, Failure>>,
+    alarm: &Arc<Alarm>, context: &Context, future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let mut future = pin!(Some(future));
-    let alarm = Alarm::new();
-    let waker = Waker::from(Arc::clone(&alarm));
+    let waker = Waker::from(Arc::clone(alarm));
     let mut poll = std::task::Context::from_waker(&waker);
     while let Some(own) = future.as_mut().as_pin_mut() {
         match own.poll(&mut poll) {

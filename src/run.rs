@@ -137,7 +137,7 @@ impl Runtime {
             }
             let watch = abort::watch(&self.address, || Phase::Invoke(context.clone()));
             let answer = current::with(&context, guard(answer(handler, event, context.clone())));
-            match W::handle(&context, answer).await {
+            match W::handle(&api.alarm, &context, answer).await {
                 Ok(Answer::Whole(response)) => {
                     drop(watch);
                     logs::flush();

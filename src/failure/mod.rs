@@ -138,9 +138,8 @@ impl Failure {
 
     /// The handler waits, but nothing can wake it.
     pub(crate) fn deadlock() -> Self {
-        let message = "the handler is waiting, and the program has no other thread that could wake it. If it waits for \
-                       something that needs the thread that `run` blocks, as in an async runtime such as tokio, call \
-                       `process` instead of `run`";
+        let message = "the handler is waiting, and no other thread could wake it. If it needs the async \
+                       runtime that `run` blocks, such as tokio, call `process` instead of `run`";
         Failure::text("Function.Deadlock", message)
     }
 

@@ -34,11 +34,12 @@ impl Line {
                 line.pair("requestId", request_id);
             }
         } else {
-            // Writing to a vector cannot fail.
-            let _ = match request_id {
-                "" => write!(line.bytes, "{level} "),
-                id => write!(line.bytes, "{level} RequestId: {id} "),
-            };
+            line.bytes.extend_from_slice(level.as_bytes());
+            if !request_id.is_empty() {
+                line.bytes.extend_from_slice(b" RequestId: ");
+                line.bytes.extend_from_slice(request_id.as_bytes());
+            }
+            line.bytes.push(b' ');
         }
         line
     }

@@ -23,10 +23,15 @@ const EXTENSION: &str = "/2020-01-01/extension";
 pub(crate) struct Address {
     host: Host,
     port: u16,
-    get: Arc<Base>,
-    post: Arc<Base>,
+    bases: Arc<Bases>,
+}
+
+#[derive(Debug)]
+struct Bases {
+    get: Base,
+    post: Base,
     #[cfg(feature = "shutdown")]
-    extension: [Arc<Base>; 2],
+    extension: [Base; 2],
 }
 
 /// Lambda's address is an IPv4 address. Code to resolve a name or to parse an IPv6 address is optional, to keep functions small.
@@ -69,14 +74,17 @@ impl Address {
             true => invalid("the host is missing"),
             false => invalid("the port is not a number below 65536"),
         })?;
-        let base = |method, api| Arc::new(Base::new(method, &uri, api));
-        Ok(Address {
-            host: Host::parse(uri.host().unwrap_or_default()).map_err(invalid)?,
-            port: uri.corr_port(),
+        let base = |method, api| Base::new(method, &uri, api);
+        let bases = Bases {
             get: base(Method::GET, RUNTIME),
             post: base(Method::POST, RUNTIME),
             #[cfg(feature = "shutdown")]
             extension: [base(Method::GET, EXTENSION), base(Method::POST, EXTENSION)],
+        };
+        Ok(Address {
+            host: Host::parse(uri.host().unwrap_or_default()).map_err(invalid)?,
+            port: uri.corr_port(),
+            bases: Arc::new(bases),
         })
     }
 
@@ -90,24 +98,24 @@ impl Address {
 
     /// A GET call of the Runtime API.
     pub fn get<'a>(&'a self, path: &'a str) -> Call<'a> {
-        Call { base: &self.get, path: [path, "", ""] }
+        Call { base: &self.bases.get, path: [path, "", ""] }
     }
 
     /// A POST call of the Runtime API, with the path in parts.
     pub fn post<'a>(&'a self, path: [&'a str; 3]) -> Call<'a> {
-        Call { base: &self.post, path }
+        Call { base: &self.bases.post, path }
     }
 
     /// A GET call of the Extensions API.
     #[cfg(feature = "shutdown")]
     pub fn get_extension<'a>(&'a self, path: &'a str) -> Call<'a> {
-        Call { base: &self.extension[0], path: [path, "", ""] }
+        Call { base: &self.bases.extension[0], path: [path, "", ""] }
     }
 
     /// A POST call of the Extensions API.
     #[cfg(feature = "shutdown")]
     pub fn post_extension<'a>(&'a self, path: &'a str) -> Call<'a> {
-        Call { base: &self.extension[1], path: [path, "", ""] }
+        Call { base: &self.bases.extension[1], path: [path, "", ""] }
     }
 }
 

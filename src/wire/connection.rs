@@ -12,7 +12,7 @@ use std::{
 use crate::wire::{
     address::Address,
     body::Framing,
-    head::{Head, MAX_HEAD},
+    head::{Head, MAX_HEAD, Memory},
     request::Request,
     socket::{Socket, Timed, is_close},
 };
@@ -110,7 +110,7 @@ impl Connection {
     }
 
     fn attempt(&mut self, mut stream: Socket<Timed>, request: &mut Request) -> io::Result<End> {
-        let closed = match stream.send(&request.head, &request.body) {
+        let closed = match stream.send(&request.head.text, &request.body) {
             Ok(()) => false,
             // A peer that refuses a body may respond and close the connection before it has read the body. The response
             // gives the reason.
@@ -123,7 +123,7 @@ impl Connection {
     /// Reads the response, into the memory of the request's head if there is a response. `asked` is whether its body is the
     /// purpose of the request.
     fn read_reply(
-        &mut self, mut stream: Socket<Timed>, closed: bool, asked: bool, request: &mut Vec<u8>,
+        &mut self, mut stream: Socket<Timed>, closed: bool, asked: bool, request: &mut Memory,
     ) -> io::Result<End> {
         match stream.wait() {
             Ok(true) => {}
@@ -179,7 +179,7 @@ impl Upload<'_> {
 
     /// Reads the response, which may have arrived before the complete body was sent.
     pub fn finish(self) -> io::Result<Reply> {
-        match self.connection.read_reply(self.stream, self.closed, false, &mut Vec::new())? {
+        match self.connection.read_reply(self.stream, self.closed, false, &mut Memory::default())? {
             End::Reply(reply) => Ok(reply),
             End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }

@@ -14,28 +14,38 @@ pub(crate) struct Head {
     lines: Vec<usize>,
 }
 
+/// The memory of a head that is no longer needed, for another one. In the allocator, concurrent workers wait for each other.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub text: Vec<u8>,
+    lines: Vec<usize>,
+}
+
 impl Head {
     /// Reads up to the empty line, but no more than `limit` bytes, and skips the heads of interim responses (1xx; RFC 9110,
     /// section 15.2). Invalid UTF-8 is replaced; a line that is not a header is ignored.
     pub fn read(reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
-        Self::read_into(Vec::with_capacity(512), reader, limit)
+        Self::read_into(Memory::default(), reader, limit)
     }
 
-    /// Like [`read`](Self::read), with an allocation that is no longer needed for anything else.
-    pub fn read_into(mut bytes: Vec<u8>, reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
+    /// Like [`read`](Self::read), in memory that an earlier head used.
+    pub fn read_into(mut memory: Memory, reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
         let mut lines = Lines::new("the head", reader, limit);
         loop {
-            bytes.clear();
-            let head = Head::read_one(std::mem::take(&mut bytes), &mut lines)?;
+            let head = Head::read_one(memory, &mut lines)?;
             // After 101, the connection uses a different protocol.
             if !(100..200).contains(&head.status) || head.status == 101 {
                 return Ok(head);
             }
+            memory = head.into_memory();
         }
     }
 
-    fn read_one(mut bytes: Vec<u8>, reader: &mut Lines<impl BufRead>) -> io::Result<Self> {
-        let mut lines = Vec::with_capacity(16);
+    fn read_one(memory: Memory, reader: &mut Lines<impl BufRead>) -> io::Result<Self> {
+        let Memory { text: mut bytes, mut lines } = memory;
+        bytes.clear();
+        lines.clear();
+        lines.reserve(16);
         // Some peers send extra line breaks after the previous message (RFC 9112, section 2.2).
         while reader.append(&mut bytes)?.is_empty() {
             bytes.clear();
@@ -127,6 +137,10 @@ impl Head {
     /// Whether the peer uses HTTP/1.0.
     pub fn is_old(&self) -> bool {
         self.text.starts_with("HTTP/1.0")
+    }
+
+    pub fn into_memory(self) -> Memory {
+        Memory { text: self.text.into_bytes(), lines: self.lines }
     }
 
     #[cfg(test)]

@@ -4,6 +4,8 @@ use std::{fmt, io::Write};
 
 use http_req::{request::Method, uri::Uri};
 
+use crate::wire::head::Memory;
+
 /// The maximum length in bytes of a body that is appended to its head: a plain write is less work for the kernel than a
 /// vectored one.
 const MAX_JOINED: usize = 4096;
@@ -56,42 +58,45 @@ impl fmt::Display for Call<'_> {
 /// A request, owned so that it can be sent to another thread. `head` includes the body if that is short.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub head: Vec<u8>,
+    pub head: Memory,
     pub body: Vec<u8>,
 }
 
 impl Request {
     /// Whether it can safely be sent twice (RFC 9110, section 9.2.2).
     pub fn is_idempotent(&self) -> bool {
-        self.head.starts_with(b"GET ")
+        self.head.text.starts_with(b"GET ")
     }
 }
 
 /// The head of a request that is being built.
 #[derive(Debug)]
-pub(crate) struct Head(Vec<u8>);
+pub(crate) struct Head(Memory);
 
 impl Head {
-    pub fn new(call: Call<'_>) -> Self {
-        let mut head = Vec::with_capacity(512);
+    /// Begins the head of a request in `memory`, whose contents are discarded.
+    pub fn new(call: Call<'_>, mut memory: Memory) -> Self {
+        let head = &mut memory.text;
+        head.clear();
+        head.reserve(512);
         // Do not use `split_at` here; see `status` in the module `head`.
         let Base { head: all, end, .. } = call.base;
         let [first, middle, last] = call.path.map(str::as_bytes);
         for part in [&all[..*end], first, middle, last, &all[*end..]] {
             head.extend_from_slice(part);
         }
-        Head(head)
+        Head(memory)
     }
 
     pub fn add(&mut self, name: &str, value: &str) {
-        let Head(head) = self;
+        let head = &mut self.0.text;
         for part in [name, ": ", value, "\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
         // Replace bytes that a header must not contain (RFC 9110, section 5.5): they could end it and start another.
         let end = head.len() - 2;
         for byte in &mut head[end - value.len()..end] {
-            if !matches!(byte, b'\t' | b' '..=b'~' | 0x80..) {
+            if byte.is_ascii_control() && *byte != b'\t' {
                 *byte = b' ';
             }
         }
@@ -100,18 +105,18 @@ impl Head {
     pub fn with_body(mut self, body: Option<Vec<u8>>) -> Request {
         if let Some(body) = &body {
             // Writing to a vector cannot fail.
-            let _ = write!(self.0, "Content-Length: {}\r\n", body.len());
+            let _ = write!(self.0.text, "Content-Length: {}\r\n", body.len());
         }
         let (mut head, mut body) = (self.end(), body.unwrap_or_default());
         if body.len() <= MAX_JOINED {
-            head.append(&mut body);
+            head.text.append(&mut body);
         }
         Request { head, body }
     }
 
-    pub fn end(self) -> Vec<u8> {
+    pub fn end(self) -> Memory {
         let Head(mut head) = self;
-        head.extend_from_slice(b"\r\n");
+        head.text.extend_from_slice(b"\r\n");
         head
     }
 }

@@ -1,10 +1,10 @@
 //! The ways to send requests to the Runtime API. Each is a separate type, so that a function links only the one it uses.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use crate::{
     Context,
-    executor::block_on_handler,
+    executor::{Alarm, block_on_handler},
     failure::Failure,
     wire::background::{self, Background},
     wire::connection::{self, Connection, Reply},
@@ -21,7 +21,9 @@ pub(crate) trait Transport {
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>>;
 
     /// Runs a part of an invocation that is the function's own code.
-    async fn handle<T>(context: &Context, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure>;
+    async fn handle<T>(
+        alarm: &Arc<Alarm>, context: &Context, future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure>;
 }
 
 /// A request in progress. Dropping it before it is finished leaves the request incomplete.
@@ -44,8 +46,10 @@ impl Transport for Connection {
         Connection::begin(self)
     }
 
-    async fn handle<T>(context: &Context, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        block_on_handler(context, future)
+    async fn handle<T>(
+        alarm: &Arc<Alarm>, context: &Context, future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        block_on_handler(alarm, context, future)
     }
 }
 
@@ -73,7 +77,9 @@ impl Transport for Background {
         Ok(Background::begin(self))
     }
 
-    async fn handle<T>(_: &Context, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn handle<T>(
+        _: &Arc<Alarm>, _: &Context, future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         future.await
     }
 }
