@@ -1,7 +1,8 @@
 //! Connections, which are opened within a deadline and kept for later requests.
 
 use std::{
-    io::{self, IoSlice, Read, Write},
+    fmt::Debug,
+    io::{self, Read, Write},
     net::TcpStream,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -26,75 +27,25 @@ static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 #[derive(Debug)]
 struct Kept {
     origin: String,
-    socket: Socket<Link>,
+    socket: Socket<Box<dyn Link>>,
     /// Wall-clock time: a monotonic clock may stop while Lambda freezes the function.
     since: SystemTime,
 }
 
 /// A connection, encrypted or not.
-#[derive(Debug)]
-pub(super) enum Link {
-    Plain(Timed),
-    #[cfg(feature = "tls")]
-    Tls(Box<native_tls::TlsStream<tls::Announced>>),
+pub(super) trait Link: Read + Write + Debug + Send {
+    /// The connection below TLS.
+    fn timed(&mut self) -> &mut Timed;
 }
 
-impl Link {
-    fn timed(&self) -> &Timed {
-        match self {
-            Link::Plain(timed) => timed,
-            #[cfg(feature = "tls")]
-            Link::Tls(stream) => &stream.get_ref().0,
-        }
-    }
-
-    fn timed_mut(&mut self) -> &mut Timed {
-        match self {
-            Link::Plain(timed) => timed,
-            #[cfg(feature = "tls")]
-            Link::Tls(stream) => &mut stream.get_mut().0,
-        }
-    }
-}
-
-impl Read for Link {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Link::Plain(timed) => timed.read(room),
-            #[cfg(feature = "tls")]
-            Link::Tls(stream) => stream.read(room),
-        }
-    }
-}
-
-impl Write for Link {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Link::Plain(timed) => timed.write(bytes),
-            #[cfg(feature = "tls")]
-            Link::Tls(stream) => stream.write(bytes),
-        }
-    }
-
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Link::Plain(timed) => timed.write_vectored(parts),
-            #[cfg(feature = "tls")]
-            Link::Tls(stream) => stream.write_vectored(parts),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Link::Plain(timed) => timed.flush(),
-            #[cfg(feature = "tls")]
-            Link::Tls(stream) => stream.flush(),
-        }
+impl Link for Timed {
+    fn timed(&mut self) -> &mut Timed {
+        self
     }
 }
 
 /// Takes a kept connection to the same server that still seems to be open.
-pub(super) fn take(origin: &str, deadline: Instant) -> Option<Socket<Link>> {
+pub(super) fn take(origin: &str, deadline: Instant) -> Option<Socket<Box<dyn Link>>> {
     loop {
         let mut kept = {
             let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,10 +53,10 @@ pub(super) fn take(origin: &str, deadline: Instant) -> Option<Socket<Link>> {
             all.remove(index)
         };
         let rested = kept.since.elapsed();
-        let link = kept.socket.stream_mut();
+        let timed = kept.socket.stream_mut().timed();
         let usable = rested.is_ok_and(|rested| rested < MAX_REST)
-            && link.timed().is_quiet()
-            && link.timed_mut().set_deadline(Some(deadline)).is_ok();
+            && timed.is_quiet()
+            && timed.set_deadline(Some(deadline)).is_ok();
         if usable {
             return Some(kept.socket);
         }
@@ -113,7 +64,7 @@ pub(super) fn take(origin: &str, deadline: Instant) -> Option<Socket<Link>> {
 }
 
 /// Keeps a connection, unless the server has sent unexpected data.
-pub(super) fn keep(origin: &str, socket: Socket<Link>) {
+pub(super) fn keep(origin: &str, socket: Socket<Box<dyn Link>>) {
     if !socket.leftovers().is_empty() {
         return;
     }
@@ -126,17 +77,17 @@ pub(super) fn keep(origin: &str, socket: Socket<Link>) {
     drop(oldest);
 }
 
-pub(super) fn open(url: &Url, deadline: Instant) -> Result<Socket<Link>, Error> {
+pub(super) fn open(url: &Url, deadline: Instant) -> Result<Socket<Box<dyn Link>>, Error> {
     let uri = url.uri();
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let addresses = resolve(host, deadline).map_err(|source| Error::Resolve { host: host.to_owned(), source })?;
     let timed = connect(&addresses, uri.corr_port(), deadline)
         .and_then(|stream| Timed::new(stream, Some(deadline)))
         .map_err(|source| Error::Connect { address: url.authority().to_owned(), source })?;
-    let link = match url.is_https() {
-        false => Link::Plain(timed),
+    let link: Box<dyn Link> = match url.is_https() {
+        false => Box::new(timed),
         #[cfg(feature = "tls")]
-        true => tls::connect(host, timed)?,
+        true => Box::new(tls::connect(host, timed)?),
         #[cfg(not(feature = "tls"))]
         true => {
             return Err(Error::Url {
@@ -164,13 +115,13 @@ fn connect(addresses: &[std::net::IpAddr], port: u16, deadline: Instant) -> io::
 /// TLS connections. This module uses native-tls directly, because http_req's own TLS does not report why a handshake failed,
 /// reads all certificates again for each connection, and has a timeout for each wait instead of a deadline.
 #[cfg(feature = "tls")]
-pub(super) mod tls {
+mod tls {
     use std::{
         io::{self, ErrorKind, Read, Write},
         sync::OnceLock,
     };
 
-    use native_tls::{HandshakeError, TlsConnector};
+    use native_tls::{HandshakeError, TlsConnector, TlsStream};
 
     use crate::{
         client::{error::Error, link::Link},
@@ -180,7 +131,7 @@ pub(super) mod tls {
     /// The connection below TLS. Its end is an error unless TLS has announced it (close_notify; RFC 8446, section 6.1). An
     /// attacker on the network can close a connection, and not every version of OpenSSL distinguishes the two ends.
     #[derive(Debug)]
-    pub(in crate::client) struct Announced(pub Timed);
+    pub(super) struct Announced(Timed);
 
     impl Read for Announced {
         fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
@@ -201,7 +152,13 @@ pub(super) mod tls {
         }
     }
 
-    pub(super) fn connect(host: &str, timed: Timed) -> Result<Link, Error> {
+    impl Link for TlsStream<Announced> {
+        fn timed(&mut self) -> &mut Timed {
+            &mut self.get_mut().0
+        }
+    }
+
+    pub(super) fn connect(host: &str, timed: Timed) -> Result<TlsStream<Announced>, Error> {
         // Creating it reads the certificates of the authorities, which takes longer than a handshake.
         static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
         let failed = |source| Error::Tls { host: host.to_owned(), source };
@@ -213,7 +170,7 @@ pub(super) mod tls {
             }
         };
         match connector.connect(host, Announced(timed)) {
-            Ok(stream) => Ok(Link::Tls(Box::new(stream))),
+            Ok(stream) => Ok(stream),
             Err(HandshakeError::Failure(error)) => Err(failed(error.into())),
             // With a deadline, `Timed` never returns `WouldBlock`.
             Err(HandshakeError::WouldBlock(_)) => Err(failed("it did not complete".into())),

@@ -347,7 +347,7 @@ impl Request {
         !matches!(self.method, Method::POST | Method::PATCH)
     }
 
-    fn attempt(&self, mut socket: Socket<Link>, url: &Url, head: &[u8]) -> Result<(Head, Vec<u8>), End> {
+    fn attempt(&self, mut socket: Socket<Box<dyn Link>>, url: &Url, head: &[u8]) -> Result<(Head, Vec<u8>), End> {
         let sent = socket.send(head, self.body.as_deref().unwrap_or_default());
         match sent {
             // A server that refuses a body may respond and close the connection before it has read the body. The response
@@ -369,7 +369,7 @@ impl Request {
         Ok((answer, body))
     }
 
-    fn read_head(&self, socket: &mut Socket<Link>) -> io::Result<Head> {
+    fn read_head(&self, socket: &mut Socket<Box<dyn Link>>) -> io::Result<Head> {
         let head = Head::read(socket, self.max_head)?;
         match head.status {
             101 => Err(malformed("it switches to another protocol, which was not requested".to_owned())),

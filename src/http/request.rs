@@ -102,30 +102,27 @@ pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, For
     let (origin, method) = origin(&members, &about)?;
 
     let headers = headers(&members)?;
-    let uri = match origin {
+    let (path, query) = match origin {
         Origin::FunctionUrl | Origin::HttpApi => {
             let query = members.text("rawQueryString").filter(|query| !query.is_empty());
-            let query = query.map(|query| carried(&query, QUERY));
-            uri(&headers, &about, &required(&members, "rawPath")?, query)
+            (required(&members, "rawPath")?, query.map(|query| carried(&query, QUERY)))
         }
         Origin::WebSocketApi => {
             let path = format!("/{}", about.text("routeKey").unwrap_or_default());
-            uri(&headers, &about, &path, query(&members, encoded))
+            (path.into(), query(&members, encoded))
         }
-        Origin::RestApi => uri(&headers, &about, &required(&members, "path")?, query(&members, encoded)),
+        Origin::RestApi => (required(&members, "path")?, query(&members, encoded)),
         // A load balancer, like VPC Lattice, does not decode the query.
-        Origin::LoadBalancer => {
-            let path = required(&members, "path")?;
-            uri(&headers, &about, &path, query(&members, |text| carried(text, QUERY)))
-        }
+        Origin::LoadBalancer => (required(&members, "path")?, query(&members, |text| carried(text, QUERY))),
         Origin::Lattice => {
             let path = members.text("raw_path").map_or_else(|| required(&members, "path"), Ok)?;
             match path.split_once('?') {
-                Some((path, query)) => uri(&headers, &about, path, Some(carried(query, QUERY))),
-                None => uri(&headers, &about, &path, query(&members, |text| carried(text, QUERY))),
+                Some((path, query)) => (path.to_owned().into(), Some(carried(query, QUERY))),
+                None => (path, query(&members, |text| carried(text, QUERY))),
             }
         }
-    }?;
+    };
+    let uri = uri(&headers, &about, &path, query)?;
     let body = body(&members, &bytes)?;
 
     let slice = |name| members.get(name).map(|json| bytes.slice_ref(json.get().as_bytes())).unwrap_or_default();
