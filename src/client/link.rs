@@ -178,7 +178,8 @@ pub(super) mod tls {
     };
 
     /// The connection below TLS. Its end is an error unless TLS has announced it (close_notify; RFC 8446, section 6.1). An
-    /// attacker on the network can close a connection, and not every version of OpenSSL distinguishes the two ends.
+    /// attacker on the network can close a connection, and not every version of OpenSSL distinguishes that from an
+    /// announced end.
     #[derive(Debug)]
     pub(in crate::client) struct Announced(pub Timed);
 
@@ -202,7 +203,7 @@ pub(super) mod tls {
     }
 
     pub(super) fn connect(host: &str, timed: Timed) -> Result<Link, Error> {
-        // Creating it reads the certificates of the authorities, which takes longer than a handshake.
+        // Creating a connector reads the certificates of the authorities, which takes longer than a handshake.
         static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
         let failed = |source| Error::Tls { host: host.to_owned(), source };
         let connector = match CONNECTOR.get() {
