@@ -23,10 +23,10 @@ const FLUSH: Duration = Duration::from_millis(100);
 /// The number of a watch, the address to report to, and the phase that a panic ends.
 type Entry = (u64, Address, Phase);
 
-/// The phases that are under way, and the number of the last watch. Always empty if panics unwind.
+/// The number of the last watch, and the phases that are under way: none if panics unwind.
 static WATCHED: Mutex<(u64, Vec<Entry>)> = Mutex::new((0, Vec::new()));
 
-/// While this exists, a panic on any thread that ends the program is reported to Lambda.
+/// While this exists, a panic that ends the program is reported to Lambda, whichever thread it occurs on.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
@@ -63,7 +63,7 @@ impl Drop for Watch {
 
 /// Reports a panic for every watched phase, over new connections because the state of the existing ones is unknown.
 fn report(panic: &PanicHookInfo<'_>) {
-    // Take the entries out, so that a panic in here finds nothing to report.
+    // Take the entries out, so that a panic in this function finds nothing to report.
     let entries = match WATCHED.lock() {
         Ok(mut watched) => std::mem::take(&mut watched.1),
         Err(_) => return,
@@ -72,7 +72,7 @@ fn report(panic: &PanicHookInfo<'_>) {
     for (_, address, phase) in entries {
         let request_id = phase.context().map_or("", Context::request_id);
         logs::failure(request_id, &failure);
-        // A refused report is logged; nothing else can be done.
+        // If the report fails, nothing else can be done.
         let _ = block_on(Api::new(&address, Connection::new(&address)).fail(&phase, &failure));
     }
     // Flush on another thread: a thread that holds the lock on stdout may be waiting for this one.

@@ -1,4 +1,4 @@
-//! The calls of the [Runtime API] that the loop makes: next invocation, response, error.
+//! The calls to the [Runtime API] that the loop makes: next invocation, response, error.
 //!
 //! [Runtime API]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
@@ -197,7 +197,7 @@ async fn send<T: Transport>(
     upload.finish().await
 }
 
-/// Returns the reply if its status is 200, without which the function cannot continue.
+/// Returns the response if its status is 200; with any other status, the function cannot continue.
 pub(crate) fn expect_200(call: Call<'_>, reply: io::Result<Reply>) -> Result<Reply, Error> {
     match reply {
         Ok(reply) if reply.head.status == 200 => Ok(reply),

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Each worker has its own thread and connection. The workers share the handler, which must be [`Sync`]. They also share the
 /// environment, so the trace ID is available only from the [`Context`](crate::Context).
 ///
-/// It is tested against the documented Runtime API, but has not yet run on AWS itself.
+/// `run_concurrent` is tested against the documented Runtime API, but has not yet run on AWS itself.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run_concurrent};
@@ -95,7 +95,7 @@ impl Runtime {
             }
         }
         drop(ends);
-        // A worker that cannot continue ends them all, because the process exits.
+        // A worker that cannot continue ends all workers, because the process exits.
         Err(end.recv().expect("at least one worker does not panic"))
     }
 

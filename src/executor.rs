@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How long before its deadline a handler that is still waiting is logged. Lambda kills the function at the deadline.
 const NOTICE: Duration = Duration::from_millis(200);
 
-/// Wakes a sleeping thread. Any code that a future calls may consume the thread's only park token, so the flag decides.
+/// Wakes a sleeping thread. Any code that a future calls may consume the thread's only park token, so `rang` records the
+/// wake-up as well.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     thread: Thread,
@@ -80,7 +81,7 @@ impl Alarm {
     }
 }
 
-/// Whether this process has no other thread, so that nothing can wake a future. `false` if the system does not tell.
+/// Whether this process has no other thread, so that nothing can wake a future. `false` if that is unknown.
 fn is_alone() -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -116,7 +117,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 /// Runs `future`, a part of an invocation that is the function's own code, to completion on this thread. If nothing can wake
 /// it any more, it is dropped, and the invocation fails.
 ///
-/// This happens to a future that needs an async runtime whose only thread is this one.
+/// This happens to a future that needs an async runtime whose only thread is the current one.
 pub(crate) fn block_on_handler<T>(
     alarm: &Arc<Alarm>, context: &Context, future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
@@ -139,8 +140,8 @@ pub(crate) fn block_on_handler<T>(
 
 /// Runs `future`, which is the function's own code; a panic in it becomes a failure.
 ///
-/// The future is dropped after a panic and never polled again. Only state that the handler itself shares can expose an
-/// operation that the panic interrupted.
+/// The future is dropped after a panic and never polled again, so only state that the handler itself shares can be left
+/// inconsistent.
 pub(crate) async fn guard<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     panics::forget();
     let mut future = pin!(future);

@@ -40,7 +40,7 @@ impl Raw {
     }
 }
 
-/// A response that is sent in one piece: any type that implements [`Serialize`], as JSON, and [`Raw`], unchanged.
+/// A response that is sent in one piece: any type that implements [`Serialize`], sent as JSON, or [`Raw`], sent unchanged.
 ///
 /// Lambda accepts up to 6 MB, or 6,291,556 bytes ([Lambda quotas]); for a longer response, the caller gets an error.
 ///

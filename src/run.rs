@@ -25,8 +25,8 @@ use crate::{
 /// A thread must therefore not keep `stdout` locked indefinitely. C's `printf` has its own buffer, which is not flushed.
 ///
 /// In a static program with musl, the main thread has a stack of 8 MiB, or less if the system's hard limit is lower. Each worker
-/// of [`run_concurrent`](crate::run_concurrent) has a stack of 8 MiB as well; other threads have the size that they were started
-/// with. A stack overflow on any thread is logged. Child processes inherit the limit.
+/// of [`run_concurrent`](crate::run_concurrent) has a stack of 8 MiB as well; other threads have the stack size that they were
+/// started with. A stack overflow on any thread is logged. Child processes inherit the main thread's limit.
 ///
 /// Between two invocations, the function sets the environment variable `_X_AMZN_TRACE_ID`, as Lambda requires of a runtime. No
 /// thread may read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is safe.
@@ -44,8 +44,8 @@ use crate::{
 /// In an async runtime, call [`process`] instead, because `run` blocks the calling thread. `run` works only if other threads
 /// drive what a handler waits for: on a thread that tokio's `spawn_blocking` or the program started, and in a multi-threaded
 /// runtime. On the only thread of a runtime, such as tokio's `current_thread`, nothing can wake a handler that waits for a
-/// timer, a socket or a task. Such an invocation fails with the error type `Function.Deadlock` after 0.1 seconds, on Linux and
-/// if the process has no other thread. Otherwise, a handler that has not been woken is logged 0.2 seconds before its deadline.
+/// timer, a socket or a task. On Linux, such an invocation fails with the error type `Function.Deadlock` after 0.1 seconds if
+/// the process has no other thread. Otherwise, a handler that has not been woken is logged 0.2 seconds before its deadline.
 ///
 /// # Errors
 ///

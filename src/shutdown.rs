@@ -28,7 +28,7 @@ const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 /// internal extension without events ([Extensions API]). The hook has about 500 ms. If Lambda refuses the registration, this
 /// is logged, and a SIGTERM from elsewhere still runs the hook.
 ///
-/// It is tested against the documented Extensions API, but has not yet run on AWS itself.
+/// `on_shutdown` is tested against the documented Extensions API, but has not yet run on AWS itself.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, on_shutdown, run};
@@ -93,6 +93,6 @@ fn rest(runtime: &Runtime, identifier: &str) {
     head.add(IDENTIFIER, identifier);
     let reply = Connection::new(address).exchange(head.with_body(None));
     if let Err(error) = api::expect_200(call, reply) {
-        logs::error("", format_args!("Lambda may not send SIGTERM: {error}"));
+        logs::error("", format_args!("SIGTERM might not arrive: {error}"));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, IntoFailure, api::Phase, executor::block_on, runtime::Runtime};
 
-/// Whether this process has passed its snapshot. There is at most one.
+/// Whether this process has passed its only snapshot.
 static PASSED: AtomicBool = AtomicBool::new(false);
 
 /// Runs `before`, waits until the function resumes from its snapshot, and runs `after` ([runtime hooks]). If SnapStart is not
@@ -14,7 +14,7 @@ static PASSED: AtomicBool = AtomicBool::new(false);
 /// hooks. Every copy of the function starts from the same memory: create what must be unique or fresh, such as credentials,
 /// random numbers and connections, in `after`.
 ///
-/// It is tested against the documented Runtime API, but has not yet run on AWS itself.
+/// `snapshot` is tested against the documented Runtime API, but has not yet run on AWS itself.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run, snapshot};
@@ -65,7 +65,7 @@ impl Runtime {
         self.snap_start && !PASSED.swap(true, Ordering::Relaxed)
     }
 
-    /// Blocks until the function resumes, on a separate connection because none survives the snapshot.
+    /// Blocks until the function resumes. Uses a separate connection, because no connection survives the snapshot.
     fn restore(&self) -> Result<(), Error> {
         block_on(self.api().get("/restore/next")).map(drop)
     }

@@ -1,7 +1,7 @@
 //! The packages that `new` creates, and the examples: each passes cargo's checks, is built, packaged, and invoked with an event of its
 //! kind.
 //!
-//! They compile for minutes, so `cargo test` skips them. `make test` runs a few of them, and `make examples` all.
+//! These tests compile for minutes, so `cargo test` skips them. `make test` runs a few of them, and `make examples` all.
 
 #[path = "support/https.rs"]
 mod https;

@@ -63,7 +63,7 @@ use wire::{
     head::{Head, MAX_HEAD},
 };
 
-/// How much the reader may allocate for a body before it arrives, which a few bytes can trigger.
+/// How many bytes the reader may allocate for a body before it arrives. A head of a few bytes can trigger this.
 const RESERVE: usize = 6 * 1024 * 1024 + 100;
 
 /// A limit that only a hang exceeds.
@@ -361,7 +361,7 @@ fn a_url_or_a_location_is_refused_or_parses_to_itself() {
     assert!(accepted > 0 && refused > 0);
 }
 
-/// Sends these bytes in reply to the first request, and closes the connection. Returns the URL of the server.
+/// Sends these bytes as the response to the first request, and closes the connection. Returns the URL of the server.
 fn reply_once(bytes: Vec<u8>) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
@@ -474,11 +474,11 @@ fn chunks_that_the_runtime_writes_are_read_back_unchanged() {
     });
 }
 
-/// A Runtime API that replies `answer` to the first request, `accepted` to the second, and then closes the connection. Returns the
-/// lines of all POST requests.
+/// A Runtime API that sends `answer` in response to the first request and `accepted` to the second, and then closes the connection.
+/// Returns the lines of all POST requests.
 fn posts(listener: TcpListener, answer: &[u8], accepted: &[u8]) -> io::Result<Vec<String>> {
     let (stream, _) = listener.accept()?;
-    // Stops if the function is still waiting for more of a reply.
+    // Stops if the function is still waiting for more of a response.
     stream.set_read_timeout(Some(Duration::from_millis(30)))?;
     let mut reader = io::BufReader::new(stream);
     let mut posts = Vec::new();

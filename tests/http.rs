@@ -73,7 +73,7 @@ fn api() -> Value {
     Cases::read().event("HTTP API: GET").clone()
 }
 
-/// The handler's answer to one event.
+/// The handler's response to one event.
 fn answer<R: Respond>(event: Value, handler: impl AsyncFn(Request<Body>) -> R) -> Answer {
     let [answer] = testing::run(http::handler(handler), [event]).unwrap();
     answer

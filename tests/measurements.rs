@@ -1,4 +1,4 @@
-//! `make soak`, `make fuzz` and `make conformance`, on a small scale. `make bench` takes minutes and runs by hand.
+//! `make soak`, `make fuzz` and `make conformance`, on a small scale. `make bench` takes minutes and is run by hand.
 
 #[path = "support/machine.rs"]
 mod machine;

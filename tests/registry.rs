@@ -1,5 +1,5 @@
-//! `make crates`: functions with registry crates that are hard to link are built in both ways, verified and invoked. The results are
-//! written to docs/crates.md. It compiles for an hour, so no other make target runs it.
+//! `make crates`: functions with registry crates that are hard to link are built with `build` and `docker-build`, verified and invoked.
+//! The results are written to docs/crates.md. It compiles for an hour, so no other make target runs it.
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -13,7 +13,7 @@ const WORKSPACE: &str = "tests/crates/registry";
 const TABLE: &str = "docs/crates.md";
 const WAYS: [&str; 2] = ["build", "docker-build"];
 
-/// The page before the rows of the table.
+/// The part of the page before the rows of the table.
 const HEAD: &str = "\
 # Crates of the registry
 
@@ -55,7 +55,7 @@ fn each_crate_is_built_verified_and_invoked() {
                 [reason, String::new(), String::new()]
             });
             eprintln!("{what}: {}", cells.join(" ").trim_end());
-            // After each build, so that the results are kept if the run is stopped.
+            // Record after each build, so that the results are kept if the run is stopped.
             record(function, *way, cells);
         }
     }

@@ -62,7 +62,7 @@ fn the_context_is_filled_by_default() {
         Ok::<_, Infallible>(context.request_id().to_owned())
     };
     let [one, two] = testing::run(context, ["1", "2"]).unwrap();
-    assert_ne!(one.json(), two.json(), "each event has its own request id");
+    assert_ne!(one.json(), two.json(), "each event has its own request ID");
 }
 
 #[test]
@@ -209,7 +209,7 @@ const STREAM: &str = "POST /2018-06-01/runtime/invocation/ID/response HTTP/1.1\r
     Content-Type: text/html\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n\
     Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n";
 
-/// The answer of a program that responds with `bytes`, in which ID is replaced by the request id.
+/// The response of a program that sends `bytes`, in which `ID` is replaced with the request ID.
 fn answered_with(bytes: &str) -> testing::Answer {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "bytes", "--ignored"]).env("BYTES", bytes).stdout(Stdio::null());

@@ -1,6 +1,6 @@
 //! The workflows and the commands that they call: the release scripts, `make workflows` and `make newest`.
 //!
-//! They install act and compile the program, so `cargo test` skips them. `make test` runs them.
+//! These tests install act and compile the program, so `cargo test` skips them. `make test` runs them.
 
 #[path = "support/machine.rs"]
 mod machine;

@@ -6,8 +6,8 @@ use std::{error, fmt, io, time::Duration};
 ///
 /// The variant tells whether the server may have received the request: [`Url`](Error::Url), [`Header`](Error::Header),
 /// [`Method`](Error::Method), [`Resolve`](Error::Resolve), [`Connect`](Error::Connect) and [`Tls`](Error::Tls) occur before any
-/// part of it is sent. This does not count earlier requests that were redirected, or an idempotent request that failed on a kept
-/// connection before.
+/// part of it is sent. This does not count earlier requests that were redirected, or an earlier attempt of an idempotent
+/// request on a kept connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -129,7 +129,8 @@ mod tls {
     };
 
     /// The connection below TLS. Its end is an error unless TLS has announced it (close_notify; RFC 8446, section 6.1). An
-    /// attacker on the network can close a connection, and not every version of OpenSSL distinguishes the two ends.
+    /// attacker on the network can close a connection, and not every version of OpenSSL distinguishes that from an
+    /// announced end.
     #[derive(Debug)]
     pub(super) struct Announced(Timed);
 
@@ -159,7 +160,7 @@ mod tls {
     }
 
     pub(super) fn connect(host: &str, timed: Timed) -> Result<TlsStream<Announced>, Error> {
-        // Creating it reads the certificates of the authorities, which takes longer than a handshake.
+        // Creating a connector reads the certificates of the authorities, which takes longer than a handshake.
         static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
         let failed = |source| Error::Tls { host: host.to_owned(), source };
         let connector = match CONNECTOR.get() {

@@ -33,7 +33,7 @@
 //!
 //! A request has one deadline for the complete exchange: resolving the name, connecting, the TLS handshake, sending, every
 //! redirect, and receiving the last byte of the response. By default, this is the time left in the invocation, minus a
-//! tenth of it, up to 100 ms, so that the handler can still respond. [`timeout`](Request::timeout) can shorten it.
+//! tenth of that time, but at most 100 ms, so that the handler can still respond. [`timeout`](Request::timeout) can shorten it.
 //!
 //! The client knows the invocation only on the threads that poll the handler. On other threads, and outside an invocation, the
 //! time limit is that of `timeout`, or 10 seconds, which is also Lambda's limit for the start of a function.

@@ -28,7 +28,7 @@ const MAX_TYPE: usize = 128;
 /// The failure of an invocation, with the parts of the [invocation error] call: an error type, a message and a stack.
 ///
 /// Every error that implements [`Display`] is converted to a `Failure` automatically. Return a `Failure` to choose the error
-/// type. It keeps its type inside a boxed error, at any depth.
+/// type. A `Failure` keeps its type inside a boxed error, at any depth.
 ///
 /// ```
 /// use lambda_musl::Failure;
@@ -56,13 +56,13 @@ pub struct Failure {
 impl Failure {
     /// Creates a failure with the given error type. The [sources](Error::source) of the error become its stack.
     ///
-    /// Lambda's logs and metrics recognize error types of the form `Function.Word`; the caller gets any error type.
+    /// Lambda's logs and metrics recognize error types of the form `Function.Word`; the caller gets an error type of any form.
     pub fn new(error_type: impl Into<Cow<'static, str>>, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Failure { error_type: cut(error_type.into(), MAX_TYPE), ..Failure::of(&*error.into()) }
     }
 
     /// Sets the response to an HTTP caller: this status and a JSON object with this `message`, instead of 500 and "Internal
-    /// Server Error" ([`http`](crate::http)). Like the type, it is kept inside a boxed error.
+    /// Server Error" ([`http`](crate::http)). Like the error type, this response is kept inside a boxed error.
     ///
     /// The caller never sees the failure's own message. It is logged if the status is 500 or higher; a lower status means that
     /// the caller made the error.
@@ -166,10 +166,12 @@ impl Display for Failure {
 
 impl Error for Failure {}
 
-/// A type that a handler can return as an error: any type that implements [`Display`], and your own types that do not.
+/// A type that a handler can return as an error: any type that implements [`Display`], or a type of your own that implements
+/// this trait instead.
 ///
-/// `&str`, `String`, `Box<dyn Error>`, `anyhow::Error` and any other error type already implement it. To choose the error type
-/// that Lambda reports, implement this trait instead of `Display`, or convert the error to a [`Failure`] with `From` and `?`.
+/// `&str`, `String`, `Box<dyn Error>`, `anyhow::Error` and any other error type already implement `Display`. To choose the
+/// error type that Lambda reports, implement this trait instead of `Display`, or convert the error to a [`Failure`] with `From`
+/// and `?`.
 ///
 /// ```
 /// use lambda_musl::{Failure, IntoFailure};

@@ -275,7 +275,7 @@ fn uri(headers: &HeaderMap, about: &Object<'_>, path: &str, query: Option<String
         .map_err(|error| odd(format_args!("its path and query ({length} bytes) are not a valid URI: {error}")))
 }
 
-/// Builds the query of an event that contains only the parameters.
+/// Builds the query of an event that contains only the query parameters.
 fn query(members: &Object<'_>, write: impl Fn(&str) -> String) -> Option<String> {
     let names = ["multiValueQueryStringParameters", "queryStringParameters", "query_string_parameters"];
     let parameters = names.into_iter().find(|name| members.get(name).is_some())?;

@@ -28,8 +28,8 @@ const STATUSES: RangeInclusive<u16> = 200..=599;
 
 /// A response that is sent in one piece.
 ///
-/// It is implemented for an [`http::Response`](Response) whose body is text, bytes or `()`; text, [`Json`] and [`Raw`], with
-/// the status 200; a [`StatusCode`], by itself or in a tuple in front of one of these.
+/// It is implemented for an [`http::Response`](Response) whose body is text, bytes or `()`; for text, [`Json`] and [`Raw`],
+/// which get the status 200; and for a [`StatusCode`], by itself or in a tuple in front of one of these.
 ///
 /// ```
 /// use lambda_musl::{Failure, http::{Body, IntoResponse, Response}};
@@ -382,7 +382,8 @@ impl<B: response::Body> response::Body for Sending<B> {
     }
 }
 
-/// Encodes a reply in its form. `streams` is whether function URLs get only streams.
+/// Encodes a response in the form that the sender of the request expects. `streams` is whether function URLs get only
+/// streams.
 pub(crate) async fn send<B: response::Body>(
     reply: Result<Reply<B>, Failure>, form: Form, streams: bool, context: &Context,
 ) -> Sent<B> {

@@ -115,7 +115,7 @@ struct Slot {
     waker: Option<Waker>,
 }
 
-/// A future for the reply of a promise.
+/// A future for the promised response.
 struct Pending {
     slot: Arc<Mutex<Slot>>,
 }
@@ -135,7 +135,7 @@ impl Future for Pending {
     }
 }
 
-/// A promise of a reply. Dropping it resolves it with an error.
+/// A promise of a response. Dropping it resolves it with an error.
 #[derive(Debug, Default)]
 struct Promise {
     slot: Arc<Mutex<Slot>>,

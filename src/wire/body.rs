@@ -81,7 +81,7 @@ impl Framing {
             Framing::Chunks => read_chunks(reader, limit, body),
             Framing::Length(length) if length > limit => Err(too_long("the body", limit)),
             Framing::Length(length) => {
-                // Zeroed memory costs nothing until it is written, which the socket does directly.
+                // Zeroed memory costs nothing until it is written, and the socket writes to it directly.
                 *body = vec![0; length.min(MAX_RESERVE) as usize];
                 let mut filled = 0;
                 let read = fill(reader, body, &mut filled);
@@ -109,7 +109,7 @@ fn fill(reader: &mut impl BufRead, room: &mut [u8], filled: &mut usize) -> io::R
     Ok(())
 }
 
-/// Appends `length` bytes, or fewer if the reader ends; returns whether it was all of them.
+/// Appends `length` bytes, or fewer if the reader ends; returns whether it appended all of them.
 fn append(body: &mut Vec<u8>, reader: &mut impl BufRead, mut length: u64) -> io::Result<bool> {
     while length > 0 {
         let ahead = match reader.fill_buf() {

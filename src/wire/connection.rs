@@ -120,7 +120,7 @@ impl Connection {
         self.read_reply(stream, closed, request.is_idempotent(), &mut request.head)
     }
 
-    /// Reads the response, into the memory of the request's head if there is a response. `asked` is whether its body is the
+    /// Reads the response. Its head takes over the memory of the request's head. `asked` is whether the response body is the
     /// purpose of the request.
     fn read_reply(
         &mut self, mut stream: Socket<Timed>, closed: bool, asked: bool, request: &mut Memory,

@@ -14,7 +14,8 @@ pub(crate) struct Head {
     lines: Vec<usize>,
 }
 
-/// The memory of a head that is no longer needed, for another one. In the allocator, concurrent workers wait for each other.
+/// The memory of a head that is no longer needed. Another head reuses it, because concurrent workers wait for each other in
+/// the allocator.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub text: Vec<u8>,
@@ -81,12 +82,12 @@ impl Head {
         Ok(Head { status, text, lines })
     }
 
-    /// Returns the first header with this name, in any case, without the whitespace around it.
+    /// Returns the value of the first header with this name, ignoring case, without the whitespace around the value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Returns all headers with this name.
+    /// Returns the values of all headers with this name.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let bytes = self.text.as_bytes();
         self.lines.windows(2).filter_map(move |line| {
@@ -116,7 +117,7 @@ impl Head {
         })
     }
 
-    /// Whether a header that is a list contains `token`, in any case.
+    /// Whether a header that is a list contains `token`, ignoring case.
     pub fn names(&self, header: &str, token: &str) -> bool {
         self.list(header).any(|item| same(item, token))
     }
@@ -178,8 +179,8 @@ pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u64> {
     number.filter(|_| !digits.is_empty())
 }
 
-/// Whether two names are equal, ignoring case. When optimizing for size, the compiler does not inline the iteration of std's
-/// function for that.
+/// Whether two names are equal, ignoring case. std's `eq_ignore_ascii_case` does the same, but when optimizing for size, the
+/// compiler does not inline its iteration.
 pub(crate) fn same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
     let (one, other) = (one.as_ref(), other.as_ref());
     let mut pairs = one.iter().zip(other);

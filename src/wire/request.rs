@@ -44,7 +44,7 @@ impl Base {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
     pub base: &'a Base,
-    /// The parts of the path after the API's base path; it begins with a slash.
+    /// The parts of the path after the API's base path; the first one begins with a slash.
     pub path: [&'a str; 3],
 }
 

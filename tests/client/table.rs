@@ -1,6 +1,6 @@
 //! Complete, truncated, malformed, endless and missing responses, read by the client and, for comparison, by http_req.
 //!
-//! `CLIENT_TABLE=docs/client.md cargo test --test client table` writes the outcomes of both.
+//! `CLIENT_TABLE=docs/client.md cargo test --test client table` writes the outcomes to that page.
 
 use std::{
     env, fs,
@@ -259,7 +259,7 @@ fn every_case_ends_in_time_with_the_expected_outcome() {
     }
 }
 
-/// The outcomes of both, as a page in Markdown.
+/// The outcomes of the client and of http_req, as a page in Markdown.
 fn table(cases: &[Case], seen: &[String]) -> String {
     let mut text = "# The client and http_req, case by case\n\n\
         Each row is something that a server may do, with the outcome for `lambda_musl::client` and for `http_req::request::Request` 0.14.6: the\n\

@@ -175,7 +175,7 @@ fn handshakes(config: &Arc<ServerConfig>) {
         assert!(matches!(error, Error::Tls { .. }), "{error}");
     }
     let (silent, _) = listen(|mut stream| hold(&mut stream));
-    // Each wait is short, but they never end.
+    // Each wait is short, but the waits never end.
     let (dripping, _) = listen(|mut stream| {
         stream.write_all(&[22, 3, 3, 64, 0])?;
         loop {

@@ -116,7 +116,7 @@ fn the_binary_runs_in_an_empty_image() {
     assert_probed_with_the_pinned_openssl(&answer.succeeded().stdout);
 }
 
-/// Creates a crate outside the clone, in `directory`, which doubles a number.
+/// Creates a crate that doubles a number, outside the clone in `directory`.
 fn krate(directory: &Path) -> PathBuf {
     let krate = directory.join("my function");
     fs::create_dir_all(krate.join("src")).unwrap();

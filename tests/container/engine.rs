@@ -139,7 +139,7 @@ fn files_that_root_creates_for_a_base_image_belong_to_the_owner_of_the_clone() {
     let directory = tempfile::tempdir().unwrap();
     let (clone, programs) = (directory.path().join("clone"), directory.path().join("bin"));
     copy_of_the_clone(&["."], &clone);
-    // With the compiled dependencies, so that only the program itself is compiled.
+    // Copy the compiled dependencies, so that only the program itself is compiled.
     fs::create_dir(clone.join("target")).unwrap();
     let compiled = [root(), &clone].map(|clone| clone.join("target/cli").display().to_string());
     call("cp", &["-a", &compiled[0], &compiled[1]]).succeeded();

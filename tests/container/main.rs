@@ -1,5 +1,5 @@
-//! Builds in a container. Stand-ins replace what a machine without access to the registries cannot fetch: base images of Debian's
-//! packages, one of them as bare as Amazon Linux, and Debian's sources of musl and OpenSSL.
+//! Builds in a container. Stand-ins replace what a machine without access to the registries cannot fetch. They are base images of
+//! Debian's packages, one of them as bare as Amazon Linux, and Debian's sources of musl and OpenSSL.
 //!
 //! `cargo test` skips these tests. `make test` runs them one after the other, and complete builds only with CI=true.
 

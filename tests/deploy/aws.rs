@@ -207,7 +207,7 @@ impl Aws {
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
-    /// The response of moto to a request without the client, which is fast and is not logged.
+    /// The response of moto to a request that bypasses the client, and is therefore fast and not logged.
     pub fn get(&self, path: &str) -> Value {
         send("lambda", client::Request::get(moto_url(path))).json().unwrap()
     }

@@ -91,7 +91,7 @@ fn a_dry_run_prints_the_exact_commands_of_the_deployment_and_changes_nothing() {
         let before: Vec<Vec<String>> = before.iter().map(|call| call.iter().map(with_version).collect()).collect();
         assert_eq!(aws.calls(), before);
         assert!(!dry.stdout.contains("it's $HOME") && !dry.stderr.contains("it's $HOME"));
-        // The second dry run finds them in AWS already.
+        // The second dry run finds the variables in AWS already.
         assert_eq!(is_first, dry.stderr.contains("the environment variables KEY"));
     }
 }

@@ -1,6 +1,6 @@
 //! `deploy`, `status` and `invoke --remote`, with the real `aws` client and moto, which simulates AWS.
 //!
-//! They take a minute, so `cargo test` skips them. `make test` runs them.
+//! These tests take a minute, so `cargo test` skips them. `make test` runs them.
 
 mod create;
 mod errors;

@@ -1,4 +1,4 @@
-//! Deployments of a function that exists.
+//! Deployments of a function that already exists.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     machine::{build_crate, make, write_crate},
 };
 
-/// Builds the package with the binary as its entry point, which has other bytes.
+/// Builds the package with the binary as its entry point, so that its bytes differ.
 pub fn other_zip() -> &'static str {
     build();
     make(&["CRATE=examples/greeting", "OUT=dist/greeting-single", "LAYOUT=single"]).succeeded();

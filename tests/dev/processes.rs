@@ -138,7 +138,7 @@ fn a_signal_ends_the_server_and_all_processes_of_its_functions() {
         let mark = format!("dev-{signal}");
         let mut dev = Dev::run(marked(cargo(&project, &["dev", "--port", "0", "--timeout", "0"]), &mark));
         dev.invoke("stops", &json!({"do": "child"}));
-        // During an invocation that never ends.
+        // The signal arrives during an invocation that never ends.
         let event = json!({"do": "loop"}).to_string();
         let mut caller = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
         let head = format!(

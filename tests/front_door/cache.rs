@@ -1,4 +1,4 @@
-//! A truncated file in the cache, as after a full disk: the build detects and replaces it, and the zip is the same.
+//! A truncated file in the cache, such as a full disk causes: the build detects and replaces it, and the zip is the same.
 
 use std::{
     fs,

@@ -40,7 +40,7 @@ fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
     for (program, arguments) in REFUSED {
         let real = find_program(program).unwrap().display().to_string();
         let call = match program {
-            // wc of macOS pads the numbers.
+            // macOS's wc pads the numbers.
             "wc" => format!("'{real}' \"$@\" | while read -r line; do echo \"       $line\"; done"),
             // Without GNU's extensions to the commands.
             "sed" => format!("exec '{real}' --posix \"$@\""),

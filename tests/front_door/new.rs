@@ -363,7 +363,7 @@ fn invoke_builds_a_zip_that_is_missing_or_older_than_its_sources() {
     fs::write(package.join("README.md"), "mine").unwrap();
     let (_, stderr) = invoke(&[]);
     assert!(!stderr.contains("building"), "{stderr}");
-    // The defaults of the metadata are a source as well.
+    // The defaults in `[package.metadata]` count as a source as well.
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     let manifest = manifest.replace("include =", "features = ['f']\ninclude =") + "[features]\nf = []\n";
     fs::write(package.join("Cargo.toml"), manifest).unwrap();

@@ -148,7 +148,7 @@ pub fn response(reply: &Reply, event: &Value) -> Value {
     client(&reply.to, &answer.json())
 }
 
-/// The response that a client receives for an answer, according to AWS's documentation of the service that sent the event.
+/// The response that a client receives for the handler's `answer`, according to AWS's documentation of the service that sent the event.
 pub fn client(to: &str, answer: &Value) -> Value {
     let (single, multi, cookies) = match to {
         "load balancer: multi-value headers" => (false, true, false),

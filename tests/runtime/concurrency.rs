@@ -31,7 +31,7 @@ fn start() -> RuntimeApi {
                 let trace = "Lambda-Runtime-Trace-Id: Root=1\r\n";
                 Reply::Send(invocation(&format!("id-{id}"), trace, "null"))
             }
-            // Workers that are still handling an event have time to finish.
+            // Gives workers that are still handling an event time to finish.
             None => Reply::Later(Duration::from_millis(500), answer(500, "no more")),
         })
     })
@@ -51,7 +51,7 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
     let connections: BTreeSet<usize> = log.iter().map(|request| request.connection).collect();
     assert_eq!(connections.len(), WORKERS, "one connection per worker");
     for post in answers {
-        assert_eq!(post.body, br#"["Root=1",null]"#, "the trace id is not in the environment");
+        assert_eq!(post.body, br#"["Root=1",null]"#, "the trace ID is not in the environment");
     }
 }
 

@@ -26,7 +26,7 @@ fn sigterm_runs_the_hook_and_ends_the_function() {
     let api = RuntimeApi::replying(|request| {
         Some(match request.line.as_str() {
             REGISTER => Reply::Send(http::answer("200 OK", "Lambda-Extension-Identifier: me\r\n", "{}")),
-            // No reply is ever sent.
+            // No response is ever sent.
             _ => silence(),
         })
     });

@@ -1,4 +1,4 @@
-//! Output without a line end, which must be flushed before Lambda may freeze the function.
+//! Output without a line break, which must be flushed before Lambda may freeze the function.
 
 use std::{
     env,
@@ -17,7 +17,7 @@ use crate::child;
 
 const TEXT: &str = "no line end";
 
-/// Delays the reply for long enough to read the output while the function waits.
+/// Delays the response for long enough to read the output while the function waits.
 fn later(reply: Reply) -> Reply {
     match reply {
         Reply::Send(bytes) => Reply::Later(Duration::from_millis(500), bytes),
@@ -25,7 +25,7 @@ fn later(reply: Reply) -> Reply {
     }
 }
 
-/// The command of a function that prints. `how` selects when.
+/// The command of a function that prints. `how` selects when it prints.
 fn function(how: &str, api: &RuntimeApi) -> Command {
     let mut command = child::function("stdout::prints", api.address());
     command.env("HOW", how).envs((how == "in a worker").then_some(("AWS_LAMBDA_MAX_CONCURRENCY", "1")));

@@ -1,4 +1,4 @@
-//! The trace id in the environment.
+//! The trace ID in the environment.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Runs on a schedule of EventBridge.
+//! Runs on an EventBridge schedule.
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use lambda_musl::{Context, run};

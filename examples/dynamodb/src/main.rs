@@ -1,4 +1,4 @@
-//! Handles the changes of a table. Lambda retries from the first change that fails.
+//! Handles the changes to a table. Lambda retries from the first change that fails.
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
