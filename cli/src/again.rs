@@ -1,5 +1,5 @@
-//! Rebuilds a package whose sources have changed, with the command that built it. The cache remembers that command and what
-//! it read.
+//! Rebuilds a package whose sources have changed, with the command that built it. The cache stores that command and the
+//! names of the files and variables that the build read.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -34,11 +34,11 @@ const BUILD_SCRIPT: &str = "build.rs";
 /// The command to repeat.
 #[derive(Deserialize, Serialize)]
 struct Repeat {
-    /// The verb that built.
+    /// The verb that built the package.
     verb: String,
     directory: PathBuf,
     arguments: Vec<OsString>,
-    /// Options of the verb that were set in variables. A variable of another verb may be a secret.
+    /// The verb's options that were set in environment variables. Those of other verbs are not stored: they may be secrets.
     variables: BTreeMap<String, OsString>,
 }
 
@@ -49,9 +49,9 @@ pub struct Sources {
     package: PathBuf,
     /// The directories of crates with build scripts, which may read any file there. Nested crates are excluded.
     crates: Vec<PathBuf>,
-    /// Other files and directories that were read. Some need not exist.
+    /// Other files and directories that the build reads if they exist.
     others: Vec<PathBuf>,
-    /// Directories among them that contain no sources.
+    /// Directories inside them to skip, because they contain no sources.
     without: Vec<PathBuf>,
     /// The names of the shell's variables that the build used. Their values are not stored.
     variables: Vec<String>,
@@ -61,9 +61,9 @@ pub struct Sources {
 struct Record {
     repeat: Repeat,
     sources: Sources,
-    /// The state of the sources when the build began, or `None` if one has changed since.
+    /// The state of the sources when the build began, or `None` if a source has changed since.
     state: Option<String>,
-    /// The state of the package.
+    /// The state of the zip after the build.
     zip: Option<String>,
 }
 
@@ -84,7 +84,7 @@ impl Sources {
         let of_own = own.clone().flat_map(|krate| ["Cargo.toml", BUILD_SCRIPT].map(|name| krate.directory.join(name)));
         let deciding = function.directory.ancestors().flat_map(|above| DECIDING.map(|name| above.join(name)));
         let others = deciding.chain(of_own).chain(function.include.clone()).chain(built.sources.clone()).chain(more);
-        // The other compiled files are in `built.sources`, which cargo reported.
+        // For a crate without a build script, the compiled files suffice. cargo lists them in `built.sources`.
         let scripted = own.filter(|krate| krate.script.is_some() || krate.directory.join(BUILD_SCRIPT).exists());
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Self {
@@ -182,7 +182,7 @@ fn path_of(zip: &Path, cache: &Cache) -> Result<PathBuf> {
 fn forget_what_is_gone(cache: &Cache) -> Result<()> {
     let records = fs::read_dir(cache.directory("builds")?)?.flatten().map(|entry| entry.path());
     let is_gone = |path: &PathBuf| {
-        // A record that belongs to another user, whose file cannot be read, remains.
+        // Keep a record that cannot be read: it belongs to another user.
         let Ok(bytes) = fs::read(path) else { return false };
         let record: Option<(PathBuf, Record)> = serde_json::from_slice(&bytes).ok();
         record.is_none_or(|(zip, _)| !zip.exists())
@@ -212,8 +212,8 @@ pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let Some(record) = outdated(zip, cache)? else { return Ok(()) };
     if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {
         bail!(
-            "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to the value that \
-             it had, or use the package unchanged with --zip {0}",
+            "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to the \
+             same value, or use the package unchanged with --zip {0}",
             zip.display()
         );
     }

@@ -51,7 +51,7 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     output(as_root("cp").arg(&script).arg(root.join("packages.sh")))?;
     let mut packages = as_root("chroot");
     step::run(cache, "packages", packages.arg(root).args(["sh", "packages.sh"]).args(TOOLS))?;
-    // Built, not imported: old engines assign their own architecture to an imported image.
+    // The image is built, not imported, because old engines assign their own architecture to an imported image.
     let context = work.path().join("context");
     fs::create_dir(&context)?;
     let mut tar = as_root("tar");

@@ -106,7 +106,8 @@ impl Prepared {
         };
         cargo.env(names::VARIABLE, locations.names(function, crates, rust)?);
         if let Some(prefix) = &prefix {
-            // A crate that asks for a vendored OpenSSL gets this one. Build scripts run on this machine and do not use it.
+            // A crate that asks for a vendored OpenSSL gets this one. The variables name the target, so build scripts, which
+            // run on this machine, do not use it.
             let of_target = |name: &str| format!("{}_OPENSSL_{name}", function.arch.triple_in_variables());
             cargo.env(of_target("DIR"), prefix).env(of_target("STATIC"), "1").env(of_target("NO_VENDOR"), "1");
         }
@@ -114,7 +115,7 @@ impl Prepared {
         let lock = lock_directory(&function.target)?;
         function.forget_other_workspaces(&function.target, crates)?;
         let binary = function.target.join(triple).join("release").join(&function.binary);
-        // A binary that exists afterwards is then from this build.
+        // If the binary exists afterwards, it is from this build.
         let _ = fs::remove_file(&binary);
         let messages = run_with_zig(&mut cargo, cache, |cargo, zig_cache| {
             tools.stand_before(cargo, function.arch, zig_cache);
@@ -178,7 +179,7 @@ fn locks_openssl(krate: &Path) -> bool {
     locked(&lock.unwrap_or_default()).iter().any(|krate| krate.name == "openssl-sys")
 }
 
-/// Runs a command that compiles with zig, in zig's own cache.
+/// Runs a command that compiles with zig and zig's own cache.
 fn run_with_zig<T>(
     command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command, &Path) -> Result<T>,
 ) -> Result<T> {
@@ -200,7 +201,7 @@ fn check_openssl_sys(crates: &[Crate]) -> Result<()> {
     )
 }
 
-/// The version of OpenSSL in that of openssl-src: `4.0.3` in `400.0.2+4.0.3`.
+/// The version of OpenSSL in the version number of openssl-src: `4.0.3` in `400.0.2+4.0.3`.
 pub fn openssl_version() -> Result<String> {
     let crates = locked(SOURCE[1].1);
     let found = crates.into_iter().find(|krate| krate.name == "openssl-src");
@@ -208,7 +209,8 @@ pub fn openssl_version() -> Result<String> {
     version.context("the lock file for openssl-src contains no version of OpenSSL")
 }
 
-/// The compilers for OpenSSL. It writes the compiler's command line into the library, so zig is called without its path.
+/// The programs that compile OpenSSL. OpenSSL stores the compiler's command line in the library, so zig is called without
+/// its path.
 fn openssl_compilers(arch: Arch) -> [(&'static str, String); 3] {
     let cc = format!("zig cc -target {}-linux-musl -g0", arch.machine());
     [("CC", cc), ("AR", "zig ar".into()), ("RANLIB", "zig ranlib".into())]

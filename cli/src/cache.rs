@@ -22,7 +22,7 @@ pub struct Cache {
 /// The files of an entry with their sizes in bytes, which reveal a truncated file.
 type Listing = BTreeMap<PathBuf, u64>;
 
-/// The file in zig's cache that exists if zig may have changed others.
+/// The file in zig's cache that exists if zig may have changed other files there.
 const CHANGED: &str = "changed";
 
 impl Cache {
@@ -65,7 +65,7 @@ impl Cache {
     /// A temporary directory, removed when the returned value is dropped.
     pub fn temporary(&self, prefix: &str) -> Result<TempDir> {
         let directory = self.directory("tmp")?;
-        // Directories older than a day are from builds that were killed, which nothing else removes.
+        // Directories older than a day are from builds that were killed; nothing else removes them.
         let is_old = |entry: &fs::DirEntry| {
             entry.metadata()?.modified().map(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60))
         };
@@ -97,9 +97,9 @@ impl Cache {
         made.map(|()| path)
     }
 
-    /// Runs zig, which keeps its own cache and trusts everything in it. A build that has zig's cache to itself first removes
-    /// the files that interrupted builds left, or the complete cache if a file was damaged since the last build that had
-    /// the cache to itself at its end. `run` calls [`zig_compiles`] before zig compiles.
+    /// Runs zig, which keeps its own cache and trusts everything in it. If no other build uses zig's cache at the start, this
+    /// removes the files that interrupted builds left or, if a listed file is damaged, the complete cache. If no other build
+    /// uses it at the end, this lists its files. `run` must call [`zig_compiles`] before zig compiles.
     pub fn with_zig<T>(&self, run: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let (path, listing) = (self.directory("zig")?, self.root.join("zig.json"));
         let lock = self.directory("locks")?.join("zig");
@@ -126,7 +126,7 @@ impl Cache {
         Ok(result)
     }
 
-    /// Waits until no other build creates the entry with this name.
+    /// Waits until no other build is creating the entry with this name.
     pub fn lock(&self, name: &str) -> Result<File> {
         let path = self.directory("locks")?.join(name.replace('/', "-"));
         wait_for(File::create(&path).at(&path)?, name)
@@ -139,7 +139,7 @@ pub fn zig_compiles(zig_cache: &Path) -> Result<()> {
     File::create(&changed).map(drop).at(changed)
 }
 
-/// Waits until no other build works in a directory, even one with a different cache.
+/// Waits until no other build is working in a directory, even one with a different cache.
 pub fn lock_directory(path: &Path) -> Result<File> {
     fs::create_dir_all(path).at(path)?;
     wait_for(File::open(path).at(path)?, &path.display().to_string())
@@ -152,7 +152,7 @@ fn wait_for(file: File, name: &str) -> Result<File> {
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
             result => return result.map(|()| file).with_context(|| format!("locking {name}")),
         }
-        // Only after a second: a build that just checks an entry releases the lock sooner.
+        // Say so only after a second: a build that just checks an entry releases the lock sooner.
         if tries == 10 {
             say(&format!("waiting for another build that uses {name} …"));
         }
@@ -167,7 +167,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Writes files next to their destinations. When all are written, calls `clear` and moves the files to their destinations in
-/// this order.
+/// the given order.
 pub fn write_all_whole(files: &[(PathBuf, &[u8])], clear: impl FnOnce()) -> Result<()> {
     let everyone_may_read = 0o644;
     let written = files.iter().map(|(path, bytes)| {
@@ -215,7 +215,7 @@ fn is_whole(path: &Path, listing: &Path) -> bool {
     !is_damaged(path, listed(listing).as_ref(), size)
 }
 
-/// Whether a listed file does not have its size. Prints a note if the directory exists.
+/// Whether a listed file is missing or has a different size. If so, and if the directory exists, prints a note.
 fn is_damaged(path: &Path, listed: Option<&Listing>, size: impl Fn(&Path) -> Option<u64>) -> bool {
     let damaged = match listed {
         Some(files) if path.is_dir() => {

@@ -23,7 +23,7 @@ pub fn succeeds(command: &mut Command) -> bool {
     Running::start(command).and_then(|mut running| running.wait()).is_ok_and(|status| status.success())
 }
 
-/// Runs a build of this program, whose messages the user sees.
+/// Runs this program for a build, and shows its messages to the user.
 pub fn run_build(command: &mut Command) -> Result<()> {
     let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
     interrupt::check()?;
@@ -54,7 +54,7 @@ pub fn collect_while(command: &mut Command, stdin: impl Into<Stdio>, check: impl
     let [stdout, stderr] = [thread::spawn(|| all_of(stdout)), thread::spawn(|| all_of(stderr))];
     loop {
         running.check_input()?;
-        // The pipes first: the program's group can be ended only until the program is reaped.
+        // Wait for the pipes first, because the process group can be ended only until the program is reaped.
         if stdout.is_finished()
             && stderr.is_finished()
             && let Some(status) = running.try_wait()?

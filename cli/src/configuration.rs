@@ -137,8 +137,8 @@ impl Configuration {
     }
 }
 
-/// Reads a file and the files that it includes: a path, or a list of paths or tables, relative to the file. Among the
-/// included files the last one takes precedence, and the file itself over all of them.
+/// Reads a file and the files that it includes. `include` is a path, or a list of paths or of tables with a path, relative to
+/// the file. The last included file takes precedence over the others, and the file itself over all of them.
 fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> Result<()> {
     ensure!(!including.contains(&path), "{} includes itself", path.display());
     let including = [including, &[path]].concat();
@@ -151,7 +151,7 @@ fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> 
     files.push((path.to_owned(), table));
     for value in included.iter().rev() {
         let named = value.get("path").unwrap_or(value).as_str();
-        let named = named.with_context(|| format!("{}: include has {value}; expected a path", path.display()))?;
+        let named = named.with_context(|| format!("{}: include contains {value}; expected a path", path.display()))?;
         let file = path.parent().unwrap_or(Path::new("")).join(named);
         let is_optional = value.get("optional").and_then(Value::as_bool).unwrap_or(false);
         if file.is_file() || !is_optional {
@@ -194,7 +194,7 @@ pub struct Home {
     pub left_out: Vec<String>,
 }
 
-/// The tables of that configuration that apply, and the keys of `build` that do.
+/// The tables of that configuration that apply, and the keys of its table `build` that apply.
 const OF_HOME: [&str; 8] = ["cache", "credential-alias", "http", "net", "registries", "registry", "source", "term"];
 const OF_BUILD: [&str; 2] = ["jobs", "target-dir"];
 
@@ -290,7 +290,8 @@ fn list(flags: &Value, path: &Path) -> Result<Vec<String>> {
     list.with_context(|| format!("{}: rustflags is {flags:?}; expected a string or a list of strings", path.display()))
 }
 
-/// Fails if a flag contradicts what a function must be: static, for Lambda's processors, the same from any machine.
+/// Fails if a flag contradicts what a function must be: static, compiled for Lambda's processors, and the same from any
+/// build machine.
 fn check(flags: &[String]) -> Result<()> {
     // `-C name=value` can be one argument or two.
     let joined = flags.join("\x1f").replace("-C\x1f", "-C").replace("--codegen\x1f", "-C").replace("--codegen=", "-C");

@@ -19,7 +19,7 @@ pub struct Crate {
     pub version: String,
     /// The registry or repository that it comes from, as cargo writes it; `None` for a path.
     pub source: Option<Source>,
-    /// Whether it is in the binary. Other crates only ran during the build, like procedural macros.
+    /// Whether it is linked into the binary. Other crates, like procedural macros, only run during the build.
     pub linked: bool,
     /// The SPDX expression in its manifest, if there is one.
     pub licence: Option<String>,
@@ -30,7 +30,7 @@ pub struct Crate {
     pub depends_on: BTreeSet<String>,
     /// All features in its manifest, enabled or not.
     pub features: Vec<String>,
-    /// What its build script told cargo, once it has run for the target.
+    /// What its build script told cargo, once the script has run for the target.
     pub script: Option<Script>,
 }
 
@@ -80,7 +80,7 @@ pub fn link_openssl(crates: &[Crate]) -> bool {
     crates.iter().any(|krate| krate.linked && krate.name == "openssl-sys")
 }
 
-/// The crates that the root of cargo's dependency graph depends on, except those only for tests.
+/// The crates that the root of cargo's dependency graph depends on, except those that only tests need.
 fn resolved<'a>(metadata: &'a Metadata, lock: &[Locked]) -> Vec<Crate> {
     let packages: BTreeMap<&PackageId, &Package> =
         metadata.packages.iter().map(|package| (&package.id, package)).collect();

@@ -9,7 +9,7 @@ use crate::command::{find, succeeds};
 use crate::engine::{Engine, check_emulation};
 use crate::{arch::Arch, cache::Cache, programs, rust};
 
-/// A requirement of a verb that this program does not include: its description, a function that checks it, and
+/// Something that a verb needs and this program does not include: its description, a function that checks it, and
 /// the packages that provide it, one entry per package manager.
 #[derive(Clone, Copy)]
 pub struct Need(&'static str, fn() -> bool, [&'static str; 5]);
@@ -43,7 +43,7 @@ pub const LIBCLANG: Need = Need(
 );
 pub const MAKE: Need = Need("make", || has("make"), ["make", "make", "make", "make", ""]);
 pub const PERL: Need =
-    Need("perl with the modules of OpenSSL's Configure", has_perl, ["perl", PERL_RPMS, "perl", "perl", "perl"]);
+    Need("perl with the modules that OpenSSL's Configure uses", has_perl, ["perl", PERL_RPMS, "perl", "perl", "perl"]);
 pub const SUDO: Need =
     Need("sudo, because debootstrap creates devices and changes owners", || is_root() || has("sudo"), ["sudo"; 5]);
 const ENGINE: Need =
@@ -111,7 +111,7 @@ pub fn require(needs: &[Need]) -> Result<()> {
     };
     ensure!(
         missing.is_empty(),
-        "this machine lacks:{}\nTo install it (`doctor --fix`, or in the clone `make doctor FIX=1`, runs this):{}{alternatives}",
+        "this machine lacks:{}\nTo install what is missing (`doctor --fix`, or in the clone `make doctor FIX=1`, runs this):{}{alternatives}",
         lines(missing.iter().map(|need| need.0)),
         lines(commands(&missing))
     );
@@ -180,10 +180,10 @@ pub fn run(fix: bool, yes: bool) -> Result<()> {
     let commands = commands(&all_missing);
     let lacks = format!("this machine lacks something for {problems} of the verbs");
     ensure!(!commands.is_empty(), "{lacks}, and no package provides it");
-    println!("\nTo install it:{}", lines(&commands));
+    println!("\nTo install what is missing:{}", lines(&commands));
     ensure!(fix, "{lacks}; --fix (in the clone FIX=1) runs these commands");
     ensure!(yes || is_confirmed()?, "nothing was run; --yes (in the clone YES=1) runs these commands without asking");
-    // On the terminal, because sudo may ask for a password.
+    // The commands run on the terminal, because sudo may ask for a password.
     for command in &commands {
         println!("== {command}");
         ensure!(Command::new("sh").args(["-c", command]).status()?.success(), "{command} failed");

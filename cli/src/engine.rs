@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{collect, find, output};
 use crate::{arch::Arch, step::say};
 
-const ALTERNATIVE: &str = "or use `build`, which needs none";
+const ALTERNATIVE: &str = "or use `build`, which needs no container engine";
 
 /// A container engine that works on this machine.
 pub struct Engine {
@@ -82,7 +82,7 @@ pub fn check_emulation(arch: Arch) -> Result<()> {
         bail!(
             "--arch {name}: this machine is {}, and no emulator for {name} is set up for its containers.\n\
              build --arch {name} needs no container and takes a tenth of the time.\n\
-             To set one up, install the package qemu-user-static (Debian, Ubuntu, Fedora)",
+             To set up an emulator, install the package qemu-user-static (Debian, Ubuntu, Fedora)",
             env::consts::ARCH
         );
     }

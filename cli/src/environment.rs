@@ -78,7 +78,7 @@ const OF_CARGO: [&str; 4] = ["CARGO", "LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RU
 fn is_read_by_builds(name: &str) -> bool {
     let has = |part: &&str| name.to_ascii_uppercase().contains(part);
     let is_known = READ_BY_BUILDS_AS_A_WHOLE.contains(&name) || READ_BY_BUILDS.iter().any(has);
-    // This one only affects error messages.
+    // RUST_BACKTRACE affects only error messages.
     is_known && name != "RUST_BACKTRACE"
 }
 
@@ -115,7 +115,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     let is_passed = |name: &OsString| name.to_str().is_some_and(|name| is_passed(name) || let_through.contains(name));
     command.env_clear().envs([("LC_ALL", "C"), ("TZ", "UTC"), SOURCE_DATE_EPOCH]);
     command.envs(env::vars_os().filter(|(name, value)| is_passed(name) && !value.is_empty()));
-    // `reproduce` changes the clock of the programs that compile.
+    // `reproduce` sets this library to change the clock of the programs that compile.
     command.envs(path_in(PRELOAD).map(|library| ("LD_PRELOAD", library)));
     // A wrapper in a configuration file is specific to this machine; the build uses its own.
     command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
@@ -140,7 +140,7 @@ pub fn path_in(name: &str) -> Option<PathBuf> {
 /// The directory where cargo keeps its downloads.
 pub fn cargo_home() -> Result<PathBuf> {
     let home = path_in("CARGO_HOME").or_else(|| Some(path_in("HOME")?.join(".cargo")));
-    let missing = "HOME is not set; expected the directory where cargo and rustup keep their downloads";
+    let missing = "neither CARGO_HOME nor HOME is set; set one of them to locate cargo's downloads";
     Ok(std::path::absolute(home.context(missing)?)?)
 }
 

@@ -55,7 +55,7 @@ impl<'a> Image<'a> {
     /// Builds the image if it does not exist, and returns its name.
     pub fn build(&self, stage: Stage, cache: &Cache) -> Result<String> {
         self.pull()?;
-        // By its id, because a name can refer to a different image later.
+        // The tags depend on the id of the base, because its name can refer to a different image later.
         let base = self.engine.inspect(&self.base, "{{.Id}}");
         let base = base.with_context(|| format!("the engine does not know the id of the base image {}", self.base))?;
         let arch = self.arch.name();
@@ -65,7 +65,7 @@ impl<'a> Image<'a> {
         let parts = DOCKER.iter().map(|file| file.1).chain([&*base, arch, &tools]).chain(self.pins.checksums());
         let builder = self.engine.own(&format!("lambda-musl-builder:{}", identity(parts)));
         let image = if stage == Stage::Packages { &packages } else { &builder };
-        // Without a lock, two builds could compile the same image at the same time.
+        // Without a lock, two builds could build the same image at the same time.
         let _lock = cache.lock(&format!("image-{}", tag(image)))?;
         if self.options.fresh || self.engine.inspect(image, "{{.Id}}").is_none() {
             let context = cache.temporary("image")?;
@@ -95,7 +95,7 @@ impl<'a> Image<'a> {
             }
         }
         if stage == Stage::Builder {
-            // A tag that does not change, for `cross build`.
+            // `cross build` needs a tag that does not change.
             self.engine.output(["tag", &builder, &self.engine.own(&format!("lambda-musl-builder:{arch}"))])?;
         }
         Ok(image.clone())

@@ -16,8 +16,8 @@ use signal_hook::iterator::Signals;
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals on a separate thread. A second signal kills this program and the programs that it started immediately,
-/// unless it arrives within a second of the first: make forwards a signal that the process group has received as well.
+/// Waits for signals on a separate thread. A second signal immediately kills this program and the programs that it started,
+/// unless it arrives within a second of the first: make also forwards a signal that its whole process group has received.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {
@@ -124,7 +124,8 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
-    /// Waits until the program ends, and kills the processes that it left running. After `forget` is called, its id may be reused.
+    /// Waits until the program ends, and kills the processes that it left running. After `forget` is called, the
+    /// program's id may be reused.
     pub fn wait_for_group(mut self, forget: impl FnOnce()) -> io::Result<ExitStatus> {
         // The id is not reused until the process is reaped.
         let end = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;

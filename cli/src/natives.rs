@@ -31,7 +31,7 @@ const NOT_FOUND: [&str; 5] = [
 /// Names of the programs with which build scripts look for system libraries.
 const SEARCHES: [&str; 4] = ["pkg-config", "pkg_config", "PKG_CONFIG", "pg_config"];
 
-/// An explanation for the output of a failed build, if a crate needs a system library, which no function can link.
+/// Explains the output of a failed build if a crate needs a system library, which no function can link.
 pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
     const SCRIPT: &str = "failed to run custom build command for `";
     if let Some((_, rest)) = said.split_once(SCRIPT) {
@@ -96,7 +96,7 @@ fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
     let is_there = |name: &str| {
         let mut directories = paths.iter().filter(|path| !is_of_host(path));
         let files = [format!("lib{name}.a"), name.to_owned()];
-        // The prefix is in the image, and is taken to contain the library.
+        // The prefix is in the image, not on this machine; it is assumed to contain the library.
         directories.any(|path| path.starts_with(PREFIX) || files.iter().any(|file| path.join(file).is_file()))
     };
     let wanted = scripts().flat_map(|(krate, script)| script.libraries.iter().map(move |library| (krate, library)));

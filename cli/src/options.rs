@@ -1,5 +1,5 @@
-//! The verbs and their options. Each option can also be set in the environment variable of its name in capitals. An empty
-//! variable counts as unset, which lets `make` pass all of them.
+//! The verbs and their options. Each option can also be set in the environment variable that has its name in capitals. An
+//! empty variable counts as unset, which lets `make` pass all of them.
 
 use std::ffi::{OsStr, OsString};
 use std::{env, ops::Deref, path::Path, path::PathBuf};
@@ -10,16 +10,16 @@ use clap::{builder::FalseyValueParser, parser::ValueSource};
 
 use crate::{arch::Arch, aws::Url, package::Form};
 
-const AFTER_HELP: &str = "Each option can also be set in the environment variable of its name in capitals. A project's defaults are in \
-    its Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for downloads and compiled libraries; \
+const AFTER_HELP: &str = "Each option can also be set in the environment variable that has its name in capitals. A project's defaults are \
+    in its Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for downloads and compiled libraries; \
     CONTAINER_ENGINE chooses one of several container engines.";
 
 const DEPLOY_HELP: &str = "Examples:\n  \
     cargo lambda-musl deploy greeting\n  \
     cargo lambda-musl deploy greeting --alias live --url iam --memory 256 --env-var TABLE=names\n  \
     cargo lambda-musl deploy greeting --dry-run\n\n\
-    A setting without an option comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is not there either, AWS keeps \
-    its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL. \
+    A setting that no option gives comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is not there either, AWS \
+    keeps its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL. \
     docs/deploy.md describes the details.";
 
 const STATUS_HELP: &str = "Examples:\n  \
@@ -57,7 +57,7 @@ pub enum Verb {
     /// Describe a deployment package, or print one line for each problem with it
     #[command(after_help = "Example: cargo lambda-musl verify --zip dist/function.zip --arch arm64")]
     Verify(Verify),
-    /// Run the deployment package under AWS's Runtime Interface Emulator and print its response
+    /// Run the deployment package under AWS's Runtime Interface Emulator and print the response
     #[command(
         after_help = "Examples:\n  cargo lambda-musl invoke --event '{\"url\":\"https://example.com\"}'\n  cargo lambda-musl invoke --example sqs\n  cargo lambda-musl invoke --remote greeting --event @event.json"
     )]
@@ -347,13 +347,13 @@ pub struct Deploy {
     /// An environment variable of the function; ENV_VAR itself may contain several, one per line
     #[arg(long, env, value_name = "NAME=VALUE", value_delimiter = '\n', hide_env_values = true)]
     pub env_var: Vec<String>,
-    /// A file of environment variables, in the format of a .env file for dev
+    /// A file of environment variables, in the format of the .env file that dev reads
     #[arg(long, env, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     /// ARNs of layer versions, separated by commas, or none to remove all layers
     #[arg(long, env, value_name = "LIST", value_delimiter = ',')]
     pub layers: Vec<String>,
-    /// Access to the function URL
+    /// Who may call the function URL
     #[arg(long, env)]
     pub url: Option<Url>,
     /// The alias to point to a new version; the function URL then belongs to the alias
@@ -362,7 +362,7 @@ pub struct Deploy {
     /// Tags, separated by commas
     #[arg(long, env, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub tags: Vec<String>,
-    /// The S3 bucket to upload a zip of more than 50 MB to
+    /// The S3 bucket for the upload of a zip of more than 50 MB
     #[arg(long, env, value_name = "BUCKET")]
     pub s3_bucket: Option<String>,
     /// Print the commands that would run, and run only those that read
@@ -603,7 +603,7 @@ fn say_where_the_event_goes(invoke: &ArgMatches) {
     }
 }
 
-/// The options of the verb that was given an unknown one.
+/// The options of the verb that was given an unknown option.
 fn known_options(error: &clap::Error) -> Option<String> {
     let ContextValue::StyledStr(usage) = error.get(ContextKind::Usage)? else { return None };
     let usage = usage.to_string();

@@ -59,7 +59,7 @@ impl Pins {
         Self::parse(name, &text).with_context(describe)
     }
 
-    /// Whether the OpenSSL is one that newer crates no longer support.
+    /// Whether newer crates no longer support this version of OpenSSL.
     pub fn has_openssl_1_0(&self) -> bool {
         self.openssl.version.starts_with("1.0.")
     }
@@ -88,7 +88,7 @@ impl Pins {
             }
             let (key, value) = pair(line).with_context(|| format!("line {number}"))?;
             if let Some((first, _)) = values.insert(key, (number, value)) {
-                bail!("line {number}: duplicate key {key}, first set in line {first}");
+                bail!("line {number}: duplicate key {key}, first set on line {first}");
             }
             if let Some(name) = key.strip_prefix(PATCH) {
                 let (sha256, urls) = value.split_at(64);
@@ -138,7 +138,7 @@ fn pair(line: &str) -> Result<(&str, &str)> {
             return Ok((key, value));
         }
         Some((sha256, urls)) if is_patch && is_sha256(sha256) => urls,
-        _ if is_patch => bail!("{key} is not a SHA-256 checksum and a URL: {value}"),
+        _ if is_patch => bail!("{key}: expected a SHA-256 checksum and a URL, found {value}"),
         _ => value,
     };
     let is_url = |url: &&str| {
@@ -189,7 +189,7 @@ mod tests {
     fn an_error_names_the_line() {
         for (from, to, expected) in [
             ("MUSL_VERSION=9.1\r\n", "", "the key MUSL_VERSION is missing"),
-            ("9.2\n", "9.2\nMUSL_VERSION=1\n", "line 9: duplicate key MUSL_VERSION, first set in line 2"),
+            ("9.2\n", "9.2\nMUSL_VERSION=1\n", "line 9: duplicate key MUSL_VERSION, first set on line 2"),
             ("MUSL_VERSION", "MUSL_VERSIONS", "line 2: the key MUSL_VERSIONS is unknown (did you mean MUSL_VERSION?)"),
             ("=9.1", "=$(date)", "line 2: the value of MUSL_VERSION is empty or contains invalid characters"),
             ("=9.1", "=", "line 2: the value of MUSL_VERSION is empty"),
@@ -204,7 +204,7 @@ mod tests {
             ("=\"http://a/musl.tgz ", "=\" ", "line 4: the value of MUSL_URLS contains an extra space"),
             ("http://a/openssl.tgz", "--version", "line 10: OPENSSL_URLS: not the URL of a file: --version"),
             ("http://a/openssl.tgz", "http://a/", "line 10: OPENSSL_URLS: not the URL of a file"),
-            ("_B=\"e3", "_B=\"", "line 5: MUSL_PATCH_B is not a SHA-256 checksum and a URL"),
+            ("_B=\"e3", "_B=\"", "line 5: MUSL_PATCH_B: expected a SHA-256 checksum and a URL, found"),
         ] {
             let error = format!("{:#}", Pins::parse("mine", &good().replacen(from, to, 1)).unwrap_err());
             assert!(error.starts_with(expected), "{error}\nexpected: {expected}");

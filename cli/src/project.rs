@@ -159,7 +159,7 @@ impl Function {
     /// A cargo command for this package, with its own lock file or with `lock`.
     pub fn cargo(&self, rust: &Rust, verb: &str, lock: Option<&Path>) -> Result<Command> {
         let mut cargo = rust.program("cargo")?;
-        // In the package's directory, where cargo looks for the project's configuration.
+        // cargo runs in the package's directory, where it looks for the project's configuration.
         cargo.args([verb, "--locked", "--manifest-path"]).arg(self.directory.join("Cargo.toml"));
         cargo.current_dir(&self.directory);
         if let Some(lock) = lock {
@@ -310,7 +310,7 @@ pub fn unknown(word: &str, known: &[&str]) -> String {
 pub fn manifest(source: &Source) -> Result<PathBuf> {
     let expected = "there is no Cargo.toml in this directory; expected the directory of a package with a binary target";
     let missing = || format!("--crate {}: {expected}", source.krate.display());
-    // The directory alone is resolved, because cargo accepts no other name for the file that a link refers to.
+    // Resolve only the directory: if Cargo.toml is a link, its target may have another name, which cargo does not accept.
     let manifest = fs::canonicalize(&source.krate).ok().map(|directory| directory.join("Cargo.toml"));
     manifest.filter(|manifest| manifest.is_file()).with_context(missing)
 }

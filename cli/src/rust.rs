@@ -44,7 +44,7 @@ impl Rust {
         Ok(Self { version, commit, llvm, host, channel, bin, sysroot, cargo_home })
     }
 
-    /// The directory of the toolchain that runs in a container for `arch`, independent of this machine.
+    /// The directory of the toolchain that runs in a container for `arch`, which need not be this machine's architecture.
     pub fn in_container(&self, arch: Arch, cache: &Cache) -> Result<PathBuf> {
         let toolchain = format!("{}-{}", self.channel, arch.triple().replace("-musl", "-gnu"));
         // Otherwise cross would install the sources of std itself, without showing any output.
@@ -64,7 +64,7 @@ impl Rust {
     /// A program of the toolchain, like cargo, in the environment of a build.
     pub fn program(&self, name: &str) -> Result<Command> {
         let mut command = environment::command(self.bin.join(name));
-        // Build scripts may call rustup's proxies instead.
+        // RUSTUP_TOOLCHAIN is for build scripts that call rustup's proxies.
         command.env("PATH", environment::path_with([&*self.bin])?).env("RUSTUP_TOOLCHAIN", &self.channel);
         command.env("CARGO_HOME", &self.cargo_home);
         Ok(command)
@@ -87,7 +87,7 @@ impl Rust {
     }
 }
 
-/// The channel that rustup would select in this directory. The file is searched for as rustup does.
+/// The channel that rustup would select in this directory. Looks for the toolchain file as rustup does.
 fn channel(directory: &Path) -> Result<String> {
     let directory = fs::canonicalize(directory).unwrap_or_default();
     let names = ["rust-toolchain", "rust-toolchain.toml"];

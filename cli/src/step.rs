@@ -19,7 +19,7 @@ use crate::{cache::Cache, command::find, doctor, files::At, messages::Messages};
 /// The number of log lines to show when a step fails.
 const SHOWN: usize = 40;
 
-/// The number of characters to show of a linker's line.
+/// The maximum number of characters to show of a line of the linker's output.
 const LONGEST: usize = 1000;
 
 /// How often a step checks whether to stop.
@@ -52,7 +52,7 @@ pub struct Step {
     text: String,
     start: Instant,
     spinner: ProgressBar,
-    /// Shown only on a terminal, and only while it runs.
+    /// Whether the step is shown only on a terminal, and only while it runs.
     is_silent: bool,
     /// The step fails once this is set.
     stop: Arc<AtomicBool>,
@@ -117,7 +117,7 @@ enum Line {
     Shown,
     /// Only log it.
     Logged,
-    /// Not even log it, because it is meant for programs.
+    /// Do not even log it, because it is meant for programs.
     Message,
 }
 
@@ -211,7 +211,7 @@ fn run_reading(
     let mut program = Running::start(command)?;
     // The command holds the write ends of the pipes, which would keep the readers from reaching the end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    // On separate threads, because child processes of the program can keep the pipes open after it is stopped.
+    // Read on separate threads, because child processes of the program can keep the pipes open after it is stopped.
     let (sender, lines) = channel();
     for pipe in pipes {
         let sender = sender.clone();

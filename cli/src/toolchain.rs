@@ -18,14 +18,14 @@ pub fn run(options: options::Toolchain) -> Result<()> {
     }
     let arch = options.arch.or(Arch::of_this_machine()).unwrap_or_default();
     if Arch::of_this_machine() != Some(arch) {
-        bail!("--arch {}: the toolchain can only be compiled for this machine, {}", arch.name(), env::consts::ARCH);
+        bail!("--arch {}: the toolchain can be compiled only for this machine, which is {}", arch.name(), env::consts::ARCH);
     }
     doctor::require(&doctor::TOOLCHAIN)?;
     let cache = Cache::open()?;
     let pins = Pins::named(options.pins.pins.as_deref())?;
     let archives = Archives::of(&pins, options.pins.sources.as_deref(), &cache)?;
 
-    // Created next to the prefix and then moved, so that the prefix is either complete or missing.
+    // The files are created next to the prefix and then moved, so that the prefix is either complete or missing.
     let parent = prefix.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).at(parent)?;
     let new = tempfile::Builder::new().prefix(".toolchain.").tempdir_in(parent)?;

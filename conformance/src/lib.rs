@@ -1,4 +1,4 @@
-//! A Runtime API whose caller sets every byte, to send what `lambda_musl::testing` never sends.
+//! A Runtime API that sends exactly the bytes that a test specifies, including what `lambda_musl::testing` never sends.
 
 use std::{
     io::Write,
@@ -41,7 +41,8 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Returns whether the connection stays open. Ignores write errors: a closed connection shows in the next read.
+    /// Sends the reply, and returns whether the connection stays open. Ignores write errors, because the next read reports a
+    /// closed connection.
     fn send(&self, stream: &mut impl Write) -> bool {
         match self {
             Reply::Send(bytes) => drop(stream.write_all(bytes)),
@@ -104,7 +105,7 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Sends one reply for each request. After the last one, it closes the connection.
+    /// Starts a server that sends one reply of the script for each request, and closes the connection when none is left.
     pub fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let script: Vec<Reply> = script.into_iter().collect();
         let expected = script.len();
@@ -113,7 +114,8 @@ impl RuntimeApi {
         RuntimeApi { expected, ..RuntimeApi::replying(next) }
     }
 
-    /// Sends the reply that `reply` returns for the head of each request. If it returns none, the connection is closed.
+    /// Starts a server that sends the reply that `reply` returns for the head of each request. If `reply` returns `None`, the
+    /// server closes the connection.
     ///
     /// # Panics
     ///

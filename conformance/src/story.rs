@@ -15,7 +15,7 @@ use lambda_musl::testing::{
 };
 use serde_json::Value;
 
-/// How long a function may send nothing, which includes the slowest reply.
+/// How long a function may send nothing. The slowest reply takes less.
 const PATIENCE: Duration = Duration::from_secs(9);
 
 /// The number of failed requests for an invocation after which a function counts as one that never stops.
@@ -121,7 +121,7 @@ pub struct Story {
     /// All other requests.
     pub posts: Vec<Received>,
     pub connections: usize,
-    /// It asked for the next invocation at the end of the script.
+    /// Whether it asked for the next invocation at the end of the script.
     pub goes_on: bool,
     pub exit: Option<ExitStatus>,
     pub silent: bool,
@@ -145,7 +145,7 @@ impl Story {
         }
     }
 
-    /// Whether there was exactly one, at this path.
+    /// Whether there was exactly one response or error, sent to this path.
     pub fn posted(&self, path: &str) -> bool {
         self.answer().is_some_and(|post| post.line.ends_with(path))
     }

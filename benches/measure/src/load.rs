@@ -46,7 +46,7 @@ pub struct Load {
     event: String,
     /// The expected response.
     answer: Answer,
-    /// The number of invocations before the measurement, and in it.
+    /// The number of invocations before the measurement, and the number that are measured.
     warm_up: usize,
     measured: usize,
     /// The number of invocations between two samples.

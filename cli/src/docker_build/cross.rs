@@ -40,7 +40,7 @@ impl Cross {
             let target = cache.temporary("cross")?;
             let mut cargo = rust.program("cargo")?;
             cargo.args(["install", "cross", "--bin", "cross", "--locked", "--version", &format!("={VERSION}")]);
-            // It only starts the engine, so it is compiled as fast as possible, beside the libraries of the image.
+            // cross only starts the engine, so it is compiled as fast as possible, in parallel with the image's libraries.
             cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
             cargo.arg("--root").arg(directory).arg("--target-dir").arg(target.path());
             step::cargo_install(cache, &format!("cross {VERSION}"), &mut cargo)
@@ -72,7 +72,7 @@ impl Cross {
         command.env(format!("CROSS_TARGET_{}_IMAGE", function.arch.triple_in_variables()), image);
         command.env("CROSS_CONFIG", configuration).env("CROSS_CONTAINER_ENGINE", &engine.name);
         let mut options = format!("--platform {}", function.arch.platform());
-        // The container sees the project and cargo's home, but not the configuration above the project. And only part of the
+        // The container sees the project and cargo's home, but not the configuration above the project. Only part of the
         // configuration in cargo's home applies.
         let home = Home::of_this_machine()?;
         let above = function.configuration.above(&function.workspace)?;
@@ -92,7 +92,7 @@ impl Cross {
             let lock = lock.strip_prefix(&function.workspace).unwrap_or(lock);
             command.env("CARGO_RESOLVER_LOCKFILE_PATH", Path::new("/project").join(lock));
         }
-        // A linker that the user's cargo sets for this host is not in the image.
+        // The image does not contain a linker that the user's configuration may set for this host.
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
@@ -110,11 +110,12 @@ pub fn stand_in(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
     real.args(arguments);
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let changed = match (name, &words[..]) {
-        // cross mounts this toolchain into the container. If the host is not x86_64, cross changes the name of the
-        // toolchain, so it always sees an x86_64 host, and the toolchain that runs in the container.
+        // cross mounts the toolchain that rustc reports into the container, and changes its name if the host is not x86_64.
+        // So report the toolchain that runs in the container, and an x86_64 host.
         ("rustc", ["--print", "sysroot"]) => Ok(format!("{}\n", sysroot.display())),
         ("rustc", ["-vV"]) => output(&mut real).map(|text| with_host(&text)),
-        // Newer versions mark the active toolchain, which cross reads as part of its name: it would install it again.
+        // Newer versions of rustup mark the active toolchain. cross would read the mark as part of the toolchain's name, and
+        // install the toolchain again.
         ("rustup", ["toolchain", "list"]) => output(&mut real).map(|text| without_activity(&text)),
         _ => Err(real.exec().into()),
     };

@@ -39,7 +39,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let functions = Function::all(source, &rust)?;
     let function = functions.first().context("there is no binary target")?;
     environment::say_what_is_left_out();
-    // The time in the first line of output includes that of the image.
+    // The time in the first line of output includes the time to build the image.
     let mut start = SystemTime::now();
     check_emulation(function.arch)?;
     let pins_named = options.image.pins.pins.as_deref().or(function.defaults.text("pins"));
@@ -114,7 +114,7 @@ impl Builder<'_> {
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(self.flags(function)?.split_whitespace(), function, self.rust)?);
         command.env(names::VARIABLE, IN_CONTAINER.names(function, crates, self.rust)?);
         let binary = release.join(&function.binary);
-        // A binary that exists afterwards is then from this build.
+        // If the binary exists afterwards, it is from this build.
         let _ = fs::remove_file(&binary);
         command.env("CARGO_TARGET_DIR", &target);
         let triple = function.arch.triple();
@@ -150,8 +150,8 @@ impl Builder<'_> {
 const IN_CONTAINER: Locations =
     Locations { workspace: "/project", target: "/target", cargo_home: "/cargo", sysroot: "/rust" };
 
-/// The lock file for OpenSSL 1.0, which the newest crates do not support: the one that the project names, or `None` if its
-/// own lock file has crates that do.
+/// The lock file for OpenSSL 1.0, which the newest crates do not support: the one that the project names, or `None` if
+/// the project's own lock file has crates that support it.
 fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
     if !pins.has_openssl_1_0() {
         return Ok(None);
@@ -172,7 +172,7 @@ fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     bail!(
-        "{} has crates that OpenSSL 1.0 is too old for; use --pins current, or run these commands in {}:\n{}",
+        "{} has crates that do not support OpenSSL 1.0; use --pins current, or run these commands in {}:\n{}",
         lock.display(),
         function.workspace.display(),
         lines.join("\n")

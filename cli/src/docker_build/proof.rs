@@ -29,7 +29,7 @@ pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
     Ok(())
 }
 
-/// The map that the linker wrote next to its output, which cargo then renamed.
+/// The map that the linker wrote next to the binary. cargo has renamed the binary since, so it is found by its content.
 fn map_of(binary: &[u8], deps: &Path) -> Result<String> {
     let entries = fs::read_dir(deps).at(deps)?.flatten();
     let mut maps = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "map"));

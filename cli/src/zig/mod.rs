@@ -28,12 +28,12 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// `zig` is the directory of its wheel.
+    /// `zig` is the directory of zig's wheel.
     pub fn prepare(zig: &Path, cache: &Cache) -> Result<Self> {
         let own = env::current_exe().context("cannot determine the path of this program")?;
         let program = zig.join("ziglang/zig");
         let wrapper = files::of_docker("rustc-wrapper");
-        // At the same path for each build, because cargo runs build scripts again if the compiler's path changes.
+        // The tools are at the same path in each build, because cargo runs build scripts again if the compiler's path changes.
         let parts = [
             own.as_os_str().as_encoded_bytes(),
             program.as_os_str().as_encoded_bytes(),
@@ -63,7 +63,7 @@ impl Tools {
 
     /// Makes cargo and cargo-zigbuild call the wrappers.
     pub fn stand_before(&self, cargo: &mut Command, arch: Arch, zig_cache: &Path) {
-        // The scripts that cargo-zigbuild writes there contain the path of this wrapper.
+        // The scripts that cargo-zigbuild writes there contain the path of this wrapper, so each wrapper has its own directory.
         let scripts = zig_cache.join(self.directory.file_name().unwrap_or_default());
         cargo.env("CARGO_ZIGBUILD_CACHE_DIR", scripts);
         cargo.env("CARGO_ZIGBUILD_ZIG_PATH", self.directory.join("zig")).env(ZIG, &self.zig);
@@ -90,7 +90,7 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
     if !is_compiler || !is_text {
         return Err(Command::new(zig).args(arguments).exec().into());
     }
-    // cargo-zigbuild preprocesses an empty file in each build, which changes nothing.
+    // cargo-zigbuild preprocesses an empty file in each build, which does not change zig's cache.
     if let Some(directory) = env::var_os(CACHES[1]).filter(|_| words.iter().all(|word| word != "-E")) {
         cache::zig_compiles(Path::new(&directory))?;
     }
