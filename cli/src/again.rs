@@ -38,7 +38,7 @@ struct Repeat {
     verb: String,
     directory: PathBuf,
     arguments: Vec<OsString>,
-    /// The verb's options that were set in environment variables. Those of other verbs are not stored: they may be secrets.
+    /// The verb's options that were set in environment variables. Those of other verbs may be secrets.
     variables: BTreeMap<String, OsString>,
 }
 
@@ -212,8 +212,8 @@ pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let Some(record) = outdated(zip, cache)? else { return Ok(()) };
     if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {
         bail!(
-            "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to the \
-             same value, or use the package unchanged with --zip {0}",
+            "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to \
+             the same value, or use the package unchanged with --zip {0}",
             zip.display()
         );
     }

@@ -137,8 +137,8 @@ impl Configuration {
     }
 }
 
-/// Reads a file and the files that it includes. `include` is a path, or a list of paths or of tables with a path, relative to
-/// the file. The last included file takes precedence over the others, and the file itself over all of them.
+/// Reads a file and the files that it includes. `include` is a path, or a list of paths or of tables with a path, relative
+/// to the file. The last included file takes precedence over the others, and the file itself over all of them.
 fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> Result<()> {
     ensure!(!including.contains(&path), "{} includes itself", path.display());
     let including = [including, &[path]].concat();
