@@ -18,8 +18,8 @@ const DEPLOY_HELP: &str = "Examples:\n  \
     cargo lambda-musl deploy greeting\n  \
     cargo lambda-musl deploy greeting --alias live --url iam --memory 256 --env-var TABLE=names\n  \
     cargo lambda-musl deploy greeting --dry-run\n\n\
-    A setting that no option gives comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is not there \
-    either, AWS keeps its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, \
+    A setting that is not given as an option comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is \
+    not there either, AWS keeps its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, \
     AWS_REGION, AWS_ENDPOINT_URL. docs/deploy.md describes the details.";
 
 const STATUS_HELP: &str = "Examples:\n  \
