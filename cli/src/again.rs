@@ -38,7 +38,7 @@ struct Repeat {
     verb: String,
     directory: PathBuf,
     arguments: Vec<OsString>,
-    /// The verb's options that were set in environment variables. Those of other verbs are not stored: they may be secrets.
+    /// The verb's options that were set in variables. Those of other verbs are left out, because they may be secrets.
     variables: BTreeMap<String, OsString>,
 }
 
@@ -84,7 +84,7 @@ impl Sources {
         let of_own = own.clone().flat_map(|krate| ["Cargo.toml", BUILD_SCRIPT].map(|name| krate.directory.join(name)));
         let deciding = function.directory.ancestors().flat_map(|above| DECIDING.map(|name| above.join(name)));
         let others = deciding.chain(of_own).chain(function.include.clone()).chain(built.sources.clone()).chain(more);
-        // For a crate without a build script, the compiled files suffice. cargo lists them in `built.sources`.
+        // For a crate without a build script, the compiled files suffice: they are in `built.sources`.
         let scripted = own.filter(|krate| krate.script.is_some() || krate.directory.join(BUILD_SCRIPT).exists());
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Self {
@@ -212,8 +212,8 @@ pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let Some(record) = outdated(zip, cache)? else { return Ok(()) };
     if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {
         bail!(
-            "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to the \
-             same value, or use the package unchanged with --zip {0}",
+            "{}: its sources have changed, but the variable {name}, which the last build used, is not set; set it to \
+             the same value, or use the package unchanged with --zip {0}",
             zip.display()
         );
     }

@@ -64,8 +64,8 @@ fn file(archive: &Archive, sources: Option<&Path>, cache: &Cache) -> Result<Path
     }
     match sources {
         Some(sources) => bail!(
-            "no usable source for {file}: --sources {} does not have it with the checksum {sha256}; put it there, or name \
-             other pins with --pins",
+            "no usable source for {file}: --sources {} does not have it with the checksum {sha256}; put it there, or \
+             name other pins with --pins",
             sources.display()
         ),
         None => bail!(

@@ -106,8 +106,8 @@ impl Prepared {
         };
         cargo.env(names::VARIABLE, locations.names(function, crates, rust)?);
         if let Some(prefix) = &prefix {
-            // A crate that asks for a vendored OpenSSL gets this one. The variables name the target, so build scripts, which
-            // run on this machine, do not use it.
+            // A crate that asks for a vendored OpenSSL gets this one. The variables name the target, so build scripts,
+            // which run on this machine, do not use it.
             let of_target = |name: &str| format!("{}_OPENSSL_{name}", function.arch.triple_in_variables());
             cargo.env(of_target("DIR"), prefix).env(of_target("STATIC"), "1").env(of_target("NO_VENDOR"), "1");
         }
@@ -209,8 +209,8 @@ pub fn openssl_version() -> Result<String> {
     version.context("the lock file for openssl-src contains no version of OpenSSL")
 }
 
-/// The programs that compile OpenSSL. OpenSSL stores the compiler's command line in the library, so zig is called without
-/// its path.
+/// The programs that compile OpenSSL. OpenSSL stores the compiler's command line in the library, so zig is called
+/// without its path.
 fn openssl_compilers(arch: Arch) -> [(&'static str, String); 3] {
     let cc = format!("zig cc -target {}-linux-musl -g0", arch.machine());
     [("CC", cc), ("AR", "zig ar".into()), ("RANLIB", "zig ranlib".into())]

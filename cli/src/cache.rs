@@ -97,9 +97,10 @@ impl Cache {
         made.map(|()| path)
     }
 
-    /// Runs zig, which keeps its own cache and trusts everything in it. If no other build uses zig's cache at the start, this
-    /// removes the files that interrupted builds left or, if a listed file is damaged, the complete cache. If no other build
-    /// uses it at the end, this lists its files. `run` must call [`zig_compiles`] before zig compiles.
+    /// Runs zig, which keeps its own cache and trusts everything in it. If no other build uses zig's cache at the
+    /// start, this removes the files that interrupted builds left or, if a listed file is damaged, the complete cache.
+    /// If no other build uses it at the end, this lists its files. `run` must call [`zig_compiles`] before zig
+    /// compiles.
     pub fn with_zig<T>(&self, run: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let (path, listing) = (self.directory("zig")?, self.root.join("zig.json"));
         let lock = self.directory("locks")?.join("zig");

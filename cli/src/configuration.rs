@@ -108,7 +108,7 @@ impl Configuration {
         }
     }
 
-    /// The project's flags for rustc, combined as cargo does for this target.
+    /// The project's flags for rustc, combined as cargo combines them for this target.
     pub fn rustflags(&self, arch: Arch, rust: &Rust) -> Result<Vec<String>> {
         let triple = arch.triple();
         let names_cfg = |(_, table): &(PathBuf, Table)| find(table, &["target"]).is_some_and(has_cfg);
@@ -137,8 +137,8 @@ impl Configuration {
     }
 }
 
-/// Reads a file and the files that it includes. `include` is a path, or a list of paths or of tables with a path, relative to
-/// the file. The last included file takes precedence over the others, and the file itself over all of them.
+/// Reads a file and the files that it includes. `include` is a path, or a list of paths or of tables with a path,
+/// relative to the file. The last included file takes precedence over the others, and the file itself over all of them.
 fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> Result<()> {
     ensure!(!including.contains(&path), "{} includes itself", path.display());
     let including = [including, &[path]].concat();

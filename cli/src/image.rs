@@ -65,7 +65,7 @@ impl<'a> Image<'a> {
         let parts = DOCKER.iter().map(|file| file.1).chain([&*base, arch, &tools]).chain(self.pins.checksums());
         let builder = self.engine.own(&format!("lambda-musl-builder:{}", identity(parts)));
         let image = if stage == Stage::Packages { &packages } else { &builder };
-        // Without a lock, two builds could build the same image at the same time.
+        // Without a lock, two processes could build the same image at the same time.
         let _lock = cache.lock(&format!("image-{}", tag(image)))?;
         if self.options.fresh || self.engine.inspect(image, "{{.Id}}").is_none() {
             let context = cache.temporary("image")?;

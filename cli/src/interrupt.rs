@@ -16,8 +16,9 @@ use signal_hook::iterator::Signals;
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Waits for signals on a separate thread. A second signal immediately kills this program and the programs that it started,
-/// unless it arrives within a second of the first: make also forwards a signal that its whole process group has received.
+/// Waits for signals on a separate thread. A second signal immediately kills this program and the programs that it
+/// started, unless it arrives within a second of the first: make also forwards a signal that its whole process group
+/// has received.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {

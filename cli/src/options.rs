@@ -1,5 +1,5 @@
-//! The verbs and their options. Each option can also be set in the environment variable that has its name in capitals. An
-//! empty variable counts as unset, which lets `make` pass all of them.
+//! The verbs and their options. Each option can also be set in the environment variable that has its name in capitals.
+//! An empty variable counts as unset, which lets `make` pass all of them.
 
 use std::ffi::{OsStr, OsString};
 use std::{env, ops::Deref, path::Path, path::PathBuf};
@@ -10,17 +10,17 @@ use clap::{builder::FalseyValueParser, parser::ValueSource};
 
 use crate::{arch::Arch, aws::Url, package::Form};
 
-const AFTER_HELP: &str = "Each option can also be set in the environment variable that has its name in capitals. A project's defaults are \
-    in its Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for downloads and compiled libraries; \
+const AFTER_HELP: &str = "Each option can also be set in the environment variable that has its name in capitals. A project's defaults \
+    are in its Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for downloads and compiled libraries; \
     CONTAINER_ENGINE chooses one of several container engines.";
 
 const DEPLOY_HELP: &str = "Examples:\n  \
     cargo lambda-musl deploy greeting\n  \
     cargo lambda-musl deploy greeting --alias live --url iam --memory 256 --env-var TABLE=names\n  \
     cargo lambda-musl deploy greeting --dry-run\n\n\
-    A setting that no option gives comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is not there either, AWS \
-    keeps its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL. \
-    docs/deploy.md describes the details.";
+    A setting that is not given as an option comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is \
+    not there either, AWS keeps its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, \
+    AWS_REGION, AWS_ENDPOINT_URL. docs/deploy.md describes the details.";
 
 const STATUS_HELP: &str = "Examples:\n  \
     cargo lambda-musl status greeting\n  \

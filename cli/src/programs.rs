@@ -11,8 +11,8 @@ use crate::doctor::{self, Need};
 const PROGRAMS: [(&str, &str, Need); 3] =
     [("cmake", "cmake", doctor::CMAKE), ("libclang", "clang-sys", doctor::LIBCLANG), ("nasm", "nasm-rs", doctor::NASM)];
 
-/// Crates that depend on one of these, but call its program only for targets without pregenerated code. Lambda's targets have
-/// such code.
+/// Crates that depend on one of these, but call its program only for targets without pregenerated code. Lambda's
+/// targets have such code.
 const WITHOUT: [&str; 1] = ["aws-lc-sys"];
 
 /// The directories where systems keep libclang, which bindgen loads.

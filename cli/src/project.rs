@@ -310,7 +310,7 @@ pub fn unknown(word: &str, known: &[&str]) -> String {
 pub fn manifest(source: &Source) -> Result<PathBuf> {
     let expected = "there is no Cargo.toml in this directory; expected the directory of a package with a binary target";
     let missing = || format!("--crate {}: {expected}", source.krate.display());
-    // Resolve only the directory: if Cargo.toml is a link, its target may have another name, which cargo does not accept.
+    // Resolve only the directory: if Cargo.toml is a link, its target may have a name that cargo does not accept.
     let manifest = fs::canonicalize(&source.krate).ok().map(|directory| directory.join("Cargo.toml"));
     manifest.filter(|manifest| manifest.is_file()).with_context(missing)
 }

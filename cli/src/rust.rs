@@ -44,7 +44,7 @@ impl Rust {
         Ok(Self { version, commit, llvm, host, channel, bin, sysroot, cargo_home })
     }
 
-    /// The directory of the toolchain that runs in a container for `arch`, which need not be this machine's architecture.
+    /// The directory of the toolchain that runs in a container for `arch`, whatever this machine's architecture is.
     pub fn in_container(&self, arch: Arch, cache: &Cache) -> Result<PathBuf> {
         let toolchain = format!("{}-{}", self.channel, arch.triple().replace("-musl", "-gnu"));
         // Otherwise cross would install the sources of std itself, without showing any output.

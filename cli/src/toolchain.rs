@@ -18,7 +18,7 @@ pub fn run(options: options::Toolchain) -> Result<()> {
     }
     let arch = options.arch.or(Arch::of_this_machine()).unwrap_or_default();
     if Arch::of_this_machine() != Some(arch) {
-        bail!("--arch {}: the toolchain can be compiled only for this machine, which is {}", arch.name(), env::consts::ARCH);
+        bail!("--arch {}: the toolchain can be compiled only for this machine, {}", arch.name(), env::consts::ARCH);
     }
     doctor::require(&doctor::TOOLCHAIN)?;
     let cache = Cache::open()?;

@@ -41,8 +41,8 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Sends the reply, and returns whether the connection stays open. Ignores write errors, because the next read reports a
-    /// closed connection.
+    /// Sends the reply, and returns whether the connection stays open. Ignores write errors, because the next read
+    /// reports a closed connection.
     fn send(&self, stream: &mut impl Write) -> bool {
         match self {
             Reply::Send(bytes) => drop(stream.write_all(bytes)),
@@ -105,7 +105,7 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Starts a server that sends one reply of the script for each request, and closes the connection when none is left.
+    /// Starts a server that sends one reply of the script per request, and closes the connection when none is left.
     pub fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let script: Vec<Reply> = script.into_iter().collect();
         let expected = script.len();
@@ -114,8 +114,8 @@ impl RuntimeApi {
         RuntimeApi { expected, ..RuntimeApi::replying(next) }
     }
 
-    /// Starts a server that sends the reply that `reply` returns for the head of each request. If `reply` returns `None`, the
-    /// server closes the connection.
+    /// Starts a server that sends the reply that `reply` returns for the head of each request. If `reply` returns
+    /// `None`, the server closes the connection.
     ///
     /// # Panics
     ///

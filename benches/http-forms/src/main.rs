@@ -120,7 +120,7 @@ fn differences(ours: &Value, theirs: &Value) -> Vec<[String; 3]> {
             let text = value.to_string();
             let short: String = text.chars().take(160).collect();
             let mark = if short.len() < text.len() { " …" } else { "" };
-            // Double backticks, because a value may contain a backtick.
+            // Use double backticks, because a value may contain a backtick.
             format!("``{short}``{mark}")
         }
     };

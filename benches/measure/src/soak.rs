@@ -7,7 +7,7 @@ use crate::{Result, build::Built, load::Load};
 /// The number of samples during the run.
 const LOOKS: usize = 10;
 
-/// The growth of memory to tolerate between the first sample and the last, in KiB. The kernel counts memory in batches.
+/// The memory growth to accept between the first sample and the last, in KiB. The kernel counts memory in batches.
 const GROWTH: f64 = 64.0;
 
 pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {

@@ -40,7 +40,7 @@ impl Cross {
             let target = cache.temporary("cross")?;
             let mut cargo = rust.program("cargo")?;
             cargo.args(["install", "cross", "--bin", "cross", "--locked", "--version", &format!("={VERSION}")]);
-            // cross only starts the engine, so it is compiled as fast as possible, in parallel with the image's libraries.
+            // cross only starts the engine, so it is compiled as fast as possible, while the image is built.
             cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
             cargo.arg("--root").arg(directory).arg("--target-dir").arg(target.path());
             step::cargo_install(cache, &format!("cross {VERSION}"), &mut cargo)
@@ -72,8 +72,8 @@ impl Cross {
         command.env(format!("CROSS_TARGET_{}_IMAGE", function.arch.triple_in_variables()), image);
         command.env("CROSS_CONFIG", configuration).env("CROSS_CONTAINER_ENGINE", &engine.name);
         let mut options = format!("--platform {}", function.arch.platform());
-        // The container sees the project and cargo's home, but not the configuration above the project. Only part of the
-        // configuration in cargo's home applies.
+        // The container sees the project and cargo's home, but not the configuration above the project. Only part of
+        // the configuration in cargo's home applies.
         let home = Home::of_this_machine()?;
         let above = function.configuration.above(&function.workspace)?;
         for (name, text, place) in [("home", home.counts, "/cargo"), ("above", above, "/.cargo")] {
@@ -110,12 +110,12 @@ pub fn stand_in(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
     real.args(arguments);
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let changed = match (name, &words[..]) {
-        // cross mounts the toolchain that rustc reports into the container, and changes its name if the host is not x86_64.
-        // So report the toolchain that runs in the container, and an x86_64 host.
+        // cross mounts the toolchain that rustc reports, and changes its name if the host is not x86_64. So report the
+        // toolchain that runs in the container, and an x86_64 host.
         ("rustc", ["--print", "sysroot"]) => Ok(format!("{}\n", sysroot.display())),
         ("rustc", ["-vV"]) => output(&mut real).map(|text| with_host(&text)),
-        // Newer versions of rustup mark the active toolchain. cross would read the mark as part of the toolchain's name, and
-        // install the toolchain again.
+        // Newer versions of rustup mark the active toolchain. cross would read the mark as part of the toolchain's
+        // name, and install the toolchain again.
         ("rustup", ["toolchain", "list"]) => output(&mut real).map(|text| without_activity(&text)),
         _ => Err(real.exec().into()),
     };

@@ -28,7 +28,7 @@ pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
     let options::Build { source, out, oci } = &options.build;
-    // Checked now, because the step that writes there may come minutes later.
+    // Check this now, because the step that writes there may come minutes later.
     if !options.image_only {
         check_writable(out)?;
     }

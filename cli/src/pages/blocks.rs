@@ -154,7 +154,7 @@ fn check(page: &Page, block: &Block) -> Vec<String> {
                 .filter_map(|command| Some(format!("{command}: {}", problem(command, &makefile)?)))
                 .collect()
         }
-        // The output of programs.
+        // A text block shows the output of a program. In the reference, that is the help, which contains commands.
         "text" if of_page == "docs/reference.md" => Vec::new(),
         "text" => {
             const PROGRAMS: [&str; 9] = ["$ ", "aws ", "cargo ", "cross ", "curl ", "docker ", "gh ", "make", "sudo "];

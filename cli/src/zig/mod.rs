@@ -33,7 +33,7 @@ impl Tools {
         let own = env::current_exe().context("cannot determine the path of this program")?;
         let program = zig.join("ziglang/zig");
         let wrapper = files::of_docker("rustc-wrapper");
-        // The tools are at the same path in each build, because cargo runs build scripts again if the compiler's path changes.
+        // The tools keep their path, because cargo runs build scripts again if the compiler's path changes.
         let parts = [
             own.as_os_str().as_encoded_bytes(),
             program.as_os_str().as_encoded_bytes(),
@@ -63,7 +63,7 @@ impl Tools {
 
     /// Makes cargo and cargo-zigbuild call the wrappers.
     pub fn stand_before(&self, cargo: &mut Command, arch: Arch, zig_cache: &Path) {
-        // The scripts that cargo-zigbuild writes there contain the path of this wrapper, so each wrapper has its own directory.
+        // cargo-zigbuild writes scripts with the path of this wrapper there, so each wrapper has its own directory.
         let scripts = zig_cache.join(self.directory.file_name().unwrap_or_default());
         cargo.env("CARGO_ZIGBUILD_CACHE_DIR", scripts);
         cargo.env("CARGO_ZIGBUILD_ZIG_PATH", self.directory.join("zig")).env(ZIG, &self.zig);
