@@ -77,7 +77,7 @@ bench: ## measure this runtime, lambda_runtime and a bare loop; CHECK=1 fails if
 soak: ## send INVOCATIONS=number events (default: a million); check that none is lost, memory does not grow and one connection is used
 	@scripts/measure soak
 
-conformance: ## test how BINARY=file, any function, reacts to everything that the Runtime API may do
+conformance: ## test how the function BINARY=file reacts to everything that the Runtime API may do
 	@scripts/conformance
 
 http: ## pass HTTP events and responses through this runtime and lambda_http, and write docs/http.md
