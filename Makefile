@@ -23,12 +23,12 @@ override CRATE := $(or $(value CRATE),function)
 export $(options) $(others)
 
 build: ## build dist/function.zip with zig: no Docker, no root
-docker-build: ## the same with musl and OpenSSL from source, in a container image with cross
+docker-build: ## build the same with musl and OpenSSL from source, in a container with cross
 verify: ## describe the zip, or list its problems; RUN=1 also invokes it
 invoke: ## run the zip in AWS's emulator, or REMOTE=NAME in AWS: EVENT='{…}', EVENT=@file or EXAMPLE=url|sqs|…
 new: ## create a package: NAME=hello, DIR=elsewhere, HTTP=closure|axum, EVENT=sqs|s3|…, STREAM=1
-init: ## add the files that new creates to the package in CRATE; overwrites nothing
-dev: ## serve functions on this machine, and recompile them when they are saved: PORT=9000; DEV=1 makes invoke send events there
+init: ## add the files that new creates to the package in CRATE; overwrite nothing
+dev: ## serve functions on this machine, and recompile them when their sources are saved: PORT=9000; DEV=1 makes invoke send events there
 deploy: ## upload the zip to the function NAME, and check that AWS has these bytes; DRY_RUN=1 prints the commands
 status: ## check whether the function NAME in AWS is what the sources build
 reproduce: ## build twice under different conditions, and compare every byte: HOW=build|docker-build
@@ -65,7 +65,7 @@ reference: ## regenerate docs/reference.md from the options of the program
 	@PATH="$$(scripts/rust):$$PATH" WRITE_REFERENCE=1 cargo test --quiet --release --locked --manifest-path cli/Cargo.toml \
 	  --target-dir target/cli pages::reference
 
-msrv: ## check that the crate and the program compile with the oldest Rust that their Cargo.toml names
+msrv: ## check that the crate and the program compile with the oldest Rust that Cargo.toml allows
 	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) && \
 	rustup toolchain install "$$version" --profile minimal --no-self-update && \
 	rustup run "$$version" cargo check --locked --package lambda-musl --features anyhow,dns,http,log,shutdown,tower --target-dir target/msrv && \
@@ -74,21 +74,21 @@ msrv: ## check that the crate and the program compile with the oldest Rust that 
 bench: ## measure this runtime, lambda_runtime and a bare loop; CHECK=1 fails if a target is missed
 	@scripts/measure bench
 
-soak: ## send INVOCATIONS=number (default: a million) events: none lost, memory flat, one connection
+soak: ## send INVOCATIONS=number events (default: a million); check that none is lost, memory does not grow and one connection is used
 	@scripts/measure soak
 
-conformance: ## test how BINARY=file, any function, reacts to everything that the Runtime API may do
+conformance: ## test how the function BINARY=file reacts to everything that the Runtime API may do
 	@scripts/conformance
 
 http: ## pass HTTP events and responses through this runtime and lambda_http, and write docs/http.md
 	@PATH="$$(scripts/rust):$$PATH" cargo run --quiet --locked --manifest-path benches/Cargo.toml --package http-forms \
 	  --target-dir target/bench/http -- "$$PWD"
 
-crates: ## build functions with registry crates both ways, verify and invoke them, write docs/crates.md: ONLY='ring rocksdb' HOW=build
+crates: ## build functions with registry crates both ways, verify and invoke them, and write docs/crates.md: ONLY='ring rocksdb' HOW=build
 	@PATH="$$(scripts/rust):$$PATH" env -u CARGO_BUILD_TARGET -u RUSTFLAGS cargo test --quiet --locked --package lambda-musl \
 	  --target-dir target --test registry -- --ignored --nocapture
 
-fuzz: ## send random input to everything that reads from the wire: FOR=seconds (default: 60) for each property
+fuzz: ## send random input to everything that reads from the network: FOR=seconds (default: 60) for each property
 	@PATH="$$(scripts/rust):$$PATH" FUZZ_SECONDS=$${FOR:-60} \
 	  cargo test --locked --package lambda-musl --test fuzz --target-dir target -- --test-threads=8
 

@@ -1,5 +1,5 @@
-/* The functions of glibc that a libstdc++.a compiled for it needs, and that musl lacks or implements differently. libstdcxx.sh
- * adds this file to a copy of that archive, in which it renames NAME to lambda_musl_NAME, to avoid conflicts with another NAME. */
+/* The functions of glibc that a libstdc++.a for glibc needs, and that musl lacks or implements differently. libstdcxx.sh adds
+ * this file to a copy of that archive, in which it renames NAME to lambda_musl_NAME, to avoid conflicts with another NAME. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <langinfo.h>
@@ -37,8 +37,8 @@ struct tables {
 const unsigned short **__ctype_b_loc(void);
 const int **__ctype_tolower_loc(void), **__ctype_toupper_loc(void);
 
-/* Every locale has the formats of C. They would be wrong for any other country, so its name is an error, as on a system without
- * that locale. en_US.UTF-8 is the value of LANG on Lambda. */
+/* Every locale has the formats of C, which would be wrong for other countries. So the name of any other locale is an error, as
+ * on a system without that locale. en_US.UTF-8 is the value of LANG on Lambda. */
 static const char *known(const char *name) {
   static const char *const utf8[] = {"C.UTF-8", "C.utf8", "en_US.UTF-8", "en_US.utf8"};
   if (!strcmp(name, "C") || !strcmp(name, "POSIX")) return "C";
@@ -112,7 +112,7 @@ static void call_destructors(void *list) {
   } while ((first = pthread_getspecific(destructors)));
 }
 
-/* Destructors of the main thread, which may not end before the program does. */
+/* Calls the destructors of the main thread, which usually ends with the program and not as a thread. */
 static void at_exit(void) {
   void *list = pthread_getspecific(destructors);
   if (list) call_destructors(list);

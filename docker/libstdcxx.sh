@@ -1,7 +1,7 @@
 #!/bin/sh
 # libstdcxx.sh PREFIX: adds C++ to the musl in PREFIX. Creates PREFIX/bin/musl-g++ and PREFIX/lib/libstdc++.a from this
 # machine's g++ and its libstdc++.a, which was compiled against glibc. musl has most of glibc's interface; libstdcxx.c contains
-# the rest, and our own headers describe the system.
+# the rest, and the headers in this directory describe the system.
 set -eu
 
 prefix=$(cd "$1" && pwd)
@@ -18,8 +18,8 @@ without() {
 command -v "$gxx" >/dev/null || without "g++ is missing; install g++ or gcc-c++"
 archive=$($gxx -print-file-name=libstdc++.a)
 [ -f "$archive" ] || without "g++ has no libstdc++.a; install libstdc++-static"
-# Before glibc 2.34, threads were in a separate library that could be missing. Such an archive would find no threads in a static
-# musl.
+# Before glibc 2.34, threads were in a separate library that could be missing. A libstdc++.a for such a glibc would find no
+# threads in a static program with musl.
 symbols=$(nm "$archive" 2>/dev/null)
 case $symbols in
   *" w pthread_"*) without "libstdc++.a is for a glibc older than 2.34; use a newer system" ;;
@@ -40,7 +40,7 @@ trap 'rm -rf "$build"' EXIT
 } >"$build/names"
 objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" "$archive" "$build/libstdc++.a"
 ar rcsD "$build/libstdc++.a" "$build/musl.o"
-# Programs that musl-g++ links itself unwind with gcc's library; rustc has its own.
+# Programs that are linked without rustc unwind with gcc's library; rustc has its own.
 objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" \
   "$($gxx -print-file-name=libgcc_eh.a)" "$build/libgcc_eh.a"
 

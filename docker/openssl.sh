@@ -25,7 +25,7 @@ if grep -q 'define OPENSSL_VERSION_TEXT.*OpenSSL 1\.0\.' crypto/opensslv.h 2>/de
   # The reasons for leaving out features are the same as for the newer releases below.
   set -- "$@" no-ssl2 -Ulinux no-bf no-camellia no-cast no-cms no-ec2m no-engine no-gost no-heartbeats no-hw no-idea no-md4 \
     no-mdc2 no-rc2 no-rc4 no-seed no-srp no-whirlpool
-  # A build from nothing does not need the Makefiles' lists of headers, and without these features some headers do not exist.
+  # A build from scratch does not need the Makefiles' lists of headers, and without these features some headers do not exist.
   find . -name Makefile -exec sed -i '/^# DO NOT DELETE THIS LINE/,$d' {} +
   # musl has termios.h but not termio.h, which the macro `linux` would enable again.
   sed -i 's/-DTERMIO\b/-DTERMIOS/g' Configure
@@ -77,7 +77,7 @@ EOF
   rm -f ./*/lib ./*/*/lib # the files that mark a directory as archived
   jobs=1
 fi
-# In the old release, ar writes the index of each archive, and ranlib would only write the archives once more per directory.
+# In the old release, ar already writes the index of each archive, so ranlib would only rewrite the archives for each directory.
 make -j"$jobs" ${old:+RANLIB=:} build_libs
 
 # Create the prefix completely or not at all. The headers of 1.0.1 are links to its sources.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# packages.sh [TOOL...]: installs the packages for compiling into a base image with dnf, yum, apt or apk, and these tools: cmake,
-# nasm, pkg-config, libclang. Installs nothing if nothing is missing.
+# packages.sh [TOOL...]: installs compilers, what the recipes need, and the given tools (cmake, nasm, pkg-config, libclang) in a
+# base image with dnf, yum, apt or apk. Installs nothing if nothing is missing.
 set -eu
 
 rpms="gcc gcc-c++ libstdc++-static make binutils tar gzip findutils patch kernel-headers perl-interpreter perl-lib perl-FindBin

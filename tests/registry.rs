@@ -17,11 +17,11 @@ const WAYS: [&str; 2] = ["build", "docker-build"];
 const HEAD: &str = "\
 # Crates of the registry
 
-Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or bundled programs. Unless the
-row contains a reason, the function was built, verified and invoked, and returned the expected response.
+Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or bundled programs. Unless its
+row says that it fails, the function was built, verified and invoked, and returned the expected response.
 
-The seconds are the longest time that a build of these versions took on two cores that also had other work. The crates that it shares with
-earlier rows were already compiled. The last column lists the pinned libraries of the container. An empty cell means that this build was
+The seconds are the longest time that a build of these versions took on two cores that also had other work. Crates shared with earlier rows
+were already compiled. The last column lists the pinned libraries of the container. An empty cell means that this build was
 never tried.
 
 `make crates` writes this page. `ONLY='ring rocksdb'` tries only these functions, and `HOW=build` or `HOW=docker-build` only one way to

@@ -196,7 +196,7 @@ fn a_published_version_of_a_crate_cannot_change() {
         run(publish)
     };
     publish().succeeded().reported(&["Published lambda-musl"]);
-    publish().succeeded().reported(&["is published already, with the same contents"]);
+    publish().succeeded().reported(&["is already published, with the same contents"]);
 
     fs::write(clone.join("src/another.rs"), "").unwrap();
     git(&clone, &["add", "--all"]).succeeded();
