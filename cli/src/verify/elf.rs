@@ -40,7 +40,7 @@ pub fn architecture(bytes: &[u8]) -> anyhow::Result<Arch> {
     }
 }
 
-/// The names and contents of all sections; none if it is not an ELF file.
+/// The names and contents of all sections; none if the file is not ELF.
 pub fn sections(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let sections = parse(bytes).map_or(Vec::new(), |(_, sections)| sections);
     let copied = sections.into_iter().map(|(name, data, _)| (name, data.to_vec()));
