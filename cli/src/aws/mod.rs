@@ -166,7 +166,8 @@ impl Client {
             Some(input) => {
                 let (reader, mut writer) = io::pipe().context("a pipe")?;
                 let input = input.clone();
-                // On a separate thread, because a write to a full pipe blocks until the client reads.
+                // The input is written on a separate thread, because a write to a full pipe blocks until the client
+                // reads.
                 thread::spawn(move || writer.write_all(input.as_bytes()));
                 collect_given(&mut command, reader)
             }

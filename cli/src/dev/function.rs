@@ -91,7 +91,7 @@ struct Instance {
     /// The task that accepts the process's connections to the Runtime API.
     server: AbortHandle,
     started: Instant,
-    /// The duration of the init phase, until the process requested its first event.
+    /// The duration of the init phase, which ended when the process requested its first event.
     init: Option<Duration>,
     /// The error that the process reported for its init phase.
     init_error: Option<Bytes>,

@@ -210,7 +210,7 @@ impl Prelude {
     }
 }
 
-/// An HTTP response with this content type, without other headers.
+/// An HTTP response with this content type and no other headers.
 pub fn response_of_type(content_type: &str) -> Result<Builder> {
     Head { status_code: 200, headers: None, cookies: None }.response(content_type)
 }

@@ -156,7 +156,7 @@ impl Watch {
         !*is_ignored.or_insert_with(|| !ignored(&package, [path]).is_empty())
     }
 
-    /// Whether the content of a file differs from that at its last change.
+    /// Whether the content of a file has changed since the last call.
     pub fn is_another(&mut self, path: &Path) -> bool {
         let content = match path.metadata() {
             Ok(metadata) if metadata.len() > LONGEST as u64 || metadata.is_dir() => return true,

@@ -43,7 +43,7 @@ fn add(function: &Function, template: &Template, report: &mut Report) -> Result<
     let directory = &function.directory;
     let mut manifest = Manifest::read(directory.join("Cargo.toml"))?;
     let dependencies = template.kind.dependencies(&template.runtime);
-    // Each line is inserted before the previous one.
+    // The order is reversed, because each line is inserted before the previous one.
     for (name, line) in dependencies.iter().rev().filter(|(name, _)| CALLED.contains(name)) {
         manifest.depend(name, line, report);
     }

@@ -18,7 +18,7 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// The given runtime, by default the clone in which this program was compiled or, without a clone, its repository.
+    /// The given runtime, by default the clone in which this program was compiled or, without a clone, [`REPOSITORY`].
     pub fn named(name: Option<&str>) -> Result<Self> {
         match name {
             Some(url) if url.contains("://") => {

@@ -133,7 +133,7 @@ impl Built<'_> {
     }
 }
 
-/// The binary, and the script that starts it if the form has one.
+/// The binary and, if the form has one, the script that starts the binary.
 fn entry(form: Form, name: &str, binary: Vec<u8>) -> Contents {
     let program = |bytes| Content { bytes, is_program: true };
     let mut contents = Contents::from([(form.path_of(name), program(binary))]);

@@ -61,7 +61,7 @@ fn only_in(what: &str, first: bool) -> String {
 /// itself would never end.
 const DEPTH: usize = 2;
 
-/// All differences between two files with this name, one for each part.
+/// All differences between two files with this name, one for each part that differs.
 fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
     if a == b {
         return Vec::new();

@@ -20,7 +20,7 @@ pub const NAMES: [&str; 2] = ["binary", "bootstrap"];
 
 type Reader<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-/// The readable files of a package, in its order, and all problems with its form.
+/// The readable files of a package, sorted by name, and all problems with its form.
 #[derive(Default)]
 pub struct Archive {
     pub files: Contents,

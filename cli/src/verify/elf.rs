@@ -74,7 +74,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
     Ok((elf, sections))
 }
 
-/// All problems with a binary; without `arch` it may be for either architecture.
+/// All problems with a binary, which without `arch` may be for either architecture.
 pub fn faults(bytes: &[u8], arch: Option<Arch>) -> Vec<String> {
     inspect(bytes, arch).unwrap_or_else(|fault| vec![format!("{fault:#}")])
 }

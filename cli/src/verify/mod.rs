@@ -35,7 +35,7 @@ pub struct Verified {
     /// The name and the version of the function, from its record.
     pub name: String,
     pub version: String,
-    /// The checksums of the package and of its files, and what it was built from.
+    /// The checksums of the package and of its files, and what the function was built from.
     pub report: String,
 }
 
@@ -49,8 +49,8 @@ pub fn run(options: options::Verify) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies `zip`. Without `arch` it may be for either architecture. It must not contain a path below any of `roots`, which
-/// are absolute.
+/// Verifies the package `zip`. Without `arch`, the package may be for either architecture. It must not contain a path
+/// below any of `roots`, which are absolute.
 pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<Verified> {
     let bytes = read(zip, archive::UNZIPPED)?;
     let (lines, faults) = inspect(&bytes, arch, roots);
