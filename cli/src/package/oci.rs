@@ -1,6 +1,6 @@
 //! The function as a container image, written without a container engine: an image layout in a tar archive, as specified in
-//! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>. The archive also contains `manifest.json`,
-//! for engines that do not support this layout. The archive's bytes depend only on its contents.
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>. The archive also contains
+//! `manifest.json`, for engines that do not support this layout. The archive's bytes depend only on its contents.
 
 use std::io::Write;
 

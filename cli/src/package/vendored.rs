@@ -118,8 +118,8 @@ fn archives(crates: &[Crate]) -> Vec<Archive<'_>> {
             let own = script.paths.iter().map(|path| directory(path)).filter(|path| !is_of_host(path));
             let mut files = own.chain(paths.iter().copied()).map(|directory| directory.join(&file));
             let Some(path) = files.find(|path| path.is_file()) else { continue };
-            // Output directories are searched first, because a package's directory can contain the target directory, with
-            // the libraries of other crates.
+            // Output directories are searched first, because a package's directory can contain the target directory,
+            // with the libraries of other crates.
             let compiled = scripts().find(|(_, script)| path.starts_with(&script.out)).map(|(owner, _)| owner);
             let owner = compiled.or_else(|| crates.iter().find(|owner| path.starts_with(&owner.directory)));
             let new = || Archive { library: name.into(), path: path.clone(), owner, linked_by: BTreeSet::new() };
