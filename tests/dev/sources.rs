@@ -317,6 +317,6 @@ fn special_files_in_a_package_block_nothing() {
     let note = dev.wait_for("note", |_| true);
     assert!(note.to_string().contains("zero.json: expected a regular file"), "{note}");
     fs::File::create(project.join("events/big.json")).unwrap().set_len(8 << 30).unwrap();
-    dev.wait_for("note", |note| note.to_string().contains("big.json: longer than"));
+    dev.wait_for("note", |note| note.to_string().contains("big.json is longer than"));
     assert_eq!(table(), "piped");
 }

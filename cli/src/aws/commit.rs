@@ -12,7 +12,7 @@ use crate::command::collect;
 /// The maximum size of an attestation file in bytes.
 const LONGEST: u64 = 10 << 20;
 
-/// The commit of the sources in a directory, with a note if they have changes.
+/// The commit of the sources in a directory, with a note if they have uncommitted changes.
 pub fn of_sources(directory: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = collect(Command::new("git").arg("-C").arg(directory).args(arguments)).ok()?;
@@ -23,8 +23,8 @@ pub fn of_sources(directory: &Path) -> Option<String> {
     Some(format!("commit {commit}{}", if changed.is_empty() { "" } else { " with changes" }))
 }
 
-/// The commit that an attestation in the directory of a zip names for the zip's checksum. It is only a claim, because the
-/// signature is not checked here.
+/// The commit that an attestation in the directory of a zip names for the zip's checksum. The commit is only a claim,
+/// because the signature is not checked here.
 pub fn attested(zip: &Path, sha256: &str) -> Option<String> {
     let directory = zip.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut files: Vec<_> = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
@@ -41,8 +41,8 @@ pub fn attested(zip: &Path, sha256: &str) -> Option<String> {
     })
 }
 
-/// The commit in a line of an attestation file. `gh attestation download` writes one Sigstore bundle per line, with a
-/// <https://in-toto.io/Statement/v1> in an envelope.
+/// The commit in a line of an attestation file. `gh attestation download` writes one Sigstore bundle per line, whose
+/// envelope contains a statement in the format <https://in-toto.io/Statement/v1>.
 fn commit_in(line: &str, sha256: &str) -> Option<String> {
     let bundle: Value = serde_json::from_str(line).ok()?;
     let payload = STANDARD.decode(text(&bundle, "/dsseEnvelope/payload")).ok()?;

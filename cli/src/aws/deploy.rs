@@ -15,12 +15,12 @@ use crate::step::{self, say};
 use crate::verify::{Verified, sha256_hex, verify};
 use crate::{again, cache::Cache, environment, interrupt, options};
 
-/// The number of attempts if a concurrent deployment interferes, and the pause between them.
+/// The maximum number of attempts if a concurrent deployment interferes, and the pause between them.
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The number of attempts while Lambda cannot assume a new role yet, and the pause between them. The second number is for a role
-/// that the user named, which is probably older.
+/// The maximum number of attempts while Lambda cannot assume a new role yet, and the pause between them. The second
+/// number is for a role that the user named, which is probably older.
 const ROLE_ATTEMPTS: [u32; 2] = [20, 4];
 const ROLE_PAUSE: Duration = Duration::from_secs(3);
 
@@ -70,13 +70,13 @@ pub fn run(options: options::Deploy) -> Result<()> {
     Ok(())
 }
 
-/// Whether AWS refused because the function is being changed, or was changed since it was read.
+/// Whether AWS refused a call because another deployment is changing the function, or has changed it since it was read.
 fn is_of_another(error: &Error) -> bool {
     ["ResourceConflictException", "ConflictException", "EntityAlreadyExists", "ConcurrentModification"]
         .contains(&code(error))
 }
 
-/// Whether AWS refused because a new role has not propagated yet.
+/// Whether AWS refused a call because a new role has not propagated yet.
 fn is_of_new_role(error: &Error) -> bool {
     let texts = [
         "cannot be assumed by Lambda",
@@ -94,8 +94,8 @@ fn check_current(zip: &Path) -> Result<()> {
     let name = zip.display();
     ensure!(
         !again::is_outdated(zip, &cache)?,
-        "{name}: its sources have changed since it was built; rebuild it with `cargo lambda-musl build`, in the clone with `make`, or \
-         deploy it unchanged with --zip {name}"
+        "{name}: its sources have changed since it was built; rebuild it with `cargo lambda-musl build` (in the \
+         clone: `make`), or deploy it unchanged with --zip {name}"
     );
     Ok(())
 }
@@ -204,8 +204,8 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// Describes why the deployment stopped, the state in AWS, and what to do. Prints the description after a signal, because the
-    /// error is not printed then.
+    /// Describes why the deployment stopped, the state in AWS, and what to do. After a signal, also prints the
+    /// description, because errors are not printed then.
     fn describe(&self, client: &Client, stop: Stop) -> Error {
         let name = self.name;
         let has = match self.zip().form {

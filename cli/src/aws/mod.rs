@@ -23,14 +23,15 @@ use sha2::{Digest, Sha256};
 use crate::command::{collect, collect_given, collect_while, shown};
 use crate::{doctor, environment::path_in, interrupt};
 
-/// The number of characters to show of an unexpected response, and of an error, which can be an HTML page.
+/// The maximum number of characters to show of an unexpected response, which can be an HTML page, and of an error.
 const SHOWN: usize = 200;
 const LONGEST: usize = 2000;
 
-/// How long a last call may take, including the start of the client.
+/// How long [`Client::last_call`] may take, including the start of the client.
 const LAST_CALL: Duration = Duration::from_secs(15);
 
-/// The minimum length of an environment variable's value to hide in errors. Shorter values occur in other words.
+/// The minimum length of an environment variable's value that is hidden in errors. A shorter value also occurs in other
+/// words.
 const SHORTEST: usize = 4;
 
 /// The `aws` client.
@@ -68,7 +69,7 @@ impl Call {
         format!("aws {}", self.words.iter().take(2).cloned().collect::<Vec<_>>().join(" "))
     }
 
-    /// The members that every response of the operation has. Without any, the operation has no response.
+    /// The members that every response of the operation has; empty if the operation has no response.
     fn members(&self) -> &'static [&'static str] {
         match self.words.get(1).map_or("", String::as_str) {
             "add-permission" => &["Statement"],
@@ -165,7 +166,8 @@ impl Client {
             Some(input) => {
                 let (reader, mut writer) = io::pipe().context("a pipe")?;
                 let input = input.clone();
-                // On a separate thread, because a write to a full pipe blocks until the client reads.
+                // The input is written on a separate thread, because a write to a full pipe blocks until the client
+                // reads.
                 thread::spawn(move || writer.write_all(input.as_bytes()));
                 collect_given(&mut command, reader)
             }
@@ -238,7 +240,7 @@ impl Client {
 
     /// The beginning of text from the client, without secrets and without characters that control a terminal.
     fn shown(&self, text: &str, longest: usize) -> String {
-        // The longest first, because one secret may be part of another.
+        // Replace the longest secrets first, because one secret may be part of another.
         let mut secrets: Vec<&String> = self.secrets.iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         let text = secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
@@ -346,7 +348,7 @@ fn check_word(what: &str, word: &str, longest: usize) -> Result<()> {
     Ok(())
 }
 
-/// The checksum in AWS's form: the SHA-256 in base64.
+/// The checksum as AWS writes it: the SHA-256 in base64.
 pub fn sha256_base64(bytes: &[u8]) -> String {
     STANDARD.encode(Sha256::digest(bytes))
 }

@@ -1,6 +1,6 @@
-//! Plans a deployment from the package, the settings and the current state in AWS, which is read first. The plan is therefore
-//! complete, and can be printed, before anything changes; and steps that are already done, perhaps by another deployment, are
-//! not repeated.
+//! Plans a deployment from the package, the settings and the current state in AWS, which is read first. The plan is
+//! therefore complete, and can be printed, before anything changes. Steps that are already done, perhaps by another
+//! deployment, are not repeated.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -28,7 +28,7 @@ const STATEMENTS: [(&str, &str, [&str; 2]); 2] = [
 pub struct Package<'a> {
     pub path: &'a Path,
     pub zip: &'a Verified,
-    /// In AWS's form.
+    /// The zip's checksum as AWS writes it.
     pub checksum: String,
 }
 
@@ -102,7 +102,8 @@ pub fn of_layer(client: &Client, name: &str, package: &Package, settings: &Setti
     let only_bucket = Settings { s3_bucket: settings.s3_bucket.clone(), ..Settings::default() };
     ensure!(
         *settings == only_bucket,
-        "{} is an extension, which is deployed as a layer and has no role, alias, URL or other function settings",
+        "{} is an extension, which is deployed as a layer and has no role, alias, URL or other function \
+         settings; omit them",
         package.path.display()
     );
     let mut planner = Planner { client, name, package, settings, steps: Vec::new() };
@@ -185,10 +186,10 @@ impl Planner<'_> {
         );
         let wait = self.waiting("function-updated-v2");
         if has("State") == "Pending" {
-            self.step("waiting for an earlier creation", [self.waiting("function-active-v2")]);
+            self.step("waiting for an earlier deployment to create the function", [self.waiting("function-active-v2")]);
         }
         if has("LastUpdateStatus") == "InProgress" {
-            self.step("waiting for an earlier update", [wait.clone()]);
+            self.step("waiting for an earlier update to complete", [wait.clone()]);
         }
         let configure = self.configuration(function)?;
         if configure.words.len() > self.lambda("").words.len() {
@@ -204,7 +205,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The call that changes the configuration to the named settings, and keeps all others.
+    /// The call that changes the named settings in the configuration, and keeps all others.
     fn configuration(&self, function: &Value) -> Result<Call> {
         let configuration = &function["Configuration"];
         let mut call = self.lambda("update-function-configuration");
@@ -242,8 +243,8 @@ impl Planner<'_> {
         Ok(text(&found, "/Role/Arn").into())
     }
 
-    /// The ARN of the default role of a function of this name. Plans to create the role if it does not exist. The policy is always
-    /// attached, because an interrupted deployment may have left the role without it.
+    /// The ARN of the default role of a function of this name. Plans to create the role if it does not exist. Its
+    /// policy is always attached, because an interrupted deployment may have left the role without it.
     fn own_role(&mut self) -> Result<String> {
         let role = role_of(self.name);
         let call = |operation| Call::new(["iam", operation]).with("--role-name", &*role);
@@ -273,8 +274,8 @@ impl Planner<'_> {
         Ok(arn)
     }
 
-    /// The words that name the code: the zip or, if it is large, its key in the bucket, after a step that uploads it there. The
-    /// options for these differ between operations.
+    /// The words of a call that name the code: the zip or, if the zip is large, its key in the bucket. A large zip is
+    /// uploaded in a step before that call. The names of the options differ between operations.
     fn code(&mut self, [of_file, of_bucket]: [&str; 2], is_one_word: bool) -> Vec<String> {
         let path = self.package.path.display();
         let Some(bucket) = self.settings.s3_bucket.as_ref().filter(|_| self.package.is_large()) else {
@@ -373,7 +374,7 @@ fn variables(name: &str, configuration: &Value, named: &BTreeMap<String, String>
     Ok(Some(variables.into()))
 }
 
-/// Adds environment variables on the client's standard input, because they may be secrets.
+/// Passes environment variables through the client's standard input, because they may be secrets.
 fn with_variables(call: Call, variables: &Value) -> Call {
     let call = call.with("--environment", "file:///dev/stdin");
     Call { input: Some(json!({ "Variables": variables }).to_string()), ..call }

@@ -17,10 +17,11 @@ pub fn invoke(name: &str, qualifier: Option<&str>, event: &[u8]) -> Result<(Vec<
     let [payload, answer] = ["event.json", "answer"].map(|file| work.path().join(file));
     fs::write(&payload, event).at(&payload)?;
     let mut call = lambda("invoke", name, qualifier).with("--log-type", "Tail");
-    // With fileb://, both versions of the client send the bytes unchanged. The function may run for 15 minutes.
+    // With fileb://, both versions of the client send the bytes unchanged. The read timeout exceeds the 15 minutes for
+    // which a function may run.
     call = call.with("--payload", format!("fileb://{}", payload.display())).with("--cli-read-timeout", "930");
     call.words.push(answer.display().to_string());
-    // No retries, because the event may have reached the function already.
+    // There are no retries, because the event may have reached the function already.
     let said = if_there(client.call_with(&call, &[("AWS_MAX_ATTEMPTS", "1")]))?;
     let said = said.with_context(|| {
         let version = qualifier.map(|qualifier| format!(" with the version or alias {qualifier}")).unwrap_or_default();

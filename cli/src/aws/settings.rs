@@ -82,7 +82,8 @@ impl Settings {
                 && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
             ensure!(
                 is_name,
-                "--env-var: the name {name:?}; expected two or more of a to z, A to Z, 0 to 9 and _, starting with a letter"
+                "--env-var: the name {name:?} is invalid; expected two or more ASCII letters, digits or _, \
+                 starting with a letter"
             );
         }
         for layer in self.layers.iter().flatten() {
@@ -115,14 +116,17 @@ impl Settings {
             let is_known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
             let is_bucket =
                 (3..=63).contains(&bucket.len()) && bucket.chars().all(is_known) && !bucket.starts_with('-');
-            ensure!(is_bucket, "--s3-bucket: {bucket:?} is not the name of a bucket");
+            ensure!(
+                is_bucket,
+                "--s3-bucket: {bucket:?} is not the name of a bucket; expected 3 to 63 of a to z, 0 to 9, - and ."
+            );
         }
         Ok(())
     }
 }
 
-/// The deploy defaults in the Cargo.toml of a package and of its workspace. Without a Cargo.toml in the current directory there are
-/// none, because a package can be deployed without its sources.
+/// The deploy defaults in the Cargo.toml of a package and of its workspace. If the current directory has no Cargo.toml,
+/// there are no defaults: a zip can be deployed without its sources.
 #[derive(Debug, Default)]
 pub struct Manifest {
     /// The name of the package.
@@ -136,14 +140,14 @@ impl Manifest {
         let Some((path, own)) = read(&directory)? else {
             ensure!(
                 krate == Path::new("."),
-                "--crate {}: there is no Cargo.toml in this directory; expected the directory of a package, or no --crate for a zip without \
-                 its package",
+                "--crate {}: there is no Cargo.toml in this directory; expected the directory of a package (omit \
+                 --crate for a zip without sources)",
                 krate.display()
             );
             return Ok(Self::default());
         };
         let name = own.get("package").and_then(|package| package.get("name")).and_then(Value::as_str).map(Into::into);
-        // The nearest Cargo.toml with a workspace, as in cargo.
+        // Like cargo, this takes the nearest Cargo.toml with a workspace.
         let mut tables = Vec::new();
         for directory in directory.ancestors() {
             if let Some((path, table)) = read(directory)?.filter(|(_, table)| table.contains_key("workspace")) {
@@ -233,7 +237,7 @@ mod tests {
         assert_eq!(manifest.defaults, Settings { memory: Some(512), timeout: Some(5), ..Settings::default() });
     }
 
-    /// The error for a Cargo.toml.
+    /// The error for a Cargo.toml with these contents.
     fn error_of(manifest: &[u8]) -> String {
         let package = tempfile::tempdir().unwrap();
         fs::write(package.path().join("Cargo.toml"), manifest).unwrap();

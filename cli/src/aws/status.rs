@@ -12,7 +12,7 @@ use crate::step::Step;
 use crate::verify::{Verified, sha256_hex, verify};
 use crate::{build, cache::Cache, environment, options};
 
-/// The exit status if the function in AWS differs, and if the comparison failed.
+/// The exit statuses: if the function in AWS differs, and if the comparison failed.
 const DIFFERS: u8 = 1;
 pub const UNKNOWN: u8 = 2;
 
@@ -21,7 +21,7 @@ pub fn run(options: options::Status) -> Result<ExitCode> {
     check_name(&options.name)?;
     check_qualifier(options.qualifier.as_deref())?;
     let client = Client::find()?;
-    // First, because compiling can take minutes.
+    // Read this first, so that an error is reported before minutes of compiling.
     let of_aws = configuration(&client, &options)?;
     let ours = Ours::of(&options)?;
     let name = &options.name;

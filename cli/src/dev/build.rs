@@ -1,4 +1,4 @@
-//! Compiles functions for this machine like plain `cargo build`, and lists the files to watch.
+//! Compiles functions for this machine, as plain `cargo build` does, and lists the files to watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -12,13 +12,13 @@ fn parts(time: SystemTime) -> [String; 4] {
     std::array::from_fn(|_| words.next().unwrap_or_default())
 }
 
-/// `25/Nov/2026:00:00:00 +0000`
+/// The format of log files: `25/Nov/2026:00:00:00 +0000`.
 pub fn of_logs(time: SystemTime) -> String {
     let [day, month, year, of_day] = parts(time);
     format!("{day}/{month}/{year}:{of_day} +0000")
 }
 
-/// `2026-11-25T00:00:00.000Z`
+/// The format of RFC 3339: `2026-11-25T00:00:00.000Z`.
 pub fn rfc3339(time: SystemTime) -> String {
     let [day, month, year, of_day] = parts(time);
     let month = MONTHS.iter().position(|name| *name == month).unwrap_or_default() + 1;

@@ -17,7 +17,7 @@ pub struct Server {
     pub functions: Vec<String>,
 }
 
-/// The directory of a running server, which is removed when this is dropped.
+/// A running server's directory, which is removed when the value is dropped.
 pub struct Directory {
     pub path: PathBuf,
     target: PathBuf,
@@ -39,7 +39,8 @@ impl Directory {
         Ok(Self { path, target: target.to_owned(), server, _lock })
     }
 
-    /// Whether `invoke --dev` can find the server. `cargo clean` removes the directory.
+    /// Whether the server's file, by which `invoke --dev` finds the server, still exists. `cargo clean` removes the
+    /// file.
     pub fn is_there(&self) -> bool {
         self.path.join(FILE).exists()
     }

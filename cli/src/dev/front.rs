@@ -22,7 +22,7 @@ use super::runtime_api::{Broken, Stream, accept, read};
 use super::url::{self, Route};
 use crate::{invoke::LONGEST_PAYLOAD, step::say};
 
-/// The default port, and the number of ports to try from there.
+/// The default port, and the number of ports to try, starting with it.
 pub const PORT: u16 = 9000;
 const PORTS: u16 = 10;
 
@@ -77,7 +77,7 @@ impl Front {
         }
     }
 
-    /// Starts to accept connections.
+    /// Starts accepting connections.
     pub fn serve(self: &Arc<Self>, listeners: Vec<TcpListener>) -> Result<()> {
         for listener in listeners {
             let front = Arc::clone(self);
@@ -184,13 +184,13 @@ impl Front {
         Ok(response.unwrap_or_else(|error| text(StatusCode::BAD_GATEWAY, error.to_string())))
     }
 
-    /// Lambda's reply to an invalid response, with a note that explains the problem.
+    /// The response that Lambda sends in place of an invalid one. A note explains the problem.
     fn bad_gateway(&self, function: &Function, why: &anyhow::Error) -> Reply {
         self.report.note(format!("{}: its response is not valid for a function URL: {why:#}", function.name));
         text(StatusCode::BAD_GATEWAY, "Internal Server Error")
     }
 
-    /// Invoke: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
+    /// Handles a call of Invoke: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
     async fn invoke(&self, name: &str, headers: &HeaderMap, body: Incoming) -> Result<Reply, hyper::Error> {
         let refuse = |code, kind: &'static str, message: String| {
             let mut reply = text(code, json!({"Type": "User", "Message": message}).to_string());
@@ -274,7 +274,8 @@ fn host(head: &Parts) -> &str {
     host.rsplit_once(':').filter(port).map_or(host, |(name, _)| name).trim_end_matches('.')
 }
 
-/// Whether a host is this machine. Browsers send the name that a page uses, even if its site lets it resolve to this machine.
+/// Whether a host is this machine. Browsers send the name in the page's URL, even if the owner of that name lets it
+/// resolve to this machine.
 fn is_local(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     ["", "localhost", "127.0.0.1", "[::1]"].contains(&&*host) || host.ends_with(".localhost")
@@ -282,7 +283,7 @@ fn is_local(host: &str) -> bool {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The HTTP response to a stream, whose body is forwarded as it arrives.
+/// The HTTP response that a stream describes. Its body is forwarded as it arrives.
 async fn begin(stream: Stream) -> Result<(hyper::http::response::Builder, Channel<Bytes, Broken>)> {
     let Stream { content_type, mut body } = stream;
     let content_type = content_type.and_then(|kind| kind.to_str().map(Into::into).ok());

@@ -24,10 +24,11 @@ use super::saved::Saved;
 use super::{clock, runtime_api, runtime_api::Stream};
 use crate::{environment::OF_MAKE, interrupt, options};
 
-/// The maximum duration of the init phase, until the function requests its first event, as in Lambda.
+/// The maximum duration of the init phase, which ends when the function requests its first event. Lambda has the same
+/// limit.
 const INIT: Duration = Duration::from_secs(10);
 
-/// The time between SIGTERM and SIGKILL for a function that has registered for shutdown, as in Lambda.
+/// The time between SIGTERM and SIGKILL for a function that has registered for shutdown, as on Lambda.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Lambda's longest timeout.
@@ -62,7 +63,8 @@ struct State {
     program: Option<PathBuf>,
     /// The compiler's message, if the last build failed.
     error: String,
-    /// Why the last build could not be completed; the last program may then be outdated even though its sources compile.
+    /// Why the last build could not be completed. In that case, the last program may be outdated even if its sources
+    /// compile.
     broken: Option<String>,
     /// The variables of the `.env` file.
     environment: Vec<(String, String)>,
@@ -79,24 +81,24 @@ pub struct Invocation {
     pub id: String,
     pub event: Bytes,
     pub trace: String,
-    /// The JSON that the caller of Invoke passed.
+    /// The client context that the caller of Invoke passed, as JSON.
     pub client_context: Option<HeaderValue>,
 }
 
 /// A process and its open invocations.
 struct Instance {
     process: Process,
-    /// The task that accepts its connections to the Runtime API.
+    /// The task that accepts the process's connections to the Runtime API.
     server: AbortHandle,
     started: Instant,
-    /// The duration of the init phase, until the process requested its first event.
+    /// The duration of the init phase, which ended when the process requested its first event.
     init: Option<Duration>,
-    /// The error that it reported for its init phase.
+    /// The error that the process reported for its init phase.
     init_error: Option<Bytes>,
     taken: BTreeMap<String, Taken>,
-    /// The id of the last invocation that it responded to.
+    /// The id of the last invocation that the process responded to.
     answered: String,
-    /// Whether it has registered for shutdown.
+    /// Whether the process has registered for shutdown.
     is_registered: bool,
     is_stopped: bool,
 }
@@ -129,7 +131,7 @@ struct Taken {
 pub enum Answer {
     Whole(Bytes),
     Stream(Stream),
-    /// An error in Lambda's form.
+    /// An error in Lambda's format.
     Error(Bytes),
     /// The reason why no process can handle the invocation.
     Nothing(String),
@@ -143,7 +145,7 @@ pub enum Refused {
     Answered,
 }
 
-/// An error in Lambda's form.
+/// An error in Lambda's format.
 pub fn error(kind: &str, message: &str) -> Bytes {
     json!({"errorType": kind, "errorMessage": message}).to_string().into()
 }
@@ -155,7 +157,7 @@ pub fn new_id() -> String {
     format!("{:08x}-{c:04x}-4{d:03x}-{e:04x}-{:012x}", a >> 32, b >> 16)
 }
 
-/// A trace id that is not sampled.
+/// The id of a trace that is not sampled.
 pub fn new_trace() -> String {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let id = new_id().replace('-', "");
@@ -205,14 +207,14 @@ impl Function {
         answer.await.unwrap_or_else(|_| Answer::Nothing("the server is stopping".to_owned()))
     }
 
-    /// Replaces the running program. Its process completes the invocations that it has taken.
+    /// Replaces the running program. The old process completes the invocations that it has taken.
     pub fn replace(self: &Arc<Self>, program: PathBuf) {
         let mut state = self.lock();
         state.program = Some(program);
         self.restart(&mut state);
     }
 
-    /// Records why the last build could not be completed, or that it was. Events are refused with this reason.
+    /// Records why the last build could not be completed, or `None` if it was. Events are refused with this reason.
     pub fn set_broken(&self, why: Option<&str>) {
         self.lock().broken = why.map(Into::into);
     }
@@ -305,7 +307,8 @@ impl Function {
         Ok(())
     }
 
-    /// The command of a program, with the environment of the shell, the variables of the `.env` file and those of Lambda.
+    /// The command that runs a program, with the environment of the shell, the variables of the `.env` file and those
+    /// of Lambda.
     fn command(&self, program: &Path, environment: &[(String, String)]) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.settings.directory);
@@ -370,7 +373,7 @@ impl Function {
         Some((invocation, deadline))
     }
 
-    /// Waits while a debugger is attached to a late process.
+    /// Waits while a debugger is attached to a process that has exceeded its time limit.
     async fn wait_for_debugger(&self, number: u64, is_late: impl Fn(&Instance) -> bool) {
         let is_traced = || {
             let state = self.lock();
@@ -404,7 +407,7 @@ impl Function {
         };
         instance.is_stopped = true;
         instance.process.signal(Signal::KILL);
-        let message = format!("it did not request an event within {} s; does its main call `run`?", INIT.as_secs());
+        let message = format!("the function requested no event within {} s; does its main call `run`?", INIT.as_secs());
         self.report.say(&Record::Exit { function: &self.name, reason: &message });
         let message = format!("Task timed out after {:.2} seconds", INIT.as_secs_f64());
         self.fail_queued(&mut state, |id| error_of(id, "Sandbox.Timedout", &message));
@@ -482,7 +485,8 @@ impl Function {
         });
     }
 
-    /// Returns the sender for the response to an invocation. After that, the response may still stream.
+    /// Returns the sender for the response to an invocation. A stream continues after that, until `end_answer` is
+    /// called.
     pub fn begin_answer(&self, number: u64, id: &str) -> Result<oneshot::Sender<Answer>, Refused> {
         let mut state = self.lock();
         let instance = state.instances.get_mut(&number).ok_or(Refused::Unknown)?;

@@ -70,11 +70,11 @@ struct Dev {
     events: Events,
     /// Stops the running build.
     stop: Arc<AtomicBool>,
-    /// Removed at the end.
+    /// The server's own directory, which is removed at the end.
     directory: Directory,
 }
 
-/// Files to send whenever they are saved.
+/// The files that are sent as events whenever they are saved.
 struct Events {
     /// Files, each with the index of its function.
     files: BTreeMap<PathBuf, usize>,
@@ -165,10 +165,10 @@ impl Dev {
         // When sources were last saved, whether a manifest was among them, and when each other file was saved.
         let (mut sources, mut is_manifest) = (None::<Instant>, false);
         let mut others = BTreeMap::<PathBuf, Instant>::new();
-        // Whether the last build failed for a reason other than its sources.
+        // Whether the last build failed for a reason other than errors in the sources.
         let mut is_broken = false;
-        // The number of builds in a row that were stopped because a file was saved. Each one waits longer before it is stopped, because
-        // a build may itself save files.
+        // The number of builds in a row that were stopped because a file was saved. Each of these runs longer before it
+        // is stopped, because a build may itself save files.
         let mut stops = 0;
         loop {
             let is_stopping = self.stop.load(SeqCst);
@@ -233,7 +233,7 @@ impl Dev {
                         self.report.note(format!("{error:#}"));
                     }
                     if is_stopped {
-                        // It was complete before it could be stopped.
+                        // The last build was complete before it could be stopped; a file was saved during it.
                         building = self.build();
                     }
                     self.saved.end(compiled, sources.is_none() && !is_stopped);
@@ -279,7 +279,7 @@ impl Dev {
     fn saved(&self, path: &Path) {
         let number = self.events.of(path);
         if let Some(Err(error)) = number.map(|number| self.send(path, &self.front.functions[number])) {
-            self.report.note(format!("not sent: {error:#}"));
+            self.report.note(format!("the event was not sent: {error:#}"));
         }
         for (function, (file, _)) in self.front.functions.iter().zip(&self.environments) {
             if file != path {
@@ -304,7 +304,7 @@ impl Dev {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             result => result.with_context(|| path.display().to_string())?,
         };
-        ensure!(bytes.len() <= LONGEST_PAYLOAD, "{}: longer than the events that Lambda accepts", path.display());
+        ensure!(bytes.len() <= LONGEST_PAYLOAD, "{} is longer than the events that Lambda accepts", path.display());
         serde_json::from_slice::<IgnoredAny>(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
         let (function, source) = (Arc::clone(function), path.display().to_string());
         let (id, trace) = (new_id(), new_trace());
@@ -314,8 +314,8 @@ impl Dev {
     }
 }
 
-/// The files to send whenever they are saved: the named ones, and `events/*.json` of each package or, if the package has several
-/// functions, `events/NAME/*.json`.
+/// The files that are sent as events whenever they are saved: the named ones, and `events/*.json` of each package or,
+/// if the package has several functions, `events/NAME/*.json`.
 fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
     let mut events = Events { files: BTreeMap::new(), directories: BTreeMap::new() };
     for (number, function) in functions.iter().enumerate() {
@@ -383,7 +383,7 @@ async fn finished(building: &mut Option<Building>) -> Result<(Builder, Result<Bu
 /// Waits until the server's directory is removed, for example by `cargo clean`.
 async fn removed(directory: &Directory) {
     loop {
-        // First, so that this does not create files while the others are still being removed.
+        // Wait first, so that no file is created while other files are still being removed.
         sleep(Duration::from_secs(1)).await;
         if !directory.is_there() {
             return;

@@ -27,7 +27,7 @@ const PIPE: usize = 64 * 1024;
 /// How a process ended.
 pub type End = io::Result<ExitStatus>;
 
-/// A process that is killed with its child processes when this is dropped.
+/// A process that is killed with its child processes when the value is dropped.
 pub struct Process {
     id: Pid,
     /// `None` once the process has ended, because its id may be reused.
@@ -50,7 +50,7 @@ impl Process {
                 result => break result?,
             }
         };
-        // The command holds the write ends of the pipes.
+        // Close the write ends of the pipes, which the command holds.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let log = |stream, pipe: io::PipeReader| -> Result<Arc<Log>> {
             let (function, report) = (function.to_owned(), Arc::clone(report));
@@ -61,7 +61,7 @@ impl Process {
                 while reader.pipe.readable().await.is_ok() && reader.drain(PIECE) {
                     // A function that prints without end must not keep other tasks waiting.
                     tokio::task::yield_now().await;
-                    // Until then, the function waits as well.
+                    // While many lines are waiting, the pipe is not read, so the function waits as well.
                     reader.report.catch_up().await;
                 }
             });

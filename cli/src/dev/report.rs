@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::clock;
 use crate::{interrupt, options::Format, step};
 
-/// The number of characters of an event or a response to show as text.
+/// The maximum number of characters of an event or a response to show as text.
 const SHOWN: usize = 240;
 
 /// The maximum size in bytes of an event or a response in a line of JSON.
@@ -39,7 +39,7 @@ struct Output {
     lines: mpsc::Sender<String>,
     /// The number of bytes that are not printed yet.
     waiting: Arc<AtomicUsize>,
-    /// The number of lines dropped since the last one that was not.
+    /// The number of dropped lines that no note has mentioned yet.
     dropped: AtomicUsize,
 }
 
@@ -60,7 +60,7 @@ impl Output {
         Self { lines, waiting, dropped: AtomicUsize::new(0) }
     }
 
-    /// Prints a line unless too many are waiting.
+    /// Prints a line unless too many bytes are waiting.
     fn add(&self, line: String) {
         if self.waiting.fetch_add(line.len(), SeqCst) < WAITING {
             let _ = self.lines.send(line);
@@ -174,7 +174,7 @@ impl Report {
         match record {
             Record::Serving { url, functions } => {
                 let hint = dim(
-                    "\n  cargo lambda-musl invoke --dev --event JSON (or --example NAME) sends an event, Ctrl-C stops the server",
+                    "\n  cargo lambda-musl invoke --dev --event JSON (or --example NAME) sends an event; Ctrl-C stops the server",
                 );
                 let lines = functions.iter().map(|Served { name, url }| format!("\n  {name}: {url}"));
                 match &functions[..] {
@@ -227,7 +227,8 @@ fn json_line(record: &Record) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-/// The value for an event or a response in a record: the JSON itself, other text as a string, or else the number of bytes.
+/// The value for an event or a response in a record: the JSON itself, other text as a string, or, if it is long or
+/// binary, the number of bytes.
 pub fn value(bytes: &[u8]) -> Value {
     if bytes.len() > LONGEST {
         return json!({"bytes": bytes.len()});

@@ -60,7 +60,7 @@ pub fn serve(function: Arc<Function>, number: u64, listener: TcpListener) -> Res
     })
 }
 
-/// Starts to accept connections. Each is served in a task of its own.
+/// Starts accepting connections, each of which is served in a task of its own.
 pub fn accept<S: Future<Output = ()> + Send + 'static>(
     listener: TcpListener, serve: impl Fn(TokioIo<TcpStream>, SocketAddr) -> S + Send + 'static,
 ) -> Result<AbortHandle> {
@@ -73,7 +73,7 @@ pub fn accept<S: Future<Output = ()> + Send + 'static>(
                     let _ = connection.set_nodelay(true);
                     tokio::spawn(serve(TokioIo::new(connection), client));
                 }
-                // Too many open files.
+                // Accepting fails, for example, while too many files are open.
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
         }
@@ -217,7 +217,7 @@ async fn pass_on(mut body: Incoming, mut sender: Sender<Bytes, Broken>) -> Resul
 
 /// The complete body, or `None` if it is longer than `limit`.
 pub async fn read(mut body: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
-    // Read an oversized body to its end, because a client that is interrupted while writing may not read the reply.
+    // Read an oversized body to its end, because a client that is interrupted while writing may not read the response.
     const READ: usize = 64 << 20;
     let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

@@ -32,7 +32,7 @@ impl Saved {
         self.ready.send_replace(false);
     }
 
-    /// Records that these sources were compiled. `is_ready` if no file was saved in the meantime.
+    /// Records that these sources were compiled. `is_ready` is true if no file was saved in the meantime.
     pub fn end(&self, sources: impl IntoIterator<Item = PathBuf>, is_ready: bool) {
         let sources = sources.into_iter().map(|path| (time(&path), path)).map(|(time, path)| (path, time));
         *lock(&self.sources) = sources.collect();
@@ -43,7 +43,7 @@ impl Saved {
     pub async fn compiled(&self) {
         let mut ready = self.ready.subscribe();
         if self.is_newer() {
-            // If the content is the same as before, nothing is compiled.
+            // The wait has a limit, because no build begins if the content is the same as before.
             let _ = timeout(NOTICE, ready.wait_for(|ready| !ready)).await;
         }
         let _ = timeout(HOLD, ready.wait_for(|ready| *ready)).await;

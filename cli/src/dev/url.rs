@@ -36,7 +36,7 @@ pub struct Route<'a> {
     pub function: &'a str,
     pub client: SocketAddr,
     pub port: u16,
-    /// The ids of the invocation.
+    /// The ids of the invocation and of its trace.
     pub id: &'a str,
     pub trace: &'a str,
 }
@@ -55,7 +55,7 @@ pub fn event(head: &Parts, body: &[u8], route: &Route) -> Value {
         add(CONTENT_LENGTH.as_str(), body.len().to_string());
     }
     add("x-forwarded-for", client.ip().to_string());
-    // A proxy in front of this server may have set these already.
+    // A proxy in front of this server may have set these headers already.
     headers.entry("x-forwarded-proto".into()).or_insert_with(|| "http".into());
     headers.entry("x-forwarded-port".into()).or_insert_with(|| port.to_string());
     headers.entry("x-amzn-trace-id".into()).or_insert_with(|| trace.to_owned());
@@ -112,7 +112,7 @@ pub fn event(head: &Parts, body: &[u8], route: &Route) -> Value {
     event
 }
 
-/// Whether AWS passes a body of this content type as text. It encodes a form, for example, in base64.
+/// Whether AWS passes a body of this content type as text. AWS encodes a form, for example, in base64.
 fn is_text(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(CONTENT_TYPE) else { return !headers.contains_key(CONTENT_ENCODING) };
     let kind = String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase();
@@ -210,7 +210,7 @@ impl Prelude {
     }
 }
 
-/// An HTTP response with this content type, without other headers.
+/// An HTTP response with this content type and no other headers.
 pub fn response_of_type(content_type: &str) -> Result<Builder> {
     Head { status_code: 200, headers: None, cookies: None }.response(content_type)
 }
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use hyper::Request;
 
-    /// Events of function URLs, from the cases that the crate's own tests use.
+    /// Events of function URLs, from the cases that the runtime's own tests use.
     fn cases() -> Vec<(String, Value)> {
         let cases: Value = serde_json::from_str(include_str!("../../../tests/http/cases.json")).unwrap();
         let cases = cases["requests"].as_array().unwrap().iter();

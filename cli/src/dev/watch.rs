@@ -61,7 +61,7 @@ impl Watch {
             directories.extend(below(package, &watched.targets));
         }
         for old in self.directories.difference(&directories) {
-            // It may have been removed.
+            // The directory may have been removed.
             let _ = self.watcher.unwatch(old);
         }
         for new in directories.difference(&self.directories) {
@@ -102,7 +102,7 @@ impl Watch {
             return Ok(());
         }
         for path in event.paths {
-            // As at the start, links to directories are not followed.
+            // As in `below`, links to directories are not followed.
             if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 self.add_directory(&path, changed)?;
             } else if self.is_watched(&path) {
@@ -122,7 +122,7 @@ impl Watch {
             return Ok(());
         }
         for directory in below(path, &self.watched.targets) {
-            // Another program may have removed it.
+            // Another program may have removed the directory.
             if self.watcher.watch(&directory, RecursiveMode::NonRecursive).is_err() {
                 continue;
             }
@@ -156,7 +156,7 @@ impl Watch {
         !*is_ignored.or_insert_with(|| !ignored(&package, [path]).is_empty())
     }
 
-    /// Whether the content of a file differs from that at its last change.
+    /// Whether the content of a file has changed since the last call.
     pub fn is_another(&mut self, path: &Path) -> bool {
         let content = match path.metadata() {
             Ok(metadata) if metadata.len() > LONGEST as u64 || metadata.is_dir() => return true,
@@ -208,7 +208,7 @@ fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> B
         git.arg("-C").arg(directory).args(["check-ignore", "-z", "--stdin"]);
         let mut git = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut stdin = git.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        // On a separate thread, because git writes while it still reads.
+        // The paths are written on a separate thread, because git starts to write before it has read everything.
         let asking = std::thread::spawn(move || stdin.write_all(&input));
         let output = git.wait_with_output()?.stdout;
         let _ = asking.join();
@@ -219,15 +219,15 @@ fn ignored<'a>(directory: &Path, paths: impl IntoIterator<Item = &'a Path>) -> B
     paths.map(|path| std::ffi::OsString::from_vec(path.to_vec()).into()).collect()
 }
 
-/// Adds advice to an error if the system's limit of watched files is reached.
+/// Adds advice to an error if the system's limit on watched files is reached.
 fn explain(error: notify::Error) -> anyhow::Error {
     let is_full = match &error.kind {
         ErrorKind::Io(error) => error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()),
         kind => matches!(kind, ErrorKind::MaxFilesWatch),
     };
     anyhow::Error::from(error).context(match is_full {
-        true => "the system's limit of watched files is reached; raise it with `sudo sysctl fs.inotify.max_user_watches=524288 \
-            fs.inotify.max_user_instances=1024`",
+        true => "the system's limit on watched files is reached; raise it with `sudo sysctl \
+            fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024`",
         false => "watching files",
     })
 }

@@ -63,7 +63,7 @@ impl Emulator {
     fn start(emulator: &Path, task: &Path) -> Result<Self> {
         let mut ended = String::new();
         for _ in 0..ATTEMPTS {
-            let [address, runtime_api] = free_ports().context("a free port")?;
+            let [address, runtime_api] = free_ports().context("finding a free port")?;
             let stderr = || io::stderr().as_fd().try_clone_to_owned().map_or(Stdio::null(), Stdio::from);
             let mut command = Command::new(emulator);
             command.args(["--log-level", "error"]);

@@ -1,4 +1,4 @@
-//! Runs a package under the emulator of a container image, such as AWS's base images.
+//! Runs a package under the emulator in a container image, such as one of AWS's base images.
 
 use std::time::{Duration, Instant};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
@@ -10,7 +10,7 @@ use crate::command::{clean_up, collect};
 use crate::engine::{Engine, check_emulation, check_image};
 use crate::{arch::Arch, cache::Cache, files::At, interrupt, verify};
 
-/// A container that is removed when this is dropped.
+/// A container that is removed when the value is dropped.
 struct Container<'a>(&'a Engine, String);
 
 impl Drop for Container<'_> {
@@ -42,10 +42,13 @@ pub fn invoke(zip: &Path, event: &[u8], image: &str, arch: Arch, cache: &Cache) 
     let id = &*container.1;
     let started = engine.output(["start", id]).and_then(|_| engine.output(["port", id, "8080/tcp"]));
     let address = started.ok().and_then(|ports| ports.lines().next()?.parse().ok()).with_context(|| {
-        format!("--image {image}: no emulator listens; expected an image with AWS's emulator, like public.ecr.aws/lambda/provided:al2023")
+        format!(
+            "--image {image}: no emulator is listening; expected an image with AWS's emulator, such as \
+             public.ecr.aws/lambda/provided:al2023"
+        )
     })?;
-    // On a separate thread, so that a signal is handled during the wait. Before the emulator listens, the engine's proxy may accept a
-    // connection and close it.
+    // The event is sent on a separate thread, so that a signal is handled during the wait. It is sent again after an
+    // error, because the engine's proxy may accept a connection and close it before the emulator listens.
     let (event, patience) = (event.to_vec(), Instant::now() + START);
     let answer = interrupt::compute(move || {
         let mut answer = post(address, &event);

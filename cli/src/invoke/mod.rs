@@ -20,10 +20,10 @@ use zip::ZipArchive;
 use crate::package::form::EXTENSIONS;
 use crate::{again, aws::remote, cache::Cache, interrupt, options, verify};
 
-/// How long the emulator may take until it listens.
+/// How long the emulator may take to start listening.
 const START: Duration = Duration::from_secs(20);
 
-/// How long an invocation may take: Lambda's limit, with the time to start.
+/// How long an invocation may take: Lambda's limit, plus the time to start.
 const INVOCATION: Duration = Duration::from_secs(15 * 60 + 30);
 
 /// Lambda's maximum size of an event and of a response, in bytes. The emulator silently truncates longer events.
@@ -34,7 +34,7 @@ const EXAMPLE: &str = r#"{"url":"https://example.com"}"#;
 /// A status and a body.
 type Answer = (u16, Vec<u8>);
 
-/// Prints only the function's response on stdout. The function's log goes to stderr.
+/// Prints nothing but the function's response on stdout. The function's log goes to stderr.
 pub fn run(options: options::Invoke) -> Result<()> {
     let event = match (&options.example, &options.event) {
         (Some(name), _) if name.is_empty() => {
@@ -102,7 +102,7 @@ pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
         Some(kind) if !given && (kind.starts_with("Function.") || kind == "Runtime.UnmarshalError") => {
             Ok(format!("it runs, and its response to the event {shown} is an error: {text}"))
         }
-        _ => bail!("{}: it does not respond under the emulator: {text}", zip.display()),
+        _ => bail!("{}: does not respond under the emulator: {text}", zip.display()),
     }
 }
 
@@ -111,7 +111,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
         Some(file) => {
             let name = format!("--event {}", event.display());
             let file = PathBuf::from(OsStr::from_bytes(file));
-            // A read from a pipe may block, and a device may never end.
+            // A read from a pipe may block, and a device may never end, so the read has a limit and can be interrupted.
             let read = move || -> io::Result<Vec<u8>> {
                 let mut bytes = Vec::new();
                 fs::File::open(file)?.take(LONGEST_PAYLOAD as u64 + 1).read_to_end(&mut bytes)?;

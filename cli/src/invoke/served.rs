@@ -29,7 +29,7 @@ pub fn invoke(krate: &Path, bin: Option<&str>, event: &[u8], cache: &Cache) -> R
     let port = all().find(|(_, served)| *served == name).map(|(port, _)| port).context("no port")?;
     let (name, event) = (name.to_owned(), event.to_vec());
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    // On a separate thread, so that a signal is handled during the wait.
+    // The event is sent on a separate thread, so that a signal is handled during the wait.
     let (status, answer) =
         interrupt::compute(move || post_to(address, &name, &event))?.context("the server did not respond")?;
     if status != 200 {

@@ -43,7 +43,7 @@ fn add(function: &Function, template: &Template, report: &mut Report) -> Result<
     let directory = &function.directory;
     let mut manifest = Manifest::read(directory.join("Cargo.toml"))?;
     let dependencies = template.kind.dependencies(&template.runtime);
-    // Each line is inserted before the previous one.
+    // The order is reversed, because each line is inserted before the previous one.
     for (name, line) in dependencies.iter().rev().filter(|(name, _)| CALLED.contains(name)) {
         manifest.depend(name, line, report);
     }
@@ -65,7 +65,7 @@ fn add(function: &Function, template: &Template, report: &mut Report) -> Result<
             "rust-toolchain.toml" if is_above(name) || is_above("rust-toolchain") => {
                 report.leave(&path, "one exists already");
             }
-            // A link to a missing file exists, too.
+            // A link to a missing file counts as an existing file.
             _ if path.symlink_metadata().is_ok() => complete(&path, &text, report),
             _ => {
                 write_whole(&path, text.as_bytes())?;
@@ -125,7 +125,7 @@ impl Manifest {
         toml::from_str(&self.text).unwrap_or_default()
     }
 
-    /// Whether it contains a table or a key.
+    /// Whether the manifest contains a table or a key.
     fn has(&self, path: &str) -> bool {
         let mut keys = path.split('.');
         let first = keys.next().unwrap_or_default();
@@ -138,7 +138,7 @@ impl Manifest {
         let key = format!("dependencies.{name}");
         if self.has(&key) || self.has_renamed(name) {
             if line.contains("features") {
-                report.by_hand(&self.path, "the missing ones of these features", line);
+                report.by_hand(&self.path, "whichever of these features are missing", line);
             }
             return;
         }
@@ -154,7 +154,7 @@ impl Manifest {
         self.take(text, &key, line, report);
     }
 
-    /// Whether a dependency has a different name here from its package.
+    /// Whether a package is a dependency under a different name.
     fn has_renamed(&self, package: &str) -> bool {
         let table = self.table();
         let dependencies = table.get("dependencies").and_then(toml::Value::as_table).into_iter().flatten();
@@ -169,7 +169,8 @@ impl Manifest {
         }
     }
 
-    /// Replaces the text, unless the new one does not parse with the added entry.
+    /// Replaces the text if the new one parses and contains the added entry. Otherwise, reports the entry to add by
+    /// hand.
     fn take(&mut self, text: String, path: &str, added: &str, report: &mut Report) {
         let text = match self.before.contains("\r\n") {
             true => text.replace("\r\n", "\n").replace('\n', "\r\n"),
@@ -187,7 +188,7 @@ impl Manifest {
             report.leave(&self.path, "nothing is missing");
             return Ok(());
         }
-        // The file behind a link, with its permissions.
+        // If the manifest is a link, write the file behind it. Keep the permissions.
         let file = fs::canonicalize(&self.path).at(&self.path)?;
         let permissions = fs::metadata(&file).at(&file)?.permissions();
         write_whole(&file, self.text.as_bytes())?;

@@ -35,7 +35,7 @@ pub fn run(options: options::New) -> Result<()> {
     let above = workspace::above(&directory)?;
     let parent = directory.parent().unwrap_or(Path::new("/"));
     let unwritable = || format!("{}: expected a writable directory for {name}", parent.display());
-    // In a temporary directory first, so that an interruption leaves no incomplete package.
+    // Create the package in a temporary directory first, so that an interruption leaves no incomplete package.
     let work = tempfile::Builder::new().prefix(&format!(".{name}.")).tempdir_in(parent).with_context(unwritable)?;
     let package = work.path().join(&name);
     let files = template.package(&above);
@@ -76,7 +76,7 @@ fn place(package: &Path, directory: &Path) -> Result<()> {
         return fs::rename(package, directory).at(directory);
     }
     let mut names: Vec<_> = fs::read_dir(package).at(package)?.flatten().map(|entry| entry.file_name()).collect();
-    // Without Cargo.toml, the directory is not a package.
+    // Move Cargo.toml last: without it, the directory is not a package.
     names.sort_by_key(|name| name == "Cargo.toml");
     names.iter().try_for_each(|name| fs::rename(package.join(name), directory.join(name)).at(directory))
 }
@@ -135,7 +135,7 @@ impl Template {
             Above::Member(_) => {}
             Above::Nothing => manifest += &format!("\n{PROFILE}"),
             Above::Stranger(_) => {
-                manifest += &format!("\n{PROFILE}\n# Not a member of the workspace above it.\n[workspace]\n");
+                manifest += &format!("\n{PROFILE}\n# Not a member of the workspace above this package.\n[workspace]\n");
             }
         }
         let own = [("Cargo.toml", manifest), ("src/main.rs", self.kind.code.into())];
@@ -203,7 +203,7 @@ impl Template {
             say(&format!("note: {fault}"));
         }
         if let Some(why) = unlocked {
-            // Cargo's last line names the cause, unless it is about an option that this program added.
+            // Cargo's last line names the cause, unless that line is about an option that this program added.
             let text = why.map(|error| format!("{error:#}")).unwrap_or_default();
             let cause = text.lines().rfind(|line| !line.contains("--offline"));
             let cause = cause.map(|line| format!(": {}", line.trim())).unwrap_or_default();

@@ -24,7 +24,7 @@ pub fn check(name: &str, dependencies: &[&str]) -> Result<()> {
         bail!("{}", expected("a letter or _ as its first character, as cargo requires"));
     }
     if name.len() > LONGEST {
-        bail!("{}, the limit of Lambda; it has {}", expected(&format!("at most {LONGEST} characters")), name.len());
+        bail!("{}, Lambda's limit; it has {}", expected(&format!("at most {LONGEST} characters")), name.len());
     }
     if RESERVED.split_whitespace().any(|word| word == name) {
         bail!("{}", expected("a different one, because this is a reserved word of Rust or cargo"));

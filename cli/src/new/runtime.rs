@@ -18,7 +18,7 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// The given runtime, or the clone in which this program was compiled, or its repository.
+    /// The given runtime, by default the clone in which this program was compiled or, without a clone, [`REPOSITORY`].
     pub fn named(name: Option<&str>) -> Result<Self> {
         match name {
             Some(url) if url.contains("://") => {
@@ -38,7 +38,7 @@ impl Runtime {
         }
     }
 
-    /// The keys of the dependency.
+    /// The keys of the dependency on the runtime in a manifest.
     pub fn keys(&self) -> String {
         let quoted = |text: &str| Value::from(text).to_string();
         match self {

@@ -62,7 +62,7 @@ impl Form {
         }
     }
 
-    /// The form of a zip with these files, or the default one if they show no other.
+    /// The form of a zip with these files, or the default form if they indicate no other.
     pub fn of(files: &Contents) -> Self {
         let is_binary = |name| files.get(name).is_some_and(|file: &Content| file.bytes.starts_with(b"\x7fELF"));
         match () {

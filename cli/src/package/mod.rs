@@ -27,8 +27,9 @@ pub use form::Form;
 /// Everything that decides how contents become bytes: this file and the versions of the crates that it calls.
 const RECIPE: [&[u8]; 2] = [include_bytes!("mod.rs"), include_bytes!("../../Cargo.lock")];
 
-/// The compression level. Levels above deflate's nine are iterations of Zopfli; more than five save less than a thousandth.
-/// Zopfli takes a second per megabyte, so a large file gets deflate's highest level instead.
+/// The compression level. Levels above deflate's nine are iterations of Zopfli; more than five iterations save less
+/// than a thousandth of the size. Zopfli takes a second per megabyte, so a large file gets deflate's highest level
+/// instead.
 fn level(bytes: &[u8]) -> i64 {
     if bytes.len() <= 16 << 20 { 9 + 5 } else { 9 }
 }
@@ -68,7 +69,7 @@ pub struct Built<'a> {
     /// The libraries and tools other than the crates and Rust itself.
     pub parts: Vec<Part>,
     pub binary: Vec<u8>,
-    /// The user's files that it was compiled from.
+    /// The user's files that the function was compiled from.
     pub sources: Vec<PathBuf>,
     /// Directories of the build whose paths must not be in the binary, in addition to the function's.
     pub work: Vec<PathBuf>,
@@ -96,7 +97,7 @@ impl Built<'_> {
         fs::write(path("note"), verify::origin::note(&record))?;
         let objcopy =
             |options: [&str; 2], to: &str| output(rust.objcopy().args(options).args([path("linked"), path(to)]));
-        // Only symbol names: the line tables of code compiled by zig contain paths of this machine.
+        // Only symbol names are kept: the line tables of code compiled by zig contain paths of this machine.
         objcopy(["--strip-debug", "--only-keep-debug"], "function.debug")?;
         let note = format!("--add-section={}={}", verify::origin::SECTION, path("note").display());
         objcopy(["--strip-all-gnu", &note], "binary")?;
@@ -132,7 +133,7 @@ impl Built<'_> {
     }
 }
 
-/// The binary, and the script that starts it if the form has one.
+/// The binary and, if the form has one, the script that starts the binary.
 fn entry(form: Form, name: &str, binary: Vec<u8>) -> Contents {
     let program = |bytes| Content { bytes, is_program: true };
     let mut contents = Contents::from([(form.path_of(name), program(binary))]);

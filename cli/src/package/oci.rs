@@ -1,6 +1,6 @@
 //! The function as a container image, written without a container engine: an image layout in a tar archive, as specified in
-//! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>. It also contains `manifest.json`, for engines that
-//! do not support this layout. Its bytes depend only on its contents.
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>. The archive also contains
+//! `manifest.json`, for engines that do not support this layout. The archive's bytes depend only on its contents.
 
 use std::io::Write;
 
@@ -19,11 +19,11 @@ pub const FILE: &str = "function.oci.tar";
 /// The directory of a function's files on Lambda.
 const TASK: &str = "var/task";
 
-/// The time of all files, which is the same in the zip: 1 January 1980.
+/// The time of all files, the same as in the zip: 1 January 1980.
 const TIME: u64 = 315_532_800;
 const CREATED: &str = "1980-01-01T00:00:00Z";
 
-/// The user that runs it by default. Lambda uses its own.
+/// The user that runs the function by default. Lambda uses its own user.
 const NOBODY: &str = "65534:65534";
 
 /// Fails if an image of an extension is requested.
@@ -146,7 +146,7 @@ fn path(blob: &[u8]) -> String {
     format!("blobs/sha256/{}", sha256_hex(blob))
 }
 
-/// The name under which engines load the image: the package's name and version, if they form a valid one.
+/// The name under which engines load the image: the package's name and version, if they form a valid name.
 fn tag(name: &str, version: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();

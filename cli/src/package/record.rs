@@ -1,5 +1,5 @@
-//! The record of what a function was built from, in its binary and in build.json. It depends only on the sources and the
-//! pins: it contains no time, host or path.
+//! The record of what a function was built from, in its binary and in build.json. It depends only on the sources and
+//! the pins: it contains no time, host name or path.
 
 use serde_json::{Map, Value, json};
 
@@ -21,12 +21,12 @@ pub fn record(built: &Built, included: &Contents) -> Map<String, Value> {
     add("name", &function.name.escape_default().to_string());
     add("version", &function.version);
     add("architecture", function.arch.name());
-    // Other libraries are from crates, which the SBOM lists, or from a tool and have its version.
+    // Other libraries come from crates, which the SBOM lists, or from a tool, whose version they have.
     let is_told = |part: &&Part| !part.is_library || ["musl", "OpenSSL"].iter().any(|name| part.name.starts_with(name));
     for part in built.parts.iter().filter(|part| part.linked_by.is_empty()).filter(is_told) {
         add(&part.name.to_lowercase(), part.version.as_deref().unwrap_or_default());
     }
-    // Not the compilers that were configured, but those that left their marks in the binary.
+    // These are not the compilers that were configured, but those that left their marks in the binary.
     add(origin::COMPILERS, &origin::compilers(&elf::sections(&built.binary)));
     if let Some(form) = function.form.name() {
         add(origin::FORM, form);

@@ -90,8 +90,8 @@ fn reference(krate: &Crate) -> String {
     crate_url(krate).unwrap_or_else(|| format!("path:{}@{}", krate.name, krate.version))
 }
 
-/// The package URL of a crate: <https://github.com/package-url/purl-spec>. A crate from a path has none, because scanners would
-/// confuse it with the published crate of that name, which can be a different one.
+/// The package URL of a crate: <https://github.com/package-url/purl-spec>. A crate from a path has none, because
+/// scanners would confuse it with the published crate of that name, which may be a different crate.
 fn crate_url(krate: &Crate) -> Option<String> {
     let url = format!("pkg:cargo/{}@{}", krate.name, quoted(&krate.version));
     let source = krate.source.as_ref()?;

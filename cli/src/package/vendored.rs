@@ -17,7 +17,7 @@ use crate::rust::Rust;
 /// A library that vulnerability scanners know.
 struct Known {
     name: &'static str,
-    /// Its names for linkers, if they differ.
+    /// The names by which linkers know it, if they differ.
     libraries: &'static [&'static str],
     /// Its vendor and name in <https://nvd.nist.gov/products/cpe>; empty if it is not listed there.
     product: &'static str,
@@ -118,7 +118,8 @@ fn archives(crates: &[Crate]) -> Vec<Archive<'_>> {
             let own = script.paths.iter().map(|path| directory(path)).filter(|path| !is_of_host(path));
             let mut files = own.chain(paths.iter().copied()).map(|directory| directory.join(&file));
             let Some(path) = files.find(|path| path.is_file()) else { continue };
-            // A package's directory can contain the target directory, with the libraries of other crates.
+            // Output directories are searched first, because a package's directory can contain the target directory,
+            // with the libraries of other crates.
             let compiled = scripts().find(|(_, script)| path.starts_with(&script.out)).map(|(owner, _)| owner);
             let owner = compiled.or_else(|| crates.iter().find(|owner| path.starts_with(&owner.directory)));
             let new = || Archive { library: name.into(), path: path.clone(), owner, linked_by: BTreeSet::new() };
@@ -196,7 +197,8 @@ fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
         }
     }
     let mut directories = Vec::new();
-    // Two libraries can have files with the same name: the directory with the most unexplained sources is chosen each time.
+    // Two libraries can have files with the same name, so the next directory is always the one with the most sources
+    // that no chosen directory contains.
     while let Some((directory, explained)) = found.iter().max_by_key(|(_, stems)| stems.len()) {
         let (directory, explained) = (directory.clone(), explained.clone());
         directories.push(directory.clone());
@@ -220,7 +222,7 @@ fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
 
 const SOURCES: [&str; 8] = ["c", "cc", "cpp", "cxx", "S", "s", "asm", "m"];
 
-/// The closest directory above a package's file that contains a licence, except for the package's own.
+/// The nearest directory that contains a licence, from this one upwards, except for the package's own directory.
 fn nearest_licence(directory: &Path, package: &Path) -> Option<PathBuf> {
     let above = directory.ancestors().take_while(|directory| *directory != package);
     let has_licence = |directory: &&Path| {
@@ -255,7 +257,7 @@ fn of_metadata(krate: &Crate, names: &[&str]) -> Option<String> {
     let (before, version) = metadata.split_at(start);
     let texts = [before.to_lowercase(), krate.name.replace('_', "-")];
     let is_named = names.iter().any(|name| texts.iter().any(|text| text.contains(&name.to_lowercase())));
-    // A hyphen starts the rest of the output of `git describe`.
+    // Everything from a hyphen on is the rest of the output of `git describe`.
     let version = version.split('-').next().unwrap_or_default();
     (is_named && version.contains('.')).then(|| version.to_owned())
 }
@@ -316,14 +318,15 @@ pub fn of_zig(zig: &Path, version: &str, binary: &[u8]) -> Vec<Part> {
     [own].into_iter().chain(libraries).collect()
 }
 
-/// The version of LLVM in a header of its library, which defines it as a number like `200100`.
+/// The version of LLVM in a header of its C++ library, which defines it as a number like `200100`.
 fn of_llvm(header: &str) -> String {
     let number =
         header.lines().find_map(|line| line.split_once("define _LIBCPP_VERSION ")?.1.trim().parse::<u32>().ok());
     number.map_or_else(String::new, |number| format!("{}.{}.{}", number / 10000, number / 100 % 100, number % 100))
 }
 
-/// The libraries that gcc, one of these parts, links in addition to musl, and the unwinding library that comes with Rust.
+/// The libraries that gcc links in addition to musl, and the unwinding library that comes with Rust. One of `parts` is
+/// gcc.
 pub fn of_gcc(parts: &[Part], rust: &Rust, binary: &[u8]) -> Vec<Part> {
     let version = parts.iter().find(|part| part.name == "gcc").and_then(|part| part.version.as_deref());
     let texts = rust.sysroot.join("share/doc/rust/licenses");
@@ -471,7 +474,7 @@ mod tests {
         let files = ["zlib/LICENSE", "zlib/inflate.c"];
         let owner = compiled(directory.path(), "libz-sys", "1.1.31", "z", &files, &["inflate.o"]);
         let script = Script { libraries: vec!["z".into()], out: "/nowhere".into(), ..Script::default() };
-        // Its directory contains the target directory.
+        // This crate's directory contains the target directory.
         let around = directory.path().to_owned();
         let other =
             Crate { id: "curl-sys".into(), linked: true, script: Some(script), directory: around, ..Crate::default() };

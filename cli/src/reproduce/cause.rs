@@ -19,7 +19,8 @@ const SHOWN: usize = 200;
 /// Instructions of build scripts that do not affect the binary.
 const UNIMPORTANT: [&str; 2] = ["rerun-if-", "warning="];
 
-/// Extensions of compilers' output, which contains paths of the build. If it differs in any other way, so does the linked code.
+/// Extensions of compilers' output, which is not compared because it contains paths of the build. If it differs in any
+/// other way, so does the linked code.
 const COMPILED: [&str; 6] = ["a", "d", "dwo", "lib", "o", "so"];
 
 /// The size in bytes of the largest file that is kept. For a larger file, only the checksum is kept.
@@ -28,7 +29,7 @@ const KEPT: u64 = 1 << 20;
 /// The parts of a target directory that show the inputs and results of its crates, read before later builds change them.
 #[derive(Default)]
 pub struct Left {
-    /// What build scripts told cargo and wrote: those for the target, and those for the build machine.
+    /// What build scripts told cargo, and the files that they wrote: first for the target, then for the build machine.
     scripts: [BTreeMap<String, Run>; 2],
     /// The checksums of compiled crates.
     rlibs: BTreeMap<String, String>,
@@ -133,7 +134,8 @@ fn scripts(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
         let [first, second] = builds.map(|build| &build.scripts[platform]);
         for (directory, second) in second {
             let name = package_in(directory).unwrap_or_default();
-            // The directory elsewhere is only from this build; the one here can also contain the output of earlier builds.
+            // The directory elsewhere contains only the output of this build; the one here can also contain the output
+            // of earlier builds.
             let named =
                 || first.iter().filter(|(directory, _)| package_in(directory) == Some(name)).map(|(_, run)| run);
             let first = first.get(directory).or_else(|| named().max_by_key(|run| run.at));

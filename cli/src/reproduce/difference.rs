@@ -54,13 +54,14 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn only_in(what: &str, first: bool) -> String {
     let which = if first { "first" } else { "second" };
-    format!("{what}: exists only in the {which}")
+    format!("{what}: exists only in the {which} of the two")
 }
 
-/// The number of levels to look into: the files of a zip, and their sections. A zip that contains itself would never end.
+/// The number of levels to look into: the files of a zip, and their sections. Without a limit, a zip that contains
+/// itself would never end.
 const DEPTH: usize = 2;
 
-/// All differences between two files with this name, one for each part.
+/// All differences between two files with this name, one for each part that differs.
 fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
     if a == b {
         return Vec::new();
@@ -136,7 +137,7 @@ mod tests {
         fs::write(a.path().join("build.json"), "{}").unwrap();
         for (first, second, which) in [(&a, &b, "first"), (&b, &a, "second")] {
             let error = difference(first.path(), second.path()).unwrap_err().to_string();
-            assert_eq!(error, format!("build.json: exists only in the {which}"));
+            assert_eq!(error, format!("build.json: exists only in the {which} of the two"));
         }
     }
 }

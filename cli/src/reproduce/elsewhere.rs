@@ -105,7 +105,7 @@ impl Elsewhere {
             self.set(environment::PRELOAD, library);
         }
 
-        // Other users cannot read this user's toolchain.
+        // A different user cannot read this user's toolchain, and therefore gets a separate one.
         let setpriv = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"), "--clear-groups".into()];
         let is_another_user = is_root && self.hand_over(krate, &setpriv)?;
         conditions.push(("user", is_another_user, "needs root, and a crate that other users can read"));

@@ -15,12 +15,12 @@ pub const ZIPPED: u64 = 50 * 1024 * 1024;
 /// The size in bytes of the largest unpacked package, from the same page.
 pub const UNZIPPED: u64 = 250 * 1024 * 1024;
 
-/// The files of a package with the script, apart from included files, in this order.
+/// The files of a package that starts with the script, in this order, apart from included files.
 pub const NAMES: [&str; 2] = ["binary", "bootstrap"];
 
 type Reader<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-/// The readable files of a package, in its order, and all problems with its form.
+/// The readable files of a package, sorted by name, and all problems with its form.
 #[derive(Default)]
 pub struct Archive {
     pub files: Contents,
@@ -72,7 +72,7 @@ impl Archive {
         let names = || reader.file_names_raw();
         self.faults.extend(names().filter(|name| is_odd(name)).map(|name| {
             let is_outside = leads_outside(name);
-            let fault = if is_outside { "a path that leads outside" } else { "which is not a file name" };
+            let fault = if is_outside { "a path that leads outside the package" } else { "which is not a file name" };
             format!("contains {}, {fault}", on_a_line(name))
         }));
         let rules = [
@@ -90,7 +90,7 @@ impl Archive {
         if can_be_read(&file) {
             drop(file);
             let mut bytes = Vec::new();
-            // One byte more, because the reader checks the CRC at the end of the data.
+            // Read one byte more, because the reader checks the CRC only at the end of the data.
             reader.by_index(index)?.take(size + 1).read_to_end(&mut bytes)?;
             ensure!(bytes.len() as u64 == size, "its size is not the declared one");
             self.files.insert(name.into(), Content { bytes, is_program });
@@ -207,10 +207,10 @@ mod tests {
         with_a_long_invalid_name: and(&"c/".repeat(500)) => format!("contains {}, which is not a file name", "c/".repeat(60));
         with_an_included_file_that_only_its_owner_can_read: zip([("a", options(false).unix_permissions(0o600), DATA)])
             => "a: has mode 0600, expected 0644 or 0755";
-        with_an_absolute_path: alone("/etc/passwd") => "contains /etc/passwd, a path that leads outside";
-        with_a_path_to_a_parent: and("c/../../b") => "contains c/../../b, a path that leads outside";
-        with_a_windows_path: and("c\\b") => "contains c\\\\b, a path that leads outside";
-        with_a_drive_letter: alone("C:binary") => "contains C:binary, a path that leads outside";
+        with_an_absolute_path: alone("/etc/passwd") => "contains /etc/passwd, a path that leads outside the package";
+        with_a_path_to_a_parent: and("c/../../b") => "contains c/../../b, a path that leads outside the package";
+        with_a_windows_path: and("c\\b") => "contains c\\\\b, a path that leads outside the package";
+        with_a_drive_letter: alone("C:binary") => "contains C:binary, a path that leads outside the package";
         with_a_name_twice: {
             let mut zip = and("bootstraq");
             while let Some(at) = memchr::memmem::find(&zip, b"bootstraq") { zip[at + 8] = b'p' }

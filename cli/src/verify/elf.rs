@@ -40,7 +40,7 @@ pub fn architecture(bytes: &[u8]) -> anyhow::Result<Arch> {
     }
 }
 
-/// The names and contents of all sections; none if it is not an ELF file.
+/// The names and contents of all sections; none if the file is not ELF.
 pub fn sections(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let sections = parse(bytes).map_or(Vec::new(), |(_, sections)| sections);
     let copied = sections.into_iter().map(|(name, data, _)| (name, data.to_vec()));
@@ -74,7 +74,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
     Ok((elf, sections))
 }
 
-/// All problems with a binary; without `arch` it may be for either architecture.
+/// All problems with a binary, which without `arch` may be for either architecture.
 pub fn faults(bytes: &[u8], arch: Option<Arch>) -> Vec<String> {
     inspect(bytes, arch).unwrap_or_else(|fault| vec![format!("{fault:#}")])
 }

@@ -35,7 +35,7 @@ pub struct Verified {
     /// The name and the version of the function, from its record.
     pub name: String,
     pub version: String,
-    /// The checksums of the package and of its files, and what it was built from.
+    /// The checksums of the package and of its files, and what the function was built from.
     pub report: String,
 }
 
@@ -49,8 +49,8 @@ pub fn run(options: options::Verify) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies `zip`. Without `arch` it may be for either architecture. It must not contain a path below any of `roots`, which
-/// are absolute.
+/// Verifies the package `zip`. Without `arch`, the package may be for either architecture. It must not contain a path
+/// below any of `roots`, which are absolute.
 pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<Verified> {
     let bytes = read(zip, archive::UNZIPPED)?;
     let (lines, faults) = inspect(&bytes, arch, roots);
@@ -112,7 +112,7 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
         .collect();
     let included = || files.iter().filter(|(name, _)| !is_reserved(name));
     let checksum = included().next().map(|_| checksum(included()));
-    // The first one is the binary.
+    // The first extension is the binary.
     let extensions = files.keys().filter(|name| is_extension(name)).skip(usize::from(form == Form::Extension));
     let needed: &[&str] = match form {
         Form::Script => &archive::NAMES,
@@ -120,7 +120,7 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
         Form::Extension => &[],
     };
     let binary = binary_of(form, &files);
-    // A file that cannot be read has its own problem already.
+    // A file that cannot be read has been reported already.
     let missing = needed
         .iter()
         .filter(|name| !files.contains_key(**name) && faults.iter().all(|fault| !fault.starts_with(*name)));
@@ -130,7 +130,7 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     if let Some(bootstrap) = files.get("bootstrap").filter(|_| form == Form::Script) {
         faults.extend(first_difference(&bootstrap.bytes, ENTRY_POINT).map(|at| {
             let line = bootstrap.bytes[..at].split(|byte| *byte == b'\n').count();
-            format!("bootstrap: is not function/bootstrap: first difference in line {line}")
+            format!("bootstrap: differs from function/bootstrap: first difference in line {line}")
         }));
     }
     let mut description = String::new();
@@ -225,7 +225,7 @@ mod tests {
         a_path_of_another_machine: with(|elf| elf.text("at/home/ada/a.rs"))
             => format!("binary: {}", paths::fault(b"/home/ada/a.rs", &[]).unwrap());
         another_entry_point: with_bootstrap(b"#!/bin/sh\nexec ./other\n")
-            => "bootstrap: is not function/bootstrap: first difference in line 2";
+            => "bootstrap: differs from function/bootstrap: first difference in line 2";
         without_a_binary: files(&[("bootstrap", ENTRY_POINT)]) => "contains no binary";
         without_a_bootstrap: files(&[("binary", &Specimen::default().bytes())]) => "contains no bootstrap";
         a_file_that_its_record_does_not_name: files(&[("a.txt", b""), ("binary", &Specimen::default().bytes()), ("bootstrap", ENTRY_POINT)])
@@ -233,7 +233,7 @@ mod tests {
         a_second_extension: files(&[("extensions/a", &with_form("extension")), ("extensions/b", b"")])
             => "contains extensions/b, which does not belong in it";
         a_longer_entry_point: with_bootstrap(&[ENTRY_POINT, b"true\n"].concat())
-            => "bootstrap: is not function/bootstrap: first difference in line 6";
+            => "bootstrap: differs from function/bootstrap: first difference in line 6";
     }
 
     fn files(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -16,7 +16,7 @@ const OWNER: &str = "FDO";
 const KIND: u32 = 0xcafe_1a7e;
 const HEADER: usize = 12;
 
-/// The key for the compilers, identified by the marks that they leave in objects.
+/// The key for the compilers, which are identified by the marks that they leave in objects.
 pub const COMPILERS: &str = "compilers";
 /// The key for the form of the package, if it is not the default.
 pub const FORM: &str = "form";
@@ -33,8 +33,8 @@ const UNLISTED: [&str; 5] = ["name", "version", "architecture", INCLUDED, "type"
 const MOST: usize = 40;
 const LONGEST: usize = 100;
 
-/// Texts that glibc leaves in a static program, which need not contain its name: names that it reads from the environment and
-/// from libraries, and the start of its error messages.
+/// Texts that glibc leaves in a static program. Not every program contains glibc's own name, so the list also has names
+/// that it reads from the environment and from libraries, and the start of its error messages.
 const GLIBC_TEXTS: [&str; 4] = ["GNU C Library", "GLIBC_TUNABLES", "GLIBC_PRIVATE", "glibc error:"];
 
 /// The sections of glibc. The first is in all versions, the others are in versions up to 2.38.
@@ -57,7 +57,8 @@ pub fn note(record: &Map<String, Value>) -> Vec<u8> {
 pub type Record = Map<String, Value>;
 pub type Sections = [(String, Vec<u8>)];
 
-/// A line that describes what a binary was built from, and everything in it and its package that contradicts its record.
+/// A line that describes what a binary was built from, and everything in the binary and its package that contradicts
+/// its record.
 pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<String>) {
     let sections = elf::sections(binary);
     match in_sections(&sections) {
@@ -95,7 +96,7 @@ fn in_sections(sections: &Sections) -> Result<Record, &'static str> {
     match records[..] {
         [] => Err("contains no record of what it was built from"),
         [note] => parse(note).ok_or("its record of what it was built from is broken"),
-        // Readers could choose different ones.
+        // Different readers could choose different records.
         _ => Err("contains more than one record of what it was built from"),
     }
 }
@@ -131,7 +132,7 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     let said = |key: &str| record.get(key).and_then(Value::as_str);
     let required = REQUIRED.map(|key| (said(key).is_some(), format!("its record has no {key}")));
     let mut faults: Vec<String> = broken(required).collect();
-    // A text with a different version can be from a build script that asked the OpenSSL of its host.
+    // A text with a different version can come from a build script that asked the OpenSSL of its host for its version.
     let mut versions: Vec<String> = openssl_versions(binary).collect();
     let openssl = versions.iter().position(|version| Some(&**version) == said("openssl")).unwrap_or_default();
     let openssl = (!versions.is_empty()).then(|| versions.swap_remove(openssl));
@@ -144,7 +145,7 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     {
         match (said(key), found) {
             (Some(said), Some(found)) if said == found => confirmed.push(key),
-            // Every binary from rustc contains its version; OpenSSL's is left out if nothing refers to it.
+            // Every binary from rustc contains rustc's version; OpenSSL's is left out if nothing refers to it.
             (Some(_), None) if key != "rustc" => {}
             (None, found) if key != "openssl" || found.is_none() => {}
             (said, found) => {
@@ -169,7 +170,7 @@ fn glibc(binary: &[u8], sections: &Sections) -> Option<&'static str> {
     text.or_else(|| GLIBC_SECTIONS.into_iter().find(|name| named(sections, name).next().is_some()))
 }
 
-/// The marks that compilers and linkers left in the section for them.
+/// The marks that compilers and linkers left in the section `.comment`.
 fn marks(sections: &Sections) -> impl Iterator<Item = String> {
     named(sections, ".comment").flat_map(|data| data.split(|byte| *byte == 0)).map(on_a_line)
 }

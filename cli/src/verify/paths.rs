@@ -15,8 +15,8 @@ const RUN_TIME: [&str; 16] = [
     "/var/task", "/var/runtime",
 ];
 
-/// The problem of a binary that contains a path of the machine that built it: a path at or below one of `roots`, which are
-/// absolute and may end in a slash, or a path that looks like one from a different build machine.
+/// The problem with a binary that contains a path of the machine that built it: a path at or below one of `roots`,
+/// which are absolute and may end in a slash, or a path that looks like one from a different build machine.
 pub fn fault(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let known =
         known_path(bytes, roots).map(|path| format!("contains a path of the machine that built it: {path}; {CURE}"));
@@ -61,7 +61,7 @@ fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
                 1 => path.start == at,
                 _ => !is_mapped,
             };
-            // A mapped name, in case the root is a directory such as /cargo.
+            // A mapped name is not a build path, even if the root is a directory such as /cargo.
             let mut mapped = MAPPED.iter().filter(|to| to.starts_with(root));
             let means_something =
                 RUN_TIME.iter().any(|directory| directory.as_bytes() == root.strip_suffix(b"/").unwrap_or(root));
@@ -87,7 +87,7 @@ fn likely_path(bytes: &[u8]) -> Option<String> {
         let start = if !is_mapped && HOMES.iter().any(is_source) {
             at
         } else if !is_mapped && TOOLS.iter().any(is_in) || HASHED.iter().any(is_hashed) {
-            // From the path's start, or from later if the match would not be shown otherwise.
+            // Show the path from its start, or from a later byte if the match would be cut off otherwise.
             path.start.max(at.saturating_sub(LONGEST / 2))
         } else {
             return None;

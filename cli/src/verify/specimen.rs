@@ -1,4 +1,4 @@
-//! A small static-pie and a package for tests. They have no problems until a test spoils a part.
+//! A small static-pie binary and a package for tests. They have no problems until a test spoils a part.
 
 use object::elf::{self, DynamicTag, FileType, Machine, ProgramFlags, ProgramType, SectionType};
 
@@ -11,7 +11,7 @@ pub const RECORD: &str = r#"{
     "compilers": "zig's clang 20.1.2", "musl": "1.2.5", "rustc": "1.99.1 (58cf8f9c3 2026-10-13)"
 }"#;
 
-/// The marks of its compilers.
+/// The marks of the compilers of the specimen.
 const COMMENT: &[u8] = b"rustc version 1.99.1 (58cf8f9c3 2026-10-13)\0\
     clang version 20.1.2 (https://github.com/ziglang/zig-bootstrap 7ef74e656cf8)\0";
 
@@ -101,7 +101,7 @@ impl Specimen {
         self.dynamic.push((tag, value));
     }
 
-    /// Binds NOW through this entry only.
+    /// Makes this entry the only one that binds NOW.
     pub fn binds_by(&mut self, tag: DynamicTag, value: u64) {
         self.set(elf::DT_FLAGS, 0);
         self.set(elf::DT_FLAGS_1, elf::DF_1_PIE.0);
