@@ -75,14 +75,19 @@ impl Framing {
         (body, read.is_ok() && some == self)
     }
 
-    fn read_into(self, body: &mut Vec<u8>, reader: &mut impl BufRead, limit: u64) -> io::Result<()> {
+    /// Reads the body into an empty vector.
+    pub fn read_into(self, body: &mut Vec<u8>, reader: &mut impl BufRead, limit: u64) -> io::Result<()> {
         match self {
             Framing::Empty => Ok(()),
             Framing::Chunks => read_chunks(reader, limit, body),
             Framing::Length(length) if length > limit => Err(too_long("the body", limit)),
             Framing::Length(length) => {
                 // Zeroed memory costs nothing until it is written, and the socket writes to it directly.
-                *body = vec![0; length.min(MAX_RESERVE) as usize];
+                let room = length.min(MAX_RESERVE) as usize;
+                match room <= body.capacity() {
+                    true => body.resize(room, 0),
+                    false => *body = vec![0; room],
+                }
                 let mut filled = 0;
                 let read = fill(reader, body, &mut filled);
                 body.truncate(filled);

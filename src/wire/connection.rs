@@ -6,13 +6,14 @@
 
 use std::{
     io::{self, ErrorKind},
+    mem::take,
     time::{Duration, Instant},
 };
 
 use crate::wire::{
     address::Address,
     body::Framing,
-    head::{Head, MAX_HEAD, Memory},
+    head::{Head, MAX_HEAD},
     request::Request,
     socket::{Socket, Timed, is_close},
 };
@@ -117,13 +118,12 @@ impl Connection {
             Err(error) if is_close(&error) => true,
             Err(error) => return Err(error),
         };
-        self.read_reply(stream, closed, request.is_idempotent(), &mut request.head)
+        self.read_reply(stream, closed, request.is_idempotent(), request)
     }
 
-    /// Reads the response. Its head takes over the memory of the request's head. `asked` is whether the response body is the
-    /// purpose of the request.
+    /// Reads the response into the memory of the request. `asked` is whether the response body is the purpose of the request.
     fn read_reply(
-        &mut self, mut stream: Socket<Timed>, closed: bool, asked: bool, request: &mut Memory,
+        &mut self, mut stream: Socket<Timed>, closed: bool, asked: bool, request: &mut Request,
     ) -> io::Result<End> {
         match stream.wait() {
             Ok(true) => {}
@@ -134,7 +134,7 @@ impl Connection {
             Err(error) if is_close(&error) => return Ok(End::Closed { unread: true }),
             Err(error) => return Err(error),
         }
-        let head = Head::read_into(std::mem::take(request), &mut stream, MAX_HEAD)?;
+        let head = Head::read_into(take(&mut request.head), &mut stream, MAX_HEAD)?;
         let framing = Framing::of(&head);
         let here = match framing {
             Ok(Framing::Length(length)) => length <= stream.leftovers().len() as u64,
@@ -143,7 +143,10 @@ impl Connection {
         // There is no time limit for an event: it may be long, and the environment may be frozen while it arrives.
         let (framing, body, whole) = if here || asked && head.status == 200 {
             let framing = framing?;
-            (framing, framing.read(&mut stream, u64::MAX)?, true)
+            let mut body = take(&mut request.body);
+            body.clear();
+            framing.read_into(&mut body, &mut stream, u64::MAX)?;
+            (framing, body, true)
         } else {
             let until = Instant::now() + PATIENCE;
             stream.stream_mut().set_deadline(Some(until))?;
@@ -179,7 +182,7 @@ impl Upload<'_> {
 
     /// Reads the response, which may have arrived before the complete body was sent.
     pub fn finish(self) -> io::Result<Reply> {
-        match self.connection.read_reply(self.stream, self.closed, false, &mut Memory::default())? {
+        match self.connection.read_reply(self.stream, self.closed, false, &mut Request::default())? {
             End::Reply(reply) => Ok(reply),
             End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }

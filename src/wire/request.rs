@@ -33,10 +33,9 @@ impl Base {
         let host = url.split('/').nth(2).unwrap_or_default();
         // If there is no path, http_req's `resource` still returns one.
         let path = server.path().map_or("", |_| server.resource());
-        let start = [method.as_str(), " ", path, api].concat();
-        let end = start.len();
-        let rest = [" HTTP/1.1\r\nHost: ", host, "\r\nUser-Agent: ", USER_AGENT, "\r\n"].concat();
-        Base { method, url: [url, api].concat(), head: (start + &rest).into_bytes(), end }
+        let start = format!("{} {path}{api}", method.as_str());
+        let head = format!("{start} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\n");
+        Base { method, url: format!("{url}{api}"), head: head.into_bytes(), end: start.len() }
     }
 }
 
@@ -51,12 +50,13 @@ pub(crate) struct Call<'a> {
 impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Base { method, url, .. } = self.base;
-        write!(f, "{} {url}{}", method.as_str(), self.path.concat())
+        let [first, middle, last] = self.path;
+        write!(f, "{} {url}{first}{middle}{last}", method.as_str())
     }
 }
 
 /// A request, owned so that it can be sent to another thread. `head` includes the body if that is short.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Request {
     pub head: Memory,
     pub body: Vec<u8>,

@@ -226,8 +226,10 @@ fn explain(error: notify::Error) -> anyhow::Error {
         kind => matches!(kind, ErrorKind::MaxFilesWatch),
     };
     anyhow::Error::from(error).context(match is_full {
-        true => "the system's limit on watched files is reached; raise it with `sudo sysctl \
-            fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024`",
+        true => {
+            "the system's limit on watched files is reached; raise it with `sudo sysctl \
+            fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024`"
+        }
         false => "watching files",
     })
 }

@@ -61,7 +61,7 @@ struct Emulator {
 impl Emulator {
     /// Starts the emulator on free ports.
     fn start(emulator: &Path, task: &Path) -> Result<Self> {
-        let mut ended = String::new();
+        let mut ended = format!("it did not listen within {START:?}");
         for _ in 0..ATTEMPTS {
             let [address, runtime_api] = free_ports().context("finding a free port")?;
             let stderr = || io::stderr().as_fd().try_clone_to_owned().map_or(Stdio::null(), Stdio::from);

@@ -154,7 +154,8 @@ fn unpack(zip: &Path, directory: &Path) -> Result<PathBuf> {
     let describe = || format!("{}: expected a deployment package", zip.display());
     let mut archive = ZipArchive::new(Cursor::new(bytes)).with_context(describe)?;
     let is_bomb = archive.decompressed_size().is_none_or(|size| size > verify::archive::UNZIPPED.into());
-    ensure!(!is_bomb, "{}: unpacks to more than Lambda accepts", zip.display());
+    let limit = verify::archive::UNZIPPED;
+    ensure!(!is_bomb, "{} unpacks to more than the {limit} bytes that Lambda accepts", zip.display());
     archive.extract(directory).with_context(describe)?;
     let [binary, bootstrap] = verify::archive::NAMES.map(|name| directory.join(name));
     let is_single = fs::read(&bootstrap).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"));
