@@ -119,7 +119,8 @@ fn ways_out(krate: &Crate) -> String {
     let by_feature = feature.map(|feature| {
         format!(
             "  The feature {feature} of {name} compiles it; in the function's Cargo.toml:\n    \
-             [dependencies]\n    {name} = {{ version = \"{version}\", features = [\"{feature}\"] }}\n  Or compile"
+             [dependencies]\n    {name} = {{ version = \"{version}\", features = [\"{feature}\"] }}\n  Then run \
+             `cargo update --workspace`. Or compile"
         )
     });
     let variables = match variable(krate) {

@@ -387,7 +387,7 @@ pub struct Status {
 /// The kind of function. Without an option, it handles JSON events.
 #[derive(Args)]
 pub struct Purpose {
-    /// Handle HTTP requests
+    /// Handle HTTP requests; without FORM, in a closure
     #[arg(long, env, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "closure")]
     #[arg(conflicts_with_all = ["event", "stream"])]
     pub http: Option<Http>,
