@@ -149,7 +149,8 @@ impl Running {
         Ok(status)
     }
 
-    /// Fails if the program waits for input from the terminal, which stops it: only this program's group can read there.
+    /// Fails if the child process is suspended because it used the terminal (SIGTTIN, SIGTTOU): only the process group of
+    /// lambda-musl may use it.
     pub fn check_input(&self) -> io::Result<()> {
         let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let signal = waitid(WaitId::Pid(self.id()), stopped).ok().flatten().and_then(|status| status.stopping_signal());

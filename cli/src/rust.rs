@@ -140,7 +140,13 @@ fn install(toolchain: &str, options: &[&str], needed: &[&str], cache: &Cache) ->
         rustup.args(["toolchain", "install", toolchain, "--profile", "minimal", "--no-self-update"]).args(options);
         step::run(cache, &format!("Rust {toolchain}"), &mut rustup)?;
     }
-    installed().with_context(|| format!("rustup installed Rust {toolchain}, but the installation is incomplete"))
+    installed().with_context(|| {
+        format!(
+            "rustup installed Rust {toolchain}, but not all of it: expected {} in its lib/rustlib; run `rustup toolchain \
+             uninstall {toolchain}`, then try again",
+            needed.join(" and ")
+        )
+    })
 }
 
 #[cfg(test)]

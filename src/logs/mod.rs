@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_time_is_formatted_as_rfc_3339() {
-        // `date --utc --date=@… --iso-8601=seconds` prints the same.
+        // `date --utc --date=@… --iso-8601=seconds` prints the same times, without milliseconds.
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00.007Z"),
             (68_169_599, "1972-02-28T23:59:59.007Z"),

@@ -82,9 +82,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     }
     if with_openssl && pins.has_openssl_1_0() {
         let version = &pins.openssl.version;
-        say(&format!(
-            "note: OpenSSL {version} has been unsupported since 2016; its known vulnerabilities are not fixed"
-        ));
+        say(&format!("note: OpenSSL {version} is no longer supported; its known vulnerabilities are not fixed"));
         say("note: docker-build --pins current uses the newest musl and OpenSSL 3.5 LTS");
     }
     Ok(())

@@ -182,8 +182,8 @@ impl Elsewhere {
         }
         self.run(&[], &own, "prepare", options)?;
         self.run(&["unshare", "--net"], &own, verb, options).context(
-            "elsewhere, without a network, after everything was downloaded; if a build script failed above, it may try to \
-             download more",
+            "the second build failed without access to the network; if a build script failed above, it may have tried to \
+             download something",
         )
     }
 

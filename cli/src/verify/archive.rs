@@ -1,4 +1,4 @@
-//! Reads a deployment package, and reports where it differs from the exact form that the packager writes.
+//! Reads a deployment package, and reports where it differs from the packager's exact format.
 
 use std::io::{Cursor, Read};
 
@@ -63,7 +63,7 @@ impl Archive {
         if self.faults.is_empty()
             && let Some(at) = first_difference(zip, &rewritten(&mut reader)?)
         {
-            bail!("is not in the form that the packager writes: first difference at byte {at}");
+            bail!("is not in the packager's format: the first difference is at byte {at}");
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn of_form(byte: usize) -> String {
-        format!("is not in the form that the packager writes: first difference at byte {byte}")
+        format!("is not in the packager's format: the first difference is at byte {byte}")
     }
 
     /// A package with bytes replaced in the last header of each kind.
