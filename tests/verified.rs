@@ -101,8 +101,8 @@ fn verify_reports_what_differs_in_a_zip_of_another_program() {
     );
     let run = verify(&zip).failed_with(&[
         "is not sorted by name",
-        "bootstrap: has mode 0600, expected 0755",
-        "bootstrap: has the time 2026-11-24 13:26, expected 1980-01-01 00:00",
+        "bootstrap: has mode 0600; expected 0755",
+        "bootstrap: has the time 2026-11-24 13:26; expected 1980-01-01 00:00",
         "binary: has mode 0600",
         "binary: has the time",
     ]);

@@ -237,7 +237,7 @@ pub fn build_first(krate: &Path, out: &Path) -> Result<()> {
 
 /// Runs a build with its output on stderr, because stdout is reserved for the function's response.
 fn build(command: &mut Command) -> Result<()> {
-    let stderr = io::stderr().as_fd().try_clone_to_owned().context("stderr")?;
+    let stderr = io::stderr().as_fd().try_clone_to_owned().context("duplicating stderr")?;
     run_build(command.stdout(stderr))
 }
 

@@ -33,7 +33,7 @@ fn make(options: &options::BaseImage, cache: &Cache) -> Result<String> {
     if !doctor::is_root() {
         ensure!(
             Command::new("sudo").arg("--validate").status()?.success(),
-            "sudo does not let this user run commands as root"
+            "sudo --validate failed; run base-image as root, or as a user with permission to use sudo"
         );
     }
     let suffix = if arch == Arch::default() { String::new() } else { format!("-{}", arch.name()) };

@@ -69,9 +69,9 @@ impl Configuration {
             Value::Array(list) if list.len() == 1 => &list[0],
             target => target,
         };
-        let target = target
-            .as_str()
-            .with_context(|| format!("{}: build.target names several targets; expected one", path.display()))?;
+        let target = target.as_str().with_context(|| {
+            format!("{}: build.target is {target}; expected the name of one target", path.display())
+        })?;
         Ok(Some((path, target)))
     }
 
@@ -214,7 +214,7 @@ impl Home {
     pub fn prepare(&self, cache: &Cache) -> Result<PathBuf> {
         let Some(text) = &self.counts else { return Ok(self.directory.clone()) };
         say(&format!(
-            "note: left out of {}, because the zip depends only on the sources: {}",
+            "note: these settings in {} are ignored, because the zip depends only on the sources: {}",
             self.directory.join("config.toml").display(),
             self.left_out.join(" ")
         ));
@@ -287,7 +287,7 @@ fn list(flags: &Value, path: &Path) -> Result<Vec<String>> {
         Value::Array(list) => list.iter().map(|flag| Some(flag.as_str()?.to_owned())).collect(),
         _ => None,
     };
-    list.with_context(|| format!("{}: rustflags is {flags:?}; expected a string or a list of strings", path.display()))
+    list.with_context(|| format!("{}: rustflags is {flags}; expected a string or a list of strings", path.display()))
 }
 
 /// Fails if a flag contradicts what a function must be: static, compiled for Lambda's processors, and the same from any
@@ -307,12 +307,13 @@ fn check(flags: &[String]) -> Result<()> {
             ("relocation-model", value) if value != "pic" && value != "pie" => "a function is a static-pie",
             ("linker" | "linker-flavor" | "link-self-contained", _) => "the build chooses the linker",
             ("target-cpu", "native") => {
-                "the function would depend on the machine that builds it; name a processor, such as x86-64-v3 or neoverse-n1"
+                "the function would depend on the machine that builds it, so name a processor instead, such as x86-64-v3 or \
+                 neoverse-n1"
             }
             _ => continue,
         };
         bail!(
-            "rustflags contains -C {flag}: {reason}; remove it from the flags for {} and {}",
+            "rustflags contains -C {flag}: {reason}; remove this flag for {} and {}",
             Arch::X86_64.triple(),
             Arch::Arm64.triple()
         );

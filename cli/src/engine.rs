@@ -32,7 +32,7 @@ impl Engine {
         }
         let reason = match said.contains("permission denied") {
             true => "no permission to use its socket; add yourself to the group docker, use sudo",
-            false => "is installed but not running; start it",
+            false => "it is installed but not running; start it",
         };
         bail!("{name}: {reason}, {ALTERNATIVE}\n{said}")
     }
@@ -64,7 +64,7 @@ impl Engine {
 /// Fails if this is not the name of an image, or if an engine would read it as an option.
 pub fn check_image(option: &str, image: &str) -> Result<()> {
     let is_name = !image.is_empty() && !image.starts_with('-') && !image.contains(char::is_whitespace);
-    ensure!(is_name, "{option} {image:?} is not the name of an image");
+    ensure!(is_name, "{option} {image:?}: expected the name of an image, without spaces and not starting with -");
     Ok(())
 }
 

@@ -100,11 +100,11 @@ pub fn say_what_is_left_out() {
     if !read.is_empty() {
         let read = read.join(" ");
         say(&format!(
-            "note: left out, because the zip depends only on the sources: {read}; --pass-env NAME lets one through"
+            "note: environment variables left out, because the zip depends only on the sources: {read}; --pass-env NAME lets one through"
         ));
     }
     if VERBOSE.load(Ordering::Relaxed) && !others.is_empty() {
-        say(&format!("note: also left out: {}", others.join(" ")));
+        say(&format!("note: environment variables also left out: {}", others.join(" ")));
     }
 }
 
@@ -129,7 +129,7 @@ pub const PRELOAD: &str = "LAMBDA_MUSL_PRELOAD";
 pub fn path_with<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Result<OsString> {
     let rest = env::var_os("PATH").unwrap_or_default();
     let all = directories.into_iter().map(Path::to_owned).chain(env::split_paths(&rest));
-    env::join_paths(all).context("PATH")
+    env::join_paths(all).context("extending the variable PATH")
 }
 
 /// The path in a variable that is set and not empty.

@@ -57,7 +57,7 @@ impl<'a> Image<'a> {
         self.pull()?;
         // The tags depend on the id of the base, because its name can refer to a different image later.
         let base = self.engine.inspect(&self.base, "{{.Id}}");
-        let base = base.with_context(|| format!("the engine does not know the id of the base image {}", self.base))?;
+        let base = base.with_context(|| format!("reading the id of the base image {}", self.base))?;
         let arch = self.arch.name();
         let packages = identity([&*base, arch, files::of_docker("packages.sh")]);
         let packages = self.engine.own(&format!("lambda-musl-packages:{packages}"));

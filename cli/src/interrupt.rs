@@ -157,7 +157,7 @@ impl Running {
         if signal.is_some_and(|signal| [Signal::TTIN, Signal::TTOU].iter().any(|other| other.as_raw() == signal)) {
             let name = &self.name;
             return Err(io::Error::other(format!(
-                "{name} asks for input on the terminal, which it cannot read here; set it up so that it needs no input"
+                "{name} asks for input on the terminal, but cannot read any here; set {name} up so that it needs none"
             )));
         }
         Ok(())

@@ -64,7 +64,7 @@ pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
     match missing.is_empty() {
         false => Some(texts.collect::<Vec<_>>().join("\n")),
         true if unclaimed.is_empty() => None,
-        true => Some(format!("no static archive for {triple} was found for these libraries: {}", unclaimed.join(", "))),
+        true => Some(format!("these libraries have no static archive for {triple}: {}", unclaimed.join(", "))),
     }
 }
 
@@ -118,14 +118,14 @@ fn ways_out(krate: &Crate) -> String {
     });
     let by_feature = feature.map(|feature| {
         format!(
-            "  The feature {feature} of {name} compiles it; in the function's Cargo.toml:\n    \
+            "  The feature {feature} of {name} compiles the library; in the function's Cargo.toml:\n    \
              [dependencies]\n    {name} = {{ version = \"{version}\", features = [\"{feature}\"] }}\n  Then run \
              `cargo update --workspace`. Or compile"
         )
     });
     let variables = match variable(krate) {
-        Some(variable) => format!("{variable} = \"/its/directory\""),
-        None => "PKG_CONFIG_ALLOW_CROSS = \"1\"\n    PKG_CONFIG_PATH = \"/its/directory/pkgconfig\"".to_owned(),
+        Some(variable) => format!("{variable} = \"/path/of/the/library\""),
+        None => "PKG_CONFIG_ALLOW_CROSS = \"1\"\n    PKG_CONFIG_PATH = \"/path/of/the/library/pkgconfig\"".to_owned(),
     };
     format!(
         "{} it as a static archive for musl, and name its directory in .cargo/config.toml:\n    [env]\n    {variables}",
@@ -216,7 +216,7 @@ mod tests {
             "error: failed to run custom build command for `pq-sys v0.7.2`\n\nCaused by:\n  pkg-config has not been";
         let text = explain(&[krate], said, TRIPLE).unwrap();
         assert!(text.starts_with("pq-sys 0.7.2 looks for a library on this machine; "), "{text}");
-        assert!(text.contains("PQ_LIB_DIR = \"/its/directory\"") && !text.contains("feature"), "{text}");
+        assert!(text.contains("PQ_LIB_DIR = \"/path/of/the/library\"") && !text.contains("feature"), "{text}");
     }
 
     #[test]
@@ -228,7 +228,10 @@ mod tests {
             "error: could not find native static library `magic`, perhaps an -L flag is missing?",
         ] {
             let text = explain(&[], said, TRIPLE).unwrap();
-            assert!(text.ends_with("was found for these libraries: magic"), "{text}");
+            assert!(
+                text.ends_with("these libraries have no static archive for x86_64-unknown-linux-musl: magic"),
+                "{text}"
+            );
         }
     }
 }

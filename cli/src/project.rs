@@ -82,7 +82,7 @@ impl Function {
                 "two functions are called {name}, one of them in {directory}; expected a different name for each"
             );
         }
-        ensure!(!names.is_empty(), "--bins: no binary target found");
+        ensure!(!names.is_empty(), "no binary target found; expected a package with one, like src/main.rs");
         Ok(functions)
     }
 
@@ -249,8 +249,9 @@ impl Defaults {
     /// A number in the table for `deploy`.
     pub fn of_deploy(&self, key: &str) -> Result<Option<u64>> {
         let Some(value) = self.0.get("deploy").and_then(|deploy| deploy.get(key)) else { return Ok(None) };
-        let number =
-            value.as_u64().with_context(|| format!("its metadata has deploy.{key} = {value}; expected a number"));
+        let number = value.as_u64().with_context(|| {
+            format!("Cargo.toml: metadata.lambda-musl.deploy: {key} is {value}; expected a whole number")
+        });
         number.map(Some)
     }
 

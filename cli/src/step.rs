@@ -200,11 +200,11 @@ fn run_reading(
     let path = cache.directory("logs")?.join(format!("{name}.{}.log", std::process::id()));
     let mut log = File::create(&path).at(&path)?;
     // Two pipes can swap lines that one pipe keeps in order.
-    let (output, input) = io::pipe().context("a pipe")?;
+    let (output, input) = io::pipe().context("creating a pipe")?;
     let mut pipes = vec![output];
     command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
     if let Streams::Two = streams {
-        let (output, input) = io::pipe().context("a pipe")?;
+        let (output, input) = io::pipe().context("creating a pipe")?;
         pipes.push(output);
         command.stdout(input);
     }
@@ -254,7 +254,7 @@ fn run_reading(
     }
     drop(step);
     end.iter().for_each(|line| say(line));
-    bail!("{text} failed with {status}; the full log: {}", path.display())
+    bail!("the step `{text}` failed with {status}; the full log: {}", path.display())
 }
 
 /// The status in a line of cargo's output, or `None` if the line is anything else.

@@ -165,7 +165,7 @@ impl Shared {
             let _ = sender.send(answer);
             return accepted();
         }
-        let what = format!("the response is {size} bytes long, more than {MAX_RESPONSE}");
+        let what = format!("the response is {size} bytes long; Lambda accepts up to {MAX_RESPONSE} bytes");
         let error_type = "Function.ResponseSizeTooLarge";
         let _ = sender.send(Answer::report(error_type, &what));
         refused("413 Request Entity Too Large", error_type, &what)

@@ -171,7 +171,7 @@ fn an_invalid_name_or_option_is_rejected_before_any_call_to_aws() {
 fn a_missing_or_outdated_zip_is_reported_with_the_command_that_builds_it() {
     build();
     let aws = Aws::new();
-    aws.run(&["deploy", "x", "--out", "dist/none"]).failed_with(&["none/function.zip", "`build` creates one"]);
+    aws.run(&["deploy", "x", "--out", "dist/none"]).failed_with(&["none/function.zip", "`build` creates a zip"]);
     let directory = tempfile::tempdir().unwrap();
     let (krate, out) = (directory.path().join("changing"), directory.path().join("dist"));
     write_crate(

@@ -133,7 +133,7 @@ fn a_missing_or_invalid_zip_is_reported() {
     let file = directory.path().join("function.zip");
     let name = file.to_str().unwrap();
     let zip = format!("ZIP={name}");
-    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "No such file", "`build` creates one"]);
+    make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "No such file", "`build` creates a zip"]);
     fs::write(&file, "PK, but no zip").unwrap();
     make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "deployment package"]);
 }

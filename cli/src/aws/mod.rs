@@ -164,7 +164,7 @@ impl Client {
         let output = match &call.input {
             None => collect(&mut command),
             Some(input) => {
-                let (reader, mut writer) = io::pipe().context("a pipe")?;
+                let (reader, mut writer) = io::pipe().context("creating a pipe")?;
                 let input = input.clone();
                 // The input is written on a separate thread, because a write to a full pipe blocks until the client
                 // reads.

@@ -360,8 +360,8 @@ fn variables(name: &str, configuration: &Value, named: &BTreeMap<String, String>
         (Value::Null | Value::Object(_), Value::Null) => Map::new(),
         (_, Value::Object(variables)) => variables.clone(),
         _ => bail!(
-            "aws lambda get-function: expected an object with the environment variables of {name}, but the response contains something else; \
-             an update would delete them"
+            "aws lambda get-function: expected an object with the environment variables of {name}, but the response contains \
+             something else, so an update would delete them; is there a proxy between this machine and AWS?"
         ),
     };
     if named.iter().all(|(name, value)| variables.get(name).is_some_and(|other| other == value)) {

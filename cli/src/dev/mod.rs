@@ -304,7 +304,11 @@ impl Dev {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             result => result.with_context(|| path.display().to_string())?,
         };
-        ensure!(bytes.len() <= LONGEST_PAYLOAD, "{} is longer than the events that Lambda accepts", path.display());
+        ensure!(
+            bytes.len() <= LONGEST_PAYLOAD,
+            "{} is longer than the {LONGEST_PAYLOAD} bytes that Lambda accepts",
+            path.display()
+        );
         serde_json::from_slice::<IgnoredAny>(&bytes).with_context(|| format!("{} is not JSON", path.display()))?;
         let (function, source) = (Arc::clone(function), path.display().to_string());
         let (id, trace) = (new_id(), new_trace());
@@ -332,7 +336,7 @@ fn events(named: &[String], functions: &[project::Function]) -> Result<Events> {
         let (number, file) = named.split_once('=').and_then(find).unwrap_or((0, named));
         ensure!(
             functions.len() == 1 || file != named,
-            "--watch-event {named}: no function is named; expected NAME=FILE, where NAME is one of: {}",
+            "--watch-event {named}: expected NAME=FILE, where NAME is one of: {}",
             names.join(", ")
         );
         let file = std::path::absolute(file)?;

@@ -25,7 +25,7 @@ pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
     let is_linked = linked.iter().any(|path| path.ends_with("/libcrypto.a"));
     let is_right = versions.is_empty() || is_linked && versions.contains(openssl);
     let found = versions.into_iter().collect::<Vec<_>>().join(", ");
-    ensure!(is_right, "expected OpenSSL {openssl} of {PREFIX} or none in the binary, found: {found}");
+    ensure!(is_right, "expected the binary to contain OpenSSL {openssl} of {PREFIX}, or no OpenSSL; found: {found}");
     Ok(())
 }
 

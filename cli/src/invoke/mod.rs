@@ -102,7 +102,7 @@ pub fn try_out(zip: &Path, event: Option<OsString>) -> Result<String> {
         Some(kind) if !given && (kind.starts_with("Function.") || kind == "Runtime.UnmarshalError") => {
             Ok(format!("it runs, and its response to the event {shown} is an error: {text}"))
         }
-        _ => bail!("{}: does not respond under the emulator: {text}", zip.display()),
+        _ => bail!("{}: it did not respond as expected under the emulator: {text}", zip.display()),
     }
 }
 

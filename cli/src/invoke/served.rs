@@ -26,7 +26,10 @@ pub fn invoke(krate: &Path, bin: Option<&str>, event: &[u8], cache: &Cache) -> R
         (Some(bin), _) if names.contains(&bin) => bin,
         (Some(bin), _) => bail!("the function {}", project::unknown(bin, &names)),
     };
-    let port = all().find(|(_, served)| *served == name).map(|(port, _)| port).context("no port")?;
+    let port = all()
+        .find(|(_, served)| *served == name)
+        .map(|(port, _)| port)
+        .context("the function's server has no known port")?;
     let (name, event) = (name.to_owned(), event.to_vec());
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     // The event is sent on a separate thread, so that a signal is handled during the wait.

@@ -151,7 +151,7 @@ fn content(path: &Path) -> Result<Content> {
     ensure!(metadata.is_file(), "{}: expected a regular file or a directory", path.display());
     ensure!(
         metadata.len() <= archive::UNZIPPED,
-        "{}: is {} bytes long; Lambda accepts up to {} in total",
+        "{} is {} bytes long; Lambda accepts packages of up to {} bytes, unpacked",
         path.display(),
         metadata.len(),
         archive::UNZIPPED

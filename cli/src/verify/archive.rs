@@ -117,20 +117,20 @@ fn faults_of_form<R: Read>(file: &ZipFile<R>, must_run: bool) -> Vec<String> {
     let (attributes, time, method) = (file.external_attributes(), file.last_modified(), file.compression());
     let expected = if must_run { "expected 0755" } else { "expected 0644 or 0755" };
     let mode = match attributes >> 28 {
-        _ if file.system() != System::Unix => format!("has no mode, {expected}"),
+        _ if file.system() != System::Unix => format!("has no mode; {expected}"),
         0o12 => "is a symbolic link".into(),
         0o04 => "is a directory".into(),
-        _ => format!("has mode {:04o}, {expected}", attributes >> 16 & 0o7777),
+        _ => format!("has mode {:04o}; {expected}", attributes >> 16 & 0o7777),
     };
     let has_mode = attributes == 0o100_755 << 16 || attributes == 0o100_644 << 16 && !must_run;
     let shown = time.map_or("an invalid time".into(), |time| format!("the time {time}"));
     let rules = [
         (file.system() == System::Unix && has_mode, mode),
-        (time == Some(DateTime::DEFAULT), format!("has {shown:.25}, expected 1980-01-01 00:00")),
+        (time == Some(DateTime::DEFAULT), format!("has {shown:.25}; expected 1980-01-01 00:00")),
         (file.extra_data_fields().next().is_none(), "has extra fields".into()),
         (file.comment_raw().is_empty(), "has a comment".into()),
         (!file.encrypted(), "is encrypted".into()),
-        (can_be_read(file) || file.encrypted(), format!("is compressed as {method}, expected Deflated")),
+        (can_be_read(file) || file.encrypted(), format!("is compressed as {method}; expected Deflated")),
     ];
     broken(rules).collect()
 }
@@ -206,7 +206,7 @@ mod tests {
         with_a_name_that_would_break_the_line: and("c\nb") => "contains c\\nb, which is not a file name";
         with_a_long_invalid_name: and(&"c/".repeat(500)) => format!("contains {}, which is not a file name", "c/".repeat(60));
         with_an_included_file_that_only_its_owner_can_read: zip([("a", options(false).unix_permissions(0o600), DATA)])
-            => "a: has mode 0600, expected 0644 or 0755";
+            => "a: has mode 0600; expected 0644 or 0755";
         with_an_absolute_path: alone("/etc/passwd") => "contains /etc/passwd, a path that leads outside the package";
         with_a_path_to_a_parent: and("c/../../b") => "contains c/../../b, a path that leads outside the package";
         with_a_windows_path: and("c\\b") => "contains c\\\\b, a path that leads outside the package";
@@ -217,20 +217,20 @@ mod tests {
             zip
         } => "contains a name more than once";
         in_another_order: zip(["bootstrap", "binary"].map(|name| (name, options(true), DATA))) => "is not sorted by name";
-        with_mode_0644: with(options(true).unix_permissions(0o644)) => "bootstrap: has mode 0644, expected 0755";
-        with_setuid: with(options(true).external_attributes(0o104_755 << 16)) => "bootstrap: has mode 4755, expected 0755";
+        with_mode_0644: with(options(true).unix_permissions(0o644)) => "bootstrap: has mode 0644; expected 0755";
+        with_setuid: with(options(true).external_attributes(0o104_755 << 16)) => "bootstrap: has mode 4755; expected 0755";
         with_a_symbolic_link: with(options(true).external_attributes(0o120_777 << 16)) => "bootstrap: is a symbolic link";
         with_a_directory: with(options(true).external_attributes(0o040_755 << 16)) => "bootstrap: is a directory";
-        from_a_system_without_modes: with(options(true).system(System::Dos)) => "bootstrap: has no mode, expected 0755";
+        from_a_system_without_modes: with(options(true).system(System::Dos)) => "bootstrap: has no mode; expected 0755";
         with_a_time: with(options(true).last_modified_time(DateTime::from_date_and_time(2026, 11, 24, 13, 26, 56).unwrap()))
-            => "bootstrap: has the time 2026-11-24 13:26, expected 1980-01-01 00:00";
-        with_no_time: patched([(CENTRAL, 12, &[0; 4])]) => "bootstrap: has an invalid time, expected 1980-01-01 00:00";
+            => "bootstrap: has the time 2026-11-24 13:26; expected 1980-01-01 00:00";
+        with_no_time: patched([(CENTRAL, 12, &[0; 4])]) => "bootstrap: has an invalid time; expected 1980-01-01 00:00";
         with_extra_fields: with(options(true).with_extended_timestamp(Some(0), None, None).unwrap())
             => "bootstrap: has extra fields";
         with_a_comment_on_a_file: with(options(true).with_file_comment("hello")) => "bootstrap: has a comment";
         that_is_encrypted: patched([(CENTRAL, 8, &[1])]) => "bootstrap: is encrypted";
         that_is_not_compressed: with(options(true).compression_method(CompressionMethod::Stored))
-            => "bootstrap: is compressed as Stored, expected Deflated";
+            => "bootstrap: is compressed as Stored; expected Deflated";
         with_another_crc: patched([(CENTRAL, 16, &[1, 2, 3, 4])]) => "bootstrap: is damaged: Invalid checksum";
         with_broken_data: patched([(LOCAL, 39, &[0xff; 6])]) => "bootstrap: is damaged: corrupt deflate stream";
         with_less_data_than_declared: patched([(CENTRAL, 24, &[0xff])])

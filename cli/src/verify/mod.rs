@@ -150,7 +150,7 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
 pub fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let name = file_name(path);
     let describe = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => anyhow!("{name}: {error}; `build` creates one"),
+        io::ErrorKind::NotFound => anyhow!("{name}: {error}; `build` creates a zip"),
         _ => anyhow!("{name}: {error}"),
     };
     let is_file = fs::metadata(path).map_err(describe)?.is_file();
@@ -302,7 +302,7 @@ mod tests {
         for (path, expected) in [
             (Path::new("/dev/zero"), ": is not a regular file"),
             (large.path(), " the 262144000 bytes that Lambda accepts"),
-            (Path::new("none.zip"), "(os error 2); `build` creates one"),
+            (Path::new("none.zip"), "(os error 2); `build` creates a zip"),
         ] {
             let error = verify(path, None, &[]).err().unwrap().to_string();
             assert!(error.ends_with(expected), "{error}");
