@@ -450,7 +450,7 @@ fn reproduce_reports_the_crate_of_a_build_script_that_needs_the_network() {
     make(&["reproduce", &format!("CRATE={}", krate.display())]).failed_with(&[
         "== elsewhere",
         "failed to run custom build command for `fetcher v1.4.2",
-        "without a network",
+        "without access to the network",
     ]);
 }
 
