@@ -507,11 +507,14 @@ fn a_page_that_names_the_tag_of_another_release_is_reported() {
     let tag = concat!("v", env!("CARGO_PKG_VERSION"));
     let check = || call(copy.path().join("scripts/release-check"), &[tag]);
     check().succeeded();
-    let page = copy.path().join("docs/cross.md");
-    let text = fs::read_to_string(&page).unwrap();
-    fs::write(page, text.replace(tag, "v0.0.9")).unwrap();
-    let run = check().failed_with(&["these lines name a different tag"]);
-    assert!(run.stdout.contains("docs/cross.md:"), "{}", run.stdout);
+    for name in ["docs/cross.md", "docs/start.md", "README.md"] {
+        let page = copy.path().join(name);
+        let text = fs::read_to_string(&page).unwrap();
+        fs::write(&page, text.replace(tag, "v0.0.9")).unwrap();
+        let run = check().failed_with(&["these lines name a different tag"]);
+        assert!(run.stdout.contains(&format!("{name}:")), "{name}: {}", run.stdout);
+        fs::write(page, text).unwrap();
+    }
 }
 
 #[test]

@@ -100,7 +100,8 @@ pub fn say_what_is_left_out() {
     if !read.is_empty() {
         let read = read.join(" ");
         say(&format!(
-            "note: environment variables left out, because the zip depends only on the sources: {read}; --pass-env NAME lets one through"
+            "note: environment variables left out, because the zip depends only on the sources: {read}; --pass-env NAME \
+             lets one through"
         ));
     }
     if VERBOSE.load(Ordering::Relaxed) && !others.is_empty() {

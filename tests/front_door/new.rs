@@ -150,6 +150,10 @@ fn without_a_registry_new_creates_a_package_and_notes_that_it_has_no_lock_file()
     new.env("CARGO_HOME", directory.path().join("cargo"));
     run(new).succeeded().reported(&["note: Cargo.lock was not created: "]);
     assert!(parent.join("hello/src/main.rs").exists());
+    let mut of_a_release = cargo_lambda_musl(&parent);
+    of_a_release.args(["new", "other", "--runtime", "https://example.invalid/lambda-musl"]);
+    of_a_release.env("CARGO_NET_OFFLINE", "true").env("CARGO_HOME", directory.path().join("cargo"));
+    run(of_a_release).succeeded().reported(&["https://example.invalid/lambda-musl has the tag v", "--runtime DIR"]);
 }
 
 #[test]

@@ -118,8 +118,8 @@ impl Settings {
                 (3..=63).contains(&bucket.len()) && bucket.chars().all(is_known) && !bucket.starts_with('-');
             ensure!(
                 is_bucket,
-                "--s3-bucket: {bucket:?} cannot be the name of a bucket; expected 3 to 63 characters from a to z, 0 to 9, - and ., and \
-                 no - at the start"
+                "--s3-bucket: {bucket:?} cannot be the name of a bucket; expected 3 to 63 characters from a to \
+                 z, 0 to 9, - and ., and no - at the start"
             );
         }
         Ok(())

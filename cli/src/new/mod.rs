@@ -207,15 +207,14 @@ impl Template {
             let text = why.map(|error| format!("{error:#}")).unwrap_or_default();
             let cause = text.lines().rfind(|line| !line.contains("--offline"));
             let cause = cause.map(|line| format!(": {}", line.trim())).unwrap_or_default();
-            say(&format!("note: Cargo.lock was not created{cause}"));
-            say(&match &self.runtime {
-                Runtime::Git(url) => format!(
-                    "note: the first `build` creates Cargo.lock if {url} has the tag v{}; otherwise, name a clone with \
-                     --runtime DIR",
-                    env!("CARGO_PKG_VERSION")
-                ),
-                Runtime::Path(_) => "note: the first `build` creates Cargo.lock".to_owned(),
-            });
+            let condition = match &self.runtime {
+                Runtime::Git(url) => {
+                    let tag = env!("CARGO_PKG_VERSION");
+                    format!(" if {url} has the tag v{tag}; otherwise, name a clone with --runtime DIR")
+                }
+                Runtime::Path(_) => String::new(),
+            };
+            say(&format!("note: Cargo.lock was not created{cause}; the first `build` creates it{condition}"));
         }
     }
 }

@@ -38,11 +38,9 @@ fn cell(text: &str) -> String {
 fn name(argument: &Arg) -> String {
     let value = argument.get_value_names().filter(|_| argument.get_action().takes_values());
     let value = value.map(|names| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "));
+    let (before, after) = if argument.is_require_equals_set() { ("[=", "]") } else { (" ", "") };
     match argument.get_long() {
-        Some(long) if argument.is_require_equals_set() => {
-            format!("--{long}{}", value.map(|value| format!("[={value}]")).unwrap_or_default())
-        }
-        Some(long) => format!("--{long}{}", value.map(|value| format!(" {value}")).unwrap_or_default()),
+        Some(long) => format!("--{long}{}", value.map(|value| format!("{before}{value}{after}")).unwrap_or_default()),
         None => value.unwrap_or_default(),
     }
 }
