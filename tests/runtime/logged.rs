@@ -34,12 +34,14 @@ fn function() {
         "fail" => Err("no luck"),
         "panic" => panic!("no hope"),
         "map" => Ok(Answer::Map),
+        "long" => Ok(Answer::Long),
         _ => Ok(Answer::Fine),
     }));
 }
 
 enum Answer {
     Fine,
+    Long,
     Map,
 }
 
@@ -47,6 +49,7 @@ impl IntoResponse for Answer {
     fn into_response(self) -> serde_json::Result<Raw> {
         match self {
             Answer::Fine => Ok(Raw::text("fine")),
+            Answer::Long => Ok(Raw::text("x".repeat(10_000))),
             Answer::Map => BTreeMap::from([((1, 2), 3)]).into_response(),
         }
     }
@@ -77,4 +80,11 @@ fn a_refused_response_or_error_is_logged() {
             assert!(text.contains(&format!("responded with {status}: no more")), "{text}");
         }
     }
+}
+
+#[test]
+fn the_log_of_a_long_response_that_is_refused_contains_nothing_of_the_response() {
+    let (post, text) = run_one(event("a", "\"long\""), Reply::Send(answer(413, "no more")));
+    assert_eq!(post.body.len(), 10_000);
+    assert!(text.contains("responded with 413: no more\n") && !text.contains("xx"), "{text}");
 }
