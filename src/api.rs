@@ -20,7 +20,7 @@ use crate::{
     wire::chunks::Chunks,
     wire::connection::Reply,
     wire::head::Memory,
-    wire::request::{Call, Head},
+    wire::request::{Call, Head, Request},
     wire::transport::{Transport, Upload},
 };
 
@@ -55,8 +55,10 @@ impl Phase {
 pub(crate) struct Api<T> {
     address: Address,
     transport: T,
-    /// The memory of the last response's head, for the next request.
-    memory: Memory,
+    /// The memory of the last response, for the next request.
+    memory: Request,
+    /// The memory of the last context, for the request that ends the next invocation.
+    spare: Memory,
     /// Wakes the thread that created this.
     pub alarm: Arc<Alarm>,
     /// The number of invocations received.
@@ -65,7 +67,14 @@ pub(crate) struct Api<T> {
 
 impl<T: Transport> Api<T> {
     pub fn new(address: &Address, transport: T) -> Self {
-        Api { address: address.clone(), transport, memory: Default::default(), alarm: Alarm::new(), taken: 0 }
+        Api {
+            address: address.clone(),
+            transport,
+            memory: Default::default(),
+            spare: Default::default(),
+            alarm: Alarm::new(),
+            taken: 0,
+        }
     }
 
     /// Waits for the next invocation, without a timeout because the environment is frozen meanwhile.
@@ -93,9 +102,11 @@ impl<T: Transport> Api<T> {
         expect_200(call, self.transport.exchange(request).await)
     }
 
-    pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
+    pub async fn respond(&mut self, context: Context, response: Raw) -> Result<(), Error> {
         let headers = [("Content-Type", &*response.content_type)];
-        self.post(response_to(context), Some(context), &headers, response.body).await
+        self.post(response_to(&context), Some(&context), &headers, response.body).await?;
+        self.spare = context.into_memory();
+        Ok(())
     }
 
     pub async fn fail(&mut self, phase: &Phase, failure: &Failure) -> Result<(), Error> {
@@ -116,7 +127,7 @@ impl<T: Transport> Api<T> {
         &mut self, path: [&str; 3], context: Option<&Context>, headers: &[(&str, &str)], body: Vec<u8>,
     ) -> Result<(), Error> {
         let call = self.address.post(path);
-        let head = head(call, context, headers);
+        let head = head(call, context, headers, take(&mut self.spare));
         let reply = self.transport.exchange(head.with_body(Some(body))).await;
         self.memory = settle(call, context, reply)?;
         Ok(())
@@ -132,18 +143,18 @@ impl<T: Transport> Api<T> {
             ("Trailer", ERROR_TYPE),
             ("Trailer", ERROR_BODY),
         ];
-        let head = head(call, Some(context), &headers);
+        let head = head(call, Some(context), &headers, take(&mut self.spare));
         let reply = match self.transport.begin().await {
-            Ok(upload) => send::<T>(upload, &self.alarm, context, head.end().text, &start.prelude, body).await,
+            Ok(upload) => send::<T>(upload, &self.alarm, context, head.end().head.text, &start.prelude, body).await,
             Err(error) => Err(error),
         };
         settle(call, Some(context), reply).map(drop)
     }
 }
 
-/// Begins a POST request.
-fn head(call: Call<'_>, context: Option<&Context>, headers: &[(&str, &str)]) -> Head {
-    let mut head = Head::new(call, Memory::default());
+/// Begins a POST request in `memory`.
+fn head(call: Call<'_>, context: Option<&Context>, headers: &[(&str, &str)], memory: Memory) -> Head {
+    let mut head = Head::new(call, Request { head: memory, ..Default::default() });
     if let Some(invocation_id) = context.and_then(Context::invocation_id) {
         head.add("Lambda-Runtime-Invocation-Id", invocation_id);
     }
@@ -160,9 +171,9 @@ fn response_to(context: &Context) -> [&str; 3] {
 
 /// Returns an error only if the Runtime API itself has failed (500). Other refusals and lost connections affect only this
 /// invocation, so they are logged.
-fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -> Result<Memory, Error> {
+fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -> Result<Request, Error> {
     let error = match reply {
-        Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(reply.head.into_memory()),
+        Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(reply.into_memory()),
         Ok(reply) => refused(call, &reply),
         Err(source) => lost(call, source),
     };
@@ -171,7 +182,7 @@ fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -
         _ => {
             let request_id = context.map_or("", Context::request_id);
             logs::error(request_id, format_args!("{error}"));
-            Ok(Memory::default())
+            Ok(Request::default())
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::wire::head::Head;
+use crate::wire::head::{Head, Memory};
 
 /// The context of an invocation: what Lambda sends along with the event.
 ///
@@ -39,6 +39,11 @@ impl Context {
     pub(crate) fn new(head: Head) -> Self {
         let head = Arc::new(head);
         Context { head }
+    }
+
+    /// Returns the memory of the context of an invocation that has ended, unless the function still uses it.
+    pub(crate) fn into_memory(self) -> Memory {
+        Arc::into_inner(self.head).map(Head::into_memory).unwrap_or_default()
     }
 
     /// Returns the ID of the invocation, as it appears in Lambda's logs; empty in a default context.

@@ -1,5 +1,7 @@
 //! The traits for handlers and for the events that they accept.
 
+use std::mem::take;
+
 use serde::de::DeserializeOwned;
 
 use crate::{Context, IntoFailure, Raw, Respond};
@@ -61,22 +63,22 @@ where
 /// }
 /// ```
 pub trait FromEvent: Sized {
-    /// Converts the event.
+    /// Converts the event, and takes its body if the value needs it; the response reuses the memory of a body that is left.
     ///
     /// # Errors
     ///
     /// Returns an error if the event does not match the type.
-    fn from_event(event: Raw) -> serde_json::Result<Self>;
+    fn from_event(event: &mut Raw) -> serde_json::Result<Self>;
 }
 
 impl<T: DeserializeOwned> FromEvent for T {
-    fn from_event(event: Raw) -> serde_json::Result<Self> {
+    fn from_event(event: &mut Raw) -> serde_json::Result<Self> {
         serde_json::from_slice(&event.body)
     }
 }
 
 impl FromEvent for Raw {
-    fn from_event(event: Raw) -> serde_json::Result<Self> {
-        Ok(event)
+    fn from_event(event: &mut Raw) -> serde_json::Result<Self> {
+        Ok(Raw { content_type: take(&mut event.content_type), body: take(&mut event.body) })
     }
 }

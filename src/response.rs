@@ -66,11 +66,28 @@ pub trait IntoResponse {
     ///
     /// Returns an error if the value cannot be serialized, such as a map whose keys are not strings.
     fn into_response(self) -> serde_json::Result<Raw>;
+
+    /// Like `into_response`, in the memory of a body that is no longer needed: for a long body, getting new memory from the
+    /// system takes as long as serializing.
+    #[doc(hidden)]
+    fn into_response_in(self, _memory: Vec<u8>) -> serde_json::Result<Raw>
+    where
+        Self: Sized,
+    {
+        self.into_response()
+    }
 }
 
 impl<T: Serialize> IntoResponse for T {
     fn into_response(self) -> serde_json::Result<Raw> {
-        serde_json::to_vec(&self).map(|json| Raw::new("application/json", json))
+        self.into_response_in(Vec::new())
+    }
+
+    fn into_response_in(self, mut memory: Vec<u8>) -> serde_json::Result<Raw> {
+        memory.clear();
+        memory.reserve(128);
+        serde_json::to_writer(&mut memory, &self)?;
+        Ok(Raw::new("application/json", memory))
     }
 }
 
@@ -94,14 +111,14 @@ pub trait Respond: Sealed {
     type Body: Body;
 
     #[doc(hidden)]
-    fn into_answer(self) -> serde_json::Result<Answer<Self::Body>>;
+    fn into_answer(self, memory: Vec<u8>) -> serde_json::Result<Answer<Self::Body>>;
 }
 
 impl<T: IntoResponse> Respond for T {
     type Body = Never;
 
-    fn into_answer(self) -> serde_json::Result<Answer<Never>> {
-        self.into_response().map(Answer::Whole)
+    fn into_answer(self, memory: Vec<u8>) -> serde_json::Result<Answer<Never>> {
+        self.into_response_in(memory).map(Answer::Whole)
     }
 }
 

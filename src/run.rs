@@ -141,7 +141,7 @@ impl Runtime {
                 Ok(Answer::Whole(response)) => {
                     drop(watch);
                     logs::flush();
-                    api.respond(&context, response).await?;
+                    api.respond(context, response).await?;
                 }
                 // Writing the body runs the function's own code, so it is still watched.
                 Ok(Answer::Stream(start, body)) => {
@@ -162,14 +162,14 @@ impl Runtime {
 /// Runs all of the function's own code, which may panic: parsing the event, the handler, serializing the response and
 /// displaying the error.
 async fn answer<T, H>(
-    handler: &H, event: Raw, context: Context,
+    handler: &H, mut event: Raw, context: Context,
 ) -> Result<Answer<<H::Response as Respond>::Body>, Failure>
 where
     T: FromEvent,
     H: LambdaHandler<T>,
 {
-    let event = T::from_event(event).map_err(|error| Failure::unmarshal(&error))?;
-    let response = handler.handle(event, context).await;
+    let input = T::from_event(&mut event).map_err(|error| Failure::unmarshal(&error))?;
+    let response = handler.handle(input, context).await;
     let response = response.map_err(IntoFailure::into_failure)?;
-    response.into_answer().map_err(|error| Failure::marshal(&error))
+    response.into_answer(event.body).map_err(|error| Failure::marshal(&error))
 }

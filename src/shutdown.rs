@@ -14,8 +14,7 @@ use crate::{
     logs,
     runtime::Runtime,
     wire::connection::Connection,
-    wire::head::Memory,
-    wire::request::Head,
+    wire::request::{Head, Request},
 };
 
 /// The header that identifies an extension to Lambda.
@@ -76,7 +75,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 fn register(runtime: &Runtime) -> Result<String, Error> {
     let Runtime { address, .. } = runtime;
     let call = address.post_extension("/register");
-    let mut head = Head::new(call, Memory::default());
+    let mut head = Head::new(call, Request::default());
     head.add("Lambda-Extension-Name", env!("CARGO_PKG_NAME"));
     head.add("Content-Type", "application/json");
     let request = head.with_body(Some(br#"{"events":[]}"#.to_vec()));
@@ -89,7 +88,7 @@ fn register(runtime: &Runtime) -> Result<String, Error> {
 fn rest(runtime: &Runtime, identifier: &str) {
     let Runtime { address, .. } = runtime;
     let call = address.get_extension("/event/next");
-    let mut head = Head::new(call, Memory::default());
+    let mut head = Head::new(call, Request::default());
     head.add(IDENTIFIER, identifier);
     let reply = Connection::new(address).exchange(head.with_body(None));
     if let Err(error) = api::expect_200(call, reply) {

@@ -143,7 +143,7 @@ where
 {
     type Body = F;
 
-    fn into_answer(mut self) -> serde_json::Result<Answer<F>> {
+    fn into_answer(mut self, _: Vec<u8>) -> serde_json::Result<Answer<F>> {
         Ok(Answer::Stream(self.start(), self.body))
     }
 }

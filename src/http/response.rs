@@ -358,7 +358,7 @@ impl<B: response::Body> Sealed for Sent<B> {}
 impl<B: response::Body> crate::Respond for Sent<B> {
     type Body = Sending<B>;
 
-    fn into_answer(self) -> serde_json::Result<Answer<Sending<B>>> {
+    fn into_answer(self, _: Vec<u8>) -> serde_json::Result<Answer<Sending<B>>> {
         Ok(self.0)
     }
 }

@@ -27,11 +27,27 @@ const REST: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_EXPLANATION: u64 = 64 * 1024;
 
+/// The maximum number of bytes kept for the next body: enough for Lambda's longest events and responses. A handler's response may
+/// have reserved more.
+const MAX_KEPT: usize = 8 * 1024 * 1024;
+
 /// A response that has been read.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub head: Head,
     pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Returns the memory of a response that is no longer needed, for the next request.
+    pub fn into_memory(self) -> Request {
+        let mut body = self.body;
+        body.clear();
+        if body.capacity() > MAX_KEPT {
+            body = Vec::new();
+        }
+        Request { head: self.head.into_memory(), body }
+    }
 }
 
 /// The outcome of an exchange without a failure on this side.

@@ -55,7 +55,8 @@ impl fmt::Display for Call<'_> {
     }
 }
 
-/// A request, owned so that it can be sent to another thread. `head` includes the body if that is short.
+/// A request, owned so that it can be sent to another thread. `head` includes the body if that is short. The response is read
+/// into its memory, which the next request reuses.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     pub head: Memory,
@@ -71,12 +72,12 @@ impl Request {
 
 /// The head of a request that is being built.
 #[derive(Debug)]
-pub(crate) struct Head(Memory);
+pub(crate) struct Head(Request);
 
 impl Head {
     /// Begins the head of a request in `memory`, whose contents are discarded.
-    pub fn new(call: Call<'_>, mut memory: Memory) -> Self {
-        let head = &mut memory.text;
+    pub fn new(call: Call<'_>, mut memory: Request) -> Self {
+        let head = &mut memory.head.text;
         head.clear();
         head.reserve(512);
         // Do not use `split_at` here; see `status` in the module `head`.
@@ -89,7 +90,7 @@ impl Head {
     }
 
     pub fn add(&mut self, name: &str, value: &str) {
-        let head = &mut self.0.text;
+        let head = &mut self.0.head.text;
         for part in [name, ": ", value, "\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
@@ -103,20 +104,21 @@ impl Head {
     }
 
     pub fn with_body(mut self, body: Option<Vec<u8>>) -> Request {
-        if let Some(body) = &body {
+        if let Some(body) = body {
             // Writing to a vector cannot fail.
-            let _ = write!(self.0.text, "Content-Length: {}\r\n", body.len());
+            let _ = write!(self.0.head.text, "Content-Length: {}\r\n", body.len());
+            self.0.body = body;
         }
-        let (mut head, mut body) = (self.end(), body.unwrap_or_default());
-        if body.len() <= MAX_JOINED {
-            head.text.append(&mut body);
+        let mut request = self.end();
+        if request.body.len() <= MAX_JOINED {
+            request.head.text.append(&mut request.body);
         }
-        Request { head, body }
+        request
     }
 
-    pub fn end(self) -> Memory {
-        let Head(mut head) = self;
-        head.text.extend_from_slice(b"\r\n");
-        head
+    pub fn end(self) -> Request {
+        let Head(mut request) = self;
+        request.head.text.extend_from_slice(b"\r\n");
+        request
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use conformance::{accepted, event};
 use lambda_musl::{
-    Context, LambdaHandler, Raw,
+    Context, FromEvent, LambdaHandler, Raw,
     testing::{self, Event},
 };
 use serde_json::{Value, json};
@@ -51,6 +51,47 @@ fn an_async_closure_can_be_a_handler_and_borrow_its_captures() {
     };
     testing::run(handler, [r#""Zoë""#]).unwrap();
     assert_eq!(seen.into_inner(), ["Zoë"]);
+}
+
+#[test]
+fn a_response_and_the_next_event_reuse_the_memory_of_an_event() {
+    struct Place(usize);
+
+    impl FromEvent for Place {
+        fn from_event(event: &mut Raw) -> serde_json::Result<Self> {
+            Ok(Place(event.body.as_ptr().addr()))
+        }
+    }
+
+    let places = RefCell::new(Vec::new());
+    let handler = async |Place(place): Place, _: Context| {
+        places.borrow_mut().push(place);
+        // An allocation of the same length, in case the memory is free.
+        let other = vec![1; 10_000];
+        Ok::<_, Infallible>(other.len())
+    };
+    let long = json!("x".repeat(9_000));
+    testing::run(handler, [long.clone(), json!("y"), long]).unwrap();
+    let places = places.into_inner();
+    assert_eq!(places, [places[0]; 3]);
+}
+
+#[test]
+fn a_response_with_more_memory_than_lambda_accepts_is_not_kept() {
+    let room = RefCell::new(Vec::new());
+    let handler = async |event: Raw, _: Context| {
+        room.borrow_mut().push(event.body.capacity());
+        Ok::<_, Infallible>(Raw::bytes(Vec::with_capacity(9 << 20)))
+    };
+    testing::run(handler, ["1", "2"]).unwrap();
+    assert!(room.borrow().iter().all(|bytes| *bytes < 1 << 20), "{room:?}");
+}
+
+#[test]
+fn nothing_of_a_long_event_is_left_in_the_next_ones() {
+    let events = ["x".repeat(100_000), String::new(), "y".repeat(50_000), "z".repeat(200_000)].map(Value::from);
+    let answers = testing::run(echo, events.clone()).unwrap();
+    assert_eq!(answers.map(|answer| answer.json()), events);
 }
 
 #[test]
