@@ -58,7 +58,7 @@ pub(crate) struct Api<T> {
     /// The memory of the last response, for the next request.
     memory: Request,
     /// The memory of the last context, for the request that ends the next invocation.
-    spare: Memory,
+    pub spare: Memory,
     /// Wakes the thread that created this.
     pub alarm: Arc<Alarm>,
     /// The number of invocations received.
@@ -102,11 +102,9 @@ impl<T: Transport> Api<T> {
         expect_200(call, self.transport.exchange(request).await)
     }
 
-    pub async fn respond(&mut self, context: Context, response: Raw) -> Result<(), Error> {
+    pub async fn respond(&mut self, context: &Context, response: Raw) -> Result<(), Error> {
         let headers = [("Content-Type", &*response.content_type)];
-        self.post(response_to(&context), Some(&context), &headers, response.body).await?;
-        self.spare = context.into_memory();
-        Ok(())
+        self.post(response_to(context), Some(context), &headers, response.body).await
     }
 
     pub async fn fail(&mut self, phase: &Phase, failure: &Failure) -> Result<(), Error> {
@@ -129,8 +127,7 @@ impl<T: Transport> Api<T> {
         let call = self.address.post(path);
         let head = head(call, context, headers, take(&mut self.spare));
         let reply = self.transport.exchange(head.with_body(Some(body))).await;
-        self.memory = settle(call, context, reply)?;
-        Ok(())
+        settle(call, context, reply, &mut self.memory)
     }
 
     /// Sends a body while it is being written. A failure ends the body, and the trailers report it.
@@ -148,7 +145,7 @@ impl<T: Transport> Api<T> {
             Ok(upload) => send::<T>(upload, &self.alarm, context, head.end().head.text, &start.prelude, body).await,
             Err(error) => Err(error),
         };
-        settle(call, Some(context), reply).map(drop)
+        settle(call, Some(context), reply, &mut self.memory)
     }
 }
 
@@ -169,11 +166,16 @@ fn response_to(context: &Context) -> [&str; 3] {
     ["/invocation/", context.request_id(), "/response"]
 }
 
-/// Returns an error only if the Runtime API itself has failed (500). Other refusals and lost connections affect only this
-/// invocation, so they are logged.
-fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -> Result<Request, Error> {
+/// Takes the memory of an accepted request's response. Returns an error only if the Runtime API itself has failed (500). Other
+/// refusals and lost connections affect only this invocation, so they are logged.
+fn settle(
+    call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>, memory: &mut Request,
+) -> Result<(), Error> {
     let error = match reply {
-        Ok(reply) if (200..300).contains(&reply.head.status) => return Ok(reply.into_memory()),
+        Ok(reply) if (200..300).contains(&reply.head.status) => {
+            *memory = reply.into_memory();
+            return Ok(());
+        }
         Ok(reply) => refused(call, &reply),
         Err(source) => lost(call, source),
     };
@@ -182,7 +184,7 @@ fn settle(call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>) -
         _ => {
             let request_id = context.map_or("", Context::request_id);
             logs::error(request_id, format_args!("{error}"));
-            Ok(Request::default())
+            Ok(())
         }
     }
 }

@@ -141,7 +141,8 @@ impl Runtime {
                 Ok(Answer::Whole(response)) => {
                     drop(watch);
                     logs::flush();
-                    api.respond(context, response).await?;
+                    api.respond(&context, response).await?;
+                    api.spare = context.into_memory();
                 }
                 // Writing the body runs the function's own code, so it is still watched.
                 Ok(Answer::Stream(start, body)) => {

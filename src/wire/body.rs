@@ -82,12 +82,8 @@ impl Framing {
             Framing::Chunks => read_chunks(reader, limit, body),
             Framing::Length(length) if length > limit => Err(too_long("the body", limit)),
             Framing::Length(length) => {
-                // Zeroed memory costs nothing until it is written, and the socket writes to it directly.
-                let room = length.min(MAX_RESERVE) as usize;
-                match room <= body.capacity() {
-                    true => body.resize(room, 0),
-                    false => *body = vec![0; room],
-                }
+                // The socket writes to this memory directly.
+                body.resize(length.min(MAX_RESERVE) as usize, 0);
                 let mut filled = 0;
                 let read = fill(reader, body, &mut filled);
                 body.truncate(filled);
