@@ -27,7 +27,7 @@ if grep -q 'define OPENSSL_VERSION_TEXT.*OpenSSL 1\.0\.' crypto/opensslv.h 2>/de
     no-mdc2 no-rc2 no-rc4 no-seed no-srp no-whirlpool
   # A build from scratch does not need the Makefiles' lists of headers, and without these features some headers do not exist.
   find . -name Makefile -exec sed -i '/^# DO NOT DELETE THIS LINE/,$d' {} +
-  # musl has termios.h but not termio.h, which the macro `linux` would enable again.
+  # musl has termios.h but not termio.h, which the `linux` macro would enable again.
   sed -i 's/-DTERMIO\b/-DTERMIOS/g' Configure
   # Remove the build date, which cversion.c does not need.
   sed -i '/DATE/d' util/mkbuildinf.pl
@@ -61,7 +61,7 @@ case $CC in
   *) set -- "$@" "-march=$baseline" ;;
 esac
 
-# Newer releases use this time, 1970, as the build date.
+# Newer releases use the start of 1970 as the build date.
 export SOURCE_DATE_EPOCH=0
 perl ./Configure "$platform" "$@"
 if [ -n "$old" ]; then

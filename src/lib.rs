@@ -45,7 +45,7 @@ pub use stream::Stream;
 
 /// The crate http_req, whose [`Uri`](http_req::uri::Uri), [`Method`](http_req::request::Method),
 /// [`RequestMessage`](http_req::request::RequestMessage) and
-/// [`connect_with_timeout`](http_req::stream::connect_with_timeout) this crate uses. The feature `tls` enables its HTTPS support.
+/// [`connect_with_timeout`](http_req::stream::connect_with_timeout) this crate uses. The `tls` feature enables its HTTPS support.
 ///
 /// Use [`client`] for requests. http_req's own functions (`request::get`, `Request::send`) read responses in a way that a
 /// function cannot trust, as of version 0.14.6:

@@ -28,7 +28,7 @@ use crate::{
 /// of [`run_concurrent`](crate::run_concurrent) has a stack of 8 MiB as well; other threads have the stack size that they were
 /// started with. A stack overflow on any thread is logged. Child processes inherit the main thread's limit.
 ///
-/// Between two invocations, the function sets the environment variable `_X_AMZN_TRACE_ID`, as Lambda requires of a runtime. No
+/// Between two invocations, the function sets the `_X_AMZN_TRACE_ID` environment variable, as Lambda requires of a runtime. No
 /// thread may read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is safe.
 ///
 /// ```no_run

@@ -15,7 +15,7 @@ use crate::{
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 pub(crate) const CONCURRENCY: &str = "AWS_LAMBDA_MAX_CONCURRENCY";
 
-/// A runtime for the Runtime API at an address of the caller's choice, as tests need.
+/// A runtime that uses the Runtime API at a given address, for example in a test.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     pub(crate) address: Address,

@@ -21,7 +21,7 @@ use crate::{
 const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 
 /// Runs `hook` on its own thread when Lambda shuts down the execution environment, then exits the program. Requires the
-/// feature `shutdown`.
+/// `shutdown` feature.
 ///
 /// Call it before [`run`](crate::run). Lambda sends SIGTERM only if an extension is registered, so this function registers an
 /// internal extension without events ([Extensions API]). The hook has about 500 ms. If Lambda refuses the registration, this
@@ -40,8 +40,8 @@ const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 ///
 /// # Errors
 ///
-/// Returns [`Error::Init`] if the signal handler or a thread cannot be set up, after reporting that to Lambda, and
-/// [`Error::Address`] if `AWS_LAMBDA_RUNTIME_API` is not a valid address.
+/// Returns [`Error::Init`], which is also reported to Lambda, if the signal handler cannot be installed or a thread cannot be
+/// started. Returns [`Error::Address`] if `AWS_LAMBDA_RUNTIME_API` is not a valid address.
 ///
 /// [Extensions API]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {

@@ -35,7 +35,7 @@ use crate::{
 
 /// Passes requests to a service, one at a time, and sends each response in one piece once it is complete.
 ///
-/// A function URL accepts such responses in the invoke mode `BUFFERED`, its default. All other callers accept them as well.
+/// A function URL accepts such responses in the `BUFFERED` invoke mode, its default. All other callers accept them as well.
 ///
 /// # Errors
 ///
@@ -50,8 +50,8 @@ where
     crate::process(self::service(service)).await
 }
 
-/// Passes requests to a service like [`process`], but streams responses to a function URL with the invoke mode
-/// `RESPONSE_STREAM`.
+/// Passes requests to a service like [`process`], but streams responses to a function URL with the `RESPONSE_STREAM`
+/// invoke mode.
 ///
 /// It sends data as soon as the body produces it, up to 200 MB. All other callers get the complete response in one piece.
 ///

@@ -61,7 +61,7 @@ pub struct Sources {
 struct Record {
     repeat: Repeat,
     sources: Sources,
-    /// The state of the sources when the build began, or `None` if a source has changed since.
+    /// The state of the sources when the build began, or `None` if a source changed during the build.
     state: Option<String>,
     /// The state of the zip after the build.
     zip: Option<String>,

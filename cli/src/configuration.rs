@@ -81,8 +81,8 @@ impl Configuration {
         let arch = [Arch::X86_64, Arch::Arm64].into_iter().find(|arch| arch.triple() == target);
         arch.map(Some).with_context(|| {
             format!(
-                "{}: build.target is {target}; a function is built for {} or {}: remove the key, or name the architecture \
-                 with --arch",
+                "{}: build.target is {target}; expected {} or {}: change or remove the key, or name the architecture with \
+                 --arch",
                 path.display(),
                 Arch::X86_64.triple(),
                 Arch::Arm64.triple()

@@ -15,7 +15,7 @@ pub fn run(options: options::Fetch) -> Result<()> {
     // Pins that the options name are checked before anything is downloaded.
     let named = pins.as_deref().map(|name| Pins::named(Some(name))).transpose()?;
     let Prepared { rust, functions, .. } = &Prepared::of(&options.source, &cache)?;
-    let (function, _) = functions.first().context("the package has no binary target, like src/main.rs")?;
+    let (function, _) = functions.first().context("the package has no binary target, such as src/main.rs")?;
     let pins = named.map_or_else(|| Pins::named(function.defaults.text("pins")), Ok)?;
     let archives = Archives::of(&pins, sources.as_deref(), &cache)?;
     openssl_source(rust, &cache)?;

@@ -109,7 +109,7 @@ impl Running {
         (self.child.stdout.take(), self.child.stderr.take())
     }
 
-    /// Waits until the program ends. Fails if this program is told to stop.
+    /// Waits until the child process ends. Fails if this process is told to stop first.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.try_wait()? {

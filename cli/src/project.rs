@@ -82,7 +82,7 @@ impl Function {
                 "two functions are called {name}, one of them in {directory}; expected a different name for each"
             );
         }
-        ensure!(!names.is_empty(), "no binary target found; expected a package with one, like src/main.rs");
+        ensure!(!names.is_empty(), "no binary target found; expected a package with one, such as src/main.rs");
         Ok(functions)
     }
 
@@ -333,13 +333,13 @@ fn package<'a>(metadata: &'a Metadata, manifest: &Path) -> Result<&'a Package> {
         return Ok(package);
     }
     let reason = match metadata.packages.iter().any(|package| is_of(package, manifest)) {
-        true => "this package has no binary target, like src/main.rs",
+        true => "this package has no binary target, such as src/main.rs",
         false => "this is a workspace, and none of its packages is named",
     };
     let directories = functions(metadata).filter_map(|package| Some(package.manifest_path.parent()?.as_str()));
     let directories = directories.collect::<Vec<_>>().join(" ");
     ensure!(!directories.is_empty(), "{reason}; expected the directory of a package with a binary target");
-    bail!("{reason}; expected the directory of a package with a binary target, like one of: {directories}")
+    bail!("{reason}; expected the directory of a package with a binary target, such as one of: {directories}")
 }
 
 fn is_of(package: &Package, manifest: &Path) -> bool {

@@ -104,7 +104,7 @@ pub enum Error {
 pub enum During {
     /// Nothing had been sent.
     Connecting,
-    /// At least a part of the request had been sent, but the response was not complete.
+    /// At least part of the request had been sent, but the response was incomplete.
     Exchange,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Display for Error {
             Error::Timeout { address, timeout, during } => {
                 let during = match during {
                     During::Connecting => "still connecting, and nothing was sent",
-                    During::Exchange => "at least a part of the request was sent",
+                    During::Exchange => "at least part of the request was sent",
                 };
                 write!(f, "{address}: no response within {timeout:?}: {during}")
             }

@@ -26,7 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! HTTPS needs the feature `tls`. Certificates are verified against the authorities in `SSL_CERT_FILE` or `SSL_CERT_DIR`, or the
+//! HTTPS needs the `tls` feature. Certificates are verified against the authorities in `SSL_CERT_FILE` or `SSL_CERT_DIR`, or the
 //! system's; on Lambda, these are in `/etc/pki/tls`.
 //!
 //! # Deadlines
@@ -159,7 +159,7 @@ impl Request {
         self
     }
 
-    /// Sets the body to a value as JSON, and adds the header `Content-Type: application/json`.
+    /// Sets the body to a value as JSON, and adds the `Content-Type: application/json` header.
     ///
     /// # Errors
     ///

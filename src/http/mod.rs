@@ -68,8 +68,8 @@
 //!
 //! # Streams
 //!
-//! With the invoke mode `RESPONSE_STREAM`, a function URL forwards a stream while it is being written and accepts no other
-//! responses; with the mode `BUFFERED`, it accepts no streams. The handler's return type decides: if it is a
+//! With the `RESPONSE_STREAM` invoke mode, a function URL forwards a stream while it is being written and accepts no other
+//! responses; with the `BUFFERED` mode, it accepts no streams. The handler's return type decides: if it is a
 //! [`Stream`](crate::Stream), every request of a function URL gets a stream, even for errors. All other callers get the complete
 //! response in one piece of up to 6 MB.
 //!

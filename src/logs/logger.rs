@@ -1,4 +1,4 @@
-//! A logger for the crate `log` that writes lines in Lambda's format.
+//! A logger for the `log` crate that writes lines in Lambda's format.
 
 use std::env;
 
@@ -9,7 +9,7 @@ use crate::{
     logs::{self, Line},
 };
 
-/// Installs a logger that writes the records of the crate [`log`] to Lambda's log, on stderr. Requires the feature `log`.
+/// Installs a logger that writes the records of the [`log`] crate to Lambda's log, on stderr. Requires the `log` feature.
 ///
 /// The lines are text, or, if `AWS_LAMBDA_LOG_FORMAT` is `JSON`, JSON objects with `timestamp`, `level`, `requestId`, `target`
 /// and `message`. `AWS_LAMBDA_LOG_LEVEL` sets the minimum level; the default is `INFO` ([advanced logging]).
@@ -41,7 +41,7 @@ pub fn init_logger() {
     }
 }
 
-/// Converts Lambda's level to a level of the crate `log`, which has no level above `Error`.
+/// Converts Lambda's level to a level of the `log` crate, which has no level above `Error`.
 fn level(name: Option<&str>) -> LevelFilter {
     match name {
         Some(name) if name.eq_ignore_ascii_case("FATAL") => LevelFilter::Off,

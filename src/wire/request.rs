@@ -80,7 +80,7 @@ impl Head {
         let head = &mut memory.head.text;
         head.clear();
         head.reserve(512);
-        // Do not use `split_at` here; see `status` in the module `head`.
+        // Do not use `split_at` here; see `status` in the `head` module.
         let Base { head: all, end, .. } = call.base;
         let [first, middle, last] = call.path.map(str::as_bytes);
         for part in [&all[..*end], first, middle, last, &all[*end..]] {

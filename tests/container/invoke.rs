@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Image {
-    /// Builds an image with AWS's emulator as `/rie` and the script `entrypoint` as its entry point.
+    /// Builds an image with AWS's emulator as `/rie` and the `entrypoint` script as its entry point.
     fn new(name: &str, base: &str, entrypoint: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         emulator(directory.path());

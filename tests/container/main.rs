@@ -105,7 +105,7 @@ fn free_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-/// Copies AWS's emulator to `directory` as the program `rie`.
+/// Copies AWS's emulator to `directory` as the `rie` program.
 fn emulator(directory: &Path) {
     let wheel = call("scripts/cli", &["wheel", "emulator"]).succeeded();
     let emulator = format!("samcli/local/rapid/aws-lambda-rie-{}", arch());
@@ -136,7 +136,7 @@ fn copy_lock_file(krate: &Path) {
     run(update).succeeded();
 }
 
-/// The command `make docker-build` for this machine.
+/// The `make docker-build` command for this machine.
 fn make_docker_build() -> Command {
     let mut make = command("make", root());
     make.args(["docker-build", &format!("ARCH={}", arch())]);

@@ -16,7 +16,7 @@ fn wheels() -> &'static str {
     })
 }
 
-/// The command `sam` in the directory of a project, with its state in `home`.
+/// The `sam` command in the directory of a project, with its state in `home`.
 fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
     // Copies the program to a directory in `PATH`.
     let cargo = cargo_lambda_musl(project);

@@ -10,7 +10,7 @@ use crate::{
     machine::{build_crate, make, write_crate},
 };
 
-/// Builds the package with the binary as its entry point, so that its bytes differ.
+/// Builds the package with the binary as its entry point, so that the zip differs from `ZIP`.
 pub fn other_zip() -> &'static str {
     build();
     make(&["CRATE=examples/greeting", "OUT=dist/greeting-single", "LAYOUT=single"]).succeeded();

@@ -181,7 +181,7 @@ fn all_forms_of_http_requests_are_accepted() {
 fn an_invalid_response_becomes_status_502_as_on_lambda() {
     let directory = new_directory();
     let dev = Dev::start(&project(directory.path(), "answers", SUBJECT), &["--timeout", "1"]);
-    // The event is a request without the key `do`, and the function responds with JSON.
+    // The event is a request without the `do` key, and the function responds with JSON.
     let answer = dev.get("path");
     assert_eq!((answer.status(), answer.header("content-type")), (200, Some("application/json")));
     assert_eq!(answer.json::<Value>().unwrap()["event"]["rawPath"], "/path");

@@ -12,7 +12,7 @@ const MANAGERS: [(&str, &str); 4] = [
     ("pacman", "pacman -S --needed --noconfirm python python-pip\n"),
 ];
 
-/// Fills a directory for `PATH` without Python and with one package manager. The manager and `sudo` only create the file `ran`.
+/// Fills a directory for `PATH` without Python and with one package manager. The manager and `sudo` only create the `ran` file.
 fn without_python(manager: &str, programs: &Path) {
     let managers = MANAGERS.map(|(program, _)| program);
     programs_without(&[&managers[..], &["python3", "brew", "sudo"]].concat(), programs);

@@ -310,7 +310,7 @@ fn init_needs_a_package_with_a_binary() {
     assert_eq!(names(&package), [""; 0]);
     write_crate(&package, "[package]\nname = 'mine'\nedition = '2024'\n", "");
     fs::rename(package.join("src/main.rs"), package.join("src/lib.rs")).unwrap();
-    subcommand(&package, &["init"]).failed_with(&["no binary target, like src/main.rs"]);
+    subcommand(&package, &["init"]).failed_with(&["no binary target, such as src/main.rs"]);
     assert_eq!(names(&package), ["Cargo.toml", "src"]);
 }
 

@@ -1,4 +1,4 @@
-//! The commands in the README and the book, and the book in a browser.
+//! Runs the commands in the README and the book, and opens the book in a browser.
 
 use std::{
     collections::BTreeSet,
@@ -239,7 +239,7 @@ fn kind(path: &str) -> &'static str {
     kind.map_or("application/octet-stream", |(_, kind)| kind)
 }
 
-/// chromium without a window and with its own profile.
+/// Headless Chromium with its own profile.
 fn chromium(program: &Path, profile: &Path) -> Command {
     let mut chromium = command(program, root());
     chromium.args([

@@ -9,7 +9,7 @@ use crate::{
 
 const RESTORE: &str = "GET /2018-06-01/runtime/restore/next";
 
-/// Runs a function with SnapStart, in which the hook `failing` fails. Returns its requests, each with the number of its
+/// Runs a function with SnapStart, in which the `failing` hook fails. Returns its requests, each with the number of its
 /// connection, and the text on stderr.
 fn run(function: &str, script: impl IntoIterator<Item = Reply>, failing: &str) -> (Vec<(usize, String)>, String) {
     let api = RuntimeApi::start(script);

@@ -202,8 +202,8 @@ pub fn make_executable(file: &Path) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Copies these files and directories from the work tree of the clone, without files that a fresh clone does not contain. If the
-/// clone is an unpacked archive, those are the build outputs.
+/// Copies these files and directories from the work tree of the clone, without files that a fresh clone does not contain; from an
+/// unpacked archive, which has no list of its files, without the build outputs.
 pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
     let mut list = command("git", root());
     list.args(["ls-files", "-z", "--"]).args(paths);

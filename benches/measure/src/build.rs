@@ -78,7 +78,7 @@ pub fn crates(root: &str, name: &str) -> Result<usize> {
     Ok(crates.len() - 1)
 }
 
-/// The size in bytes of the zip that the program `tools` creates.
+/// The size in bytes of the zip that `tools` creates.
 pub fn zip(root: &str, tools: &str, built: &Built) -> Result<u64> {
     let zip = Path::new(root).join(format!("target/bench/{}.zip", built.name));
     let mut package = Command::new(tools);

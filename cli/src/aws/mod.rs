@@ -249,7 +249,7 @@ impl Client {
     }
 }
 
-/// Creates the client's command. It inherits the user's complete environment, for the credentials and the endpoint.
+/// Creates a command that runs the client. It inherits the user's complete environment, for the credentials and the endpoint.
 fn command(call: &Call) -> Command {
     let mut command = Command::new("aws");
     command.args(&call.words);

@@ -37,7 +37,7 @@ pub fn run(options: options::DockerBuild) -> Result<()> {
     let engine = Engine::find()?;
     let rust = Rust::of(&source.krate, &cache)?;
     let functions = Function::all(source, &rust)?;
-    let function = functions.first().context("the package has no binary target, like src/main.rs")?;
+    let function = functions.first().context("the package has no binary target, such as src/main.rs")?;
     environment::say_what_is_left_out();
     // The time in the first line of output includes the time to build the image.
     let mut start = SystemTime::now();

@@ -18,7 +18,7 @@ pub fn check(name: &str, dependencies: &[&str]) -> Result<()> {
         bail!("{}; --dir names the directory", expected("the name of a package, without a path"));
     }
     if name.is_empty() || !name.chars().all(is_known) {
-        bail!("{}", expected("ASCII letters, digits, - and _, which cargo and Lambda allow"));
+        bail!("{}", expected("only ASCII letters, digits, - and _, as cargo and Lambda require"));
     }
     if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         bail!("{}", expected("a letter or _ as its first character, as cargo requires"));

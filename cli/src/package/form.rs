@@ -13,7 +13,7 @@ use crate::verify::{archive, sha256_hex};
 /// The location of the binary, and what starts it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Form {
-    /// Lambda starts the script `bootstrap`, which replaces itself with `binary`.
+    /// Lambda starts the `bootstrap` script, which replaces itself with `binary`.
     Script,
     /// The binary is `bootstrap`.
     Single,

@@ -41,7 +41,7 @@ pub fn archive(function: &Function, contents: &Contents) -> Result<Vec<u8>> {
     write(&function.name, &function.version, function.arch.platform(), &files(function.form, contents))
 }
 
-/// The files of the image: those of the zip, with the binary in place of the script `bootstrap`, because the image has no shell.
+/// The files of the image: those of the zip, with the binary in place of the `bootstrap` script, because the image has no shell.
 fn files(form: Form, contents: &Contents) -> Contents {
     let mut files = contents.clone();
     if form == Form::Script

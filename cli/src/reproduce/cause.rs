@@ -102,7 +102,7 @@ pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<Strin
     let line = |krate: &Crate| {
         let Crate { name, version, .. } = krate;
         format!(
-            "{name} {version} is compiled differently, although its build script has the same output: a procedural macro or a \
+            "{name} {version}: its compiled code differs, although no build script's output does: a procedural macro or a \
              compiler embeds something specific to the machine"
         )
     };
@@ -288,7 +288,7 @@ mod tests {
         let side = |text: &'static str| [(&*files[0], text), (&*files[1], text), (&*files[2], "same")];
         let causes = causes_of(&crates, [&side("1"), &side("2")]);
         assert_eq!(causes.len(), 1);
-        assert!(causes[0].starts_with("my-macro-user 1.2.3 is compiled differently"), "{causes:?}");
+        assert!(causes[0].starts_with("my-macro-user 1.2.3: its compiled code differs"), "{causes:?}");
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn only_in(what: &str, first: bool) -> String {
     let which = if first { "first" } else { "second" };
-    format!("{what}: exists only in the {which} of the two")
+    format!("{what}: exists only in the {which} build")
 }
 
 /// The number of levels to look into: the files of a zip, and their sections. Without a limit, a zip that contains
@@ -137,7 +137,7 @@ mod tests {
         fs::write(a.path().join("build.json"), "{}").unwrap();
         for (first, second, which) in [(&a, &b, "first"), (&b, &a, "second")] {
             let error = difference(first.path(), second.path()).unwrap_err().to_string();
-            assert_eq!(error, format!("build.json: exists only in the {which} of the two"));
+            assert_eq!(error, format!("build.json: exists only in the {which} build"));
         }
     }
 }

@@ -87,7 +87,7 @@ pub fn check(
     verdict(Path::new(name), inspect_binary(binary, Some(arch), roots, form, included.as_deref()).1)
 }
 
-/// A description of what a binary was built from, and all its problems. Builds and `verify` share these checks.
+/// A description of what a binary was built from, and all its problems. The builds and `verify` share these checks.
 fn inspect_binary(
     bytes: &[u8], arch: Option<Arch>, roots: &[PathBuf], form: Form, included: Option<&str>,
 ) -> (String, Vec<String>) {

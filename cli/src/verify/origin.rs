@@ -170,7 +170,7 @@ fn glibc(binary: &[u8], sections: &Sections) -> Option<&'static str> {
     text.or_else(|| GLIBC_SECTIONS.into_iter().find(|name| named(sections, name).next().is_some()))
 }
 
-/// The marks that compilers and linkers left in the section `.comment`.
+/// The marks that compilers and linkers left in the `.comment` section.
 fn marks(sections: &Sections) -> impl Iterator<Item = String> {
     named(sections, ".comment").flat_map(|data| data.split(|byte| *byte == 0)).map(on_a_line)
 }

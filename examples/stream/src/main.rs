@@ -1,4 +1,4 @@
-//! Sends each line as soon as it is written, through a function URL with the invoke mode `RESPONSE_STREAM`.
+//! Sends each line as soon as it is written, through a function URL with the `RESPONSE_STREAM` invoke mode.
 
 use lambda_musl::Stream;
 use lambda_musl::http::{self, Body, Request, RequestExt};
