@@ -354,7 +354,7 @@ fn a_vendored_library_and_the_cpp_library_are_components_with_their_licences() {
 
 #[test]
 #[ignore = "run by make test"]
-fn a_library_of_this_machine_is_not_linked_and_the_crate_that_needs_it_is_reported() {
+fn a_library_of_this_machine_is_not_linked_and_the_message_says_how_to_link_an_archive() {
     let directory = tempfile::tempdir().unwrap();
     let krate = directory.path().join("wanting");
     let manifest =
@@ -362,16 +362,34 @@ fn a_library_of_this_machine_is_not_linked_and_the_crate_that_needs_it_is_report
     let code = "unsafe extern \"C\" { fn PQlibVersion() -> i32; }
         fn main() { println!(\"{}\", unsafe { PQlibVersion() }) }";
     write_crate(&krate, manifest, code);
+    // Like pq-sys 0.7, it does not declare the variable, and names no kind of library.
     let build = "fn main() {
-        println!(\"cargo::rustc-link-search=native=/usr/lib/x86_64-linux-gnu\");
+        let directory = std::env::var(\"WANTING_LIB_DIR\").unwrap_or(\"/usr/lib/x86_64-linux-gnu\".into());
+        println!(\"cargo::rerun-if-changed=build.rs\");
+        println!(\"cargo::rustc-link-search=native={directory}\");
         println!(\"cargo::rustc-link-lib=pq\");
     }";
     fs::write(krate.join("build.rs"), build).unwrap();
-    build_crate(&krate, &directory.path().join("dist"), &[]).failed_with(&[
+    let out = directory.path().join("dist");
+    let variable = "[env]\n    WANTING_LIB_DIR = { value = \"lib\", relative = true }";
+    build_crate(&krate, &out, &[]).failed_with(&[
         "wanting 1.2.3 needs the library pq, and there is no libpq.a for x86_64-unknown-linux-musl",
         "features = [\"bundled\"]",
-        "[env]",
+        variable,
     ]);
+
+    // The same build succeeds after the user has done what the message says.
+    for directory in ["lib", ".cargo"] {
+        fs::create_dir(krate.join(directory)).unwrap();
+    }
+    fs::write(krate.join(".cargo/config.toml"), variable).unwrap();
+    fs::write(krate.join("lib/pq.c"), "int PQlibVersion(void) { return 1; }").unwrap();
+    for line in ["cc -c -fPIC pq.c", "ar rcs libpq.a pq.o"] {
+        let mut shell = command("/bin/sh", &krate.join("lib"));
+        shell.args(["-c", line]);
+        run(shell).succeeded();
+    }
+    build_crate(&krate, &out, &[]).succeeded();
 }
 
 #[test]
@@ -541,7 +559,7 @@ fn a_release_needs_two_builders_that_agree() {
     assert_eq!(checked.lines().count(), BUILD_OUTPUTS.len() - 1);
 
     fs::write(built("second").join("build.json"), "{}").unwrap();
-    collect().failed_with(&["build.json: first difference at byte", "the two builders do not agree"]);
+    collect().failed_with(&["build.json: zig: exists only in the first build", "the two builders do not agree"]);
     fs::write(built("first").join("build.json"), "{}").unwrap();
     collect().failed_with(&["first-function-x86_64: does not match its SHA256SUMS"]);
     assert!(!assets.join("SHA256SUMS").exists());

@@ -123,7 +123,7 @@ impl Prepared {
                 cache,
                 step::Step::begin(format!("crates and link for {}", function.arch.name())),
                 cargo,
-                |messages, said| natives::explain(&crates::as_built(crates, messages, triple), said, triple),
+                |messages, said| natives::failed(&crates::as_built(crates, messages, triple), said, triple),
             )
         })?;
         let crates = crates::as_built(crates, &messages, triple);

@@ -91,7 +91,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::BaseImage(options) => base_image::run(options),
         Verb::Doctor { fix, yes } => doctor::run(fix, yes),
         Verb::Package { binary, zip } => package::run(&binary, &zip),
-        Verb::Difference { first, second } => reproduce::difference(&first, &second),
+        Verb::Difference { first, second } => reproduce::compare(&first, &second),
         Verb::Prepare(source) => build::prepare(&source),
         Verb::Wheel { name } => wheels::run(&name),
         Verb::Completions { shell } => {

@@ -31,8 +31,14 @@ const NOT_FOUND: [&str; 5] = [
 /// Names of the programs with which build scripts look for system libraries.
 const SEARCHES: [&str; 4] = ["pkg-config", "pkg_config", "PKG_CONFIG", "pg_config"];
 
+/// Explains the output of a failed build, and prepares for the next one.
+pub fn failed(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
+    forget_scripts(crates);
+    explain(crates, said, triple)
+}
+
 /// Explains the output of a failed build if a crate needs a system library, which no function can link.
-pub fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
+fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
     const SCRIPT: &str = "failed to run custom build command for `";
     if let Some((_, rest)) = said.split_once(SCRIPT) {
         SEARCHES.iter().any(|program| rest.contains(program)).then_some(())?;
@@ -123,23 +129,47 @@ fn ways_out(krate: &Crate) -> String {
              `cargo update --workspace`. Or compile"
         )
     });
-    let variables = match variable(krate) {
-        Some(variable) => format!("{variable} = \"/path/of/the/library\""),
-        None => "PKG_CONFIG_ALLOW_CROSS = \"1\"\n    PKG_CONFIG_PATH = \"/path/of/the/library/pkgconfig\"".to_owned(),
+    let (what, variables) = match variable(krate) {
+        Some(variable) => ("it", format!("{variable} = {{ value = \"lib\", relative = true }}")),
+        None => (
+            "it and its .pc file",
+            "PKG_CONFIG_ALLOW_CROSS = \"1\"\n    PKG_CONFIG_PATH = { value = \"lib\", relative = true }".into(),
+        ),
     };
     format!(
-        "{} it as a static archive for musl, and name its directory in .cargo/config.toml:\n    [env]\n    {variables}",
+        "{} the library as a static archive for musl, put {what} into the directory lib of the package, and add to the \
+         package's .cargo/config.toml:\n    [env]\n    {variables}",
         by_feature.unwrap_or_else(|| "  Compile".into())
     )
 }
 
-/// The variable that the build script of a crate reads for the directory of its library.
+/// The variable that the build script of a crate reads for the directory of its library: one that the script declares or
+/// contains, and whose name is a part of the crate's, because a script can also read the variables of other libraries.
 fn variable(krate: &Crate) -> Option<String> {
-    let files = ["build.rs", "build/main.rs"].map(|file| fs::read_to_string(krate.directory.join(file)));
-    let script: String = files.into_iter().flatten().collect();
+    let output = krate.script.as_ref().map(|script| script.out.with_file_name("output")).unwrap_or_default();
+    let files = [output, krate.directory.join("build.rs"), krate.directory.join("build/main.rs")];
+    let texts: Vec<String> = files.iter().flat_map(fs::read_to_string).collect();
     let is_of_a_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let mut words = script.split(|c: char| !is_of_a_name(c));
-    words.find(|word| word.len() > "_LIB_DIR".len() && word.ends_with("_LIB_DIR")).map(Into::into)
+    let mut words = texts.iter().flat_map(|text| text.split(|c: char| !is_of_a_name(c)));
+    let letters = |text: &str| text.replace(['-', '_'], "").to_lowercase();
+    let own = letters(&krate.name);
+    let is_own = |word: &&str| {
+        let library = word.strip_suffix("_LIB_DIR").map(letters).unwrap_or_default();
+        !library.is_empty() && own.contains(library.strip_prefix("lib").unwrap_or(&library))
+    };
+    words.find(is_own).map(Into::into)
+}
+
+/// Makes cargo run the build scripts that found no library again. Not every script declares the variables that it reads, so
+/// after the user has set one, cargo would use the script's old output.
+fn forget_scripts(crates: &[Crate]) {
+    for (krate, _) in missing(crates) {
+        let Some(directory) = krate.script.as_ref().and_then(|script| script.out.parent()) else { continue };
+        // target/TRIPLE/release/build/CRATE-HASH and target/TRIPLE/release/.fingerprint/CRATE-HASH
+        if let (Some(release), Some(name)) = (directory.ancestors().nth(2), directory.file_name()) {
+            let _ = fs::remove_dir_all(release.join(".fingerprint").join(name));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +246,10 @@ mod tests {
             "error: failed to run custom build command for `pq-sys v0.7.2`\n\nCaused by:\n  pkg-config has not been";
         let text = explain(&[krate], said, TRIPLE).unwrap();
         assert!(text.starts_with("pq-sys 0.7.2 looks for a library on this machine; "), "{text}");
-        assert!(text.contains("PQ_LIB_DIR = \"/path/of/the/library\"") && !text.contains("feature"), "{text}");
+        assert!(
+            text.contains("PQ_LIB_DIR = { value = \"lib\", relative = true }") && !text.contains("feature"),
+            "{text}"
+        );
     }
 
     #[test]

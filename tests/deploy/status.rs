@@ -47,6 +47,25 @@ fn status_reports_the_same_bytes_or_both_checksums() {
 
 #[test]
 #[ignore = "run by make test"]
+fn a_function_is_rolled_back_by_its_alias_or_with_its_earlier_zip() {
+    let aws = Aws::new();
+    let alias = ["--alias", "live"];
+    aws.deploy("back", &alias).succeeded();
+    aws.run(&[&["deploy", "back", "--zip", other_zip()], &alias[..]].concat()).succeeded();
+    let is_back = || status(&aws, &[&["back", "--zip", ZIP], &alias[..]].concat()).0 == 0;
+    assert!(!is_back());
+    let words = "lambda update-alias --function-name back --name live --function-version 1";
+    aws.client_output(&words.split(' ').collect::<Vec<_>>());
+    assert!(is_back());
+
+    aws.run(&[&["deploy", "back", "--zip", other_zip()], &alias[..]].concat()).succeeded();
+    assert!(!is_back());
+    aws.deploy("back", &alias).succeeded();
+    assert!(is_back());
+}
+
+#[test]
+#[ignore = "run by make test"]
 fn each_difference_is_reported_with_both_values() {
     build();
     let aws = Aws::new();

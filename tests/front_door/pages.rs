@@ -164,7 +164,8 @@ fn a_binary_is_packaged_and_directories_are_compared() {
     call("scripts/cli", &["package", &path("binary"), &second]).succeeded();
     assert_eq!(fs::read(&second).unwrap(), fs::read(&first).unwrap());
     let difference = |second: &str| call("scripts/cli", &["difference", &first.to_string_lossy(), second]);
-    difference(&second).succeeded();
+    let compared = difference(&second).succeeded();
+    assert!(compared.stdout.ends_with("are identical, byte for byte\n"), "{}", compared.stdout);
     fs::write(&second, "no zip").unwrap();
     difference(&second).failed_with(&["function.zip"]);
 }

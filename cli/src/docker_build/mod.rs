@@ -119,7 +119,7 @@ impl Builder<'_> {
         // The paths at which cross mounts these directories.
         let mounts = [("/project", &*function.workspace), ("/target", &target), ("/cargo", &self.rust.cargo_home)];
         let messages = step::compile(self.cache, Step::begin("crates and link"), &mut command, |messages, said| {
-            natives::explain(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
+            natives::failed(&crates::as_built(crates, &messages.renamed(&mounts), triple), said, triple)
         })?;
         let crates = crates::as_built(crates, &messages.renamed(&mounts), triple);
         let sources = again::sources_beside(&binary).into_iter();

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use serde_json::{Map, Value};
 
 use crate::files::At;
 use crate::verify::{archive, elf, first_difference};
@@ -66,7 +67,7 @@ fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
     if a == b {
         return Vec::new();
     }
-    let mut differences = Vec::new();
+    let mut differences = compare_members(name, a, b).unwrap_or_default();
     let (in_a, in_b) = if depth > 0 { (parts(a), parts(b)) } else { Default::default() };
     for part in in_a.keys().chain(in_b.keys()).collect::<BTreeSet<_>>() {
         let shown = format!("{name}: {part}");
@@ -79,6 +80,22 @@ fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
         differences.push(shown_difference(name, a, b));
     }
     differences
+}
+
+/// The differences between two JSON objects, or `None` if one of the files is something else.
+fn compare_members(name: &str, a: &[u8], b: &[u8]) -> Option<Vec<String>> {
+    let [a, b] = [a, b].map(|bytes| serde_json::from_slice::<Map<String, Value>>(bytes).ok());
+    let (a, b) = (a?, b?);
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let lines = keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).map(|key| {
+        let name = format!("{name}: {key}");
+        match [&a, &b].map(|object| object.get(key).map(Value::to_string)) {
+            [Some(a), Some(b)] if a.len().max(b.len()) > SHOWN => shown_difference(&name, a.as_bytes(), b.as_bytes()),
+            [Some(a), Some(b)] => format!("{name}: {a} in the first build, {b} in the second"),
+            [a, _] => only_in(&name, a.is_some()),
+        }
+    });
+    Some(lines.collect())
 }
 
 /// The files of a zip, or the sections of an ELF file.
@@ -129,6 +146,20 @@ mod tests {
         };
         assert!(write("SHA256SUMS", "2").starts_with("SHA256SUMS: first difference"));
         assert!(write("build.json", "2").starts_with("build.json: first difference"));
+    }
+
+    #[test]
+    fn records_of_builds_are_compared_member_by_member() {
+        let compare = |a: &[u8], b: &[u8]| compare("build.json", a, b, DEPTH).join("\n");
+        let [a, b] = [r#"{"musl":"1.2.5","zig":"0.15.2"}"#, r#"{"cross":"0.2.5","musl":"1.2.3"}"#].map(str::as_bytes);
+        let expected = "build.json: cross: exists only in the second build\n\
+                        build.json: musl: \"1.2.5\" in the first build, \"1.2.3\" in the second\n\
+                        build.json: zig: exists only in the first build";
+        assert_eq!(compare(a, b), expected);
+        assert!(
+            compare(a, br#"{"musl":"1.2.5", "zig":"0.15.2"}"#)
+                .starts_with("build.json: first difference at byte 0x10,")
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 
 use cause::{Left, causes};
-pub use difference::difference;
+use difference::difference;
 use elsewhere::Elsewhere;
 
 use crate::command::run_build;
@@ -66,6 +66,13 @@ fn left(how: How, function: &Function, target: &Path, directories: &[PathBuf]) -
         How::DockerBuild => images().max_by_key(|image| time(image).ok()),
     };
     Left::of(&last.unwrap_or_else(|| target.to_owned()), triple, directories)
+}
+
+/// `difference`: fails if two packages, or two directories of build outputs, differ.
+pub fn compare(first: &Path, second: &Path) -> Result<()> {
+    difference(first, second)?;
+    println!("✓ {} and {} are identical, byte for byte", first.display(), second.display());
+    Ok(())
 }
 
 /// The options of both builds. Paths are absolute, because the second build runs in a different directory.

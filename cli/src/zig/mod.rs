@@ -216,6 +216,9 @@ impl<'a> Call<'a> {
         for word in self.words {
             if !is_value && self.sources.contains(&&**word) {
                 words.extend(objects.next().cloned());
+            } else if !is_value && word == "-Wl,-Bdynamic" {
+                // A build script that does not name a kind asks for a dynamic library, which a static program cannot use.
+                words.push("-Wl,-Bstatic".into());
             } else if is_value || !word.starts_with("-m") || word == "-mllvm" {
                 words.push(word.clone());
             }
@@ -252,6 +255,12 @@ mod tests {
         assert_eq!(compile, "-mavx2 -I include -target x86_64-linux-musl -Wno-date-time -c probe.c -o /tmp/0.o");
         let link = call.link(&["/tmp/0.o".into()], Some("r.a")).join(" ");
         assert_eq!(link, "-I include -o probe /tmp/0.o b.o -lm -target x86_64-linux-musl r.a");
+    }
+
+    #[test]
+    fn every_library_is_linked_statically() {
+        let words = words("a.o -Wl,-Bstatic -lz -Wl,-Bdynamic -lpq -o a");
+        assert_eq!(Call::of(&words).link(&[], None).join(" "), "a.o -Wl,-Bstatic -lz -Wl,-Bstatic -lpq -o a");
     }
 
     #[test]
