@@ -38,7 +38,7 @@ cp -R install "$part"
 # gcc's assembler writes the build directory into debug information.
 find "$part/lib" -name '*.[ao]' -exec strip --strip-debug --enable-deterministic-archives {} +
 
-# Kernel headers, which musl lacks and OpenSSL 1.1.1 and later need. gcc finds them on this system.
+# Kernel headers: musl lacks them, and OpenSSL 1.1.1 and later need them. gcc finds them on this system.
 for headers in linux asm asm-generic; do
   header=$(printf '#include <%s>\n' "$headers/types.h" | $gcc -E -M -x c - 2>/dev/null |
     tr -d '\\\n' | tr ' ' '\n' | grep "/$headers/types.h$" | head -n 1) || true
