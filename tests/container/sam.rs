@@ -18,7 +18,7 @@ fn wheels() -> &'static str {
 
 /// The `sam` command in the directory of a project, with its state in `home`.
 fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
-    // Copies the program to a directory in `PATH`.
+    // This also copies the program to a directory in `PATH`.
     let cargo = cargo_lambda_musl(project);
     let mut sam = command("python3", project);
     let variables = cargo.get_envs();
