@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 gxx=${GXX:-g++}
 export LC_ALL=C
 
-# Creates a musl-g++ that reports a problem. It does so only when it is called, because functions without C++ do not need it.
+# Creates a musl-g++ that reports a problem when it is called, and not earlier, because functions without C++ do not need it.
 without() {
   printf '#!/bin/sh\necho "musl-g++: %s" >&2\nexit 1\n' "$1" >"$prefix/bin/musl-g++"
   chmod 755 "$prefix/bin/musl-g++"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl in BUILD with this machine's gcc, and installs it in PREFIX. The sources
-# are in ARCHIVE; the files *.patch in the directory PATCHES are applied in the order of their names. PREFIX/bin/musl-gcc compiles and
+# are in ARCHIVE; the *.patch files in the PATCHES directory are applied in the order of their names. PREFIX/bin/musl-gcc compiles and
 # links against this musl. PREFIX can be moved, and its contents do not depend on the paths of the directories.
 set -eu
 

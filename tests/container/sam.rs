@@ -7,7 +7,7 @@ use crate::{
     machine::{arch, call, cargo_lambda_musl, command, root, run},
 };
 
-/// The directory of SAM's wheels. They contain too many files to check for every call.
+/// The directory of SAM's wheels, which contain too many files to check at every call.
 fn wheels() -> &'static str {
     static WHEELS: OnceLock<String> = OnceLock::new();
     WHEELS.get_or_init(|| {

@@ -115,7 +115,7 @@ pub fn make(arguments: &[&str]) -> Run {
     call("make", arguments)
 }
 
-/// Builds a crate with make into the directory `out`.
+/// Builds a crate with make into the `out` directory.
 pub fn build_crate(krate: &Path, out: &Path, more: &[&str]) -> Run {
     let mut make = command("make", root());
     make.arg(format!("CRATE={}", krate.display())).arg(format!("OUT={}", out.display())).args(more);
