@@ -76,8 +76,8 @@ impl Run {
     }
 }
 
-/// A command in `directory` with only the environment variables that locate programs, the network and a container engine: nothing
-/// else reaches it from the test runner or an outer make.
+/// A command in `directory` with only `CI`, `LANG` and the environment variables that locate programs, the network and a container
+/// engine: nothing else reaches it from the test runner or an outer make.
 pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
     const PREFIXES: [&str; 17] = [
         "CARGO_HOME", "CI", "CONTAINER_ENGINE", "DBUS_", "DOCKER_", "HOME", "HTTP", "LANG", "NO_PROXY", "PATH", "PIP_",
