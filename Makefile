@@ -23,18 +23,18 @@ override CRATE := $(or $(value CRATE),function)
 export $(options) $(others)
 
 build: ## build dist/function.zip with zig: no Docker, no root
-docker-build: ## build the same with musl and OpenSSL from source, in a container with cross
+docker-build: ## build dist/function.zip with musl and OpenSSL from source, in a container with cross
 verify: ## describe the zip, or list its problems; RUN=1 also invokes it
-invoke: ## run the zip in AWS's emulator, or REMOTE=NAME in AWS: EVENT='{…}', EVENT=@file or EXAMPLE=url|sqs|…
+invoke: ## run the zip in AWS's emulator, or the function REMOTE=NAME in AWS, with EVENT='{…}', EVENT=@file or EXAMPLE=url|sqs|…
 new: ## create a package: NAME=hello, DIR=elsewhere, HTTP=closure|axum, EVENT=sqs|s3|…, STREAM=1
 init: ## add the files that new creates to the package in CRATE; overwrite nothing
-dev: ## serve functions on this machine, and recompile them when their sources are saved: PORT=9000; DEV=1 makes invoke send events there
-deploy: ## upload the zip to the function NAME, and check that AWS has these bytes; DRY_RUN=1 prints the commands
+dev: ## serve functions on this machine, and recompile them when their sources are saved: PORT=9000; make invoke DEV=1 sends events to them
+deploy: ## upload the zip to the function NAME, and check that AWS has these bytes; DRY_RUN=1 only prints the commands
 status: ## check whether the function NAME in AWS is what the sources build
 reproduce: ## build twice under different conditions, and compare every byte: HOW=build|docker-build
 toolchain: ## compile musl and OpenSSL from source into PREFIX=directory, without Docker
 fetch: ## download everything that a later build without a network needs
-base-image: ## create a base for docker-build from Debian packages, without access to a registry
+base-image: ## create a base image for docker-build from Debian packages, without access to a registry
 doctor: ## list what this machine lacks for each verb; FIX=1 installs it
 $(verbs):
 	@scripts/cli $@ $(if $(filter NAME,$(given)),"$$NAME")
@@ -74,7 +74,7 @@ msrv: ## check that the crate and the program compile with the oldest Rust that 
 bench: ## measure this runtime, lambda_runtime and a bare loop; CHECK=1 fails if a target is missed
 	@scripts/measure bench
 
-soak: ## send INVOCATIONS=number events (default: a million); check that none is lost, memory does not grow and one connection is used
+soak: ## send INVOCATIONS=number events (default: a million); check that none is lost, that memory does not grow, and that only one connection is used
 	@scripts/measure soak
 
 conformance: ## test how the function BINARY=file reacts to everything that the Runtime API may do
@@ -98,7 +98,7 @@ workflows: ## run the jobs of .github/workflows on this machine with act: JOB='c
 newest: ## check that each pin is the newest version of its series
 	@scripts/newest
 
-classic-lock: ## regenerate docker/pins/classic/Cargo.lock: Cargo.lock with the last crates that support OpenSSL 1.0
+classic-lock: ## regenerate docker/pins/classic/Cargo.lock: Cargo.lock with the last crate versions that support OpenSSL 1.0
 	@cp Cargo.lock docker/pins/classic/Cargo.lock
 	@for pin in native-tls@0.2.15 openssl@0.10.73 openssl-sys@0.9.109; do \
 	  PATH="$$(scripts/rust):$$PATH" CARGO_RESOLVER_LOCKFILE_PATH=docker/pins/classic/Cargo.lock \
@@ -111,5 +111,5 @@ clean: ## remove all build output
 help: ## print this list; scripts/cli VERB --help lists the options of a verb
 	@echo 'usage: make [VERB] [OPTION=value ...]'; echo
 	@sed -n 's/^\([a-z-]*\): ##/  make \1:/p' Makefile
-	@echo; echo 'The options are $(options), and for tests and measurements $(others).'
+	@echo; echo 'The options are $(options), and, for tests and measurements, $(others).'
 	@echo 'scripts/cli --help lists the verbs that make does not have.'

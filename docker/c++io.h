@@ -1,5 +1,5 @@
-// The types of fstream's buffer. The mutex must be as large as glibc's, for which libstdc++.a was compiled: on arm64, glibc's is
-// larger than musl's.
+// The types of fstream's buffer. The mutex must be as large as in glibc, for which libstdc++.a was compiled: on arm64, glibc's
+// mutex is larger than musl's.
 #ifndef _GLIBCXX_CXX_IO_OF_MUSL
 #define _GLIBCXX_CXX_IO_OF_MUSL 1
 

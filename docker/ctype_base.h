@@ -1,4 +1,4 @@
-// The bits in the ctype tables. libstdc++.a was compiled with glibc's, and musl's tables use the same ones.
+// The bits in the ctype tables. libstdc++.a was compiled with glibc's bits, and musl's tables use the same ones.
 #ifndef _GLIBCXX_CTYPE_BASE_OF_MUSL
 #define _GLIBCXX_CTYPE_BASE_OF_MUSL 1
 

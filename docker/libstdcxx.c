@@ -1,5 +1,6 @@
 /* The functions of glibc that a libstdc++.a for glibc needs, and that musl lacks or implements differently. libstdcxx.sh adds
- * this file to a copy of that archive, in which it renames NAME to lambda_musl_NAME, to avoid conflicts with another NAME. */
+ * this file to a copy of that archive, in which it renames each NAME to lambda_musl_NAME, to avoid conflicts with other
+ * definitions of NAME. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <langinfo.h>
@@ -26,7 +27,7 @@ unsigned OURS(arc4random)(void) {
 }
 
 /* Locales. libstdc++ reads the ctype tables at their offset in glibc's structure, after 13 pointers. The first six pointers
- * are musl's complete structure, so musl's functions accept this one. */
+ * are musl's complete structure, so musl's functions accept this structure. */
 enum { CATEGORIES = LC_ALL };
 struct tables {
   const void *categories[13];
@@ -37,8 +38,8 @@ struct tables {
 const unsigned short **__ctype_b_loc(void);
 const int **__ctype_tolower_loc(void), **__ctype_toupper_loc(void);
 
-/* Every locale has the formats of C, which would be wrong for other countries. So the name of any other locale is an error, as
- * on a system without that locale. en_US.UTF-8 is the value of LANG on Lambda. */
+/* Every locale here has the formats of the C locale, which would be wrong for most countries. So the name of any other locale is
+ * an error, as on a system without that locale. en_US.UTF-8 is the value of LANG on Lambda. */
 static const char *known(const char *name) {
   static const char *const utf8[] = {"C.UTF-8", "C.utf8", "en_US.UTF-8", "en_US.utf8"};
   if (!strcmp(name, "C") || !strcmp(name, "POSIX")) return "C";
@@ -105,7 +106,7 @@ static pthread_key_t destructors;
 static void call_destructors(void *list) {
   struct destructor *first = list;
   do {
-    /* If this destructor registers another one, that one runs next. */
+    /* If this destructor registers another one, the new one runs next. */
     pthread_setspecific(destructors, first->next);
     first->call(first->object);
     free(first);
@@ -132,7 +133,7 @@ int OURS(__cxa_thread_atexit_impl)(void (*call)(void *), void *object, void *lib
   return pthread_setspecific(destructors, first);
 }
 
-/* libgcc_eh of gcc 12 and later finds the unwind tables for an address with this function. */
+/* With this function, libgcc_eh of gcc 12 and later finds the unwind tables for an address. */
 struct found {
   unsigned long long flags;
   void *start, *end, *library, *tables;
@@ -164,8 +165,8 @@ int OURS(_dl_find_object)(void *address, struct found *found) {
   return dl_iterate_phdr(search, &(struct search){address, found}) ? 0 : -1;
 }
 
-/* Some distributions compile with -D_FORTIFY_SOURCE. Only functions with a format need a definition here: in place of the
- * others, libstdcxx.sh uses musl's unchecked functions, which ignore the extra last argument. */
+/* Some distributions compile with -D_FORTIFY_SOURCE. Only the functions that take a format need a definition here: in place of
+ * the others, libstdcxx.sh uses musl's unchecked functions, which ignore the extra last argument. */
 int OURS(__vsnprintf_chk)(char *to, size_t most, int flag, size_t size, const char *format, va_list list) {
   (void)flag;
   if (most > size) abort();

@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 gxx=${GXX:-g++}
 export LC_ALL=C
 
-# Functions without C++ do not need musl-g++, so it reports the problem only when it is called.
+# Creates a musl-g++ that reports a problem when it is called, and not earlier, because functions without C++ do not need it.
 without() {
   printf '#!/bin/sh\necho "musl-g++: %s" >&2\nexit 1\n' "$1" >"$prefix/bin/musl-g++"
   chmod 755 "$prefix/bin/musl-g++"
@@ -31,7 +31,7 @@ trap 'rm -rf "$build"' EXIT
 {
   # Functions that libstdcxx.c defines.
   nm --defined-only "$build/musl.o" | sed -n 's/.* lambda_musl_\(.*\)/\1 lambda_musl_\1/p'
-  # Functions that have a different name only in glibc.
+  # Functions for which a different name suffices.
   printf '%s\n' "$symbols" | sed -n \
     -e 's/^ *U \(__isoc[0-9]*_\(.*\)\)$/\1 \2/p' \
     -e 's/^ *U \(\([a-z]*\)64\)$/\1 \2/p' \
@@ -40,7 +40,7 @@ trap 'rm -rf "$build"' EXIT
 } >"$build/names"
 objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" "$archive" "$build/libstdc++.a"
 ar rcsD "$build/libstdc++.a" "$build/musl.o"
-# Programs that are linked without rustc unwind with gcc's library; rustc has its own.
+# Programs that are linked without rustc unwind with gcc's library; rustc links its own unwinder.
 objcopy --strip-debug --enable-deterministic-archives --redefine-syms="$build/names" \
   "$($gxx -print-file-name=libgcc_eh.a)" "$build/libgcc_eh.a"
 

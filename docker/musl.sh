@@ -1,6 +1,6 @@
 #!/bin/sh
 # musl.sh ARCHIVE PATCHES BUILD PREFIX: compiles musl in BUILD with this machine's gcc, and installs it in PREFIX. The sources
-# are in ARCHIVE; the files *.patch in the directory PATCHES are applied in the order of their names. PREFIX/bin/musl-gcc compiles and
+# are in ARCHIVE; the *.patch files in the PATCHES directory are applied in the order of their names. PREFIX/bin/musl-gcc compiles and
 # links against this musl. PREFIX can be moved, and its contents do not depend on the paths of the directories.
 set -eu
 
@@ -38,7 +38,7 @@ cp -R install "$part"
 # gcc's assembler writes the build directory into debug information.
 find "$part/lib" -name '*.[ao]' -exec strip --strip-debug --enable-deterministic-archives {} +
 
-# Kernel headers, which musl lacks and OpenSSL 1.1.1 and later need. gcc finds them on this system.
+# Kernel headers: musl lacks them, and OpenSSL 1.1.1 and later need them. gcc finds them on this system.
 for headers in linux asm asm-generic; do
   header=$(printf '#include <%s>\n' "$headers/types.h" | $gcc -E -M -x c - 2>/dev/null |
     tr -d '\\\n' | tr ' ' '\n' | grep "/$headers/types.h$" | head -n 1) || true

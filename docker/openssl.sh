@@ -1,7 +1,7 @@
 #!/bin/sh
 # openssl.sh SOURCE BUILD PREFIX: compiles OpenSSL's static libraries in BUILD, and installs them in PREFIX. SOURCE is an archive
 # or a directory of OpenSSL 1.0.1, 1.1.1, 3.x or 4.x. The tools are $CC, $AR, $RANLIB and, if the compiler leaves debug
-# information, $STRIP; the architecture is $ARCH, by default this machine's. The contents of PREFIX do not depend on the paths.
+# information, $STRIP; the architecture is $ARCH, by default this machine's. The contents of PREFIX do not depend on these paths.
 set -eu
 
 source=$1 build=$2 prefix=$3
@@ -33,7 +33,7 @@ if grep -q 'define OPENSSL_VERSION_TEXT.*OpenSSL 1\.0\.' crypto/opensslv.h 2>/de
   sed -i '/DATE/d' util/mkbuildinf.pl
 else
   # musl lacks getcontext, which async needs, and some of the headers that engines need. The other features are those that no
-  # TLS peer negotiates, or that nothing calls in a static program. Each release knows only some of these names and rejects others.
+  # TLS peer negotiates, or that nothing calls in a static program. Each release knows only some of these names and rejects the rest.
   for feature in apps async aria bf camellia cast cmp comp ct docs ec2m ech engine gost hmac-drbg-kdf idea \
     integrity-only-ciphers krb5kdf legacy md4 mdc2 module multiblock nextprotoneg pvkkdf quic rc2 rc4 rfc3779 \
     secure-memory seed siphash slh-dsa sm2 sm3 sm4 snmpkdf srp srtpkdf sshkdf tests thread-pool ts ui-console whirlpool; do
@@ -46,7 +46,7 @@ else
     sed 's/^if (.avx[a-z0-9]*\(>0\)*)/if (0)/' "$file" >avx512.pl
     cp avx512.pl "$file"
   done
-  # Optimize for size, because the fast parts are in assembly language. Nothing unwinds through C.
+  # Optimize for size, because the fast parts are in assembly language. Omit unwind tables, because nothing unwinds through C.
   set -- "$@" -Os -fno-unwind-tables -fno-asynchronous-unwind-tables
   set -- "$@" --libdir=lib
 fi
@@ -61,7 +61,7 @@ case $CC in
   *) set -- "$@" "-march=$baseline" ;;
 esac
 
-# Newer releases use the start of 1970 as the build date.
+# With this variable, newer releases use the start of 1970 as the build date.
 export SOURCE_DATE_EPOCH=0
 perl ./Configure "$platform" "$@"
 if [ -n "$old" ]; then

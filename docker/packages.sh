@@ -25,7 +25,7 @@ has_libclang() {
   return 1
 }
 
-# Prints the missing programs, tools, Perl modules and static C++ library, which is in a separate package.
+# Prints what is missing: programs, tools, Perl modules, and the static C++ library, which is in a separate package.
 lacks() {
   for program in gcc g++ make perl strip tar gzip find patch "$@"; do
     case $program in

@@ -1,7 +1,7 @@
-//! The packages that `new` creates, and the examples: each passes cargo's checks, is built, packaged, and invoked with an event of its
-//! kind.
+//! The packages that `new` creates, and the examples: each passes cargo's checks, and is built, packaged, and invoked with an event of
+//! its kind.
 //!
-//! These tests compile for minutes, so `cargo test` skips them. `make test` runs a few of them, and `make examples` all.
+//! These tests compile for minutes, so `cargo test` skips them. `make test` runs a few of them, and `make examples` runs all.
 
 #[path = "support/https.rs"]
 mod https;
@@ -17,7 +17,7 @@ use std::{
 use machine::{Run, call, cargo_lambda_musl, command, make, root, run, skip};
 use serde_json::{Value, json};
 
-/// The target directory of all packages, so that shared dependencies are compiled once.
+/// The target directory that all packages share, so that common dependencies are compiled once.
 fn target() -> PathBuf {
     root().join("target/examples")
 }
@@ -27,8 +27,8 @@ fn all() -> bool {
     env::var_os("ALL").is_some()
 }
 
-/// The kinds of packages that `new` creates: whether the kind is always tried, options of `new`, options of `invoke`, and a part of the
-/// response.
+/// The kinds of packages that `new` creates: for each, whether it is always tested, options of `new`, options of `invoke`, and part of
+/// the response.
 const KINDS: [(bool, &[&str], &[&str], &str); 10] = [
     (false, &[], &["--event", r#"{"name":"Ada"}"#], r#""message":"Hello, Ada!""#),
     (false, &["--http"], &["--example", "url"], r#"{\"hello\":\"Ada\",\"path\":\"/orders\"}"#),
@@ -88,7 +88,7 @@ fn a_new_package_passes_cargos_checks_and_is_built_and_invoked() {
         subcommand(&package, &["verify"]);
     }
     if !all() {
-        skip("new functions of most kinds", "make examples");
+        skip("new functions of most kinds", "to run them: make examples");
     }
 }
 
@@ -101,7 +101,7 @@ fn has_openssl() -> bool {
 #[ignore = "run by make test"]
 fn every_example_passes_its_own_tests() {
     if !all() {
-        return skip("the tests of the examples", "they compile for a minute: make examples");
+        return skip("the tests of the examples", "they compile for a minute; to run them: make examples");
     }
     let mut tests = "test --quiet --locked --workspace".to_owned();
     if !has_openssl() {
@@ -130,7 +130,7 @@ fn answer(run: &Run) -> Value {
 /// The response of an example, if all tests run.
 fn answer_of(example: &str, event: Value) -> Option<Value> {
     if !all() {
-        skip(&format!("examples/{example}"), "make examples");
+        skip(&format!("examples/{example}"), "to run it: make examples");
         return None;
     }
     Some(answer(&invoke(example, &event, &[]).succeeded()))
@@ -140,7 +140,7 @@ fn answer_of(example: &str, event: Value) -> Option<Value> {
 #[ignore = "run by make test"]
 fn sqlite_counts_across_copies_of_the_function() {
     if !all() {
-        return skip("examples/sqlite", "make examples");
+        return skip("examples/sqlite", "to run it: make examples");
     }
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("visits.db");
@@ -155,7 +155,7 @@ fn sqlite_counts_across_copies_of_the_function() {
 #[ignore = "run by make test"]
 fn https_requests_a_page_and_checks_the_certificate() {
     if !all() {
-        return skip("examples/https", "make examples");
+        return skip("examples/https", "to run it: make examples");
     }
     let directory = tempfile::tempdir().unwrap();
     let authority = directory.path().join("ca.pem");

@@ -63,7 +63,7 @@ use wire::{
     head::{Head, MAX_HEAD},
 };
 
-/// How many bytes the reader may allocate for a body before it arrives. A head of a few bytes can trigger this.
+/// How many bytes the reader may allocate for a body before it arrives. A head of a few bytes can trigger this allocation.
 const RESERVE: usize = 6 * 1024 * 1024 + 100;
 
 /// A limit that only a hang exceeds.
@@ -73,7 +73,7 @@ fn check<P: FnMut(&mut Unstructured<'_>) -> Result<()>>(property: P) -> ArbTest<
     let seconds = env::var("FUZZ_SECONDS").ok();
     let seconds = seconds.map(|text| {
         let number = text.parse();
-        number.unwrap_or_else(|_| panic!("FOR={text}: expected a number of seconds, like FOR=60"))
+        number.unwrap_or_else(|_| panic!("FOR={text}: expected a number of seconds, such as FOR=60"))
     });
     arbtest(property).size_max(4096).budget_ms(1000 * seconds.unwrap_or(1))
 }
@@ -110,7 +110,7 @@ fn message(u: &mut Unstructured<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
     Ok((bytes, body))
 }
 
-/// One of Lambda's headers. Its value may have any bytes except line feeds.
+/// One of Lambda's headers. Its value may contain any bytes except line feeds.
 fn header(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     const NAMES: [&str; 8] = [
         "Lambda-Runtime-Aws-Request-Id", "Lambda-Runtime-Deadline-Ms", "Lambda-Runtime-Client-Context",
@@ -170,7 +170,7 @@ fn corrupt(u: &mut Unstructured<'_>, bytes: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Reads a response as the runtime does. Returns its head, its body and the bytes after it.
+/// Reads a response as the runtime does. Returns its head, its body and the remaining bytes.
 fn read(mut bytes: &[u8]) -> io::Result<(Head, Vec<u8>, &[u8])> {
     let head = Head::read(&mut bytes, MAX_HEAD)?;
     let body = Framing::of(&head)?.read(&mut bytes, u64::MAX)?;
@@ -497,7 +497,7 @@ fn posts(listener: TcpListener, answer: &[u8], accepted: &[u8]) -> io::Result<Ve
     Ok(posts)
 }
 
-/// Runs in a separate process, whose log is shown only if it fails.
+/// Runs the function in a separate process, whose log is shown only if the test fails.
 #[test]
 fn a_runtime_api_that_sends_any_bytes_gets_at_most_one_post_and_the_loop_ends_with_an_error() {
     let mut child = Command::new(env::current_exe().expect("this test"));

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-/// The path of a module. It is empty for the root.
+/// The path of a module, which is empty for the root.
 type Module = Vec<String>;
 
 /// The paths that a file names, and its re-exports by name.

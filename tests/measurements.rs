@@ -9,7 +9,7 @@ use machine::{arch, command, make, root, run, skip};
 #[ignore = "run by make test"]
 fn a_soak_prints_a_summary() {
     if arch() != "x86_64" {
-        return skip("make soak", "it measures on x86_64");
+        return skip("make soak", "it measures only on x86_64");
     }
     let run = make(&["soak", "INVOCATIONS=2000"]).succeeded();
     let line = run.last_line();
@@ -20,7 +20,7 @@ fn a_soak_prints_a_summary() {
 #[ignore = "run by make test"]
 fn a_soak_rejects_an_invalid_number_of_invocations() {
     if arch() != "x86_64" {
-        return skip("make soak with an invalid number", "it measures on x86_64");
+        return skip("make soak with an invalid number", "it measures only on x86_64");
     }
     make(&["soak", "INVOCATIONS=many"]).failed_with(&["INVOCATIONS=\"many\"", "expected a number"]);
 }

@@ -129,7 +129,7 @@ fn a_stream_has_its_body_and_the_error_that_ended_it() {
     assert_eq!(error.message, "two are enough");
 }
 
-// Tests of `Program`. The program is this test binary, which runs the ignored test `program` as the function.
+// Tests of `Program`. The program is this test binary, which runs the ignored `program` test as the function.
 
 #[test]
 #[ignore = "a program that other tests start"]

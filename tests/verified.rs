@@ -1,4 +1,5 @@
-//! End-to-end tests of verifying a package: make verify, make reproduce, and the files next to the zip.
+//! End-to-end tests of verifying a package: `make verify`, the files next to the zip, `make reproduce`, and the commands that GitHub
+//! runs.
 //!
 //! They build functions, so `cargo test` skips them. `make test` runs them. The unit tests of cli/ cover every way in which a package
 //! can be invalid.
@@ -19,13 +20,13 @@ use machine::{
 };
 use serde_json::Value;
 
-/// Builds the function of this package, which links OpenSSL, and returns its directory.
+/// Builds the function of the clone, which links OpenSSL, and returns the output directory.
 fn probe() -> PathBuf {
     make(&[]).succeeded();
     root().join("dist")
 }
 
-/// Builds the example, which does not link OpenSSL, and returns its directory.
+/// Builds the example, which does not link OpenSSL, and returns the output directory.
 fn greeting() -> PathBuf {
     make(&["CRATE=examples/greeting", "OUT=dist/greeting"]).succeeded();
     root().join("dist/greeting")
@@ -35,7 +36,8 @@ fn verify(zip: &Path) -> Run {
     make(&["verify", &format!("ZIP={}", zip.display())])
 }
 
-/// A changed copy of the example's zip, which `code` writes. In it, `entries` contains the names and bytes of the original entries.
+/// A changed copy of the example's zip, which `code` writes. The `entries` variable of `code` has the information about each original
+/// entry and its bytes.
 fn changed_zip(directory: &Path, code: &str) -> PathBuf {
     let to = directory.join("changed_zip.zip");
     let code = format!(
@@ -204,7 +206,7 @@ fn the_sbom_follows_the_schema_of_cyclonedx() {
     assert!(validate(&spoilt).stdout.contains("'maybe' is not one of"));
 }
 
-/// The name and version of each component of an SBOM that is a crate, or of each that is not.
+/// The name and version of each component of an SBOM that is a crate if `crates` is true, and otherwise of each that is not.
 fn components(sbom: &Value, crates: bool) -> BTreeSet<String> {
     let components = sbom["components"].as_array().unwrap().iter();
     let is_crate = |c: &Value| !c["bom-ref"].as_str().unwrap().starts_with("pkg:generic/");
@@ -409,9 +411,10 @@ fn the_symbols_of_the_binary_are_next_to_the_zip() {
 
 // make reproduce.
 
-/// Creates a function that prints a text from a crate of this name and version 1.4.2, whose build script creates the text.
+/// Creates a function that prints a text from version 1.4.2 of a crate whose name is `stamp`. The build script of the crate creates
+/// the text.
 fn function_with(stamp: &str, directory: &Path, build: &str) -> PathBuf {
-    // Other users must be able to read it.
+    // Other users must be able to read the directory.
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
     let krate = directory.join("clock");
     let manifest = format!(

@@ -1,4 +1,4 @@
-//! The workflows and the commands that they call: the release scripts, `make workflows` and `make newest`.
+//! The workflows, which `make workflows` runs, and the commands that they call: the release scripts and `make newest`.
 //!
 //! These tests install act and compile the program, so `cargo test` skips them. `make test` runs them.
 
@@ -29,12 +29,12 @@ fn has_act(what: &str) -> bool {
     has
 }
 
-/// `PATH` with these programs first.
+/// `PATH` with this directory first.
 fn path_with(directory: &Path) -> String {
     format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
 }
 
-/// Makes every host unreachable without a delay.
+/// Makes every request to a host fail immediately.
 fn without_hosts(command: &mut Command) {
     let closed = "http://127.0.0.1:9";
     for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"] {
@@ -112,7 +112,7 @@ fn step_with_answer(start: &str, answer: &str) -> Run {
     assert!(!commands.is_empty(), "{start}");
     fs::create_dir(directory.path().join("dist")).unwrap();
     write_program(&directory.path().join("make"), &format!("echo '{answer}'"));
-    // With the options that GitHub uses.
+    // GitHub uses these options.
     let mut bash = command("bash", directory.path());
     bash.args(["-e", "-c", &commands.join("\n")]).env("PATH", path_with(directory.path()));
     run(bash)
@@ -206,7 +206,7 @@ fn a_published_version_of_a_crate_cannot_change() {
 
 // make newest.
 
-/// Local stand-ins for the upstreams, each with the pinned versions.
+/// Local stand-ins for the upstreams, each with the pinned version.
 struct Upstreams(tempfile::TempDir);
 
 const REPOSITORIES: [(&str, &str, &str); 6] = [

@@ -17,7 +17,7 @@ use crate::server::{
     send,
 };
 
-/// Sends a request to a silent server. Returns the error and the time that it took, in milliseconds.
+/// Sends a request to a silent server. Returns the error, and how long the request took, in milliseconds.
 fn get(url: &str, timeout: Option<u64>) -> (String, u64) {
     let start = Instant::now();
     let request = Request::get(url);

@@ -12,7 +12,7 @@ use crate::server::{
 
 const KEPT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// The number of the connection that each request used.
+/// For each request, the number of the connection that it used.
 fn connections(server: &Server) -> Vec<usize> {
     server.received().into_iter().map(|(number, _)| number).collect()
 }

@@ -1,4 +1,4 @@
-//! Redirects, which the client follows only on request.
+//! Redirects, which the client does not follow by default.
 
 use lambda_musl::client::{self, Error, Method, Request};
 
@@ -16,7 +16,7 @@ fn server(status: u16, location: &str) -> Server {
     Server::start(vec![vec![send(redirect(status, location))], vec![send(ANSWER)]])
 }
 
-/// The line, the headers and the body of each request, without `Host`, `User-Agent` and `Accept`.
+/// The request line, the headers and the body of each request, without `Host`, `User-Agent` and `Accept`.
 fn received(server: &Server) -> Vec<String> {
     let requests = server.received().into_iter();
     let lines = requests.map(|(_, text)| {

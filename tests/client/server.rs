@@ -16,11 +16,11 @@ const ENDLESS: Duration = Duration::from_secs(2);
 pub enum Step {
     Send(Vec<u8>),
     Pause(Duration),
-    /// Sends this repeatedly, and pauses after each time.
+    /// Sends the bytes repeatedly, with a pause after each time.
     Repeat(Vec<u8>, Duration),
     /// Keeps the connection open and sends nothing.
     Hold,
-    /// The same, unless the request has `Connection: Close`.
+    /// As `Hold`, but closes the connection if the request has `Connection: Close`.
     Keep,
     /// Waits for the next request on the same connection.
     Next,
@@ -41,7 +41,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Plays the next of `scripts` on each connection. The last one is repeated.
+    /// Plays the next of `scripts` on each new connection, and repeats the last one.
     pub fn start(scripts: Vec<Vec<Step>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -64,7 +64,7 @@ impl Server {
     pub fn received(&self) -> Vec<(usize, String)> {
         let first = self.requests.recv_timeout(Duration::from_secs(5));
         let mut all = vec![first.expect("a request")];
-        // A request arrives here before the client has its response.
+        // Each request arrives here before the client receives the response to it.
         while let Ok(next) = self.requests.recv_timeout(Duration::from_millis(20)) {
             all.push(next);
         }
@@ -72,7 +72,7 @@ impl Server {
     }
 }
 
-/// Plays a script. It ends early if the client closes the connection.
+/// Plays a script, and ends early if the client closes the connection.
 fn play(script: Vec<Step>, mut stream: TcpStream, number: usize, requests: &Sender<(usize, String)>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let reset = script.iter().any(|step| matches!(step, Step::Reset));

@@ -25,7 +25,7 @@ use crate::server::{
 const DEADLINE: Duration = Duration::from_millis(400);
 const LATE: Duration = Duration::from_millis(400);
 
-/// How long http_req may take, and the CPU time, in hundredths of a second, above which it spins.
+/// How long http_req may take, and the CPU time, in hundredths of a second, above which it counts as spinning.
 const PATIENCE: Duration = Duration::from_millis(1300);
 const SPINNING: u32 = 40;
 
@@ -304,7 +304,7 @@ fn with_http_req(case: &Case) -> String {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let line = text.lines().find_map(|line| line.strip_prefix("outcome: "));
             let line = line.map_or("panics".into(), |line| line.replace('|', "\\|"));
-            // It reads for as long as bytes arrive, which is not spinning.
+            // http_req reads for as long as bytes arrive, which is not spinning.
             let endless = matches!(case.script.last(), Some(Repeat(..)));
             return if endless { line.replace(", and spins", "") } else { line };
         }

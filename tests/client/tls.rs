@@ -41,7 +41,7 @@ fn listen(converse: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static
     (port, count)
 }
 
-/// The same over TLS, after the request has been read.
+/// As `listen`, but over TLS, and passes each connection to `converse` only after its request has been read.
 fn serve(
     config: &Arc<ServerConfig>, converse: impl Fn(&mut Stream) -> io::Result<()> + Send + Sync + 'static,
 ) -> (u16, Arc<AtomicUsize>) {

@@ -61,7 +61,7 @@ fn docker_build_links_the_pinned_musl_and_openssl() {
         again
     };
     let took = best_of_three(again);
-    assert!(took < Duration::from_secs(2), "{took:?} without changes");
+    assert!(took < Duration::from_secs(2), "a build without changes took {took:?}");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn the_binary_runs_in_an_empty_image() {
     assert_probed_with_the_pinned_openssl(&answer.succeeded().stdout);
 }
 
-/// Creates a crate that doubles a number, outside the clone in `directory`.
+/// Creates a crate in `directory`, outside the clone. Its function doubles a number.
 fn krate(directory: &Path) -> PathBuf {
     let krate = directory.join("my function");
     fs::create_dir_all(krate.join("src")).unwrap();
@@ -171,7 +171,7 @@ fn a_crate_outside_the_clone_builds_the_same_zip_anywhere_and_an_edit_compiles_n
     assert!(!edited.stderr.contains("musl 1"), "{}", edited.stderr);
     let answer = make(&["invoke", "OUT=dist/mine", "EVENT=21"]).succeeded();
     assert_eq!(answer.stdout, "63\n");
-    // A different crate with the same name builds its own function.
+    // A different crate with the same name is built into its own function.
     let krate = format!("CRATE={}", directories[0].path().join("my function").display());
     let other = docker_build(&build, &[&krate, "OUT=dist/mine"]).succeeded();
     assert_eq!(other.checksum(), runs[0].checksum());

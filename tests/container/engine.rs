@@ -94,7 +94,7 @@ fn without_an_engine_docker_build_fails_and_names_the_alternative() {
     run(make).failed_with(&["no container engine", "docker or podman", "or use `build`"]);
 }
 
-/// Runs make docker-build with a docker that prints `text` and fails.
+/// Runs `make docker-build` with a `docker` that prints `text` and fails.
 fn docker_build_with_failing_docker(text: &str) -> Run {
     let directory = tempfile::tempdir().unwrap();
     programs_without(&["docker", "podman"], directory.path());
@@ -131,10 +131,10 @@ fn a_base_that_cannot_be_pulled_is_reported_with_the_alternative() {
 #[ignore = "run by make test"]
 fn files_that_root_creates_for_a_base_image_belong_to_the_owner_of_the_clone() {
     if let Err(why) = engine() {
-        return skip("the owner of the files that make base-image creates", why);
+        return skip("the owner of the files that `make base-image` creates", why);
     }
     if !is_root() {
-        return skip("the owner of the files that make base-image creates", "only root can create a base image");
+        return skip("the owner of the files that `make base-image` creates", "only root can create a base image");
     }
     let directory = tempfile::tempdir().unwrap();
     let (clone, programs) = (directory.path().join("clone"), directory.path().join("bin"));
@@ -163,7 +163,7 @@ fn an_architecture_that_needs_an_emulator_is_reported_with_the_alternative() {
         _ => ("arm64", "aarch64"),
     };
     if Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{name}")).exists() {
-        return skip("another architecture without an emulator", "one is set up");
+        return skip("another architecture without an emulator", "an emulator is set up");
     }
     make(&["docker-build", &format!("ARCH={other}")]).failed_with(&[
         &format!("--arch {other}: this machine is"),

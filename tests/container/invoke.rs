@@ -63,7 +63,7 @@ fn a_zip_runs_in_an_image_like_those_of_aws() {
     let before = volumes();
     let run = invoke(&image.0, r#"{"name":"Ada"}"#).succeeded();
     assert!(run.stdout.contains("Hello, Ada!"), "{}", run.stdout);
-    assert_eq!(run.stdout.lines().count(), 1, "stdout has more than the response");
+    assert_eq!(run.stdout.lines().count(), 1, "stdout contains more than the response");
     assert!(run.stderr.contains("REPORT RequestId"), "{}", run.stderr);
 
     let run = invoke(&image.0, "{}").failed_with(&["the function reported an error"]);

@@ -224,7 +224,7 @@ static void locales() {
     EXPECT(std::use_facet<std::collate<char>>(locale).compare("a", "a" + 1, "b", "b" + 1) < 0);
   }
   EXPECT(throws<std::runtime_error>([] { std::locale("de_DE.UTF-8"); }));
-  // As Lambda sets it.
+  // Lambda sets this value.
   setenv("LANG", "en_US.UTF-8", 1);
   EXPECT(std::locale("").name() == "en_US.UTF-8");
 }
@@ -256,7 +256,7 @@ extern "C" const char *use_the_library(int *count) {
   return failed.c_str();
 }
 
-// Calls Rust from C++. A panic passes through, and the guard is destroyed as usual.
+// Calls Rust from C++. A panic passes through this function, and the guard is destroyed as usual.
 extern "C" bool call_through(void (*call)(), int *destroyed) {
   struct Guard {
     int *destroyed;

@@ -1,7 +1,7 @@
 //! Builds in a container. Stand-ins replace what a machine without access to the registries cannot fetch. They are base images of
 //! Debian's packages, one of them as bare as Amazon Linux, and Debian's sources of musl and OpenSSL.
 //!
-//! `cargo test` skips these tests. `make test` runs them one after the other, and complete builds only with CI=true.
+//! `cargo test` skips these tests. `make test` runs them one after the other, but runs complete builds only with CI=true.
 
 mod amazon;
 mod build;
@@ -32,7 +32,7 @@ use std::{
 
 use machine::{Run, arch, call, command, find_program, make, make_executable, root, run, skip};
 
-/// The directory of Debian's archives and their pins file, or the reason why it is missing.
+/// The directory with Debian's archives and their pins file, or the reason why it is missing.
 fn stand_ins() -> Result<&'static Path, &'static str> {
     static STAND_INS: OnceLock<Option<PathBuf>> = OnceLock::new();
     let directory = STAND_INS.get_or_init(|| {
@@ -118,7 +118,7 @@ fn emulator(directory: &Path) {
 fn complete_build(what: &str) -> Option<[String; 3]> {
     let variables = || {
         if std::env::var_os("CI").is_none() {
-            return Err("it takes six more minutes; to run it: CI=true make test");
+            return Err("a complete build takes six more minutes; to run it: CI=true make test");
         }
         let directory = stand_ins()?.display();
         let base = amazon::amazon(base_image()?);
@@ -143,7 +143,7 @@ fn make_docker_build() -> Command {
     make
 }
 
-/// Runs make docker-build with the variables of a build and more arguments.
+/// Runs `make docker-build` with the variables of a build and more arguments.
 fn docker_build(build: &[String], more: &[&str]) -> Run {
     let mut make = make_docker_build();
     make.args(build).args(more);

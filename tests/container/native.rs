@@ -88,7 +88,7 @@ fn the_cpp_standard_library_works_and_exceptions_and_panics_cross_languages() {
 fn functions_that_gcc_calls_in_its_own_library_are_linked() {
     let Some(build) = complete_build("gcc's library in the container") else { return };
     let directory = tempfile::tempdir().unwrap();
-    // The first of these needs gcc's library. The others are also in rustc's library.
+    // The first function needs gcc's library. What the others need is also in rustc's library.
     let code = r#"
         #include <complex.h>
         static volatile double two = 2;

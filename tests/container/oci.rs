@@ -51,7 +51,7 @@ fn an_image_runs_under_awss_emulator_in_each_engine() {
     let engines: Vec<&str> =
         engines.filter(|name| find_program(name).is_some() && call(name, &["info"]).success).collect();
     if engines.is_empty() {
-        return skip("build --oci in an engine", "no container engine works on this machine");
+        return skip("running the image of build --oci in an engine", "no container engine works on this machine");
     }
     let directory = tempfile::tempdir().unwrap();
     emulator(directory.path());
@@ -91,7 +91,7 @@ fn an_image_runs_under_awss_emulator_in_each_engine() {
 fn pushing_an_image_keeps_its_digest() {
     let (skopeo, registry) = (find_program("skopeo"), find_program("docker-registry"));
     let (Some(_), Some(_)) = (skopeo, registry) else {
-        return skip("build --oci to a registry", "skopeo or docker-registry is not installed");
+        return skip("pushing the image of build --oci to a registry", "skopeo or docker-registry is not installed");
     };
     let image = image("dist/oci", &[]);
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! docker-build in a user's project, and cross without make.
+//! `docker-build` in a user's project, and cross without make.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `scripts/push-image`, which publishes the builder image of a release, with a local registry.
+//! `scripts/push-image`, which publishes the builder image of a release, tested with a local registry.
 
 use std::{fs, net::TcpStream, path::Path, process::Stdio, time::Duration};
 
@@ -47,7 +47,7 @@ fn the_builder_image_is_pushed_and_its_digest_is_printed() {
     let [name, digest] = lines[..] else {
         panic!("{}", pushed.stdout);
     };
-    // Image names are in lower case.
+    // Image names must be lowercase.
     assert_eq!(name, format!("name={address}/some/builder"));
     let by_digest = format!("{address}/some/builder@{}", digest.trim_start_matches("digest="));
     engine_call(&["image", "rm", "--force", &by_digest, &format!("{address}/some/builder:v1-arch")]);

@@ -7,7 +7,7 @@ use crate::{
     machine::{arch, call, cargo_lambda_musl, command, root, run},
 };
 
-/// The directory of SAM's wheels. They contain too many files to check for every call.
+/// The directory of SAM's wheels, which contain too many files to check at every call.
 fn wheels() -> &'static str {
     static WHEELS: OnceLock<String> = OnceLock::new();
     WHEELS.get_or_init(|| {
@@ -18,7 +18,7 @@ fn wheels() -> &'static str {
 
 /// The `sam` command in the directory of a project, with its state in `home`.
 fn sam(project: &Path, home: &Path, arguments: &[&str]) -> Command {
-    // Copies the program to a directory in `PATH`.
+    // This also copies the program to a directory in `PATH`.
     let cargo = cargo_lambda_musl(project);
     let mut sam = command("python3", project);
     let variables = cargo.get_envs();

@@ -28,7 +28,7 @@ fn serve_files() -> Server {
     server.unwrap()
 }
 
-/// Runs make fetch without an engine, so that it does not pull the base image.
+/// Runs `make fetch` without an engine, so that it does not pull the base image.
 fn fetch_without_engine(pins: &str, directory: &Path) -> Run {
     let programs = directory.join("programs");
     fs::create_dir(&programs).unwrap();

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::machine::{Run, call, command, make, python, root, run, wait_until, write_program};
 
-/// The deployment package of all tests.
+/// The deployment package that all tests use.
 pub const ZIP: &str = "dist/greeting/function.zip";
 
 /// moto's account.
@@ -44,7 +44,7 @@ pub fn python3() -> &'static str {
     &PYTHON
 }
 
-/// The program, compiled once.
+/// The path of the program, which is compiled once.
 fn program() -> &'static str {
     static PROGRAM: LazyLock<String> = LazyLock::new(|| {
         call("scripts/cli", &["--version"]).succeeded();
@@ -65,7 +65,7 @@ pub fn build() -> PathBuf {
 
 /// The servers, which run as long as the tests do.
 struct Servers {
-    /// The shell that starts the servers. Its input ends with this program, and then the shell stops them.
+    /// The shell that starts the servers. When this program ends, the shell's input ends, and the shell stops the servers.
     _shell: Child,
     /// The port of moto.
     moto: u16,
@@ -109,7 +109,7 @@ pub fn free_port() -> u16 {
 pub struct Aws {
     directory: TempDir,
     port: u16,
-    /// The role of functions by default, because `deploy` needs time to create one.
+    /// The default role of functions, because `deploy` needs time to create one.
     role: String,
 }
 
@@ -135,7 +135,7 @@ impl Aws {
         self.directory.path().join(name)
     }
 
-    /// Lets the client run a shell script first, which has the arguments of the call in `$@`.
+    /// Makes the client first run a shell script, which has the arguments of the call in `$@`.
     pub fn client(&self, first: &str) {
         let log = self.path("calls");
         let script =
@@ -151,7 +151,7 @@ impl Aws {
         calls.map(|call| call.lines().map(Into::into).collect()).collect()
     }
 
-    /// The operations of these calls that change something.
+    /// Of the operations in `calls`, those that change something.
     pub fn changes(&self) -> Vec<String> {
         let calls = self.calls();
         let operations = calls.iter().map(|call| call[1].clone());
@@ -159,7 +159,7 @@ impl Aws {
         operations.filter(|name| !is_read(name)).collect()
     }
 
-    /// A command in the clone that uses this account.
+    /// A command that runs in the clone and uses this account.
     pub fn command(&self, program: &str) -> Command {
         let mut command = command(program, root());
         let path = env::var("PATH").unwrap();
@@ -234,7 +234,7 @@ fn moto_url(path: &str) -> String {
     format!("http://127.0.0.1:{}{path}", moto())
 }
 
-/// Sends a request for a service to moto, which checks no signature.
+/// Sends a request for a service to moto, which does not check signatures.
 fn send(service: &str, request: client::Request) -> client::Response {
     let scope = format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/{service}/aws4_request");
     let request = request

@@ -1,5 +1,6 @@
 """client.py serve SOCKET: serves calls of the aws client, so that its modules are loaded only once.
-client.py call SOCKET WORD...: makes a call, in a separate process with this environment, directory, and standard files."""
+client.py call SOCKET WORD...: makes a call, which runs in a separate process with the environment, directory and standard files of
+this one."""
 import json
 import os
 import signal

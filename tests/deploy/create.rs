@@ -9,7 +9,7 @@ use crate::{
     machine::{build_crate, make, python, run, write_crate, write_program},
 };
 
-/// The checksum of the zip in the encoding of AWS.
+/// The checksum of the zip in AWS's encoding.
 pub fn checksum() -> String {
     let code = "import base64, hashlib, sys; \
         print(base64.b64encode(hashlib.sha256(open(sys.argv[1], 'rb').read()).digest()).decode())";

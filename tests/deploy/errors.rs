@@ -129,7 +129,7 @@ fn a_deployment_completes_after_an_earlier_one_lost_its_connection() {
         deploy.env("AWS_MAX_ATTEMPTS", "1");
         run(deploy).failed_with(&["aws lambda get-function: ", "The connection to AWS failed"]);
     }
-    // In the middle of a deployment: the proxy cuts the connection at the upload.
+    // The proxy cuts the connection in the middle of a deployment, at the upload.
     let port = proxy(|request| match request.line.ends_with("/code") {
         true => Answer::Cut,
         false => Answer::Pass,
@@ -190,7 +190,7 @@ fn an_unexpected_response_is_shown_and_changes_nothing() {
         aws.deploy("x", &["--env-var", "NEW=1"]).failed_with(&["expected JSON", response]);
         assert_eq!(aws.changes(), [""; 0]);
     }
-    // The client itself reads a response from the network.
+    // Here, the real client reads such a response from the network.
     let (port, _) = counted(|| Answer::Instead(200, &[], "<html>Log in to this network".into()));
     Aws::behind(port).deploy("x", &[]).failed_with(&[
         "aws lambda get-function: expected JSON with Configuration.FunctionArn",

@@ -1,4 +1,4 @@
-//! A new user's path from an empty directory to a function in AWS that is verified against its sources.
+//! A new user's path from an empty directory to a function in AWS, verified against its sources.
 
 use std::{path::Path, process::Command, time::Instant};
 

@@ -23,7 +23,7 @@ fn two_concurrent_deployments_leave_one_function_with_the_right_bytes() {
     let both = [1, 2].map(|_| {
         thread::spawn(|| {
             let aws = Aws::new();
-            // Both deployments find no function, and both try to create it.
+            // Neither deployment finds the function, so both try to create it.
             aws.client(r#"[ "$2" != create-role ] && [ "$2" != create-function ] || sleep 1"#);
             aws.deploy("at-once", &["--alias", "live", "--url", "iam"])
         })

@@ -128,7 +128,7 @@ fn values_of_environment_variables_appear_in_no_command_line_and_no_error() {
     assert!(!format!("{:?}", aws.calls()).contains("hunter2"));
     let variables = &aws.function("secret")["Configuration"]["Environment"]["Variables"];
     assert_eq!(*variables, json!({"API_KEY": "hunter2 = \"$x\""}));
-    // AWS may repeat a request that it rejects in the error message.
+    // In the error message, AWS may repeat the request that it rejects.
     aws.client(r#"[ "$2" != update-function-configuration ] || { cat >&2; exit 254; }"#);
     let run = aws.deploy("secret", &["--env-var", "OTHER=correct horse"]);
     let run = run.failed_with(&["API_KEY", "OTHER", "***"]);

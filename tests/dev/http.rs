@@ -1,4 +1,4 @@
-//! The HTTP server of `dev`, between browsers or other clients and functions.
+//! The HTTP server of `dev`, between functions and their clients, such as browsers.
 
 use std::{
     fs,
@@ -62,7 +62,7 @@ fn web(directory: &Path, name: &str) -> Dev {
     Dev::start(&project(directory, name, WEB), &[])
 }
 
-/// Sends bytes, and returns the response until the server closes the connection.
+/// Sends bytes, and returns all that the server sends until it closes the connection.
 fn raw(dev: &Dev, request: &[u8]) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
     stream.write_all(request).unwrap();
@@ -135,7 +135,7 @@ fn all_forms_of_http_requests_are_accepted() {
     assert_eq!(event_body(&raw(&dev, chunked.as_bytes())), "one two");
     let head = raw(&dev, b"HEAD /page HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
-    // Two requests on one connection, the second one slowly.
+    // Two requests on one connection, the second one sent slowly.
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dev.port)).unwrap();
     stream.write_all(b"GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -287,7 +287,7 @@ fn all_functions_of_a_workspace_are_served_at_the_same_time() {
     let invoke = |options: &[&str]| run(cargo(&workspace, &[&["invoke", "--dev", "--event", "{}"], options].concat()));
     invoke(&[]).failed_with(&["name one of them with --bin: orders, stock_list"]);
     invoke(&["--bin", "order"]).failed_with(&["did you mean orders?"]);
-    // An event that is not a request.
+    // The event is not a request, so the function reports an error.
     invoke(&["--bin", "orders"]).failed_with(&["the function reported an error"]);
 }
 
@@ -318,7 +318,7 @@ fn the_aws_client_invokes_a_function() {
     let bad = dev.send(Request::new(Method::POST, invocations("invoked")).body("{"));
     assert_eq!((bad.status(), bad.header("x-amzn-errortype")), (400, Some("InvalidRequestContentException")));
     let Some(aws) = find_program("aws") else {
-        return skip("dev with the aws client", "it is not installed");
+        return skip("dev with the aws client", "the client is not installed");
     };
     let mut aws = command(aws, directory.path());
     aws.args(["lambda", "invoke", "--function-name", "invoked", "--region", "us-east-1"]);

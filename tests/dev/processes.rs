@@ -62,7 +62,7 @@ fn panics_errors_and_logs_are_shown_and_the_process_continues() {
         dev.wait_for("answer", |record| record["status"] == "error" && record["answer"]["errorType"] == kind);
     }
     assert_eq!(process(&dev.invoke("fails", &json!({}))), before);
-    // Output before a response is shown before it.
+    // What a function prints before it responds is also shown before its response.
     let records = dev.records();
     let position = |kind: &str, key: &str, value: Value| {
         let is_meant = |record: &Value| record["type"] == kind && record[key] == value;
@@ -272,7 +272,7 @@ fn the_timeout_applies_to_a_function_that_prints_without_end() {
     };
     timed_out(5);
     assert_eq!(dev.invoke("floods", &json!(false)), false);
-    // The same holds for the init phase.
+    // The timeout also applies to the init phase.
     fs::write(project.join(".env"), "FLOOD=1").unwrap();
     dev.wait_for("answer", |record| record["status"] == "ok");
     thread::sleep(Duration::from_secs(1));
@@ -291,7 +291,7 @@ fn a_server_with_a_blocked_output_continues_and_can_be_stopped() {
     output.read_line(&mut line).unwrap();
     let serving: Value = serde_json::from_str(&line).unwrap();
     let url = format!("{}2015-03-31/functions/blocked/invocations", serving["url"].as_str().unwrap());
-    // More than a pipe holds.
+    // The text is longer than a pipe's buffer.
     let event = json!({"text": "x".repeat(100_000)});
     for _ in 0..5 {
         let request = Request::new(Method::POST, &*url).json(&event).unwrap();

@@ -69,7 +69,7 @@ pub fn project(directory: &Path, name: &str, main: &str) -> PathBuf {
     project
 }
 
-/// Copies an example. Its path dependencies refer to the clone.
+/// Copies an example. The path dependencies of the copy refer to the clone.
 pub fn example(directory: &Path, name: &str) -> PathBuf {
     let (project, example) = (directory.join(name), root().join("examples").join(name));
     let manifest = fs::read_to_string(example.join("Cargo.toml")).unwrap();
@@ -127,7 +127,7 @@ impl Dev {
         let (stdout, kept) = (child.stdout.take().unwrap(), Arc::clone(&records));
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // A test prints millions of empty lines.
+                // One test prints millions of empty lines.
                 if line.contains(r#""line":"""#) {
                     continue;
                 }

@@ -111,7 +111,7 @@ fn path_dependencies_and_new_ones_are_watched_and_other_files_start_no_build() {
     fs::write(project.join("Cargo.toml"), manifest).unwrap();
     dev.wait_for("build", |build| build["ok"] == true && dev.of_type("build").len() > 1);
     assert_eq!(dev.invoke("depends", &json!({})), "two");
-    // Saves as editors do: they write a new file and rename it over the old one.
+    // Save the file as editors do: they write a new file and rename it over the old one.
     let aside = directory.path().join("words/src/.lib.rs.swp");
     fs::write(&aside, text.replace("two", "three")).unwrap();
     fs::rename(aside, directory.path().join("words/src/lib.rs")).unwrap();

@@ -1,4 +1,4 @@
-//! A truncated file in the cache, such as a full disk causes: the build detects and replaces it, and the zip is the same.
+//! The cache of builds: a truncated file in it, such as a full disk leaves, is detected and replaced, and zig's files in it are listed.
 
 use std::{
     fs,
@@ -34,7 +34,7 @@ pub fn other_cache() -> PathBuf {
 }
 
 fn make_with_other_cache() -> Run {
-    // Without anything to link, the build does not start zig.
+    // If there is nothing to link, the build does not start zig.
     touch_greeting();
     let mut make = command("make", root());
     make.args(GREETING).env("LAMBDA_MUSL_CACHE", other_cache());
@@ -49,7 +49,7 @@ fn a_truncated_package_is_compressed_again() {
     let before = make_with_other_cache().succeeded();
     let package = packages.join(names(&packages).pop().unwrap());
     let bytes = fs::read(&package).unwrap();
-    // Replaced, not changed, because the clone's cache links to the same file.
+    // Replace the file instead of changing it, because the clone's cache links to the same file.
     fs::remove_file(&package).unwrap();
     fs::write(&package, &bytes[..bytes.len() / 2]).unwrap();
     let after = make_with_other_cache().succeeded().reported(&["compressing …"]);

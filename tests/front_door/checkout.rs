@@ -1,4 +1,4 @@
-//! Clones with other git settings, from archives, and with other file modes: the zip is the same.
+//! Clones with unusual git settings, from archives, and with unusual file modes: each builds the same zip.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ fn target() -> &'static Path {
     })
 }
 
-/// Asserts that make builds the same zip of the example in this clone.
+/// Asserts that make builds the same zip of the example in this clone as in the clone under test.
 #[track_caller]
 fn assert_same_zip(clone: &Path, mut make: Command) {
     let out = clone.with_extension("out");

@@ -99,7 +99,7 @@ fn a_second_function_does_not_compile_shared_dependencies_again() {
     let directory = tempfile::tempdir().unwrap();
     let [a, b] = ["a", "b"].map(|name| directory.path().join(name));
     write_crate(&a, &manifest(""), ECHO);
-    // A package of the same name, whose sources are older than the compiled files of the first.
+    // A package of the same name, whose sources are older than the compiled files of the first package.
     write_crate(&b, &manifest(""), &ECHO.replace("(event)", "(vec![event])"));
     build(&a, &[]).succeeded();
     let second = build(&b, &["VERBOSE=1"]).succeeded();

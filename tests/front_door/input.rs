@@ -138,7 +138,7 @@ fn a_missing_or_invalid_zip_is_reported() {
     make(&["invoke", "EVENT={}", &zip]).failed_with(&[name, "deployment package"]);
 }
 
-/// make with only the programs in this directory, and without the cache of earlier builds.
+/// `make` with only the programs in this directory, and without the cache of earlier builds.
 fn make_without_cache(programs: &Path) -> Command {
     let mut make = command("make", root());
     make.env("PATH", programs).env("LAMBDA_MUSL_CACHE", programs.join("cache"));
@@ -159,7 +159,7 @@ fn a_missing_program_is_reported_with_the_command_that_installs_it() {
         write_program(&directory.path().join("apt-get"), "exit 1");
         let mut make = make_without_cache(directory.path());
         if program == "rustup" {
-            // The build looks for rustup there as well.
+            // The build also looks for rustup in cargo's home.
             make.env("HOME", directory.path()).env_remove("CARGO_HOME");
         }
         run(make).failed_with(&[named, install, "make doctor FIX=1"]);

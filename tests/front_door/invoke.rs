@@ -132,7 +132,7 @@ fn an_event_of_3_mb_reaches_the_function() {
 #[ignore = "run by make test"]
 fn concurrent_invocations_work_with_the_default_ports_taken() {
     build_greeting();
-    // The emulator's default ports. Another program may have them already, which serves the test as well.
+    // The emulator's default ports. If another program already uses them, that serves the test just as well.
     let _taken = [8080, 9001].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
     let both = [1, 2].map(|_| thread::spawn(|| invoke_greeting(r#"{"name":"you"}"#)));
     for one in both {

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Programs that macOS has from BSD, and a shell pattern for the arguments that they reject, or that only newer versions accept.
+/// Programs that macOS has from BSD, each with a shell pattern for the arguments that it rejects or that only newer versions accept.
 const REFUSED: [(&str, &str); 9] = [
     ("cp", "-*[!HLPRSXacfilnpsv]*"),
     ("date", "-*[!Rjru]*|*%N*|*%-*"),
@@ -42,7 +42,7 @@ fn programs_of_macos(directory: &Path) -> Result<(), &'static str> {
         let call = match program {
             // macOS's wc pads the numbers.
             "wc" => format!("'{real}' \"$@\" | while read -r line; do echo \"       $line\"; done"),
-            // Without GNU's extensions to the commands.
+            // The option turns off GNU's extensions to the commands.
             "sed" => format!("exec '{real}' --posix \"$@\""),
             _ => format!("exec '{real}' \"$@\""),
         };

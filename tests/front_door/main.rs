@@ -31,7 +31,7 @@ use serde_json::Value;
 /// The arguments that build the example, with its output directory.
 const GREETING: [&str; 2] = ["CRATE=examples/greeting", "OUT=dist/greeting"];
 
-/// Builds the function of this package. Only the first call compiles it.
+/// Builds the function of the clone. Only the first call compiles it.
 fn build() -> PathBuf {
     make(&[]).succeeded();
     root().join("dist/function.zip")

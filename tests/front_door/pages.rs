@@ -1,4 +1,4 @@
-//! Runs the commands in the README and the book, and opens the book in a browser.
+//! Runs the commands on the pages of the repository, and opens the book in a browser.
 
 use std::{
     collections::BTreeSet,
@@ -20,17 +20,17 @@ use crate::machine::{Killed, call, command, find_program, make, root, run, skip}
 enum Exception {
     /// The test with this name runs the command in its own project or directory.
     Test(&'static str),
-    /// The command changes a machine or an account, or needs something that does not exist yet.
+    /// The command is not run, for this reason.
     NotRun(&'static str),
 }
 use Exception::{NotRun, Test};
 
 const NOT_PUBLISHED: Exception = NotRun("it needs the published repository");
 
-/// The beginnings of the commands that are not run as written. Every other command is.
+/// The beginnings of the commands that are not run as written. Every other command is run.
 const EXCEPTIONS: &[(&str, Exception)] = &[
     ("make test", NotRun("it runs this test")),
-    ("make check", NotRun("it runs a part of make test")),
+    ("make check", NotRun("it runs part of make test")),
     ("make doctor", Test("doctor_reports_missing_programs_with_the_command_that_installs_them")),
     ("make docker-build IMAGE_ONLY=1", Test("cross_links_the_libraries_of_the_last_image_of_docker_build")),
     ("make docker-build PINS=current", Test("docker_build_links_the_pinned_musl_and_openssl")),
@@ -64,7 +64,7 @@ const EXCEPTIONS: &[(&str, Exception)] = &[
     ("cargo lambda-musl base-image", Test("docker_build_links_the_pinned_musl_and_openssl")),
     (
         "cargo lambda-musl toolchain",
-        NotRun("it compiles for minutes, and docker-build compiles the same with the same recipes"),
+        NotRun("it compiles for minutes, and docker-build compiles the same libraries with the same recipes"),
     ),
     ("cargo lambda-musl package", Test("a_binary_is_packaged_and_directories_are_compared")),
     ("cargo lambda-musl reproduce", Test("reproduce_reports_an_embedded_date_with_its_location_and_its_crate")),
@@ -140,7 +140,7 @@ fn every_command_on_a_page_can_run_in_the_clone_or_has_a_test() {
 fn every_command_on_a_page_works() {
     let commands: BTreeSet<String> =
         commands().into_iter().map(|(line, _)| line).filter(|line| exception(line).is_none()).collect();
-    // Builds run before the commands that use the zip.
+    // The builds run first, because the other commands use the zip.
     let (builds, others): (Vec<_>, Vec<_>) =
         commands.into_iter().partition(|line| !line.contains("invoke") && !line.contains("verify"));
     assert!(builds.len() + others.len() >= 5, "{builds:?} {others:?}");
@@ -170,7 +170,7 @@ fn a_binary_is_packaged_and_directories_are_compared() {
     difference(&second).failed_with(&["function.zip"]);
 }
 
-/// A page that opens each page of the book in a frame, one after the other, and sends the problems it finds to the server.
+/// A page that opens each page of the book in a frame, one after the other, and sends the problems that it finds to the server.
 const VISITOR: &str = r#"<!doctype html><meta charset="utf-8"><iframe id="frame" style="border:0;height:900px"></iframe><script>
 const frame = document.getElementById('frame'), pages = ['index.html'], found = [], checked = new Map();
 frame.style.width = location.search.slice(1) + 'px';
@@ -208,7 +208,7 @@ const status = async url => {
 })().catch(error => fetch('/found', { method: 'POST', body: JSON.stringify({ pages, found: ['' + error], width: 0 }) }));
 </script>"#;
 
-/// Serves the visitor and the book. Also returns the bodies that the visitor sends.
+/// Serves the visitor and the book. Returns the server, and a channel with the bodies that the visitor sends.
 fn serve(book: PathBuf) -> (Server, Receiver<Vec<u8>>) {
     let (sender, found) = mpsc::channel();
     let server = Server::start(move |_, mut stream| {

@@ -21,12 +21,12 @@ fn project(directory: &Path, manifest: &str, code: &str) -> PathBuf {
     project
 }
 
-/// Creates a project that uses a copy of the runtime next to it, with this version in its manifest.
+/// Creates a project that uses a copy of the runtime next to it. The copy's manifest has this version.
 fn project_with_runtime(directory: &Path, version: &str) -> PathBuf {
     let runtime = directory.join("lambda-musl");
     copy_of_the_clone(&["src", "Cargo.toml"], &runtime);
     let manifest = fs::read_to_string(runtime.join("Cargo.toml")).unwrap();
-    // Without the dev-dependencies and everything after them, which refer to packages that only the clone contains.
+    // Leave out the dev-dependencies and everything after them, which refer to packages that only the clone contains.
     let manifest = manifest.split("[dev-dependencies]").next().unwrap();
     let own = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
     let manifest = manifest.replacen(&own, &format!("version = \"{version}\""), 1);
@@ -87,7 +87,7 @@ fn doctor_works_in_a_project() {
 #[ignore = "run by make test"]
 fn two_projects_that_are_built_at_the_same_time_share_one_cache() {
     let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    // Without the libc that zig has compiled, which both builds need.
+    // This cache lacks zig's compiled libc, which both builds need.
     let cache = tempfile::tempdir_in(root().join("target")).unwrap();
     copy_of_the_cache(cache.path(), &["zig", "zig.json"]);
     let build = |directory: &Path| {

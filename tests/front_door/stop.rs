@@ -42,14 +42,14 @@ fn a_killed_build_leaves_no_partial_zip_and_the_next_build_succeeds() {
     assert_eq!(sha256(&zip), expected);
 }
 
-/// The build steps at which a build is stopped, each with a crate that needs the step and the cache entry that must be missing.
+/// The steps at which a build is stopped, each with a crate that needs the step and the cache entry that must be missing for it.
 const STEPS: [(&str, &str, &str); 3] = [
     ("OpenSSL", "function", "prefix"),
     ("crates and link", "examples/greeting", "packages"),
     ("compressing", "function", "packages"),
 ];
 
-/// Stops a build at each of these steps, and asserts that it ends soon with all processes it started, and leaves no files.
+/// Stops a build at each of these steps. Asserts that it and all processes that it started end soon, and that it leaves no files.
 fn stop_at(steps: &[(&str, &str, &str)], build: impl Fn() -> Command, stop: impl Fn(&Child)) {
     let cache = other_cache();
     for (step, krate, missing) in steps {

@@ -39,7 +39,7 @@ fn the_last_line_of_make_contains_the_zip_its_size_its_checksum_and_the_time() {
 fn make_without_changes_takes_less_than_two_seconds() {
     build();
     let took = best_of_three(|| make(&[]));
-    // Most machines take half of that.
+    // Most machines take half that time.
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub struct Cases {
     pub requests: Vec<Case>,
     pub responses: Vec<Reply>,
-    /// Which of the two runtimes is right if they differ, and why.
+    /// Which of the two runtimes is right where they differ, and why.
     #[allow(dead_code, reason = "used only by the comparison")]
     pub notes: BTreeMap<String, String>,
 }
@@ -25,7 +25,7 @@ pub struct Cases {
 pub struct Case {
     pub name: String,
     pub event: Value,
-    /// Names of notes.
+    /// The names of the notes that explain the differences.
     #[serde(default)]
     #[allow(dead_code, reason = "used only by the comparison")]
     pub differs: Vec<String>,

@@ -49,7 +49,7 @@ fn main() -> Result<(), lambda_musl::Error> {
 }
 "#;
 
-/// The path of the function.
+/// The path of the compiled function.
 static BINARY: LazyLock<PathBuf> =
     LazyLock::new(|| child::compile("aborting", "[profile.dev]\npanic = 'abort'", MAIN, None));
 

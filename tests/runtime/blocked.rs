@@ -103,7 +103,7 @@ fn main() -> Result<(), Error> {
 }
 "#;
 
-/// The path of a separate program: tests themselves do not run on the main thread.
+/// The path of a separate program, because tests do not run on the main thread.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let tokio = "tokio = { version = '1', features = ['rt-multi-thread', 'time'] }";
     child::compile("blocked", tokio, MAIN, None)

@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitCode, Output, Stdio},
 };
 
-/// Exits as a `main` that returns `end` does: prints an error and exits with status 1.
+/// Exits as a `main` that returns `end` does: if `end` is an error, prints it and exits with status 1.
 pub fn main(end: Result<(), lambda_musl::Error>) {
     use std::process::Termination;
     let code = end.report();
@@ -37,7 +37,7 @@ pub fn stderr(output: Output) -> String {
     text
 }
 
-/// Compiles a separate program. `manifest` is the rest of its manifest after the dependency on this crate. Returns its path.
+/// Compiles a separate program, and returns its path. `manifest` is the rest of its manifest after the dependency on this crate.
 pub fn compile(name: &str, manifest: &str, main: &str, target: Option<&str>) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

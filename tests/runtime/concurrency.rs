@@ -31,7 +31,7 @@ fn start() -> RuntimeApi {
                 let trace = "Lambda-Runtime-Trace-Id: Root=1\r\n";
                 Reply::Send(invocation(&format!("id-{id}"), trace, "null"))
             }
-            // Gives workers that are still handling an event time to finish.
+            // Gives time to finish to workers that are still handling an event.
             None => Reply::Later(Duration::from_millis(500), answer(500, "no more")),
         })
     })
@@ -55,12 +55,12 @@ fn the_environment_sets_how_many_invocations_run_concurrently() {
     }
 }
 
-/// A function whose invocations wait until every worker has one.
 /// Runs `meet` with this number of workers. Returns the text on stderr.
 fn meet_with(api: &RuntimeApi, workers: usize) -> String {
     child::run("concurrency::meet", api.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", &workers.to_string())])
 }
 
+/// A function whose invocations wait until every worker has one.
 #[test]
 #[ignore = "a function that other tests start"]
 fn meet() {

@@ -1,4 +1,4 @@
-//! Functions under other executors.
+//! Functions under an executor other than the runtime's own.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use crate::{
     support::{NEXT, path},
 };
 
-/// Runs a program that handles two events. Returns the request that ends the first, and the text on stderr.
+/// Runs a program that handles two events. Returns the request that ends the first invocation, and the text on stderr.
 fn run_one(first: Reply, reply: Reply) -> (Received, String) {
     let api = RuntimeApi::start([first, reply, event("b", "\"fine\""), accepted()]);
     let text = child::run("logged::function", api.address(), &[]);

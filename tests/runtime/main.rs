@@ -1,4 +1,4 @@
-//! Tests of the runtime against `lambda_musl::testing`, or against a scripted server if raw bytes matter. One file per kind of
+//! Tests of the runtime against `lambda_musl::testing`, or against a scripted server if raw bytes matter. Each file tests one kind of
 //! behaviour.
 
 mod abort;

@@ -66,7 +66,7 @@ fn a_response_and_the_next_event_reuse_the_memory_of_an_event() {
     let places = RefCell::new(Vec::new());
     let handler = async |Place(place): Place, _: Context| {
         places.borrow_mut().push(place);
-        // An allocation of the same length, in case the memory is free.
+        // If the memory of the event were free, this allocation could take it.
         let other = vec![1; 10_000];
         Ok::<_, Infallible>(other.len())
     };

@@ -66,7 +66,7 @@ fn a_stream_to_a_server_that_has_closed_uses_a_new_connection() {
 #[test]
 fn a_connection_that_the_server_closes_is_replaced() {
     let script = [Reply::Close(invocation("a", "", "1")), Reply::Close(answer(202, "")), event("b", "2"), accepted()];
-    // A close takes a moment to arrive. After that, the runtime notices it before it sends anything.
+    // A close takes a moment to arrive. After that, the runtime notices the close before it sends anything.
     let handler = async |event: Value, _: Context| {
         std::thread::sleep(Duration::from_millis(50));
         Ok::<_, Infallible>(event)
@@ -120,7 +120,7 @@ fn endless(status: u16, headers: &str, message: &str) -> Reply {
     Reply::Send(format!("HTTP/1.1 {status} No\r\n{headers}\r\n{message}").into_bytes())
 }
 
-/// How long such a refusal may delay the function: the runtime reads it for one second, and a loaded machine adds some.
+/// How long such a refusal may delay the function: the runtime reads it for one second, and a loaded machine takes longer.
 const BOUNDED: Duration = Duration::from_secs(4);
 
 #[test]
@@ -234,7 +234,7 @@ fn a_reply_truncated_at_any_byte_does_not_end_the_loop() {
 
 #[test]
 fn header_values_of_any_bytes_do_not_prevent_a_response() {
-    // Every byte except a line feed, at lengths up to Lambda's limit for a client context.
+    // Each byte except a line feed, alone and repeated up to Lambda's limit for a client context.
     let bytes = (0..=255u8).filter(|byte| *byte != b'\n');
     let values: Vec<Vec<u8>> = bytes.flat_map(|byte| [1, 3583].map(|n| vec![byte; n])).collect();
     let script = values.iter().flat_map(|value| {

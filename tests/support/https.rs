@@ -22,7 +22,7 @@ pub fn serve(body: &'static str, authority: &Path) -> String {
     let server = Server::start(move |_, stream| {
         let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
         let mut stream = BufReader::new(StreamOwned::new(connection, stream.into_inner()));
-        // The endpoint probe speaks HTTP/1.0. A client may close the connection if it rejects the certificate.
+        // Only one request is read from a connection. A client may close the connection if it rejects the certificate.
         let head = stream.by_ref().lines().map_while(Result::ok);
         head.take_while(|line| !line.is_empty()).for_each(drop);
         let stream = stream.get_mut();
@@ -38,7 +38,7 @@ pub fn serve(body: &'static str, authority: &Path) -> String {
     port
 }
 
-/// The configuration of a server with a certificate for localhost. The issuer's certificate is written to `authority`.
+/// The configuration of a server with a certificate for localhost. Writes the issuer's certificate to `authority`.
 pub fn config(authority: &Path) -> ServerConfig {
     let mut params = CertificateParams::default();
     // The name must differ from the server's: a certificate that names itself as its issuer counts as self-signed.

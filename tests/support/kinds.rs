@@ -1,4 +1,4 @@
-//! The crate tests/crates/kinds, which combines many kinds of sources and settings. It is built with zig and in the container.
+//! The crate in tests/crates/kinds, which combines many kinds of sources and settings. It is built with zig and in the container.
 
 use std::{path::Path, process::Command};
 
@@ -8,7 +8,7 @@ use crate::machine::{Run, make, run};
 
 pub const KINDS: [&str; 3] = ["CRATE=tests/crates/kinds", "BIN=api", "INCLUDE=data"];
 
-/// The response to the event 1, without the compiler of its C code.
+/// The function's response to the event 1, without the name of the C compiler.
 pub fn expected() -> Value {
     json!({
         "env": "orders", "flag": true, "dependency": 2, "crate": true, "file": "/function/c/kinds.c",
@@ -16,7 +16,7 @@ pub fn expected() -> Value {
     })
 }
 
-/// Invokes the function in `out`. Returns the compiler of its C code and the rest of the response.
+/// Invokes the function in `out`. Returns the name of the C compiler and the rest of the response.
 pub fn invoked(out: &Path) -> (String, Value) {
     let answer = make(&["invoke", &format!("OUT={}", out.display()), "EVENT=1"]).succeeded();
     let mut answer: Value = serde_json::from_str(&answer.stdout).unwrap();
@@ -24,7 +24,7 @@ pub fn invoked(out: &Path) -> (String, Value) {
     (compiler.as_str().unwrap().to_owned(), answer)
 }
 
-/// Environment variables that would change the function, each with a valid value.
+/// Environment variables that would change the function if they reached the build, each with a valid value.
 const HOSTILE: [(&str, &str); 32] = [
     ("AR_x86_64_unknown_linux_musl", "ar"),
     ("CARGO_BUILD_RUSTFLAGS", "--cfg hostile"),
@@ -60,7 +60,7 @@ const HOSTILE: [(&str, &str); 32] = [
     ("TZ", "Asia/Tokyo"),
 ];
 
-/// Runs a build with these variables and asserts that it reports the variables it leaves out.
+/// Runs a build with these variables and asserts that it reports the variables that it leaves out.
 pub fn run_in_a_hostile_shell(mut build: Command) -> Run {
     let built = run({
         build.envs(HOSTILE);

@@ -76,8 +76,8 @@ impl Run {
     }
 }
 
-/// A command in `directory` with only the environment variables that locate programs, the network and a container engine: nothing
-/// else reaches it from the test runner or an outer make.
+/// A command in `directory` with only `CI`, `LANG` and the environment variables that locate programs, the network and a container
+/// engine: nothing else reaches it from the test runner or an outer make.
 pub fn command(program: impl AsRef<Path>, directory: &Path) -> Command {
     const PREFIXES: [&str; 17] = [
         "CARGO_HOME", "CI", "CONTAINER_ENGINE", "DBUS_", "DOCKER_", "HOME", "HTTP", "LANG", "NO_PROXY", "PATH", "PIP_",
@@ -115,14 +115,14 @@ pub fn make(arguments: &[&str]) -> Run {
     call("make", arguments)
 }
 
-/// Builds a crate with make into the directory `out`.
+/// Builds a crate with make into the `out` directory.
 pub fn build_crate(krate: &Path, out: &Path, more: &[&str]) -> Run {
     let mut make = command("make", root());
     make.arg(format!("CRATE={}", krate.display())).arg(format!("OUT={}", out.display())).args(more);
     run(make)
 }
 
-/// The shortest of three runs of a command.
+/// The time that the fastest of three runs of a command took.
 pub fn best_of_three(command: impl Fn() -> Run) -> Duration {
     let times = [(); 3].map(|()| command().succeeded().took);
     times.into_iter().min().unwrap()
@@ -155,7 +155,7 @@ impl Drop for Killed {
     }
 }
 
-/// The environment variable that marks the processes a test starts.
+/// The environment variable that marks the processes that a test starts.
 pub const MARK: &str = "LAMBDA_MUSL_TEST";
 
 /// The command lines of the running processes that carry a mark.
@@ -202,8 +202,8 @@ pub fn make_executable(file: &Path) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Copies these files and directories from the work tree of the clone, without files that a fresh clone does not contain; from an
-/// unpacked archive, which has no list of its files, without the build outputs.
+/// Copies these files and directories from the work tree of the clone, except files that git does not track. An unpacked archive has
+/// no list of tracked files, so everything except the build outputs is copied from it.
 pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
     let mut list = command("git", root());
     list.args(["ls-files", "-z", "--"]).args(paths);
@@ -223,7 +223,7 @@ pub fn copy_of_the_clone(paths: &[&str], to: &Path) {
 }
 
 /// `cargo lambda-musl` in a project's directory, as on a machine without a clone. A copy of the program is in `bin` next to the
-/// project. The environment contains only what locates Rust, and the path of the clone's cache, which saves filling another one.
+/// project. The environment contains only what locates Rust, and the path of the clone's cache, so that no second cache is filled.
 pub fn cargo_lambda_musl(project: &Path) -> Command {
     let bin = project.parent().unwrap().join("bin");
     let rust = call("scripts/rust", &[]).succeeded();

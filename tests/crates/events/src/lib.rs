@@ -40,7 +40,7 @@ mod tests {
         serde_json::to_value(event).unwrap()
     }
 
-    /// A function URL sends the same events as an HTTP API. Its own type has fewer fields.
+    /// A function URL sends the same events as an HTTP API. The type for function URLs has fewer fields.
     fn url(event: &str) -> Value {
         known::<LambdaFunctionUrlRequest>(event);
         known::<ApiGatewayV2httpRequest>(event)

@@ -3,7 +3,7 @@
 const char *file(void) { return __FILE__; }
 const char *date(void) { return __DATE__ " " __TIME__; }
 const char *compiler(void) { return __VERSION__; }
-/* Both need the compiler's runtime library: the first one a variable, the second one a function. */
+/* The next two functions need the compiler's runtime library: the first uses a variable of it, and the second a function. */
 #ifdef __x86_64__
 int sse2(void) { return __builtin_cpu_supports("sse2") != 0; }
 #else

@@ -1,4 +1,4 @@
-//! Hashes the text of the event while compiling.
+//! Hashes the text of the event at compile time.
 
 fn main() {
     let hash = openssl::sha::sha256(b"abc").map(|byte| format!("{byte:02x}"));

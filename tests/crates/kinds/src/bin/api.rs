@@ -1,4 +1,4 @@
-//! Responds with values that show how the build used its configuration, its dependency, its C and its C++.
+//! Responds with values that show how the build used the configuration, the dependency, the C and the C++ of this crate.
 
 use std::ffi::{CStr, c_char};
 

@@ -1,4 +1,5 @@
-//! Encodes and decodes an image of one colour in each format. Responds with the decoded colour, or for JPEG with whether it is close.
+//! Encodes and decodes an image of one colour in each format. Responds with the decoded colour, or, for JPEG, with whether it is close
+//! to the original colour.
 
 use std::io::Cursor;
 
