@@ -92,7 +92,7 @@ impl Cross {
             let lock = lock.strip_prefix(&function.workspace).unwrap_or(lock);
             command.env("CARGO_RESOLVER_LOCKFILE_PATH", Path::new("/project").join(lock));
         }
-        // The image does not contain a linker that the user's configuration may set for this host.
+        // The user's configuration may set a linker for this host that the image does not contain.
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
