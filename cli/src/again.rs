@@ -193,7 +193,7 @@ fn forget_what_is_gone(cache: &Cache) -> Result<()> {
 }
 
 /// Whether the sources of a package have changed since it was built. A package that was built elsewhere, or whose sources no longer
-/// exist, is not outdated.
+/// exist, does not count as outdated.
 pub fn is_outdated(zip: &Path, cache: &Cache) -> Result<bool> {
     Ok(outdated(zip, cache)?.is_some())
 }
@@ -208,7 +208,7 @@ fn outdated(zip: &Path, cache: &Cache) -> Result<Option<Record>> {
     Ok(is_outdated.then_some(record))
 }
 
-/// Rebuilds a package if it is outdated, with the command that built it.
+/// Rebuilds an outdated package with the command that built it.
 pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let Some(record) = outdated(zip, cache)? else { return Ok(()) };
     if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {

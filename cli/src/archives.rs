@@ -18,7 +18,7 @@ impl Archives {
         if let Some(sources) = sources.filter(|sources| !sources.is_dir()) {
             bail!("--sources {}: no such directory", sources.display());
         }
-        // The patches are applied in the order of their names.
+        // The recipes apply the patches in the order of these file names.
         let patches = (0..).zip(&pins.patches).map(|(index, patch)| (patch, format!("patches/{index:02}.patch")));
         let libraries = [(&pins.musl.archive, "musl.tar.gz"), (&pins.openssl.archive, "openssl.tar.gz")];
         let all = libraries.map(|(archive, name)| (archive, name.to_owned())).into_iter().chain(patches);

@@ -75,7 +75,7 @@ impl Configuration {
         Ok(Some((path, target)))
     }
 
-    /// The architecture of the project's target, for builds whose options name none.
+    /// The architecture of the project's target, for builds whose options name no architecture.
     pub fn arch(&self) -> Result<Option<Arch>> {
         let Some((path, target)) = self.target()? else { return Ok(None) };
         let arch = [Arch::X86_64, Arch::Arm64].into_iter().find(|arch| arch.triple() == target);

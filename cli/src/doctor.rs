@@ -78,7 +78,7 @@ const STATUS: [Need; 7] = [AWS, CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 const BUILD: [Need; 6] = [CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 pub const TOOLCHAIN: [Need; 8] = [LINUX, GCC, MAKE, STRIP, TAR, PATCH, PERL, CURL];
 
-/// Fedora and Amazon Linux package parts of Perl separately.
+/// On Fedora and Amazon Linux, parts of Perl are in separate packages.
 const PERL_RPMS: &str = "perl-interpreter perl-lib perl-FindBin perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy \
     perl-File-Path perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html perl-Pod-Usage";
 

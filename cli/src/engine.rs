@@ -47,7 +47,7 @@ impl Engine {
         Ok(output(&mut self.command(arguments))?.trim().to_owned())
     }
 
-    /// What the engine reports about a local image in this format; `None` if there is no such image.
+    /// The engine's description of a local image, in the given format; `None` if there is no such image.
     pub fn inspect(&self, image: &str, format: &str) -> Option<String> {
         self.output(["image", "inspect", "--format", format, image]).ok()
     }

@@ -70,7 +70,7 @@ pub fn run(options: options::Deploy) -> Result<()> {
     Ok(())
 }
 
-/// Whether AWS refused a call because another deployment is changing the function, or has changed it since it was read.
+/// Whether AWS refused a call because another deployment is changing the function, or has changed it since this program read it.
 fn is_of_another(error: &Error) -> bool {
     ["ResourceConflictException", "ConflictException", "EntityAlreadyExists", "ConcurrentModification"]
         .contains(&code(error))

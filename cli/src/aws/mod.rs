@@ -112,7 +112,7 @@ pub fn lambda(operation: &str, name: &str, qualifier: Option<&str>) -> Call {
 /// An error of the client.
 #[derive(Debug)]
 pub struct Refusal {
-    /// AWS's error code, empty if the error is not from AWS.
+    /// AWS's error code; empty if the error is not from AWS.
     pub code: String,
     text: String,
 }
@@ -130,7 +130,7 @@ pub fn code(error: &Error) -> &str {
     error.downcast_ref::<Refusal>().map_or("", |refusal| &refusal.code)
 }
 
-/// Turns the error that a resource does not exist into `None`.
+/// Turns the error about a missing resource into `None`.
 pub fn if_there(result: Result<Value>) -> Result<Option<Value>> {
     match result {
         Err(error) if ["ResourceNotFoundException", "NoSuchEntity"].contains(&code(&error)) => Ok(None),

@@ -1,5 +1,5 @@
 //! The settings of a deployed function. Options take precedence over `[package.metadata.lambda-musl.deploy]` in Cargo.toml. A
-//! setting in neither is left unchanged in AWS.
+//! setting that is in neither of them stays unchanged in AWS.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -148,7 +148,7 @@ impl Manifest {
             return Ok(Self::default());
         };
         let name = own.get("package").and_then(|package| package.get("name")).and_then(Value::as_str).map(Into::into);
-        // Like cargo, this takes the nearest Cargo.toml with a workspace.
+        // As cargo does, take the nearest Cargo.toml with a workspace.
         let mut tables = Vec::new();
         for directory in directory.ancestors() {
             if let Some((path, table)) = read(directory)?.filter(|(_, table)| table.contains_key("workspace")) {

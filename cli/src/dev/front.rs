@@ -141,7 +141,7 @@ impl Front {
         found.or_else(|| self.functions.first().filter(|_| name == "function" && self.functions.len() == 1))
     }
 
-    /// A list of the functions, for requests that name none.
+    /// A list of the functions, for requests that name no function.
     fn list(&self, path: &str) -> Reply {
         let line = |function: &Arc<Function>| {
             let (name, url) = (&function.name, self.url(&function.name));

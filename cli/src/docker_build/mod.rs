@@ -28,7 +28,7 @@ pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
     let options::Build { source, out, oci } = &options.build;
-    // Check this now, because the step that writes there may come minutes later.
+    // Check this now, because the step that writes to this directory may run minutes later.
     if !options.image_only {
         check_writable(out)?;
     }
@@ -148,8 +148,8 @@ impl Builder<'_> {
 const IN_CONTAINER: Locations =
     Locations { workspace: "/project", target: "/target", cargo_home: "/cargo", sysroot: "/rust" };
 
-/// The lock file for OpenSSL 1.0, which the newest crates do not support: the one that the project names, or `None` if
-/// the project's own lock file has crates that support it.
+/// The lock file for OpenSSL 1.0, which the newest versions of some crates do not support: the one that the project names, or
+/// `None` if the versions in the project's own lock file support it.
 fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
     if !pins.has_openssl_1_0() {
         return Ok(None);

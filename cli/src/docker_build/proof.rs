@@ -56,7 +56,7 @@ fn archives(map: &str, names: &[&str]) -> BTreeSet<String> {
         let stem = file.strip_suffix(".a").or_else(|| file.strip_suffix(".rlib"));
         stem.and_then(|stem| stem.strip_prefix("lib")).is_some_and(|name| names.contains(&name))
     };
-    // The wrapper around gcc refers to its prefix with such a path.
+    // The wrapper around gcc refers to the prefix by a path with `/bin/../`.
     members.filter(is_one).map(|path| path.replace("/bin/../", "/")).collect()
 }
 

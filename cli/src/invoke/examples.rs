@@ -1,4 +1,4 @@
-//! The example events of `--example`.
+//! The example events for `--example`.
 
 use anyhow::{Result, bail};
 

@@ -169,7 +169,7 @@ impl Manifest {
         }
     }
 
-    /// Replaces the text if the new one parses and contains the added entry. Otherwise, reports the entry to add by
+    /// Replaces the text if the new text parses and contains the added entry. Otherwise, reports the entry to add by
     /// hand.
     fn take(&mut self, text: String, path: &str, added: &str, report: &mut Report) {
         let text = match self.before.contains("\r\n") {
@@ -188,7 +188,7 @@ impl Manifest {
             report.leave(&self.path, "nothing is missing");
             return Ok(());
         }
-        // If the manifest is a link, write the file behind it. Keep the permissions.
+        // If the manifest is a link, write the file that it points to. Keep the permissions.
         let file = fs::canonicalize(&self.path).at(&self.path)?;
         let permissions = fs::metadata(&file).at(&file)?.permissions();
         write_whole(&file, self.text.as_bytes())?;
@@ -206,7 +206,7 @@ fn is_dependencies(line: &str) -> bool {
         .is_some_and(|name| name.trim() == "dependencies")
 }
 
-/// The files that were written and left unchanged, and the changes to make by hand.
+/// The files that were written, the files that were left unchanged, and the changes to make by hand.
 #[derive(Default)]
 struct Report {
     wrote: Vec<PathBuf>,
