@@ -25,7 +25,7 @@ use crate::{environment, options};
 /// How far the timestamps of files may lag behind the clock.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Files in the package's directory and above it that influence the build.
+/// Files that influence the build, in the package's directory and in the directories above it.
 const DECIDING: [&str; 6] =
     [".cargo/config", ".cargo/config.toml", "Cargo.lock", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml"];
 
@@ -38,7 +38,8 @@ struct Repeat {
     verb: String,
     directory: PathBuf,
     arguments: Vec<OsString>,
-    /// The verb's options that were set in variables. Those of other verbs are left out, because they may be secrets.
+    /// The verb's options that were set in environment variables. Variables of other verbs are left out, because their values may
+    /// be secrets.
     variables: BTreeMap<String, OsString>,
 }
 
@@ -51,9 +52,9 @@ pub struct Sources {
     crates: Vec<PathBuf>,
     /// Other files and directories that the build reads if they exist.
     others: Vec<PathBuf>,
-    /// Directories inside them to skip, because they contain no sources.
+    /// Directories without sources, which are skipped inside `crates` and `others`.
     without: Vec<PathBuf>,
-    /// The names of the shell's variables that the build used. Their values are not stored.
+    /// The names of the environment variables that the build used. Their values are not stored.
     variables: Vec<String>,
 }
 
@@ -77,7 +78,7 @@ impl Repeat {
 }
 
 impl Sources {
-    /// The sources of a function, and `more` files that its build read.
+    /// The sources of a function, including the files in `more`, which its build read.
     pub fn of(built: &Built, out: &Path, more: impl IntoIterator<Item = PathBuf>, cache: &Cache) -> Self {
         let function = built.function;
         let own = built.crates.iter().filter(|krate| krate.is_path());
@@ -96,7 +97,7 @@ impl Sources {
         }
     }
 
-    /// A digest of all files with their times and sizes, and the newest time.
+    /// A digest of the paths, sizes and modification times of all files, and the newest of these times.
     fn state(&self) -> (String, Option<SystemTime>) {
         let is_in = |entry: &DirEntry| {
             !self.without.iter().any(|other| other == entry.path())
@@ -127,7 +128,7 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether a directory is a target directory of cargo, or the output directory of this program.
+/// Whether a directory is a target directory of cargo, or an output directory of this program.
 fn is_made(path: &Path) -> bool {
     path.join("CACHEDIR.TAG").exists() || path.join("SHA256SUMS").exists() && path.join("build.json").exists()
 }
@@ -192,7 +193,7 @@ fn forget_what_is_gone(cache: &Cache) -> Result<()> {
 }
 
 /// Whether the sources of a package have changed since it was built. A package that was built elsewhere, or whose sources no longer
-/// exist, is not outdated.
+/// exist, does not count as outdated.
 pub fn is_outdated(zip: &Path, cache: &Cache) -> Result<bool> {
     Ok(outdated(zip, cache)?.is_some())
 }
@@ -207,7 +208,7 @@ fn outdated(zip: &Path, cache: &Cache) -> Result<Option<Record>> {
     Ok(is_outdated.then_some(record))
 }
 
-/// Rebuilds a package if it is outdated, with the command that built it.
+/// Rebuilds an outdated package with the command that built it.
 pub fn refresh(zip: &Path, cache: &Cache) -> Result<()> {
     let Some(record) = outdated(zip, cache)? else { return Ok(()) };
     if let Some(name) = record.sources.variables.iter().find(|name| env::var_os(name).is_none()) {
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_contains_only_variables_of_the_verb_that_built_and_only_this_user_can_read_it() {
+    fn a_record_contains_only_variables_of_its_verb_and_only_this_user_can_read_it() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache { root: directory.path().into() };
         let of = |verb: &str| {

@@ -1,5 +1,5 @@
-//! Finds the archives that the pins name, first in the directory of `--sources`, then in the cache, then at each URL in
-//! turn, and verifies their checksums.
+//! Finds the archives that the pins name, and verifies their checksums. The search begins in the directory of `--sources`,
+//! continues in the cache, and ends with each URL in turn.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ impl Archives {
         if let Some(sources) = sources.filter(|sources| !sources.is_dir()) {
             bail!("--sources {}: no such directory", sources.display());
         }
-        // The patches are applied in the order of their names.
+        // The recipes apply the patches in the order of these file names.
         let patches = (0..).zip(&pins.patches).map(|(index, patch)| (patch, format!("patches/{index:02}.patch")));
         let libraries = [(&pins.musl.archive, "musl.tar.gz"), (&pins.openssl.archive, "openssl.tar.gz")];
         let all = libraries.map(|(archive, name)| (archive, name.to_owned())).into_iter().chain(patches);
@@ -64,8 +64,8 @@ fn file(archive: &Archive, sources: Option<&Path>, cache: &Cache) -> Result<Path
     }
     match sources {
         Some(sources) => bail!(
-            "no usable source for {file}: --sources {} does not have it with the checksum {sha256}; put it there, or \
-             name other pins with --pins",
+            "no usable source for {file}: --sources {} contains no file of this name with the checksum {sha256}; put one \
+             there, or name other pins with --pins",
             sources.display()
         ),
         None => bail!(

@@ -11,11 +11,11 @@ use crate::engine::{Engine, check_emulation};
 use crate::files::{self, At, without_spaces};
 use crate::{arch::Arch, cache::Cache, command::output, doctor, options, step};
 
-/// All the tools that packages.sh supports. A build on this base then needs no network to install one.
+/// All the tools that packages.sh supports, so that a build on this base needs no network to install any of them.
 const TOOLS: [&str; 4] = ["cmake", "libclang", "nasm", "pkg-config"];
 
 /// Builds the image and prints its name. Only debootstrap and the programs that handle its files run as root. If this
-/// program itself runs as root, the files that it creates in the cache are given to the cache's owner.
+/// program itself runs as root, it gives the files that it creates in the cache to the cache's owner.
 pub fn run(options: options::BaseImage) -> Result<()> {
     let cache = Cache::open()?;
     let made = make(&options, &cache);
@@ -85,8 +85,8 @@ fn as_root(program: &str) -> Command {
     sudo
 }
 
-/// Gives root's files in a directory, and those of its ancestors that belong to root, to the owner of the nearest ancestor
-/// that does not belong to root.
+/// Gives root's files in a directory to the owner of the nearest ancestor that does not belong to root. The ancestors below
+/// that one get the same owner.
 fn hand_over(directory: &Path) -> Result<()> {
     let is_of_root = |path: &&Path| path.metadata().is_ok_and(|metadata| metadata.uid() == 0);
     let on_the_way: Vec<&Path> = directory.ancestors().take_while(is_of_root).collect();

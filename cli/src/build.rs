@@ -1,4 +1,4 @@
-//! `build`: builds with zig as the C compiler and linker, and with the OpenSSL that the crate openssl-src packages.
+//! `build`: builds with zig as the C compiler and linker, and with OpenSSL from the openssl-src crate.
 
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command, thread, time::SystemTime};
@@ -46,7 +46,7 @@ pub fn build(options: &options::Build, report: impl Fn(String)) -> Result<()> {
     Ok(())
 }
 
-/// Downloads everything that a build needs, so that it runs without a network.
+/// Downloads everything that a build needs, so that the build can run later without a network.
 pub fn prepare(source: &Source) -> Result<()> {
     let cache = Cache::open()?;
     let prepared = Prepared::of(source, &cache)?;
@@ -106,16 +106,16 @@ impl Prepared {
         };
         cargo.env(names::VARIABLE, locations.names(function, crates, rust)?);
         if let Some(prefix) = &prefix {
-            // A crate that asks for a vendored OpenSSL gets this one. The variables name the target, so build scripts,
-            // which run on this machine, do not use it.
+            // A crate that asks for a vendored OpenSSL gets this one. The names of the variables contain the target, so build
+            // scripts, which are compiled for this machine, do not link it.
             let of_target = |name: &str| format!("{}_OPENSSL_{name}", function.arch.triple_in_variables());
             cargo.env(of_target("DIR"), prefix).env(of_target("STATIC"), "1").env(of_target("NO_VENDOR"), "1");
         }
-        // No other build may replace the binary before it is read.
+        // Keep other builds from replacing the binary before it is read.
         let lock = lock_directory(&function.target)?;
         function.forget_other_workspaces(&function.target, crates)?;
         let binary = function.target.join(triple).join("release").join(&function.binary);
-        // If the binary exists afterwards, it is from this build.
+        // If a binary exists after the build, it is from this build.
         let _ = fs::remove_file(&binary);
         let messages = run_with_zig(&mut cargo, cache, |cargo, zig_cache| {
             tools.stand_before(cargo, function.arch, zig_cache);
@@ -150,15 +150,15 @@ impl Prepared {
     }
 }
 
-/// The value of `CARGO_ENCODED_RUSTFLAGS`: the project's flags, `flags`, and the one that keeps the symbols. It is the same
-/// for every function, so functions share compiled crates.
+/// The value of `CARGO_ENCODED_RUSTFLAGS`: the project's flags, those in `flags`, and the flag that keeps the symbols. The value is
+/// the same for every function, so functions share compiled crates.
 pub fn rustflags<'a>(flags: impl IntoIterator<Item = &'a str>, function: &Function, rust: &Rust) -> Result<String> {
     let mut all = function.configuration.rustflags(function.arch, rust)?;
     all.extend(flags.into_iter().chain(["-Cstrip=none"]).map(Into::into));
     Ok(all.join("\x1f"))
 }
 
-/// Fails, before anything is downloaded, if a program that the build needs is missing.
+/// If a program that the build needs is missing, fails before anything is downloaded.
 fn require(source: &Source, cache: &Cache) -> Result<()> {
     manifest(source)?;
     let mut needs = vec![doctor::CC, doctor::RUSTUP];
@@ -172,14 +172,14 @@ fn require(source: &Source, cache: &Cache) -> Result<()> {
     doctor::require(&needs)
 }
 
-/// Whether the lock file contains openssl-sys. It is read without cargo, which may not be installed yet.
+/// Whether the lock file contains openssl-sys. The file is read without cargo, which may not be installed yet.
 fn locks_openssl(krate: &Path) -> bool {
     let directory = krate.canonicalize().unwrap_or_default();
     let lock = directory.ancestors().find_map(|directory| fs::read_to_string(directory.join("Cargo.lock")).ok());
     locked(&lock.unwrap_or_default()).iter().any(|krate| krate.name == "openssl-sys")
 }
 
-/// Runs a command that compiles with zig and zig's own cache.
+/// Runs a command that compiles with zig and uses zig's own cache.
 fn run_with_zig<T>(
     command: &mut Command, cache: &Cache, run: impl FnOnce(&mut Command, &Path) -> Result<T>,
 ) -> Result<T> {

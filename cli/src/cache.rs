@@ -1,6 +1,6 @@
 //! The cache of everything that is downloaded or compiled once per machine. Several builds can use it at the same time:
-//! each entry is created under a lock in a temporary directory, and moved to its path when it is complete. A damaged entry
-//! is detected and created again.
+//! each entry is created in a temporary directory while a lock is held, and moved to its path when it is complete. A damaged
+//! entry is detected and created again.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
@@ -74,7 +74,7 @@ impl Cache {
         tempfile::Builder::new().prefix(&format!("{prefix}.")).tempdir_in(&directory).at(&directory)
     }
 
-    /// The directory with this name. If it is missing or damaged, `make` fills it.
+    /// The directory with this name. If it is missing or damaged, this function calls `make` to fill it.
     pub fn entry(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let _lock = self.lock(name)?;
         let (path, listing) = (self.root.join(name), self.root.join(format!("{name}.json")));
@@ -97,10 +97,10 @@ impl Cache {
         made.map(|()| path)
     }
 
-    /// Runs zig, which keeps its own cache and trusts everything in it. If no other build uses zig's cache at the
-    /// start, this removes the files that interrupted builds left or, if a listed file is damaged, the complete cache.
-    /// If no other build uses it at the end, this lists its files. `run` must call [`zig_compiles`] before zig
-    /// compiles.
+    /// Calls `run` with the directory of zig's cache. Zig trusts everything in this cache. If no other build uses the cache at the
+    /// start, this function removes the files that interrupted builds left behind, or the complete cache if a listed file is
+    /// damaged. If no other build uses the cache at the end, this function lists the files in it. `run` must call [`zig_compiles`]
+    /// before zig compiles.
     pub fn with_zig<T>(&self, run: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let (path, listing) = (self.directory("zig")?, self.root.join("zig.json"));
         let lock = self.directory("locks")?.join("zig");
@@ -127,20 +127,20 @@ impl Cache {
         Ok(result)
     }
 
-    /// Waits until no other build is creating the entry with this name.
+    /// Waits until no other build is creating the entry with this name, and locks the entry.
     pub fn lock(&self, name: &str) -> Result<File> {
         let path = self.directory("locks")?.join(name.replace('/', "-"));
         wait_for(File::create(&path).at(&path)?, name)
     }
 }
 
-/// Notes in zig's cache that zig may add and change files there.
+/// Marks zig's cache as one in which zig may have added or changed files.
 pub fn zig_compiles(zig_cache: &Path) -> Result<()> {
     let changed = zig_cache.join(CHANGED);
     File::create(&changed).map(drop).at(changed)
 }
 
-/// Waits until no other build is working in a directory, even one with a different cache.
+/// Locks a directory once no other build is working in it. The lock also keeps out builds with a different cache.
 pub fn lock_directory(path: &Path) -> Result<File> {
     fs::create_dir_all(path).at(path)?;
     wait_for(File::open(path).at(path)?, &path.display().to_string())
@@ -153,7 +153,7 @@ fn wait_for(file: File, name: &str) -> Result<File> {
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
             result => return result.map(|()| file).with_context(|| format!("locking {name}")),
         }
-        // Say so only after a second: a build that just checks an entry releases the lock sooner.
+        // Print this only after a second: a build that only checks an entry releases the lock sooner.
         if tries == 10 {
             say(&format!("waiting for another build that uses {name} …"));
         }
@@ -162,7 +162,7 @@ fn wait_for(file: File, name: &str) -> Result<File> {
     }
 }
 
-/// Writes a file next to `path`, then moves it there, so `path` never holds a partial file.
+/// Writes a file next to `path` and then moves it to `path`, which therefore never holds a partial file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_all_whole(&[(path.to_owned(), bytes)], || ())
 }
@@ -216,7 +216,7 @@ fn is_whole(path: &Path, listing: &Path) -> bool {
     !is_damaged(path, listed(listing).as_ref(), size)
 }
 
-/// Whether a listed file is missing or has a different size. If so, and if the directory exists, prints a note.
+/// Whether a listed file is missing or has a size other than the listed one. If so, and if the directory exists, prints a note.
 fn is_damaged(path: &Path, listed: Option<&Listing>, size: impl Fn(&Path) -> Option<u64>) -> bool {
     let damaged = match listed {
         Some(files) if path.is_dir() => {

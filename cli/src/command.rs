@@ -23,7 +23,7 @@ pub fn succeeds(command: &mut Command) -> bool {
     Running::start(command).and_then(|mut running| running.wait()).is_ok_and(|status| status.success())
 }
 
-/// Runs this program for a build, and shows its messages to the user.
+/// Runs another process of this program for a build, and shows the build's messages to the user.
 pub fn run_build(command: &mut Command) -> Result<()> {
     let status = Running::start(command.stdin(Stdio::null()))?.wait()?;
     interrupt::check()?;
@@ -31,7 +31,7 @@ pub fn run_build(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a cleanup command even if this program was told to stop, and returns whether it succeeded.
+/// Runs a cleanup command even if this program was told to stop, and returns whether the command succeeded.
 pub fn clean_up(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
@@ -54,7 +54,7 @@ pub fn collect_while(command: &mut Command, stdin: impl Into<Stdio>, check: impl
     let [stdout, stderr] = [thread::spawn(|| all_of(stdout)), thread::spawn(|| all_of(stderr))];
     loop {
         running.check_input()?;
-        // Wait for the pipes first, because the process group can be ended only until the program is reaped.
+        // Wait for the pipes first, because the process group can no longer be ended once the program is reaped.
         if stdout.is_finished()
             && stderr.is_finished()
             && let Some(status) = running.try_wait()?
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_quoted_as_one_word_for_the_shell() {
+    fn text_is_quoted_as_one_word_for_the_shell() {
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
         assert_eq!(quoted("--out=a/b"), "--out=a/b");
         assert_eq!(quoted(""), "''");

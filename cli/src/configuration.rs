@@ -1,4 +1,4 @@
-//! cargo's configuration for a project. cargo reads it from the project's directory; this program needs only the flags for
+//! Cargo's configuration for a project. Cargo reads it from the project's directory; this program needs only the flags for
 //! rustc, which it combines with its own, and the settings that contradict a static function.
 //!
 //! <https://doc.rust-lang.org/cargo/reference/config.html>
@@ -28,7 +28,7 @@ impl Configuration {
         let directory = directory.canonicalize().at(directory)?;
         let mut files = Vec::new();
         for configuration in directory.ancestors().map(|directory| directory.join(".cargo")) {
-            // cargo prefers the older name if both exist.
+            // Cargo prefers the older name if both exist.
             let path =
                 ["config", "config.toml"].map(|name| configuration.join(name)).into_iter().find(|path| path.is_file());
             if let Some(path) = path.filter(|_| configuration.canonicalize().ok() != home) {
@@ -75,7 +75,7 @@ impl Configuration {
         Ok(Some((path, target)))
     }
 
-    /// The architecture of the project's target, for builds whose options name none.
+    /// The architecture of the project's target, for builds whose options name no architecture.
     pub fn arch(&self) -> Result<Option<Arch>> {
         let Some((path, target)) = self.target()? else { return Ok(None) };
         let arch = [Arch::X86_64, Arch::Arm64].into_iter().find(|arch| arch.triple() == target);
@@ -137,8 +137,9 @@ impl Configuration {
     }
 }
 
-/// Reads a file and the files that it includes. `include` is a path, or a list of paths or of tables with a path,
-/// relative to the file. The last included file takes precedence over the others, and the file itself over all of them.
+/// Reads a file and the files that it includes. Its `include` key is a path, or a list whose entries are paths or tables with a
+/// path. Each path is relative to the file. The last included file takes precedence over the others, and the file itself over
+/// all of them.
 fn read(path: &Path, including: &[&Path], files: &mut Vec<(PathBuf, Table)>) -> Result<()> {
     ensure!(!including.contains(&path), "{} includes itself", path.display());
     let including = [including, &[path]].concat();
@@ -183,7 +184,7 @@ fn merge(into: &mut Table, nearer: Table) {
     }
 }
 
-/// cargo's home and its configuration. Settings for the sources of crates apply; the others would affect the function's bytes
+/// Cargo's home and its configuration. Settings for the sources of crates apply; the others would affect the function's bytes
 /// and are left out.
 pub struct Home {
     /// The directory where cargo keeps its downloads.
@@ -194,7 +195,7 @@ pub struct Home {
     pub left_out: Vec<String>,
 }
 
-/// The tables of that configuration that apply, and the keys of its table `build` that apply.
+/// The tables that the build keeps from the configuration in cargo's home, and the keys that it keeps from the `build` table.
 const OF_HOME: [&str; 8] = ["cache", "credential-alias", "http", "net", "registries", "registry", "source", "term"];
 const OF_BUILD: [&str; 2] = ["jobs", "target-dir"];
 
@@ -209,7 +210,7 @@ impl Home {
         Ok(Self { directory, counts: (!left_out.is_empty()).then(|| table.to_string()), left_out })
     }
 
-    /// The home with only the configuration that applies: cargo's own, or a directory in the cache with links to the rest
+    /// A home with only the configuration that applies: cargo's home itself, or a directory in the cache with links to the rest
     /// of cargo's home.
     pub fn prepare(&self, cache: &Cache) -> Result<PathBuf> {
         let Some(text) = &self.counts else { return Ok(self.directory.clone()) };
@@ -290,7 +291,7 @@ fn list(flags: &Value, path: &Path) -> Result<Vec<String>> {
     list.with_context(|| format!("{}: rustflags is {flags}; expected a string or a list of strings", path.display()))
 }
 
-/// Fails if a flag contradicts what a function must be: static, compiled for Lambda's processors, and the same from any
+/// Fails if a flag contradicts what a function must be: static, compiled for Lambda's processors, and independent of the
 /// build machine.
 fn check(flags: &[String]) -> Result<()> {
     // `-C name=value` can be one argument or two.

@@ -13,13 +13,13 @@ use crate::{command::output, project::Function, rust::Rust, step::say};
 
 #[derive(Clone, Default)]
 pub struct Crate {
-    /// cargo's package id, which distinguishes two crates with the same name and version.
+    /// Cargo's package id, which distinguishes two crates with the same name and version.
     pub id: String,
     pub name: String,
     pub version: String,
-    /// The registry or repository that it comes from, as cargo writes it; `None` for a path.
+    /// The registry or repository that the crate comes from, in cargo's notation; `None` for a path.
     pub source: Option<Source>,
-    /// Whether it is linked into the binary. Other crates, like procedural macros, only run during the build.
+    /// Whether it is linked into the binary. Other crates, such as procedural macros, only run during the build.
     pub linked: bool,
     /// The SPDX expression in its manifest, if there is one.
     pub licence: Option<String>,
@@ -40,8 +40,8 @@ impl Crate {
     }
 }
 
-/// The crates that a build may need, including the function's own, sorted by name and version. `lock` replaces the function's
-/// lock file. Some may turn out to be needed only on the host: `as_built` returns what a build really compiled.
+/// The crates that a build may need, including the function's own, sorted by name and version. Some of these crates may turn out
+/// to be needed only on the host: `as_built` returns what a build really compiled. `lock` replaces the function's lock file.
 pub fn of(function: &Function, rust: &Rust, lock: Option<&Path>) -> Result<Vec<Crate>> {
     let mut cargo: Command = function.cargo(rust, "metadata", lock)?;
     cargo.args(["--offline", "--format-version=1", "--filter-platform", function.arch.triple()]);
@@ -62,7 +62,7 @@ pub fn of(function: &Function, rust: &Rust, lock: Option<&Path>) -> Result<Vec<C
     Ok(crates)
 }
 
-/// The crates that a build compiled, with whether it linked each of them and what their build scripts told cargo.
+/// The crates that a build compiled. Each one says whether the build linked it, and what its build script told cargo.
 pub fn as_built(crates: &[Crate], messages: &Messages, triple: &str) -> Vec<Crate> {
     let mut packages = messages.packages(triple);
     let built = crates.iter().filter_map(|krate| {
@@ -172,8 +172,8 @@ mod tests {
 
     const REGISTRY: &str = "registry+https://example.com/index";
 
-    /// cargo's metadata for a function with the same name and version as one of its dependencies, which depends on a macro,
-    /// a crate for its build script, and one for its tests.
+    /// Cargo's metadata for a function with the same name and version as one of its dependencies, which depends on a macro,
+    /// a crate for its build script, and a crate for its tests.
     fn clash() -> Metadata {
         let package = |id: &str, source: Option<&str>, kind: &str| {
             let (name, version) = id.rsplit('#').next().unwrap().split_once('@').unwrap();

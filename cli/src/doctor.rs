@@ -9,7 +9,7 @@ use crate::command::{find, succeeds};
 use crate::engine::{Engine, check_emulation};
 use crate::{arch::Arch, cache::Cache, programs, rust};
 
-/// Something that a verb needs and this program does not include: its description, a function that checks it, and
+/// Something that a verb needs and this program does not include: its description, a function that checks for it, and
 /// the packages that provide it, one entry per package manager.
 #[derive(Clone, Copy)]
 pub struct Need(&'static str, fn() -> bool, [&'static str; 5]);
@@ -78,7 +78,7 @@ const STATUS: [Need; 7] = [AWS, CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 const BUILD: [Need; 6] = [CC, RUSTUP, PYTHON, PIP, MAKE, PERL];
 pub const TOOLCHAIN: [Need; 8] = [LINUX, GCC, MAKE, STRIP, TAR, PATCH, PERL, CURL];
 
-/// Fedora and Amazon Linux package parts of Perl separately.
+/// On Fedora and Amazon Linux, parts of Perl are in separate packages.
 const PERL_RPMS: &str = "perl-interpreter perl-lib perl-FindBin perl-IPC-Cmd perl-Time-Piece perl-File-Compare perl-File-Copy \
     perl-File-Path perl-Data-Dumper perl-Getopt-Long perl-Getopt-Std perl-Pod-Html perl-Pod-Usage";
 
@@ -102,16 +102,16 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Fails if this machine lacks something, with the commands that install it.
+/// If this machine lacks something, fails with the commands that install it.
 pub fn require(needs: &[Need]) -> Result<()> {
     let missing = missing(needs);
     let alternatives = match missing.iter().all(|need| need.0 == AWS.0) {
         true => "",
-        false => "\nAlternatively, `build` needs no container, and `docker-build` needs neither Python nor Perl.",
+        false => "\nAlternatives: `build` needs no container, and `docker-build` needs neither Python nor Perl.",
     };
     ensure!(
         missing.is_empty(),
-        "this machine lacks:{}\nTo install what is missing (`doctor --fix`, or in the clone `make doctor FIX=1`, runs this):{}{alternatives}",
+        "this machine lacks:{}\nTo install what is missing, run this (or `doctor --fix`; in the clone, `make doctor FIX=1`):{}{alternatives}",
         lines(missing.iter().map(|need| need.0)),
         lines(commands(&missing))
     );

@@ -17,7 +17,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Finds Docker, then Podman, or the engine that `CONTAINER_ENGINE` names.
+    /// Finds the engine that `CONTAINER_ENGINE` names or, if this variable is not set, Docker or else Podman.
     pub fn find() -> Result<Self> {
         let named = env::var("CONTAINER_ENGINE").ok().filter(|name| !name.is_empty());
         let names = named.map_or_else(|| vec!["docker".to_owned(), "podman".to_owned()], |name| vec![name]);
@@ -31,7 +31,7 @@ impl Engine {
             return Ok(Self { name: name.clone(), is_rootless });
         }
         let reason = match said.contains("permission denied") {
-            true => "no permission to use its socket; add yourself to the group docker, use sudo",
+            true => "no permission to use its socket; add yourself to the docker group, use sudo",
             false => "it is installed but not running; start it",
         };
         bail!("{name}: {reason}, {ALTERNATIVE}\n{said}")
@@ -47,7 +47,7 @@ impl Engine {
         Ok(output(&mut self.command(arguments))?.trim().to_owned())
     }
 
-    /// What the engine reports about a local image in this format; `None` if there is no such image.
+    /// The engine's description of a local image, in the given format; `None` if there is no such image.
     pub fn inspect(&self, image: &str, format: &str) -> Option<String> {
         self.output(["image", "inspect", "--format", format, image]).ok()
     }
@@ -74,7 +74,7 @@ pub fn check_emulation(arch: Arch) -> Result<()> {
         return Ok(());
     }
     let name = arch.name();
-    // On macOS the engines include an emulator. The flag F marks an emulator that also works in containers.
+    // On macOS the engines include an emulator. The `F` flag marks an emulator that also works in containers.
     let file = format!("/proc/sys/fs/binfmt_misc/qemu-{}", arch.machine());
     let registered = std::fs::read_to_string(file).unwrap_or_default();
     let is_set_up = registered.lines().any(|line| line.starts_with("flags:") && line.contains('F'));
@@ -82,7 +82,7 @@ pub fn check_emulation(arch: Arch) -> Result<()> {
         bail!(
             "--arch {name}: this machine is {}, and no emulator for {name} is set up for its containers.\n\
              build --arch {name} needs no container and takes a tenth of the time.\n\
-             To set up an emulator, install the package qemu-user-static (Debian, Ubuntu, Fedora)",
+             To set up an emulator, install the qemu-user-static package (Debian, Ubuntu, Fedora)",
             env::consts::ARCH
         );
     }

@@ -1,4 +1,4 @@
-//! Reads `.env` files, which have a line `NAME=value` for each environment variable of the function.
+//! Reads `.env` files, which have a `NAME=value` line for each environment variable of the function.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -12,10 +12,10 @@ use crate::{files::At, interrupt};
 /// The maximum size of a file in bytes, which is far more than Lambda accepts.
 const LONGEST: usize = 1 << 20;
 
-/// The variables of a file, in order. Errors show no content of the file, which may be secret.
+/// The variables of a file, in order. Errors do not show the file's content, which may be secret.
 pub fn read(path: &Path) -> Result<Vec<(String, String)>> {
     let file = path.to_owned();
-    // A read from a pipe may block, and a device may never end.
+    // A read from a pipe may block, and one from a device may never end.
     let read = move || -> io::Result<String> {
         let mut text = String::new();
         File::open(file)?.take(LONGEST as u64 + 1).read_to_string(&mut text)?;

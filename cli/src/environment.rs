@@ -31,7 +31,7 @@ const PASSED_STARTS: [&str; 15] = [
 /// Exceptions to these prefixes: variables that choose the compiler or change how an image is built.
 const KEPT_OUT: [&str; 2] = ["RUSTUP_TOOLCHAIN", "DOCKER_OPTS"];
 
-/// Variables that make sets itself.
+/// Variables that `make` itself sets.
 pub const OF_MAKE: [&str; 3] = ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"];
 
 /// Parts of the names of variables that compilers, cargo and build scripts are known to read.
@@ -52,7 +52,7 @@ fn let_through() -> BTreeSet<String> {
     LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Lets variables of these names pass to cargo and the compilers.
+/// Lets variables with these names pass to cargo and the compilers.
 pub fn pass(names: &[String]) -> Result<()> {
     for name in names {
         let is_name = name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') && !name.is_empty();
@@ -109,21 +109,21 @@ pub fn say_what_is_left_out() {
     }
 }
 
-/// A command whose environment is the same on every machine, except for the variables that may pass.
+/// A command whose environment is the same on every machine, except for the variables that pass.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     let let_through = let_through();
     let is_passed = |name: &OsString| name.to_str().is_some_and(|name| is_passed(name) || let_through.contains(name));
     command.env_clear().envs([("LC_ALL", "C"), ("TZ", "UTC"), SOURCE_DATE_EPOCH]);
     command.envs(env::vars_os().filter(|(name, value)| is_passed(name) && !value.is_empty()));
-    // `reproduce` sets this library to change the clock of the programs that compile.
+    // `reproduce` preloads this library to change the clock of the programs that a build runs.
     command.envs(path_in(PRELOAD).map(|library| ("LD_PRELOAD", library)));
     // A wrapper in a configuration file is specific to this machine; the build uses its own.
     command.env("CARGO_BUILD_RUSTC_WRAPPER", "").env("CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "");
     command
 }
 
-/// The variable for a library to preload into all programs that compile.
+/// The variable for a library to preload into all programs that a build runs.
 pub const PRELOAD: &str = "LAMBDA_MUSL_PRELOAD";
 
 /// The value of `PATH` with these directories at its start.
@@ -145,8 +145,8 @@ pub fn cargo_home() -> Result<PathBuf> {
     Ok(std::path::absolute(home.context(missing)?)?)
 }
 
-/// Directories of this machine whose paths a package built here could contain: the workspace, and cargo's home. The latter
-/// ends in a slash, so that a longer name with the same start does not match.
+/// Directories of this machine whose paths a package built here could contain: the workspace, and cargo's home. The path
+/// of the latter ends in a slash, so that a longer name with the same start does not match.
 pub fn roots() -> Result<Vec<PathBuf>> {
     let here = env::current_dir()?;
     let workspace = here.ancestors().filter(|directory| directory.join("Cargo.lock").is_file()).last();
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_listed_variables_pass_and_those_that_builds_read_are_named() {
+    fn only_listed_variables_pass_and_others_that_builds_read_are_named() {
         let foreign = "RUSTFLAGS CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_INCREMENTAL CFLAGS TARGET_CFLAGS ZIG_LIB_DIR RUSTC_WRAPPER \
             CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER CXXFLAGS_x86_64_unknown_linux_musl CROSS_CONFIG CC CXX AR_x86 TARGET_CC \
             CC_x86_64_unknown_linux_musl OPENSSL_LIB_DIR X86_64_UNKNOWN_LINUX_MUSL_OPENSSL_DIR CPATH C_INCLUDE_PATH LIBRARY_PATH \

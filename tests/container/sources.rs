@@ -112,7 +112,7 @@ fn dead_urls_are_reported_with_the_alternative() {
     let directory = tempfile::tempdir().unwrap();
     let pins = pins_file(directory.path(), &good_pins());
     let urls = ["http://127.0.0.1:1/a/musl.tgz", "http://127.0.0.1:1/b/musl.tgz"];
-    fetch(&pins, directory.path()).failed_with(&urls).reported(&["does not have it with the checksum"]);
+    fetch(&pins, directory.path()).failed_with(&urls).reported(&["contains no file of this name with the checksum"]);
     let kept = names(&root().join("target/cache/sources"));
     assert!(!kept.iter().any(|name| name.starts_with('.')), "{kept:?}");
 }

@@ -358,5 +358,5 @@ fn pages_of_other_sites_cannot_invoke_a_function() {
     let refused = answer("attacker.example:9000", "", page);
     assert!(refused.contains("the host \"attacker.example\" is not accepted; expected localhost, "), "{refused}");
     let refused = answer("localhost", "null", invoke);
-    assert!(refused.contains("send the event without the header Origin"), "{refused}");
+    assert!(refused.contains("send the event without the Origin header"), "{refused}");
 }

@@ -41,8 +41,8 @@ pub fn attested(zip: &Path, sha256: &str) -> Option<String> {
     })
 }
 
-/// The commit in a line of an attestation file. `gh attestation download` writes one Sigstore bundle per line, whose
-/// envelope contains a statement in the format <https://in-toto.io/Statement/v1>.
+/// The commit in a line of an attestation file. `gh attestation download` writes one Sigstore bundle per line. The
+/// bundle's envelope contains a statement in the format <https://in-toto.io/Statement/v1>.
 fn commit_in(line: &str, sha256: &str) -> Option<String> {
     let bundle: Value = serde_json::from_str(line).ok()?;
     let payload = STANDARD.decode(text(&bundle, "/dsseEnvelope/payload")).ok()?;

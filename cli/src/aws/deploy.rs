@@ -70,7 +70,7 @@ pub fn run(options: options::Deploy) -> Result<()> {
     Ok(())
 }
 
-/// Whether AWS refused a call because another deployment is changing the function, or has changed it since it was read.
+/// Whether AWS refused a call because another deployment is changing the function, or has changed it since this program read it.
 fn is_of_another(error: &Error) -> bool {
     ["ResourceConflictException", "ConflictException", "EntityAlreadyExists", "ConcurrentModification"]
         .contains(&code(error))
@@ -87,7 +87,7 @@ fn is_of_new_role(error: &Error) -> bool {
     code(error) == "InvalidParameterValueException" && texts.iter().any(|text| said.contains(text))
 }
 
-/// Fails if this program built the zip from sources that have changed since.
+/// Fails if this program built the zip from sources that have changed since then.
 fn check_current(zip: &Path) -> Result<()> {
     // Without a cache, there was no build.
     let Ok(cache) = Cache::open() else { return Ok(()) };

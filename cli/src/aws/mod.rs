@@ -30,13 +30,13 @@ const LONGEST: usize = 2000;
 /// How long [`Client::last_call`] may take, including the start of the client.
 const LAST_CALL: Duration = Duration::from_secs(15);
 
-/// The minimum length of an environment variable's value that is hidden in errors. A shorter value also occurs in other
+/// The minimum length of an environment variable's value that is hidden in errors. A shorter value could also be part of other
 /// words.
 const SHORTEST: usize = 4;
 
 /// The `aws` client.
 pub struct Client {
-    /// The values of environment variables, which no error may show.
+    /// The values of environment variables, which errors must not show.
     secrets: BTreeSet<String>,
 }
 
@@ -100,7 +100,7 @@ impl Call {
     }
 }
 
-/// The call `lambda OPERATION --function-name NAME`, with `--qualifier` if a version or an alias is given.
+/// The `lambda OPERATION --function-name NAME` call, with `--qualifier` if a version or an alias is given.
 pub fn lambda(operation: &str, name: &str, qualifier: Option<&str>) -> Call {
     let call = Call::new(["lambda", operation]).with("--function-name", name);
     match qualifier {
@@ -112,7 +112,7 @@ pub fn lambda(operation: &str, name: &str, qualifier: Option<&str>) -> Call {
 /// An error of the client.
 #[derive(Debug)]
 pub struct Refusal {
-    /// AWS's error code, empty if the error is not from AWS.
+    /// AWS's error code; empty if the error is not from AWS.
     pub code: String,
     text: String,
 }
@@ -130,7 +130,7 @@ pub fn code(error: &Error) -> &str {
     error.downcast_ref::<Refusal>().map_or("", |refusal| &refusal.code)
 }
 
-/// Turns the error that a resource does not exist into `None`.
+/// Turns the error about a missing resource into `None`.
 pub fn if_there(result: Result<Value>) -> Result<Option<Value>> {
     match result {
         Err(error) if ["ResourceNotFoundException", "NoSuchEntity"].contains(&code(&error)) => Ok(None),
@@ -167,7 +167,7 @@ impl Client {
                 let (reader, mut writer) = io::pipe().context("creating a pipe")?;
                 let input = input.clone();
                 // The input is written on a separate thread, because a write to a full pipe blocks until the client
-                // reads.
+                // reads from it.
                 thread::spawn(move || writer.write_all(input.as_bytes()));
                 collect_given(&mut command, reader)
             }

@@ -243,7 +243,7 @@ impl Planner<'_> {
         Ok(text(&found, "/Role/Arn").into())
     }
 
-    /// The ARN of the default role of a function of this name. Plans to create the role if it does not exist. Its
+    /// The ARN of the default role for a function with this name. Plans to create the role if it does not exist. Its
     /// policy is always attached, because an interrupted deployment may have left the role without it.
     fn own_role(&mut self) -> Result<String> {
         let role = role_of(self.name);
@@ -274,7 +274,7 @@ impl Planner<'_> {
         Ok(arn)
     }
 
-    /// The words of a call that name the code: the zip or, if the zip is large, its key in the bucket. A large zip is
+    /// The arguments that name the code in a call: the zip or, if the zip is large, its key in the bucket. A large zip is
     /// uploaded in a step before that call. The names of the options differ between operations.
     fn code(&mut self, [of_file, of_bucket]: [&str; 2], is_one_word: bool) -> Vec<String> {
         let path = self.package.path.display();
@@ -321,7 +321,7 @@ impl Planner<'_> {
             (None, Url::None) => None,
             (Some(_), Url::None) => Some(call("delete-function-url-config")),
             (None, _) => Some(call("create-function-url-config").with("--auth-type", authentication)),
-            // Update it even if nothing changes, because the response contains the URL.
+            // Update the configuration even if nothing changes, because the response contains the URL.
             (Some(_), _) => Some(call("update-function-url-config").with("--auth-type", authentication)),
         };
         let mut calls: Vec<Call> = operation.into_iter().collect();
@@ -353,7 +353,7 @@ impl Planner<'_> {
     }
 }
 
-/// All variables, if a named one is new or different: AWS replaces them all at once.
+/// All variables, if one of the named variables is new or has another value: AWS replaces all variables at once.
 fn variables(name: &str, configuration: &Value, named: &BTreeMap<String, String>) -> Result<Option<Value>> {
     let of_aws = &configuration["Environment"];
     let mut variables = match (of_aws, &of_aws["Variables"]) {

@@ -18,7 +18,7 @@ pub fn invoke(name: &str, qualifier: Option<&str>, event: &[u8]) -> Result<(Vec<
     fs::write(&payload, event).at(&payload)?;
     let mut call = lambda("invoke", name, qualifier).with("--log-type", "Tail");
     // With fileb://, both versions of the client send the bytes unchanged. The read timeout exceeds the 15 minutes for
-    // which a function may run.
+    // which a function can run.
     call = call.with("--payload", format!("fileb://{}", payload.display())).with("--cli-read-timeout", "930");
     call.words.push(answer.display().to_string());
     // There are no retries, because the event may have reached the function already.

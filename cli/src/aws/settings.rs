@@ -1,5 +1,5 @@
 //! The settings of a deployed function. Options take precedence over `[package.metadata.lambda-musl.deploy]` in Cargo.toml. A
-//! setting in neither is left unchanged in AWS.
+//! setting that is in neither of them stays unchanged in AWS.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const SETTINGS: [&str; 9] = ["alias", "env-var", "layers", "memory", "role", "s3
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Url {
-    /// No function URL
+    /// Nobody: there is no function URL
     None,
     /// Callers with permission from IAM
     Iam,
@@ -92,7 +92,7 @@ impl Settings {
                 matches!(parts[..], ["arn", _, "lambda", _, _, "layer", _, version] if version.parse::<u64>().is_ok());
             ensure!(
                 is_version,
-                "--layers: {layer:?}; expected ARNs of layer versions, like arn:aws:lambda:…:layer:NAME:1, or none"
+                "--layers: {layer:?}; expected ARNs of layer versions, such as arn:aws:lambda:…:layer:NAME:1, or none"
             );
         }
         if let Some(role) = &self.role {
@@ -103,7 +103,7 @@ impl Settings {
                 Some((_, rest)) => role.starts_with("arn:") && rest.contains(":role/"),
                 None => is_name(role) && role.len() <= 64 && !role.starts_with('-'),
             };
-            ensure!(is_role, "--role: {role:?}; expected the name or the ARN of a role, like arn:aws:iam::…:role/NAME");
+            ensure!(is_role, "--role: {role:?}; expected the name or the ARN of a role (arn:aws:iam::…:role/NAME)");
         }
         if let Some(alias) = &self.alias {
             check_word("--alias", alias, 128)?;
@@ -148,7 +148,7 @@ impl Manifest {
             return Ok(Self::default());
         };
         let name = own.get("package").and_then(|package| package.get("name")).and_then(Value::as_str).map(Into::into);
-        // Like cargo, this takes the nearest Cargo.toml with a workspace.
+        // As cargo does, take the nearest Cargo.toml with a workspace.
         let mut tables = Vec::new();
         for directory in directory.ancestors() {
             if let Some((path, table)) = read(directory)?.filter(|(_, table)| table.contains_key("workspace")) {

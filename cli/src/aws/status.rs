@@ -12,7 +12,7 @@ use crate::step::Step;
 use crate::verify::{Verified, sha256_hex, verify};
 use crate::{build, cache::Cache, environment, options};
 
-/// The exit statuses: if the function in AWS differs, and if the comparison failed.
+/// The exit statuses for a function in AWS that differs, and for a comparison that failed.
 const DIFFERS: u8 = 1;
 pub const UNKNOWN: u8 = 2;
 

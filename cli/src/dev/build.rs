@@ -22,11 +22,11 @@ pub struct Builder {
     pub rust: Rust,
     pub cache: Cache,
     pub functions: Vec<Function>,
-    /// The directory of the running programs. They are copies, because cargo may overwrite its own files while they run.
+    /// The directory of the running programs. They are copies, because cargo may overwrite its own files while the programs run.
     pub directory: PathBuf,
     /// Set to stop the running build.
     stop: Arc<AtomicBool>,
-    /// The programs that cargo compiled last, with their times and sizes.
+    /// The programs that cargo compiled last, with their modification times and sizes.
     last: BTreeMap<String, (PathBuf, SystemTime, u64)>,
     /// The compiled source files.
     pub sources: BTreeSet<PathBuf>,
@@ -51,7 +51,7 @@ impl Builder {
     pub fn build(&mut self) -> Result<Built> {
         let built = self.compile();
         if built.is_err() {
-            // The programs of some functions may be new, so the next build returns all.
+            // The programs of some functions may be new, so the next build returns all programs.
             self.last.clear();
         }
         built
@@ -66,7 +66,7 @@ impl Builder {
             let mut cargo = self.cargo("build", package)?;
             let features: BTreeSet<String> = functions.iter().flat_map(|function| function.features()).collect();
             cargo.args(features).args(functions.iter().flat_map(|function| ["--bin", &function.binary]));
-            // The project may set a target that this machine cannot run.
+            // The project may set a target whose programs this machine cannot run.
             if functions[0].configuration.target()?.is_some() {
                 cargo.args(["--target", &self.rust.host]);
             }

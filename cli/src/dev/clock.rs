@@ -1,4 +1,4 @@
-//! Formats times as Lambda and log files do.
+//! Formats times as they appear in Lambda's reports and in log files.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! The HTTP server in front of the functions. It accepts requests as a function URL does, and Invoke calls from the `aws` client.
+//! The HTTP server in front of the functions. It accepts HTTP requests, as a function URL does, and Invoke calls from the `aws`
+//! client.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -22,7 +23,7 @@ use super::runtime_api::{Broken, Stream, accept, read};
 use super::url::{self, Route};
 use crate::{invoke::LONGEST_PAYLOAD, step::say};
 
-/// The default port, and the number of ports to try, starting with it.
+/// The default port, and the number of ports to try, starting with the default.
 pub const PORT: u16 = 9000;
 const PORTS: u16 = 10;
 
@@ -131,8 +132,8 @@ impl Front {
         self.functions.iter().find(|function| function.name.eq_ignore_ascii_case(name))
     }
 
-    /// The function with a name, an ARN, or a name followed by a version. A single function can also be called `function`, its name
-    /// under the emulator.
+    /// The function with this name, which may be followed by a version, or with this ARN. A single function also has the name
+    /// `function`, as under the emulator.
     fn of_name(&self, name: &str) -> Option<&Arc<Function>> {
         let name = name.rsplit_once(":function:").map_or(name, |(_, name)| name);
         let name = name.split(':').next().unwrap_or_default();
@@ -140,7 +141,7 @@ impl Front {
         found.or_else(|| self.functions.first().filter(|_| name == "function" && self.functions.len() == 1))
     }
 
-    /// A list of the functions, for requests that name none.
+    /// A list of the functions, for requests that name no function.
     fn list(&self, path: &str) -> Reply {
         let line = |function: &Arc<Function>| {
             let (name, url) = (&function.name, self.url(&function.name));
@@ -200,7 +201,7 @@ impl Front {
         };
         if headers.contains_key(ORIGIN) {
             let message = "Invoke calls from web pages are not accepted, because any site could send them; send the event without the \
-                header Origin, or send an HTTP request to the function's URL";
+                Origin header, or send an HTTP request to the function's URL";
             return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", message.to_owned());
         }
         let Some(event) = read(body, LONGEST_PAYLOAD).await? else {
@@ -266,7 +267,7 @@ impl Front {
     }
 }
 
-/// The host of a request without its port, empty if there is none.
+/// The host of a request without its port; empty if the request names no host.
 fn host(head: &Parts) -> &str {
     let given = head.headers.get(HOST).map(|host| host.to_str().unwrap_or("?"));
     let host = head.uri.host().or(given).unwrap_or_default();
@@ -274,7 +275,7 @@ fn host(head: &Parts) -> &str {
     host.rsplit_once(':').filter(port).map_or(host, |(name, _)| name).trim_end_matches('.')
 }
 
-/// Whether a host is this machine. Browsers send the name in the page's URL, even if the owner of that name lets it
+/// Whether a host is this machine. Browsers send the host of the page's URL, even if the owner of that name makes it
 /// resolve to this machine.
 fn is_local(host: &str) -> bool {
     let host = host.to_ascii_lowercase();

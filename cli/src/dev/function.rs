@@ -214,7 +214,7 @@ impl Function {
         self.restart(&mut state);
     }
 
-    /// Records why the last build could not be completed, or `None` if it was. Events are refused with this reason.
+    /// Records why the last build could not be completed, or `None` if it was completed. Events are refused with this reason.
     pub fn set_broken(&self, why: Option<&str>) {
         self.lock().broken = why.map(Into::into);
     }
@@ -312,7 +312,7 @@ impl Function {
     fn command(&self, program: &Path, environment: &[(String, String)]) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.settings.directory);
-        // Variables that make passes without a value were not set by the user.
+        // Variables that `make` passes without a value were not set by the user.
         let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_of_make = |name: &str| OF_MAKE.contains(&name) || options::is_variable(name) && !is_set(name);
         let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -331,7 +331,7 @@ impl Function {
         command
     }
 
-    /// Waits for the next event for a process, and returns it with its deadline. A replaced process gets none.
+    /// Waits for the next event for a process, and returns it with its deadline. A replaced process gets no events.
     pub async fn next(self: &Arc<Self>, number: u64) -> (Invocation, SystemTime) {
         loop {
             let mut changed = pin!(self.changed.notified());

@@ -167,8 +167,8 @@ impl Dev {
         let mut others = BTreeMap::<PathBuf, Instant>::new();
         // Whether the last build failed for a reason other than errors in the sources.
         let mut is_broken = false;
-        // The number of builds in a row that were stopped because a file was saved. Each of these runs longer before it
-        // is stopped, because a build may itself save files.
+        // The number of builds in a row that were stopped because a file was saved. Each of them runs longer than the
+        // last before it is stopped, because a build may itself save files.
         let mut stops = 0;
         loop {
             let is_stopping = self.stop.load(SeqCst);
@@ -233,7 +233,7 @@ impl Dev {
                         self.report.note(format!("{error:#}"));
                     }
                     if is_stopped {
-                        // The last build was complete before it could be stopped; a file was saved during it.
+                        // The last build was complete before it could be stopped; a file was saved while it ran.
                         building = self.build();
                     }
                     self.saved.end(compiled, sources.is_none() && !is_stopped);
@@ -406,7 +406,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_at_most_lambdas_and_the_option_0_means_no_limit() {
+    fn a_timeout_is_at_most_lambdas_longest_and_0_as_the_option_means_no_limit() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(limit(None, None).unwrap(), seconds(3));
         assert_eq!(limit(Some(900), Some(5)).unwrap(), seconds(900));

@@ -50,7 +50,7 @@ impl Output {
         let printed = Arc::clone(&waiting);
         thread::spawn(move || {
             for line in queue {
-                // The reader has closed the pipe.
+                // An error means that the reader has closed the pipe.
                 if print(&line).is_err() {
                     interrupt::stop();
                 }
@@ -227,8 +227,8 @@ fn json_line(record: &Record) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-/// The value for an event or a response in a record: the JSON itself, other text as a string, or, if it is long or
-/// binary, the number of bytes.
+/// The value that stands for an event or a response in a record: JSON as it is, other text as a string, and long or binary
+/// content as the number of its bytes.
 pub fn value(bytes: &[u8]) -> Value {
     if bytes.len() > LONGEST {
         return json!({"bytes": bytes.len()});

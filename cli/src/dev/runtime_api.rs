@@ -52,7 +52,7 @@ pub fn serve(function: Arc<Function>, number: u64, listener: TcpListener) -> Res
         let function = Arc::clone(&function);
         async move {
             let reply = |request| reply(Arc::clone(&function), number, request);
-            // Some functions accept header names only in Lambda's case.
+            // Some functions accept header names only with Lambda's capitalization.
             let mut server = http1::Builder::new();
             let server = server.title_case_headers(true).max_headers(1000);
             let _ = server.serve_connection(connection, service_fn(reply)).await;
@@ -217,7 +217,8 @@ async fn pass_on(mut body: Incoming, mut sender: Sender<Bytes, Broken>) -> Resul
 
 /// The complete body, or `None` if it is longer than `limit`.
 pub async fn read(mut body: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
-    // Read an oversized body to its end, because a client that is interrupted while writing may not read the response.
+    // Read up to this many bytes of an oversized body, because a client that is interrupted while writing may not read the
+    // response.
     const READ: usize = 64 << 20;
     let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

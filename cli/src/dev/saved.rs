@@ -49,7 +49,7 @@ impl Saved {
         let _ = timeout(HOLD, ready.wait_for(|ready| *ready)).await;
     }
 
-    /// Whether a file was saved since the last call.
+    /// Whether a file has been saved since the last call.
     fn is_newer(&self) -> bool {
         let mut is_newer = false;
         for (path, known) in lock(&self.sources).iter_mut() {

@@ -112,7 +112,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Adds a new directory with the files that have been created in it by now.
+    /// Adds a new directory to the watched ones, and the files that have been created in it by now to `changed`.
     fn add_directory(&mut self, path: &Path, changed: &mut BTreeSet<PathBuf>) -> Result<()> {
         let Some(package) = self.package_of(path).map(Path::to_owned) else { return Ok(()) };
         if self.directories.contains(path)
@@ -147,7 +147,7 @@ impl Watch {
         if name == ".gitignore" {
             self.ignored.clear();
         }
-        // Editors write such files next to the edited one.
+        // Editors write files with such names next to the edited file.
         if name.starts_with(['.', '#']) || name.ends_with(['~', '#']) || name.parse::<u32>().is_ok() {
             return false;
         }
@@ -180,7 +180,7 @@ fn is_left_out(path: &Path, targets: &BTreeSet<PathBuf>) -> bool {
         || path.join("Cargo.toml").exists()
 }
 
-/// A directory and its subdirectories, without those that git ignores, target directories, and other packages.
+/// A directory and its subdirectories, except directories that git ignores, target directories and other packages.
 fn below(root: &Path, targets: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let (mut all, mut level) = (Vec::new(), vec![root.to_owned()]);
     while !level.is_empty() {

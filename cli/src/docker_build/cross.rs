@@ -92,7 +92,7 @@ impl Cross {
             let lock = lock.strip_prefix(&function.workspace).unwrap_or(lock);
             command.env("CARGO_RESOLVER_LOCKFILE_PATH", Path::new("/project").join(lock));
         }
-        // The image does not contain a linker that the user's configuration may set for this host.
+        // The user's configuration may set a linker for this host that the image does not contain.
         for host in ["X86_64", "AARCH64"] {
             command.env(format!("CARGO_TARGET_{host}_UNKNOWN_LINUX_GNU_LINKER"), "cc");
         }
@@ -110,7 +110,7 @@ pub fn stand_in(name: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
     real.args(arguments);
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let changed = match (name, &words[..]) {
-        // cross mounts the toolchain that rustc reports, and changes its name if the host is not x86_64. So report the
+        // cross mounts the toolchain that rustc reports, and changes its name if the host is not x86_64. Therefore, report the
         // toolchain that runs in the container, and an x86_64 host.
         ("rustc", ["--print", "sysroot"]) => Ok(format!("{}\n", sysroot.display())),
         ("rustc", ["-vV"]) => output(&mut real).map(|text| with_host(&text)),

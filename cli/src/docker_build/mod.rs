@@ -22,13 +22,13 @@ use crate::package::{Built, check_writable, vendored};
 use crate::step::{self, Step, say};
 use crate::{doctor, environment, natives, options, pins::Pins, programs, project::Function, rust::Rust};
 
-/// The last versions of crates that support OpenSSL 1.0.
+/// The last versions of these crates that support OpenSSL 1.0.
 pub const LAST_FOR_OPENSSL_1_0: [(&str, &str); 3] =
     [("native-tls", "0.2.15"), ("openssl", "0.10.73"), ("openssl-sys", "0.9.109")];
 
 pub fn run(options: options::DockerBuild) -> Result<()> {
     let options::Build { source, out, oci } = &options.build;
-    // Check this now, because the step that writes there may come minutes later.
+    // Check this now, because the step that writes to this directory may run minutes later.
     if !options.image_only {
         check_writable(out)?;
     }
@@ -112,7 +112,7 @@ impl Builder<'_> {
             .env("CARGO_ENCODED_RUSTFLAGS", rustflags(self.flags(function)?.split_whitespace(), function, self.rust)?);
         command.env(names::VARIABLE, IN_CONTAINER.names(function, crates, self.rust)?);
         let binary = release.join(&function.binary);
-        // If the binary exists afterwards, it is from this build.
+        // If a binary exists after the build, it is from this build.
         let _ = fs::remove_file(&binary);
         command.env("CARGO_TARGET_DIR", &target);
         let triple = function.arch.triple();
@@ -133,7 +133,7 @@ impl Builder<'_> {
         Ok(Built { function, crates, parts, binary, sources, work: vec![target] })
     }
 
-    /// The flags for rustc in the image's environment, which link its musl.
+    /// The flags for rustc in the image's environment, which link the image's musl.
     fn flags(&self, function: &Function) -> Result<String> {
         let name = format!("CARGO_TARGET_{}_RUSTFLAGS", function.arch.triple_in_variables());
         let variables = self.engine.inspect(self.name, "{{range .Config.Env}}{{println .}}{{end}}").unwrap_or_default();
@@ -148,8 +148,8 @@ impl Builder<'_> {
 const IN_CONTAINER: Locations =
     Locations { workspace: "/project", target: "/target", cargo_home: "/cargo", sysroot: "/rust" };
 
-/// The lock file for OpenSSL 1.0, which the newest crates do not support: the one that the project names, or `None` if
-/// the project's own lock file has crates that support it.
+/// The lock file for OpenSSL 1.0, which the newest versions of some crates do not support: the one that the project names, or
+/// `None` if the versions in the project's own lock file support it.
 fn classic_lock(pins: &Pins, function: &Function) -> Result<Option<PathBuf>> {
     if !pins.has_openssl_1_0() {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! Proof that a binary contains the libraries of the builder image and no others, from the linker's map, which lists the
-//! origin of each member.
+//! Proves that the libc and the OpenSSL in a binary are those of the builder image. The proof is the linker's map, which lists the
+//! origin of each linked member.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,8 +10,8 @@ use crate::{files::At, image::PREFIX, verify::origin::openssl_versions};
 const LIBC: [&str; 9] = ["c", "m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet"];
 const OPENSSL: [&str; 2] = ["ssl", "crypto"];
 
-/// Fails unless every member of a libc, libssl or libcrypto is from the prefix, and any OpenSSL in the binary has this
-/// version. `deps` is the directory into which the linker writes.
+/// Fails unless every member of a libc, libssl or libcrypto is from the prefix, and the binary contains either this
+/// version of OpenSSL or no OpenSSL at all. `deps` is the directory into which the linker writes.
 pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
     let map = map_of(binary, deps)?;
     let lib = format!("{PREFIX}/lib");
@@ -29,7 +29,8 @@ pub fn check(binary: &[u8], deps: &Path, openssl: &str) -> Result<()> {
     Ok(())
 }
 
-/// The map that the linker wrote next to the binary. cargo has renamed the binary since, so it is found by its content.
+/// The map that the linker wrote next to the binary. Cargo has given the binary another name since then, so the map is
+/// found by the binary's content.
 fn map_of(binary: &[u8], deps: &Path) -> Result<String> {
     let entries = fs::read_dir(deps).at(deps)?.flatten();
     let mut maps = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "map"));
@@ -55,7 +56,7 @@ fn archives(map: &str, names: &[&str]) -> BTreeSet<String> {
         let stem = file.strip_suffix(".a").or_else(|| file.strip_suffix(".rlib"));
         stem.and_then(|stem| stem.strip_prefix("lib")).is_some_and(|name| names.contains(&name))
     };
-    // The wrapper around gcc refers to its prefix with such a path.
+    // The wrapper around gcc refers to the prefix by a path with `/bin/../`.
     members.filter(is_one).map(|path| path.replace("/bin/../", "/")).collect()
 }
 

@@ -41,7 +41,7 @@ fn emulate_architecture(binary: &Path) -> Result<()> {
     let found = find(&qemu).or_else(|| find(&format!("{qemu}-static"))).with_context(|| {
         format!(
             "the package is for {name} and this machine is {own}: install {qemu} (Debian, Ubuntu and Fedora: the \
-             package qemu-user-static)"
+             qemu-user-static package)"
         )
     })?;
     let native = binary.with_extension("native");

@@ -1,4 +1,4 @@
-//! The example events of `--example`.
+//! The example events for `--example`.
 
 use anyhow::{Result, bail};
 
@@ -16,7 +16,7 @@ const EXAMPLES: [(&str, &str, &str); 13] = examples![
     ("rest-api", "a request to a REST API of API Gateway"),
     ("websocket", "a message to a WebSocket API of API Gateway"),
     ("alb", "a request to an Application Load Balancer"),
-    ("lattice", "a request to a service of VPC Lattice"),
+    ("lattice", "a request to a VPC Lattice service"),
     ("sqs", "two messages from an SQS queue"),
     ("sns", "a message from an SNS topic"),
     ("s3", "a new object in an S3 bucket"),

@@ -111,7 +111,7 @@ fn read_event(event: &OsStr) -> Result<Vec<u8>> {
         Some(file) => {
             let name = format!("--event {}", event.display());
             let file = PathBuf::from(OsStr::from_bytes(file));
-            // A read from a pipe may block, and a device may never end, so the read has a limit and can be interrupted.
+            // A read from a pipe may block, and one from a device may never end, so the read has a limit and can be interrupted.
             let read = move || -> io::Result<Vec<u8>> {
                 let mut bytes = Vec::new();
                 fs::File::open(file)?.take(LONGEST_PAYLOAD as u64 + 1).read_to_end(&mut bytes)?;
@@ -165,8 +165,8 @@ fn unpack(zip: &Path, directory: &Path) -> Result<PathBuf> {
         (false, false) if directory.join(EXTENSIONS).is_dir() => {
             "function: it is an extension, which Lambda runs next to a function"
         }
-        (_, false) => "file bootstrap",
-        (false, true) => "file binary",
+        (_, false) => "file named bootstrap",
+        (false, true) => "file named binary",
     };
     Err(anyhow!("it contains no {missing}")).with_context(describe)
 }

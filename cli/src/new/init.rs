@@ -15,7 +15,7 @@ use crate::project::Function;
 use crate::rust::Rust;
 use crate::step::say;
 
-/// The dependencies of an example that a call of the runtime may need.
+/// The examples' dependencies that a call of the runtime may need.
 const CALLED: [&str; 4] = ["aws_lambda_events", "axum", "lambda-musl", "tokio"];
 
 pub fn run(options: options::Init) -> Result<()> {
@@ -63,7 +63,7 @@ fn add(function: &Function, template: &Template, report: &mut Report) -> Result<
                 report.leave(&path, "GitHub reads workflows only in the root of a repository");
             }
             "rust-toolchain.toml" if is_above(name) || is_above("rust-toolchain") => {
-                report.leave(&path, "one exists already");
+                report.leave(&path, "a toolchain file exists already");
             }
             // A link to a missing file counts as an existing file.
             _ if path.symlink_metadata().is_ok() => complete(&path, &text, report),
@@ -108,7 +108,7 @@ fn same(one: &str, other: &str) -> bool {
     one.trim().trim_matches('/') == other.trim_matches('/')
 }
 
-/// A Cargo.toml to which missing entries are added, with its own line endings. Its existing text is not changed.
+/// A Cargo.toml to which missing entries are added, with the file's own line endings. The existing text is not changed.
 struct Manifest {
     path: PathBuf,
     before: String,
@@ -138,7 +138,7 @@ impl Manifest {
         let key = format!("dependencies.{name}");
         if self.has(&key) || self.has_renamed(name) {
             if line.contains("features") {
-                report.by_hand(&self.path, "whichever of these features are missing", line);
+                report.by_hand(&self.path, "the missing ones of these features", line);
             }
             return;
         }
@@ -169,7 +169,7 @@ impl Manifest {
         }
     }
 
-    /// Replaces the text if the new one parses and contains the added entry. Otherwise, reports the entry to add by
+    /// Replaces the text if the new text parses and contains the added entry. Otherwise, reports the entry to add by
     /// hand.
     fn take(&mut self, text: String, path: &str, added: &str, report: &mut Report) {
         let text = match self.before.contains("\r\n") {
@@ -188,7 +188,7 @@ impl Manifest {
             report.leave(&self.path, "nothing is missing");
             return Ok(());
         }
-        // If the manifest is a link, write the file behind it. Keep the permissions.
+        // If the manifest is a link, write the file that it points to. Keep the permissions.
         let file = fs::canonicalize(&self.path).at(&self.path)?;
         let permissions = fs::metadata(&file).at(&file)?.permissions();
         write_whole(&file, self.text.as_bytes())?;
@@ -206,7 +206,7 @@ fn is_dependencies(line: &str) -> bool {
         .is_some_and(|name| name.trim() == "dependencies")
 }
 
-/// The files that were written and left unchanged, and the changes to make by hand.
+/// The files that were written, the files that were left unchanged, and the changes to make by hand.
 #[derive(Default)]
 struct Report {
     wrote: Vec<PathBuf>,

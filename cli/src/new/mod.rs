@@ -107,7 +107,7 @@ fn lock(package: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The repository that contains a directory, unless the directory is its root.
+/// The repository that contains a directory, unless the directory is the repository's root.
 fn repository(directory: &Path) -> Option<PathBuf> {
     directory.ancestors().skip(1).find(|above| above.join(".git").exists()).map(Into::into)
 }

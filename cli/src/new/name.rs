@@ -1,8 +1,8 @@
-//! Checks that a name is valid for a package and a binary of cargo, and for a function on Lambda.
+//! Checks that a name is valid for a cargo package, for its binary, and for a function on Lambda.
 
 use anyhow::{Result, bail};
 
-/// Rust's keywords, the names of its own crates, and names of cargo's directories.
+/// Rust's keywords, the names of its own crates, and the names of cargo's directories.
 const RESERVED: &str = "Self abstract alloc as async await become box break build const continue core crate deps do dyn else enum \
     examples extern false final fn for gen if impl in incremental let loop macro match mod move mut override priv proc-macro \
     proc_macro pub ref return self static std struct super test trait true try type typeof unsafe unsized use virtual where \

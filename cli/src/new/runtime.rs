@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
-/// The repository of this program, which contains the runtime under the tag of the same version.
+/// The repository of this program, which contains the runtime at the tag of this program's version.
 pub const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// The owner in the URL of a repository that has not been published.
@@ -18,7 +18,7 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// The given runtime, by default the clone in which this program was compiled or, without a clone, [`REPOSITORY`].
+    /// The given runtime. The default is the clone in which this program was compiled or, without a clone, [`REPOSITORY`].
     pub fn named(name: Option<&str>) -> Result<Self> {
         match name {
             Some(url) if url.contains("://") => {
@@ -51,7 +51,7 @@ impl Runtime {
     pub fn fault(&self) -> Option<String> {
         match self {
             Self::Path(path) => Some(format!(
-                "the runtime is {}, which other machines do not have; to build the package there, name a repository in \
+                "the runtime is {}, which other machines do not have; to build the package on them, name a repository in \
                  Cargo.toml (--runtime URL)",
                 path.display()
             )),
