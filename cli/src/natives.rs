@@ -19,7 +19,7 @@ const OF_THE_HOST: [&str; 6] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/us
 /// Words in the names of features that make a crate compile its own library.
 const BUNDLED: [&str; 3] = ["bundled", "vendored", "static"];
 
-/// The texts before the name of a missing library in errors of GNU's linker, LLVM's linker, zig (two) and rustc.
+/// The texts before the name of a missing library in the errors of GNU's linker, LLVM's linker, zig (two) and rustc.
 const NOT_FOUND: [&str; 5] = [
     "cannot find -l",
     "unable to find library -l",
@@ -72,7 +72,7 @@ fn name_in(text: &str) -> &str {
     text.split(|c: char| c.is_whitespace() || "'`:,".contains(c)).next().unwrap_or_default()
 }
 
-/// The library's name in an argument of rustc's `-l`, without kind, modifiers and rename: `z` in `static:+whole-archive=z`.
+/// The library's name in an argument of rustc's `-l`, without kind, modifiers or rename: `z` in `static:+whole-archive=z`.
 pub fn library(argument: &str) -> &str {
     let name = argument.split_once('=').map_or(argument, |(_kind, name)| name);
     name.split(':').next().unwrap_or_default()
@@ -88,7 +88,7 @@ pub fn is_of_host(directory: &Path) -> bool {
     OF_THE_HOST.iter().any(|host| directory.starts_with(host))
 }
 
-/// The libraries without an archive in any directory that build scripts name, and the crates that need them. The host's own
+/// The libraries without an archive in any directory named by a build script, and the crates that need them. The host's own
 /// directories do not count, because nothing in them is linked.
 fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
     let scripts = || crates.iter().filter_map(|krate| Some((krate, krate.script.as_ref()?)));
@@ -109,7 +109,7 @@ fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
 
 const NEVER_LINKED: &str = "; libraries installed on this machine are for a different libc and are never linked.\n";
 
-/// What a user can do for a crate that needs a library.
+/// What a user can do about a crate that needs a library.
 fn ways_out(krate: &Crate) -> String {
     let Crate { name, version, .. } = krate;
     let feature = BUNDLED.iter().find_map(|word| {
@@ -118,22 +118,22 @@ fn ways_out(krate: &Crate) -> String {
     });
     let by_feature = feature.map(|feature| {
         format!(
-            "  The feature {feature} of {name} compiles the library; in the function's Cargo.toml:\n    \
+            "  The {feature} feature of {name} compiles the library; in the function's Cargo.toml:\n    \
              [dependencies]\n    {name} = {{ version = \"{version}\", features = [\"{feature}\"] }}\n  Then run \
              `cargo update --workspace`. Or compile"
         )
     });
     let variables = match variable(krate) {
-        Some(variable) => format!("{variable} = \"/path/of/the/library\""),
-        None => "PKG_CONFIG_ALLOW_CROSS = \"1\"\n    PKG_CONFIG_PATH = \"/path/of/the/library/pkgconfig\"".to_owned(),
+        Some(variable) => format!("{variable} = \"/path/to/the/library\""),
+        None => "PKG_CONFIG_ALLOW_CROSS = \"1\"\n    PKG_CONFIG_PATH = \"/path/to/the/library/pkgconfig\"".to_owned(),
     };
     format!(
-        "{} it as a static archive for musl, and name its directory in .cargo/config.toml:\n    [env]\n    {variables}",
+        "{} the library as a static archive for musl, and name its directory in .cargo/config.toml:\n    [env]\n    {variables}",
         by_feature.unwrap_or_else(|| "  Compile".into())
     )
 }
 
-/// The variable that the build script of a crate reads for the directory of its library.
+/// The variable from which a crate's build script reads the directory of its library.
 fn variable(krate: &Crate) -> Option<String> {
     let files = ["build.rs", "build/main.rs"].map(|file| fs::read_to_string(krate.directory.join(file)));
     let script: String = files.into_iter().flatten().collect();
@@ -216,7 +216,7 @@ mod tests {
             "error: failed to run custom build command for `pq-sys v0.7.2`\n\nCaused by:\n  pkg-config has not been";
         let text = explain(&[krate], said, TRIPLE).unwrap();
         assert!(text.starts_with("pq-sys 0.7.2 looks for a library on this machine; "), "{text}");
-        assert!(text.contains("PQ_LIB_DIR = \"/path/of/the/library\"") && !text.contains("feature"), "{text}");
+        assert!(text.contains("PQ_LIB_DIR = \"/path/to/the/library\"") && !text.contains("feature"), "{text}");
     }
 
     #[test]
