@@ -40,13 +40,13 @@ pub fn write_docker(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a script that everyone may execute.
+/// Writes a script that everyone can execute.
 pub fn write_program(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).at(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at(path)
 }
 
-/// The first bytes of a regular file. Any other kind of file is an error, because reading it may block or never end.
+/// The first bytes of a regular file. Any other kind of file is an error, because reading it could block or never end.
 pub fn read_regular(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("expected a regular file"));
@@ -56,7 +56,7 @@ pub fn read_regular(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A short hash of these parts, for the name of what is created from them.
+/// A short hash of these parts, which identifies what is created from them.
 pub fn identity(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     let mut sum = Sha256::new();
     for part in parts {

@@ -26,7 +26,7 @@ pub struct Image<'a> {
     pub engine: &'a Engine,
     pub pins: &'a Pins,
     pub arch: Arch,
-    /// The programs that build scripts call, by their names in packages.sh: cmake, nasm, pkg-config, libclang.
+    /// The tools that are called by build scripts, under their names in packages.sh: cmake, nasm, pkg-config, libclang.
     pub tools: Vec<&'static str>,
     options: &'a ImageOptions,
     base: String,

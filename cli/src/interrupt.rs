@@ -1,4 +1,4 @@
-//! Handles Ctrl-C and similar signals: stops the running programs and returns an error, so that this program removes its
+//! Handles Ctrl-C and similar signals: stops the child processes and returns an error, so that this program removes its
 //! temporary files before it exits.
 
 use std::os::unix::process::CommandExt;
@@ -17,8 +17,8 @@ static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// Waits for signals on a separate thread. A second signal immediately kills this program and the programs that it
-/// started, unless it arrives within a second of the first: make also forwards a signal that its whole process group
-/// has received.
+/// started, unless it arrives within one second of the first: make forwards each signal, even if its whole process group
+/// has received it already.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("listening for signals")?;
     thread::spawn(move || {
@@ -75,7 +75,7 @@ fn running() -> MutexGuard<'static, Vec<Pid>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A running program in its own process group. The group is stopped when this program is stopped or the value is dropped.
+/// A running program in its own process group. The group is stopped when lambda-musl is stopped or the value is dropped.
 pub struct Running {
     name: String,
     child: Child,
@@ -139,7 +139,7 @@ impl Running {
         Ok(status)
     }
 
-    /// The exit status, if the program has ended. Fails if it waits for input from the terminal.
+    /// The exit status, if the program has ended. Fails if the program waits for input from the terminal.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.check_input()?;
         let status = self.child.try_wait()?;
@@ -149,8 +149,8 @@ impl Running {
         Ok(status)
     }
 
-    /// Fails if the child process is suspended because it used the terminal (SIGTTIN, SIGTTOU): only the process group of
-    /// lambda-musl may use it.
+    /// Fails if the child process is suspended because it tried to use the terminal (SIGTTIN, SIGTTOU): only the process group
+    /// of lambda-musl has access to the terminal.
     pub fn check_input(&self) -> io::Result<()> {
         let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let signal = waitid(WaitId::Pid(self.id()), stopped).ok().flatten().and_then(|status| status.stopping_signal());

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     }));
     let options = options::parse(arguments);
     step::VERBOSE.store(options.verbose, Ordering::Relaxed);
-    // For `status`, exit status 1 means that the function differs.
+    // For `status`, exit status 1 means that the function in AWS differs from the build.
     let failure = if let Verb::Status(_) = options.verb { aws::status::UNKNOWN } else { 1 };
     match interrupt::watch().and_then(|()| run(options.verb)) {
         Ok(code) => code,

@@ -16,12 +16,13 @@ pub struct Messages {
 /// The result of compiling a package.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Compiled {
-    /// Whether it was compiled for the target. If not, it ran during the build, like a build script or a procedural macro.
+    /// Whether the package was compiled for the target. If not, its code ran during the build, in a build script or a procedural
+    /// macro.
     pub linked: bool,
     pub script: Option<Script>,
 }
 
-/// The libraries that a build script for the target told rustc to link, and the script's output directory.
+/// The libraries that a build script for the target told rustc to link, their search paths, and the script's output directory.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Script {
     /// As in rustc's `-l`: `static=z`.

@@ -1,4 +1,5 @@
-//! The names that replace directories in compiled code: the same on every machine, and for `build` and `docker-build`.
+//! The names that replace directories in compiled code. They are the same on every machine, and for both `build` and
+//! `docker-build`.
 
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, fs};
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{crates::Crate, environment, project::Function, rust::Rust};
 
-/// The variable that passes the names to the compiler wrappers: a line `DIRECTORY=NAME` for each directory. Longer paths come
+/// The variable that passes the names to the compiler wrappers: a `DIRECTORY=NAME` line for each directory. Longer paths come
 /// later, because compilers use the last match.
 pub const VARIABLE: &str = "LAMBDA_MUSL_NAMES";
 
@@ -24,7 +25,7 @@ impl<P: AsRef<Path>> Locations<P> {
     pub fn names(&self, function: &Function, crates: &[Crate], rust: &Rust) -> Result<String> {
         let [workspace, target, cargo_home, sysroot] =
             [&self.workspace, &self.target, &self.cargo_home, &self.sysroot].map(AsRef::as_ref);
-        // With path dependencies, cross mounts the workspace at its own path.
+        // With path dependencies, cross mounts the workspace at its path on this machine.
         let own = [workspace, &function.workspace].map(|path| (path.to_owned(), "/function".to_owned()));
         let target = (target.to_owned(), "/target".to_owned());
         let registries = fs::read_dir(environment::cargo_home()?.join("registry/src")).into_iter().flatten().flatten();
@@ -38,7 +39,7 @@ impl<P: AsRef<Path>> Locations<P> {
     }
 }
 
-/// The directories and names of crates that are neither in the workspace nor from a registry.
+/// The directories and names of path dependencies outside the workspace.
 pub fn dependencies_by_path<'a>(
     function: &'a Function, crates: &'a [Crate],
 ) -> impl Iterator<Item = (PathBuf, String)> + 'a {
@@ -53,18 +54,18 @@ fn lines(mut names: Vec<(PathBuf, String)>) -> Result<String> {
     Ok(names.into_iter().map(line).collect::<Result<Vec<_>>>()?.join("\n"))
 }
 
-/// The text of a path that all compilers, linkers and engines accept.
+/// The text of a path. Fails if a compiler, linker or engine would not accept the path.
 pub fn checked(path: &Path) -> Result<&str> {
     without(path, ":=%\n")
 }
 
-/// The text of a path that contains none of these characters.
+/// The text of a path. Fails if the path contains one of these characters.
 pub fn without<'a>(path: &'a Path, signs: &str) -> Result<&'a str> {
-    let text = path.to_str().with_context(|| format!("{}: expected a path that is UTF-8", path.display()))?;
+    let text = path.to_str().with_context(|| format!("{}: expected a path in UTF-8", path.display()))?;
     match text.chars().find(|c| signs.contains(*c)) {
         None => Ok(text),
         Some(odd) => bail!(
-            "{text:?}: expected a path without {odd:?}, which has a special meaning for compilers, linkers and engines; rename the directory"
+            "{text:?}: expected a path without {odd:?}, which has a special meaning for compilers, linkers and container engines; rename the directory"
         ),
     }
 }

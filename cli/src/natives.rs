@@ -19,7 +19,7 @@ const OF_THE_HOST: [&str; 6] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/us
 /// Words in the names of features that make a crate compile its own library.
 const BUNDLED: [&str; 3] = ["bundled", "vendored", "static"];
 
-/// The texts before the name of a missing library in errors of GNU's linker, LLVM's linker, zig (two) and rustc.
+/// The texts before the name of a missing library in the errors of GNU's linker, LLVM's linker, zig (two) and rustc.
 const NOT_FOUND: [&str; 5] = [
     "cannot find -l",
     "unable to find library -l",
@@ -78,7 +78,7 @@ fn name_in(text: &str) -> &str {
     text.split(|c: char| c.is_whitespace() || "'`:,".contains(c)).next().unwrap_or_default()
 }
 
-/// The library's name in an argument of rustc's `-l`, without kind, modifiers and rename: `z` in `static:+whole-archive=z`.
+/// The library's name in an argument of rustc's `-l`, without kind, modifiers or rename: `z` in `static:+whole-archive=z`.
 pub fn library(argument: &str) -> &str {
     let name = argument.split_once('=').map_or(argument, |(_kind, name)| name);
     name.split(':').next().unwrap_or_default()
@@ -94,7 +94,7 @@ pub fn is_of_host(directory: &Path) -> bool {
     OF_THE_HOST.iter().any(|host| directory.starts_with(host))
 }
 
-/// The libraries without an archive in any directory that build scripts name, and the crates that need them. The host's own
+/// The libraries without an archive in any directory named by a build script, and the crates that need them. The host's own
 /// directories do not count, because nothing in them is linked.
 fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
     let scripts = || crates.iter().filter_map(|krate| Some((krate, krate.script.as_ref()?)));
@@ -115,7 +115,7 @@ fn missing(crates: &[Crate]) -> Vec<(&Crate, &str)> {
 
 const NEVER_LINKED: &str = "; libraries installed on this machine are for a different libc and are never linked.\n";
 
-/// What a user can do for a crate that needs a library.
+/// What a user can do about a crate that needs a library.
 fn ways_out(krate: &Crate) -> String {
     let Crate { name, version, .. } = krate;
     let feature = BUNDLED.iter().find_map(|word| {
@@ -124,7 +124,7 @@ fn ways_out(krate: &Crate) -> String {
     });
     let by_feature = feature.map(|feature| {
         format!(
-            "  The feature {feature} of {name} compiles the library; in the function's Cargo.toml:\n    \
+            "  The {feature} feature of {name} compiles the library; in the function's Cargo.toml:\n    \
              [dependencies]\n    {name} = {{ version = \"{version}\", features = [\"{feature}\"] }}\n  Then run \
              `cargo update --workspace`. Or compile"
         )
@@ -143,7 +143,7 @@ fn ways_out(krate: &Crate) -> String {
     )
 }
 
-/// The variable that the build script of a crate reads for the directory of its library: one that the script declares or
+/// The variable from which a crate's build script reads the directory of its library: one that the script declares or
 /// contains, and whose name is a part of the crate's, because a script can also read the variables of other libraries.
 fn variable(krate: &Crate) -> Option<String> {
     let output = krate.script.as_ref().map(|script| script.out.with_file_name("output")).unwrap_or_default();
@@ -160,8 +160,8 @@ fn variable(krate: &Crate) -> Option<String> {
     words.find(is_own).map(Into::into)
 }
 
-/// Makes cargo run the build scripts that found no library again. Not every script declares the variables that it reads, so
-/// after the user has set one, cargo would use the script's old output.
+/// Makes Cargo repeat the build scripts that found no library. Not every script declares the variables that it reads, so after
+/// the user has set one, Cargo would use the script's old output.
 fn forget_scripts(crates: &[Crate]) {
     for (krate, _) in missing(crates) {
         let Some(directory) = krate.script.as_ref().and_then(|script| script.out.parent()) else { continue };

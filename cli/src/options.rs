@@ -1,4 +1,4 @@
-//! The verbs and their options. Each option can also be set in the environment variable that has its name in capitals.
+//! The verbs and their options. Each option can also be set with the environment variable that has its name in capitals.
 //! An empty variable counts as unset, which lets `make` pass all of them.
 
 use std::ffi::{OsStr, OsString};
@@ -10,23 +10,23 @@ use clap::{builder::FalseyValueParser, parser::ValueSource};
 
 use crate::{arch::Arch, aws::Url, package::Form};
 
-const AFTER_HELP: &str = "Each option can also be set in the environment variable that has its name in capitals. A project's defaults \
-    are in its Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for downloads and compiled libraries; \
-    CONTAINER_ENGINE chooses one of several container engines.";
+const AFTER_HELP: &str = "Each option can also be set with the environment variable that has its name in capitals. A project's \
+    defaults are in its Cargo.toml under [package.metadata.lambda-musl].\n\nLAMBDA_MUSL_CACHE names the directory for downloads and \
+    compiled libraries; CONTAINER_ENGINE names the container engine.";
 
 const DEPLOY_HELP: &str = "Examples:\n  \
     cargo lambda-musl deploy greeting\n  \
     cargo lambda-musl deploy greeting --alias live --url iam --memory 256 --env-var TABLE=names\n  \
     cargo lambda-musl deploy greeting --dry-run\n\n\
     A setting that is not given as an option comes from [package.metadata.lambda-musl.deploy] in Cargo.toml; if it is \
-    not there either, AWS keeps its current value. The aws client supplies the credentials, region and endpoint: AWS_PROFILE, \
-    AWS_REGION, AWS_ENDPOINT_URL. docs/deploy.md describes the details.";
+    not there either, AWS keeps its current value. The aws client supplies the credentials, region and endpoint, and \
+    reads AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL. docs/deploy.md describes the details.";
 
 const STATUS_HELP: &str = "Examples:\n  \
     cargo lambda-musl status greeting\n  \
     cargo lambda-musl status greeting --qualifier live --zip dist/function.zip\n\n\
-    Exit status: 0: the bytes, architecture, runtime and handler match; 1: the printed line lists the differences; 2: the comparison \
-    failed.";
+    The exit status is 0 if the bytes, architecture, runtime and handler match, 1 if they differ (the printed line lists the \
+    differences), and 2 if the comparison failed.";
 const EXAMPLES_OF_DEV: &str = "Examples:
   cargo lambda-musl dev
   cargo lambda-musl dev --bins --port 8000 --timeout 0
@@ -67,13 +67,13 @@ pub enum Verb {
         after_help = "Examples:\n  cargo lambda-musl new hello\n  cargo lambda-musl new hello --http\n  cargo lambda-musl new orders --event sqs --dir services/orders"
     )]
     New(New),
-    /// Add the files that `new` creates to an existing package, without overwriting any
+    /// Add to an existing package the files that `new` would create, and overwrite none
     #[command(after_help = "Example: cargo lambda-musl init --event sqs")]
     Init(Init),
     /// Serve functions on this machine, and recompile them when their sources are saved
     #[command(after_help = EXAMPLES_OF_DEV)]
     Dev(Dev),
-    /// Upload the verified deployment package, wait for Lambda, and check that AWS has the same bytes
+    /// Verify the deployment package, upload it, wait for Lambda, and check that AWS has the package's bytes
     #[command(after_help = DEPLOY_HELP)]
     Deploy(Deploy),
     /// Compare the function in AWS with a build of these sources, or with the package in --zip
@@ -88,7 +88,7 @@ pub enum Verb {
     /// Download everything that a later build needs to run without a network
     #[command(after_help = "Example: cargo lambda-musl fetch --pins current")]
     Fetch(Fetch),
-    /// Create a base image for docker-build from Debian packages, if no registry can be reached
+    /// Create a base image for docker-build from Debian packages, for machines that cannot reach a registry
     #[command(after_help = "Example: cargo lambda-musl base-image")]
     BaseImage(BaseImage),
     /// List the programs that each verb needs and this machine lacks, with the commands that install them
@@ -97,7 +97,7 @@ pub enum Verb {
         /// Offer to run the commands that install the missing programs
         #[arg(long, env, value_parser = FalseyValueParser::new())]
         fix: bool,
-        /// With --fix: run them without asking
+        /// With --fix: run the commands without asking
         #[arg(long, env, value_parser = FalseyValueParser::new())]
         yes: bool,
     },
@@ -124,7 +124,7 @@ pub enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Download everything that build needs
+    /// Download everything that `build` needs
     #[command(hide = true)]
     Prepare(Source),
     /// Install pinned Python wheels into the cache and print their directory
@@ -147,7 +147,7 @@ pub struct Selection {
     /// Leave out the package's default features
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub no_default_features: bool,
-    /// Every binary target of the package; `build` writes each into its own directory under --out
+    /// Select every binary target of the package; `build` writes each into its own directory under --out
     #[arg(long, env, value_parser = FalseyValueParser::new(), conflicts_with = "bin")]
     pub bins: bool,
 }
@@ -206,7 +206,7 @@ pub enum Layout {
 /// The sources of musl and OpenSSL.
 #[derive(Args)]
 pub struct PinsOptions {
-    /// classic (musl 1.2.1, OpenSSL 1.0.1k), current (the newest), or a pins file [default: classic]
+    /// classic (musl 1.2.1, OpenSSL 1.0.1k), current (the newest musl, the newest OpenSSL 3.5), or a pins file [default: classic]
     #[arg(long, env, value_name = "PINS")]
     pub pins: Option<String>,
     /// A directory with archives to use instead of downloading them
@@ -262,7 +262,7 @@ pub struct Zip {
 }
 
 impl Zip {
-    /// The directory of the build's output, unless a file is named.
+    /// The directory of the build's output, unless --zip names a file.
     pub fn built_into(&self) -> Option<&Path> {
         self.zip.is_none().then_some(&self.out)
     }
@@ -285,7 +285,7 @@ pub struct Verify {
     /// The architecture that the package must be for [default: either]
     #[arg(long, env)]
     pub arch: Option<Arch>,
-    /// Also invoke the function, with --event or {}
+    /// Also invoke the function, with the event in --event or with {}
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub run: bool,
     /// The event for --run: JSON, or @ followed by the path of a file
@@ -315,7 +315,7 @@ pub struct Invoke {
     /// Run the function in this container image, such as public.ecr.aws/lambda/provided:al2023, instead of on this machine
     #[arg(long, env, value_name = "IMAGE")]
     pub image: Option<String>,
-    /// The architecture of --image [default: x86_64]
+    /// The architecture of the image in --image [default: x86_64]
     #[arg(long, env)]
     pub arch: Option<Arch>,
     /// Send the event to the function with this name in AWS instead
@@ -332,7 +332,7 @@ pub struct Deploy {
     pub name: String,
     #[command(flatten)]
     pub zip: Zip,
-    /// The directory of the package, whose Cargo.toml may contain defaults [default: the current directory]
+    /// The directory of the package, whose Cargo.toml can contain defaults [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
     /// The name or ARN of the function's execution role [default: lambda-musl-NAME, created if it does not exist]
@@ -344,19 +344,19 @@ pub struct Deploy {
     /// Timeout of an invocation in seconds, 1 to 900
     #[arg(long, env, value_name = "SECONDS")]
     pub timeout: Option<u32>,
-    /// An environment variable of the function; ENV_VAR itself may contain several, one per line
+    /// An environment variable of the function; the ENV_VAR variable can contain several, one per line
     #[arg(long, env, value_name = "NAME=VALUE", value_delimiter = '\n', hide_env_values = true)]
     pub env_var: Vec<String>,
-    /// A file of environment variables, in the format of the .env file that dev reads
+    /// A file of environment variables, in the format of the .env file that `dev` reads
     #[arg(long, env, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// ARNs of layer versions, separated by commas, or none to remove all layers
+    /// ARNs of layer versions, separated by commas, or `none` to remove all layers
     #[arg(long, env, value_name = "LIST", value_delimiter = ',')]
     pub layers: Vec<String>,
-    /// Who may call the function URL
+    /// Who can call the function URL
     #[arg(long, env)]
     pub url: Option<Url>,
-    /// The alias to point to a new version; the function URL then belongs to the alias
+    /// Publish a version, and point this alias to it; the function URL then belongs to the alias
     #[arg(long, env)]
     pub alias: Option<String>,
     /// Tags, separated by commas
@@ -365,7 +365,7 @@ pub struct Deploy {
     /// The S3 bucket for the upload of a zip of more than 50 MB
     #[arg(long, env, value_name = "BUCKET")]
     pub s3_bucket: Option<String>,
-    /// Print the commands that would run, and run only those that read
+    /// Print the commands that would run, but run only those that change nothing
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
 }
@@ -409,7 +409,7 @@ pub struct Purpose {
 /// The form of an HTTP handler.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Http {
-    /// A function that takes a request
+    /// A closure that takes a request
     Closure,
     /// An axum router
     Axum,
@@ -568,7 +568,7 @@ fn is_variable_of(name: &str, is_meant: impl Fn(&str) -> bool) -> bool {
     arguments.any(|argument| argument.get_env().is_some_and(|variable| variable == name))
 }
 
-/// Reads the arguments, and the variables except the empty ones and those in `ignored`.
+/// Reads the arguments and the variables, except for empty variables and those in `ignored`.
 fn matches(arguments: &[OsString], ignored: &[&str]) -> Result<ArgMatches, clap::Error> {
     let is_ignored = |name: &OsStr| {
         ignored.iter().any(|other| name == *other) || env::var_os(name).is_some_and(|value| value.is_empty())
@@ -592,7 +592,7 @@ fn causes(error: &clap::Error, arguments: &[OsString]) -> Vec<String> {
         .collect()
 }
 
-/// Prints a note if a variable, which may be set by accident, sends the event of `invoke` elsewhere.
+/// Prints a note if a variable, which may have been set by accident, sends the event of `invoke` elsewhere.
 fn say_where_the_event_goes(invoke: &ArgMatches) {
     let is_variable = |option: &str| invoke.value_source(option) == Some(ValueSource::EnvVariable);
     if is_variable("dev") && invoke.get_flag("dev") {

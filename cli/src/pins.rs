@@ -27,7 +27,7 @@ pub struct Archive {
     pub urls: Vec<String>,
 }
 
-/// A library, its version and its archive.
+/// The version and the archive of a library.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Library {
     pub version: String,
@@ -59,7 +59,7 @@ impl Pins {
         Self::parse(name, &text).with_context(describe)
     }
 
-    /// Whether newer crates no longer support this version of OpenSSL.
+    /// Whether this is OpenSSL 1.0, which newer versions of crates do not support.
     pub fn has_openssl_1_0(&self) -> bool {
         self.openssl.version.starts_with("1.0.")
     }

@@ -1,4 +1,4 @@
-//! Programs that build scripts call: the ones that a function's crates need, on this machine or in the builder image.
+//! Programs that are called by build scripts: those that a function's crates need, on this machine or in the builder image.
 
 use std::fs;
 
@@ -11,8 +11,8 @@ use crate::doctor::{self, Need};
 const PROGRAMS: [(&str, &str, Need); 3] =
     [("cmake", "cmake", doctor::CMAKE), ("libclang", "clang-sys", doctor::LIBCLANG), ("nasm", "nasm-rs", doctor::NASM)];
 
-/// Crates that depend on one of these, but call its program only for targets without pregenerated code. Lambda's
-/// targets have such code.
+/// Crates that depend on one of the crates above, but call its program only for targets for which they contain no pregenerated
+/// code. For Lambda's targets, they contain it.
 const WITHOUT: [&str; 1] = ["aws-lc-sys"];
 
 /// The directories where systems keep libclang, which bindgen loads.

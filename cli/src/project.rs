@@ -37,9 +37,9 @@ pub struct Function {
     pub defaults: Defaults,
 }
 
-/// The settings in a Cargo.toml under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `base` is
-/// an image, and `classic-lock` is the path, relative to the workspace, of a lock file with crates that support OpenSSL 1.0. Each
-/// other key has the name and the meaning of an option.
+/// The settings in a Cargo.toml under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `deploy` is a
+/// table of settings for `deploy`, and `classic-lock` is the path, relative to the workspace, of a lock file with crate versions
+/// that support OpenSSL 1.0. Each other key has the name and the meaning of an option.
 #[derive(Clone)]
 pub struct Defaults(Map<String, Value>);
 
@@ -61,13 +61,13 @@ impl Function {
         functions.into_iter().next().context("no binary target")
     }
 
-    /// The function that the options name, or with `--bins` all functions of the package.
+    /// The function that the options name or, with `--bins`, all functions of the package.
     pub fn all(source: &Source, rust: &Rust) -> Result<Vec<Self>> {
         Self::select(source, rust, |metadata, manifest| Ok(vec![package(metadata, manifest)?]))
     }
 
-    /// The functions to serve on this machine. With `--bins` these are all functions of the package or, in the directory of a
-    /// workspace, of its default members.
+    /// The functions to serve on this machine. With `--bins`, these are all functions of the package or, in the directory of a
+    /// workspace, of the workspace's default members.
     pub fn served(selection: &Selection, rust: &Rust) -> Result<Vec<Self>> {
         let source = Source::of_this_machine(selection.clone());
         let functions = Self::select(&source, rust, |metadata, manifest| match own_package(metadata, manifest) {
@@ -188,7 +188,7 @@ impl Function {
         fetch.args(["--target", self.arch.triple()]);
         let mut offline = self.cargo(rust, "fetch", lock)?;
         offline.args(["--offline", "--target", self.arch.triple()]);
-        // If everything is downloaded already, there is nothing to report.
+        // If everything has been downloaded already, there is nothing to report.
         if succeeds(&mut offline) {
             return Ok(());
         }
@@ -200,9 +200,9 @@ impl Function {
         })
     }
 
-    /// If two workspaces share a target directory, cargo confuses their crates with the same name and version, and does not
-    /// compile sources that are older than the last build. Therefore, if the last build was for a different workspace, this
-    /// makes cargo compile the workspace's own crates again. All other crates are compiled only once.
+    /// Makes cargo compile the workspace's own crates again if the last build in this target directory was for a different
+    /// workspace. Otherwise, cargo could mistake a crate of that workspace for one of this workspace with the same name and
+    /// version, because it does not compile sources that are older than the last build. All other crates are compiled only once.
     pub fn forget_other_workspaces(&self, target: &Path, crates: &[Crate]) -> Result<()> {
         let (last, own) = (target.join("lambda-musl.workspace"), self.workspace.to_string_lossy());
         if fs::read_to_string(&last).is_ok_and(|last| last == own) {
@@ -221,7 +221,7 @@ impl Function {
         write_whole(&last, own.as_bytes())
     }
 
-    /// Replaces cargo's error about an outdated lock file with one that says how to update it.
+    /// Replaces cargo's error about an outdated lock file with one that says how to update the file.
     pub fn describe(&self, error: Error) -> Error {
         match is_of_lock(&error) {
             true => anyhow!(
@@ -283,7 +283,7 @@ impl Defaults {
                     (value.as_array().is_some_and(|list| list.iter().all(Value::is_string)), "a list of strings")
                 }
                 "no-default-features" | "extension" => (value.is_boolean(), "true or false"),
-                // The verb checks the contents of this table.
+                // The `deploy` verb checks the contents of this table.
                 "deploy" => (value.is_object(), "a table"),
                 _ => (value.is_string(), "a string"),
             };
@@ -323,7 +323,7 @@ pub fn target_directory(krate: &Path, rust: &Rust) -> Result<PathBuf> {
     Ok(MetadataCommand::parse(output(&mut cargo)?).context("cargo metadata")?.target_directory.into())
 }
 
-/// The package of a manifest or, if it builds no binary, the only default member of the workspace that does.
+/// The package of a manifest or, if it builds no binary, the only default member of the workspace that builds one.
 fn package<'a>(metadata: &'a Metadata, manifest: &Path) -> Result<&'a Package> {
     if let Some(package) = own_package(metadata, manifest) {
         return Ok(package);

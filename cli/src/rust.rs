@@ -20,7 +20,7 @@ pub struct Rust {
     pub sysroot: PathBuf,
     /// The value of `CARGO_HOME` for cargo.
     pub cargo_home: PathBuf,
-    /// The version in the form that rustc prints, like `1.99.1 (58cf8f9c3 2026-10-13)`.
+    /// The version in the form that rustc prints, such as `1.99.1 (58cf8f9c3 2026-10-13)`.
     pub version: String,
     pub commit: String,
     /// The version of LLVM, and of its unwinding library in the toolchain.
@@ -47,7 +47,7 @@ impl Rust {
     /// The directory of the toolchain that runs in a container for `arch`, whatever this machine's architecture is.
     pub fn in_container(&self, arch: Arch, cache: &Cache) -> Result<PathBuf> {
         let toolchain = format!("{}-{}", self.channel, arch.triple().replace("-musl", "-gnu"));
-        // Otherwise cross would install the sources of std itself, without showing any output.
+        // Otherwise, cross itself would install the sources of std, without showing any output.
         let options = ["--force-non-host", "--component", "rust-src", "--target", arch.triple()];
         install(&toolchain, &options, &[arch.triple(), "src"], cache)
     }
@@ -61,7 +61,7 @@ impl Rust {
         Self { channel: none(), sysroot, cargo_home, bin, version: none(), commit: none(), llvm: none(), host: none() }
     }
 
-    /// A program of the toolchain, like cargo, in the environment of a build.
+    /// A program of the toolchain, such as cargo, in the environment of a build.
     pub fn program(&self, name: &str) -> Result<Command> {
         let mut command = environment::command(self.bin.join(name));
         // RUSTUP_TOOLCHAIN is for build scripts that call rustup's proxies.
@@ -78,7 +78,7 @@ impl Rust {
         Ok(command)
     }
 
-    /// The toolchain's objcopy from LLVM, which is the same on every host and handles both architectures.
+    /// LLVM's objcopy in the toolchain, which is the same on every host and handles both architectures.
     pub fn objcopy(&self) -> Command {
         let libraries = self.sysroot.join("lib");
         let mut command = Command::new(libraries.join("rustlib").join(&self.host).join("bin/rust-objcopy"));

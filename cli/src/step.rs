@@ -1,5 +1,6 @@
-//! Runs steps that take a while. On a terminal, a step shows a spinner with the elapsed time; elsewhere, it prints a line when it
-//! begins and when it ends. The output of a step goes to a log. If the step fails, the end of the log is shown with its path.
+//! Runs steps that take a while. On a terminal, a step shows a spinner with the elapsed time; elsewhere, it prints one line when
+//! it begins and one when it ends. The output of a step goes to a log. If the step fails, the end and the path of the log are
+//! shown.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -19,10 +20,10 @@ use crate::{cache::Cache, command::find, doctor, files::At, messages::Messages};
 /// The number of log lines to show when a step fails.
 const SHOWN: usize = 40;
 
-/// The maximum number of characters to show of a line of the linker's output.
+/// The maximum number of characters to show of each line of the linker's output.
 const LONGEST: usize = 1000;
 
-/// How often a step checks whether to stop.
+/// The interval at which a step checks whether to stop.
 const PULSE: Duration = Duration::from_millis(50);
 
 /// The first words of cargo's status lines.
@@ -107,17 +108,17 @@ impl Drop for Step {
     }
 }
 
-/// What to do with a line that a program prints, in addition to logging it.
+/// What to do with a line that a program prints. Every line except a message is also logged.
 enum Line {
-    /// Show it if the program fails and it is among the last lines.
+    /// Show the line if the program fails and the line is among the last ones.
     Kept,
-    /// Show this as the current activity of the step.
+    /// Show this text as the current activity of the step.
     At(String),
-    /// Print it unchanged.
+    /// Print the line unchanged.
     Shown,
-    /// Only log it.
+    /// Only log the line.
     Logged,
-    /// Do not even log it, because it is meant for programs.
+    /// Do not even log the line, because it is meant for programs.
     Message,
 }
 
@@ -139,8 +140,8 @@ pub fn cargo(cache: &Cache, text: &str, command: &mut Command) -> Result<()> {
     })
 }
 
-/// Like [`cargo`], for a command that compiles, and returns cargo's messages. If it fails, `explain` may find the cause in
-/// the messages and the errors; without an explanation, the linker's output is shown.
+/// Like [`cargo`], but for a command that compiles. Returns cargo's messages. If the command fails, `explain` can find the cause
+/// in the messages and the errors; without an explanation, the linker's output is shown.
 pub fn compile(
     cache: &Cache, step: Step, command: &mut Command, explain: impl FnOnce(&Messages, &str) -> Option<String>,
 ) -> Result<Messages> {
@@ -209,9 +210,9 @@ fn run_reading(
         command.stdout(input);
     }
     let mut program = Running::start(command)?;
-    // The command holds the write ends of the pipes, which would keep the readers from reaching the end.
+    // The command holds the write ends of the pipes, which would keep the readers from reaching the end of the output.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    // Read on separate threads, because child processes of the program can keep the pipes open after it is stopped.
+    // Read on separate threads, because child processes of the program can keep the pipes open after the program is stopped.
     let (sender, lines) = channel();
     for pipe in pipes {
         let sender = sender.clone();
@@ -271,7 +272,7 @@ fn plain(line: &str) -> String {
     parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
-/// Downloads a URL to a file with curl or wget, and shows the number of bytes so far on a terminal.
+/// Downloads a URL to a file with curl or wget. On a terminal, shows the number of bytes so far.
 pub fn download(url: &str, file: &Path) -> Result<()> {
     doctor::require(&[doctor::CURL])?;
     let step = Step::begin(format!("fetching {url}"));

@@ -12,13 +12,13 @@ use crate::{
 pub fn run(options: options::Toolchain) -> Result<()> {
     let prefix = options
         .prefix
-        .context("--prefix is missing; expected a new directory, as in toolchain --prefix /path/of/a/new/directory")?;
+        .context("--prefix is missing; expected a new directory, as in toolchain --prefix /path/to/a/new/directory")?;
     if prefix.symlink_metadata().is_ok() {
         bail!("--prefix {}: this path already exists; expected the path of a new directory", prefix.display());
     }
     let arch = options.arch.or(Arch::of_this_machine()).unwrap_or_default();
     if Arch::of_this_machine() != Some(arch) {
-        bail!("--arch {}: the toolchain can be compiled only for this machine, {}", arch.name(), env::consts::ARCH);
+        bail!("--arch {}: the toolchain can be compiled only for this machine ({})", arch.name(), env::consts::ARCH);
     }
     doctor::require(&doctor::TOOLCHAIN)?;
     let cache = Cache::open()?;

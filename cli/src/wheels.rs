@@ -14,7 +14,7 @@ pub struct Wheels {
     pub pins: &'static str,
 }
 
-/// zig, which includes a C compiler, a linker and musl, and the cargo subcommand that calls it.
+/// zig (a C compiler, a linker and musl), and the cargo subcommand that calls it.
 pub const ZIG: Wheels = Wheels { name: "zig", pins: include_str!("../wheels/zig.txt") };
 /// AWS's Runtime Interface Emulator.
 const EMULATOR: Wheels = Wheels { name: "emulator", pins: include_str!("../wheels/emulator.txt") };
@@ -33,7 +33,8 @@ const ALL: [Wheels; 8] = [
 const OF_PIP: &str = "CERT CLIENT_CERT CONFIG_FILE DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL NO_INDEX PROXY RETRIES \
     TRUSTED_HOST";
 
-/// Variables that disable pip's own cache, and the user's settings that conflict with `--target`.
+/// Variables that disable pip's own cache, its check for updates and its warning for root, and override the user's settings that
+/// conflict with `--target`.
 const PIP: [(&str, &str); 5] = [
     ("PIP_USER", "0"),
     ("PIP_REQUIRE_VIRTUALENV", "0"),
@@ -52,7 +53,7 @@ impl Wheels {
             fs::write(&pins, self.pins)?;
             let mut pip = Command::new("python3");
             pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "--no-compile"]);
-            // Of the user's settings, only those that locate packages apply.
+            // Of the user's variables for pip, only those that say how to get packages apply.
             let is_kept = |name: &str| OF_PIP.split(' ').any(|kept| name.strip_prefix("PIP_") == Some(kept));
             for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PIP_") && !is_kept(name)) {
                 pip.env_remove(name);

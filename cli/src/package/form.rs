@@ -17,7 +17,7 @@ pub enum Form {
     Script,
     /// The binary is `bootstrap`.
     Single,
-    /// A layer, in which Lambda starts the programs in `/opt/extensions`:
+    /// A layer. Lambda unpacks it into `/opt`, and starts the programs in `/opt/extensions`:
     /// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
     Extension,
 }
@@ -44,7 +44,7 @@ impl Form {
         Self::FILES[usize::from(self == Self::Extension)]
     }
 
-    /// The name in the record of origin. The default form has none.
+    /// The form's name in the record of origin. The default form has none.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Script => None,
@@ -93,8 +93,8 @@ pub fn checksum<'a>(files: impl IntoIterator<Item = (&'a String, &'a Content)>) 
     sha256_hex(files.into_iter().map(line).collect::<String>().as_bytes())
 }
 
-/// Reads the included files, except those in the directories `without`. Paths in the zip are relative to the package's
-/// directory for files in it, and to the parent of the included file or directory for others.
+/// Reads the included files, except those in the `without` directories. The path of a file in the zip is relative to the
+/// package's directory if the file is in that directory, otherwise to the parent of the included file or directory.
 pub fn read(include: &[PathBuf], package: &Path, without: &[&Path]) -> Result<Contents> {
     let package = package.canonicalize().at(package)?;
     let without: Vec<PathBuf> = without.iter().filter_map(|path| path.canonicalize().ok()).collect();
@@ -126,8 +126,8 @@ pub fn read(include: &[PathBuf], package: &Path, without: &[&Path]) -> Result<Co
     Ok(contents)
 }
 
-/// The path with all links resolved except its last component: a link is packaged under its own name, with the contents of
-/// its target.
+/// The path with all links resolved, except in its last component: a link is packaged under its own name, with the contents
+/// of its target.
 fn located(path: &Path) -> io::Result<PathBuf> {
     let whole = path.canonicalize()?;
     match (path.parent(), path.file_name()) {
@@ -140,7 +140,7 @@ fn add(contents: &mut Contents, name: &Path, content: Content) -> Result<()> {
     let Some(name) = name.to_str().filter(|name| !archive::is_odd(name.as_bytes())) else {
         bail!("{}: expected a UTF-8 name without backslashes, colons or control characters", name.display());
     };
-    ensure!(!is_reserved(name), "{name} would replace a file that the build writes; rename it");
+    ensure!(!is_reserved(name), "{name} would replace a file that the build writes; rename the included file");
     let before = contents.insert(name.to_owned(), content.clone());
     ensure!(before.is_none_or(|before| before == content), "{name} is included twice, with different contents");
     Ok(())

@@ -68,7 +68,7 @@ pub fn is_licence(name: &str) -> bool {
     NAMES.iter().any(|start| name.to_lowercase().starts_with(start))
 }
 
-/// The text of an HTML page without tags and empty lines. Rust ships its notices as such a page.
+/// The text of an HTML page, without tags or empty lines. Rust ships its notices as such a page.
 fn plain(page: &str) -> String {
     let (first, rest) = page.split_once('<').unwrap_or((page, ""));
     let texts = rest.split('<').map(|part| part.split_once('>').map_or(part, |(_tag, text)| text));

@@ -27,8 +27,8 @@ pub use form::Form;
 /// Everything that decides how contents become bytes: this file and the versions of the crates that it calls.
 const RECIPE: [&[u8]; 2] = [include_bytes!("mod.rs"), include_bytes!("../../Cargo.lock")];
 
-/// The compression level. Levels above deflate's nine are iterations of Zopfli; more than five iterations save less
-/// than a thousandth of the size. Zopfli takes a second per megabyte, so a large file gets deflate's highest level
+/// The compression level. Levels above deflate's nine are iterations of Zopfli; iterations after the fifth save
+/// less than a thousandth of the size. Zopfli takes a second per megabyte, so a large file gets deflate's highest level
 /// instead.
 fn level(bytes: &[u8]) -> i64 {
     if bytes.len() <= 16 << 20 { 9 + 5 } else { 9 }
@@ -119,7 +119,7 @@ impl Built<'_> {
         ];
         files.extend(image.map(|image| (oci::FILE, image)));
         let checksums: String = files.iter().map(|(name, bytes)| format!("{}  {name}\n", sha256_hex(bytes))).collect();
-        // If two builds write into the same directory, all files are from the last one.
+        // Even if two builds write into the same directory, all files are from the same build.
         let _lock = lock_directory(out)?;
         let all = files.iter().map(|(name, bytes)| (out.join(name), &**bytes));
         let all: Vec<_> = all.chain([(out.join("SHA256SUMS"), checksums.as_bytes())]).collect();
@@ -143,7 +143,7 @@ fn entry(form: Form, name: &str, binary: Vec<u8>) -> Contents {
     contents
 }
 
-/// Fails, before minutes of work, if a package could not be written.
+/// Fails, before minutes of work, if `out` is not a writable directory.
 pub fn check_writable(out: &Path) -> Result<()> {
     let written = || -> Result<()> { Ok(fs::create_dir_all(out).and_then(|()| tempfile::tempfile_in(out).map(drop))?) };
     written().with_context(|| format!("--out {}: expected a writable directory", out.display()))

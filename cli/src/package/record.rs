@@ -11,17 +11,18 @@ pub fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// The record in the binary: the keys of <https://systemd.io/ELF_PACKAGE_METADATA/>, and the version of each part.
+/// The record in the binary: the keys of <https://systemd.io/ELF_PACKAGE_METADATA/>, and keys of our own, such as the versions of
+/// musl, OpenSSL and the tools.
 pub fn record(built: &Built, included: &Contents) -> Map<String, Value> {
     let function = built.function;
     let mut record = Map::new();
     let mut add = |key: &str, value: &str| record.insert(key.into(), value.into());
     add("type", "lambda-musl");
-    // The record is plain ASCII, but a name may contain any letters.
+    // The record is plain ASCII, but a name can contain any letters.
     add("name", &function.name.escape_default().to_string());
     add("version", &function.version);
     add("architecture", function.arch.name());
-    // Other libraries come from crates, which the SBOM lists, or from a tool, whose version they have.
+    // Any other library comes from a crate, which the SBOM lists, or from a tool and has its version.
     let is_told = |part: &&Part| !part.is_library || ["musl", "OpenSSL"].iter().any(|name| part.name.starts_with(name));
     for part in built.parts.iter().filter(|part| part.linked_by.is_empty()).filter(is_told) {
         add(&part.name.to_lowercase(), part.version.as_deref().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The SBOM in the format of CycloneDX 1.6: <https://cyclonedx.org/docs/1.6/json/>.
+//! The SBOM, in the CycloneDX 1.6 format: <https://cyclonedx.org/docs/1.6/json/>.
 //!
 //! The fields for a serial number and a time are left out: they are optional, and would change with each build.
 

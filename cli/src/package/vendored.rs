@@ -1,4 +1,4 @@
-//! C and C++ libraries that build scripts compiled, and those that the linker adds.
+//! The C and C++ libraries that were compiled by build scripts, and those that the linker adds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,11 +17,11 @@ use crate::rust::Rust;
 /// A library that vulnerability scanners know.
 struct Known {
     name: &'static str,
-    /// The names by which linkers know it, if they differ.
+    /// The names by which linkers know it, if they differ from `name`.
     libraries: &'static [&'static str],
     /// Its vendor and name in <https://nvd.nist.gov/products/cpe>; empty if it is not listed there.
     product: &'static str,
-    /// The prefix of the macros that define its version: `ZLIB_VERSION "1.3.1"`, or `LZMA_VERSION_MAJOR 5` and so on.
+    /// The prefix of the macros that define its version, as in `ZLIB_VERSION "1.3.1"` or `LZMA_VERSION_MAJOR 5`.
     macros: &'static str,
 }
 
@@ -129,7 +129,7 @@ fn archives(crates: &[Crate]) -> Vec<Archive<'_>> {
     archives.into_values().collect()
 }
 
-/// The library itself, and other libraries whose sources were compiled into the same archive.
+/// The library that an archive is for, and other libraries whose sources were compiled into it.
 fn parts_of(archive: &Archive, crates: &[Crate]) -> Vec<Part> {
     let packages = archive.owner.map(|owner| {
         let is_source = |krate: &&Crate| owner.depends_on.contains(&krate.id) && krate.name.ends_with("-src");
@@ -140,7 +140,7 @@ fn parts_of(archive: &Archive, crates: &[Crate]) -> Vec<Part> {
     let sources = packages.iter().map(|krate| sources(&krate.directory, &stems)).max_by_key(|sources| sources.len());
     let sources = sources.unwrap_or_default();
     let by_library = |name: &str| {
-        // aws-lc includes its own version in the name: aws_lc_0_38_0_crypto.
+        // aws-lc includes its version in the name: aws_lc_0_38_0_crypto.
         let name: Vec<&str> = name.split('_').filter(|word| !word.starts_with(|c: char| c.is_ascii_digit())).collect();
         let name = name.join("_");
         KNOWN.iter().find(|known| known.name == name || known.libraries.contains(&&*name))
@@ -183,7 +183,7 @@ fn stems(archive: &[u8]) -> BTreeSet<String> {
     members.map(|member| stem(member.name())).filter(|stem| !stem.is_empty()).collect()
 }
 
-/// The directories of a package that have their own licence and contain these sources, the one with the most sources first.
+/// The directories of a package that have their own licence and contain any of these sources, the one with the most of them first.
 fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
     let mut found: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     let mut licensed: BTreeMap<PathBuf, Option<PathBuf>> = BTreeMap::new();
@@ -198,7 +198,7 @@ fn sources(package: &Path, stems: &BTreeSet<String>) -> Vec<PathBuf> {
     }
     let mut directories = Vec::new();
     // Two libraries can have files with the same name, so the next directory is always the one with the most sources
-    // that no chosen directory contains.
+    // that no directory before it contains.
     while let Some((directory, explained)) = found.iter().max_by_key(|(_, stems)| stems.len()) {
         let (directory, explained) = (directory.clone(), explained.clone());
         directories.push(directory.clone());
@@ -240,7 +240,7 @@ fn by_directory(directory: &Path, packages: &[&Crate]) -> Option<&'static Known>
     names.iter().rev().find_map(|name| KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name)))
 }
 
-/// The name and the version in `bzip2-1.0.8`. A version with fewer than three numbers is left out.
+/// The name and the version in a name such as `bzip2-1.0.8`. A version with fewer than three numbers is left out.
 fn without_version(name: &str) -> (&str, Option<&str>) {
     let Some((name, version)) = name.rsplit_once('-').filter(|(_, end)| end.starts_with(|c: char| c.is_ascii_digit()))
     else {
@@ -318,7 +318,7 @@ pub fn of_zig(zig: &Path, version: &str, binary: &[u8]) -> Vec<Part> {
     [own].into_iter().chain(libraries).collect()
 }
 
-/// The version of LLVM in a header of its C++ library, which defines it as a number like `200100`.
+/// The version of LLVM in a header of its C++ library, which defines it as a number such as `200100`.
 fn of_llvm(header: &str) -> String {
     let number =
         header.lines().find_map(|line| line.split_once("define _LIBCPP_VERSION ")?.1.trim().parse::<u32>().ok());

@@ -1,4 +1,4 @@
-//! Checks that every block of code in the pages is compiled, parsed or run by a test.
+//! Checks that a test compiles, parses or runs every code block in the pages.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ const ELSEWHERE: [(&str, &[&str], &str); 1] =
 /// The crates whose doctests compile the Rust blocks of the pages.
 const DOCTESTS: [&str; 2] = ["src/lib.rs", "conformance/src/lib.rs"];
 
-/// A block of code.
+/// A code block.
 struct Block {
     language: String,
     text: String,
@@ -135,7 +135,7 @@ fn check(page: &Page, block: &Block) -> Vec<String> {
             let sources = DOCTESTS.map(|file| fs::read_to_string(root().join(file)).unwrap());
             match sources.iter().any(|source| source.contains(&include)) {
                 true => Vec::new(),
-                false => error(format!("nothing compiles the Rust of this page; include it in {}", DOCTESTS[0])),
+                false => error(format!("nothing compiles this page's Rust; include the page in {}", DOCTESTS[0])),
             }
         }
         "toml" => block.text.parse::<toml::Table>().err().map(|error| error.to_string()).into_iter().collect(),
@@ -203,7 +203,7 @@ fn an_unchecked_or_invalid_block_is_reported() {
         ("```\na\n```", "without a language"),
         ("    indented\n", "without a language"),
         ("```python\na\n```", "no test checks python blocks"),
-        ("```rust\nfn main() {}\n```", "include it in src/lib.rs"),
+        ("```rust\nfn main() {}\n```", "include the page in src/lib.rs"),
         ("```rust,ignore\nfn nobody_has_this() {}\n```", "nothing compiles"),
         ("```toml\na =\n```", "TOML parse error"),
         ("```json\n{\"a\":}\n```", "expected value"),

@@ -47,7 +47,7 @@ fn resolved(page: &Path, path: &str) -> PathBuf {
     resolved
 }
 
-/// The problem with a link of a page, if any.
+/// The problem with a link in a page, if any.
 fn problem(page: &Page, link: &str) -> Option<String> {
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let target = match path.strip_prefix(REPOSITORY) {

@@ -1,5 +1,5 @@
-//! Tests of the pages of the repository: the README, the book and the crate's page. They check links, code blocks, error messages and
-//! the reference. None of this is compiled into the program.
+//! Tests of the repository's pages: those in the root directory, such as the README, those of the book, and the crate's page. The
+//! tests check links, code blocks, error messages and the reference. None of this is compiled into the program.
 
 mod blocks;
 mod links;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser};
 
-/// Pages outside the book.
+/// The pages in the root directory.
 const BESIDE: [&str; 5] = ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md"];
 
 fn root() -> &'static Path {
@@ -55,7 +55,7 @@ impl Page {
     }
 }
 
-/// Fails with a line for each problem.
+/// Fails with a line for each problem, if there are any.
 #[track_caller]
 fn assert_none(problems: impl IntoIterator<Item = String>) {
     let problems: Vec<String> = problems.into_iter().collect();

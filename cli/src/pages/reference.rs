@@ -14,8 +14,8 @@ const MARK: &str = "<!-- Everything below is written by `make reference`. -->\n"
 const KEYS_ALONE: [(&str, &str); 2] = [
     (
         "classic-lock",
-        "In a workspace's table: a lock file with crate versions that support OpenSSL 1.0, which `docker-build` uses if the pins \
-         name OpenSSL 1.0. The path is relative to the workspace",
+        "In a workspace's table: the path, relative to the workspace, of the lock file that `docker-build` uses if the pins name \
+         OpenSSL 1.0. The file contains crate versions that support OpenSSL 1.0",
     ),
     ("deploy", "A table with the settings of `deploy`, under the names of its options; see [Deploy](deploy.md)"),
 ];
@@ -90,7 +90,7 @@ fn of_verb(verb: &Command) -> String {
     text
 }
 
-/// The option of the same name, from the first verb that has it.
+/// The option with the name of a key, from the first verb that has the option.
 fn option<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
     verbs(command).flat_map(|verb| verb.get_arguments()).find(|argument| argument.get_long() == Some(key))
 }

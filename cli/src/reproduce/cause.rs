@@ -1,4 +1,5 @@
-//! Finds the crates that make two builds differ: the first ones whose output in the two target directories is different.
+//! Finds the crates that make two builds differ: the first ones, in dependency order, whose output differs between the two target
+//! directories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::{crates::Crate, verify::sha256_hex};
 /// The maximum number of crates to name.
 const NAMED: usize = 5;
 
-/// The maximum number of bytes of a line to show.
+/// The maximum number of bytes to show of a line.
 const SHOWN: usize = 200;
 
 /// Instructions of build scripts that do not affect the binary.
@@ -23,7 +24,7 @@ const UNIMPORTANT: [&str; 2] = ["rerun-if-", "warning="];
 /// other way, so does the linked code.
 const COMPILED: [&str; 6] = ["a", "d", "dwo", "lib", "o", "so"];
 
-/// The size in bytes of the largest file that is kept. For a larger file, only the checksum is kept.
+/// The size in bytes of the largest file whose contents are kept. For a larger file, only the checksum is kept.
 const KEPT: u64 = 1 << 20;
 
 /// The parts of a target directory that show the inputs and results of its crates, read before later builds change them.
@@ -134,8 +135,8 @@ fn scripts(crates: &[Crate], builds: [&Left; 2]) -> Vec<String> {
         let [first, second] = builds.map(|build| &build.scripts[platform]);
         for (directory, second) in second {
             let name = package_in(directory).unwrap_or_default();
-            // The directory elsewhere contains only the output of this build; the one here can also contain the output
-            // of earlier builds.
+            // The target directory elsewhere contains only the output of this build; the one here can also contain the
+            // output of earlier builds.
             let named =
                 || first.iter().filter(|(directory, _)| package_in(directory) == Some(name)).map(|(_, run)| run);
             let first = first.get(directory).or_else(|| named().max_by_key(|run| run.at));
@@ -230,7 +231,7 @@ mod tests {
         }
     }
 
-    /// The causes for two builds of these crates with these files in their target directories.
+    /// The causes that are found for two builds of these crates with these files in their target directories.
     fn causes_of(crates: &[Crate], files: [&[(&str, &str)]; 2]) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let builds = [0, 1].map(|side| {

@@ -1,5 +1,5 @@
 // A clock that is a day and an hour ahead, for programs that are started with this library in LD_PRELOAD. It calls the kernel
-// directly: libfaketime looks up libc's functions first, and hangs in programs with their own allocator, like rustc.
+// directly: libfaketime looks up libc's functions first, and hangs in programs with their own allocator, such as rustc.
 #define _GNU_SOURCE
 #include <sys/syscall.h>
 #include <sys/time.h>

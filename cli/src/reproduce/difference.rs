@@ -48,7 +48,7 @@ fn names(directory: &Path) -> Result<BTreeSet<PathBuf>> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    // Reading anything but a regular file, like a pipe, could block.
+    // Reading anything but a regular file, such as a pipe, could block.
     ensure!(!path.exists() || path.is_file(), "{}: is not a regular file", path.display());
     fs::read(path).at(path)
 }
@@ -58,8 +58,8 @@ fn only_in(what: &str, first: bool) -> String {
     format!("{what}: exists only in the {which} build")
 }
 
-/// The number of levels to look into: the files of a zip, and their sections. Without a limit, a zip that contains
-/// itself would never end.
+/// The number of levels to look into: the files of a zip, and their sections. Without a limit, the comparison of zips that
+/// contain themselves would never end.
 const DEPTH: usize = 2;
 
 /// All differences between two files with this name, one for each part that differs.

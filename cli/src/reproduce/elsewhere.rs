@@ -1,4 +1,5 @@
-//! The conditions of the second build. Each condition that this machine can change is different, and the others are listed.
+//! The conditions of the second build. Each condition that this machine can change differs from the first build's; the others
+//! are listed.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -174,7 +175,7 @@ impl Elsewhere {
     }
 
     pub fn build(&self, verb: &str, options: &[(&'static str, OsString)]) -> Result<()> {
-        // The other user may have no access to this program at its own path.
+        // The other user may have no access to this program at its original path.
         let own = self.directory.join("cargo-lambda-musl");
         fs::copy(env::current_exe()?, &own)?;
         if !self.is_cut_off {

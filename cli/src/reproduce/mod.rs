@@ -25,7 +25,7 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     let cache = Cache::open()?;
     let rust = Rust::of(&options.of.source.krate, &cache)?;
     let function = Function::of(&options.of.source, &rust)?;
-    // This is outside the cache and the project, because the directory is one of the conditions that must differ.
+    // This directory is outside the cache and the project, because its path is one of the conditions that must differ.
     let work = tempfile::Builder::new().prefix("reproduce.").tempdir_in("/var/tmp").at("/var/tmp")?;
     fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755))?;
     let here = work.path().join("here");
@@ -39,7 +39,7 @@ pub fn run(options: options::Reproduce) -> Result<()> {
     let cargo_home = environment::cargo_home()?;
     let directories =
         [&function.workspace, &function.target, &cache.root, &cargo_home, &rust.sysroot].map(Clone::clone);
-    // Read this before another build compiles into the same directory.
+    // Read the output before another build compiles into the same directory.
     let left_here = left(options.how, &function, &function.target, &directories);
     say("== elsewhere");
     let crates = crates::of(&function, &rust, None)?;
@@ -58,7 +58,7 @@ pub fn run(options: options::Reproduce) -> Result<()> {
 /// The output of the last build of this kind in a target directory, in which each builder image has its own directory.
 fn left(how: How, function: &Function, target: &Path, directories: &[PathBuf]) -> Left {
     let triple = function.arch.triple();
-    // Every build writes its binary there, which updates the directory's time.
+    // Every build writes its binary into this directory, which updates the directory's time.
     let time = |target: &PathBuf| target.join(triple).join("release").metadata()?.modified();
     let images = || fs::read_dir(target.join("cross")).into_iter().flatten().flatten().map(|image| image.path());
     let last = match how {

@@ -15,12 +15,12 @@ pub const ZIPPED: u64 = 50 * 1024 * 1024;
 /// The size in bytes of the largest unpacked package, from the same page.
 pub const UNZIPPED: u64 = 250 * 1024 * 1024;
 
-/// The files of a package that starts with the script, in this order, apart from included files.
+/// The files of a package with the `bootstrap` script, in this order, apart from included files.
 pub const NAMES: [&str; 2] = ["binary", "bootstrap"];
 
 type Reader<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-/// The readable files of a package, sorted by name, and all problems with its form.
+/// The readable files of a package, sorted by name, and all problems with its format.
 #[derive(Default)]
 pub struct Archive {
     pub files: Contents,
@@ -112,7 +112,7 @@ fn leads_outside(name: &[u8]) -> bool {
         || name.split(|byte| *byte == b'/').any(|part| part == b"..")
 }
 
-/// The differences from the packager's form in the attributes that `rewritten` copies unchanged.
+/// The differences from the packager's format in the attributes that `rewritten` copies unchanged.
 fn faults_of_form<R: Read>(file: &ZipFile<R>, must_run: bool) -> Vec<String> {
     let (attributes, time, method) = (file.external_attributes(), file.last_modified(), file.compression());
     let expected = if must_run { "expected 0755" } else { "expected 0644 or 0755" };

@@ -1,6 +1,6 @@
 //! Checks that a binary runs on Lambda without any other file: it must be static, hardened and stripped.
 //!
-//! The names are those of the System V ABI and of glibc's `elf.h`.
+//! The names of types, flags and segments are those of the System V ABI and of glibc's `elf.h`.
 
 use anyhow::{Context, anyhow, bail, ensure};
 use object::LittleEndian;
@@ -17,12 +17,12 @@ const LE: LittleEndian = LittleEndian;
 /// The maximum number of sections, several times what a linker writes. A file with more was created to keep its reader busy.
 const SECTIONS: usize = 500;
 
-/// The prefixes of sections that a stripped file does not have: symbols for debuggers, code for compilers, and command lines
-/// of compilers.
+/// The prefixes of the names of sections that a stripped file does not have: symbols for debuggers, code for compilers, and
+/// command lines of compilers.
 const LEFTOVERS: [&str; 8] =
     [".symtab", ".debug", ".zdebug", ".gdb_index", ".gnu_debugdata", ".stab", ".llvmbc", ".llvmcmd"];
 
-/// The names of all sections and their sizes in bytes in the file.
+/// The names of all sections, and their sizes in the file in bytes.
 pub fn sizes(bytes: &[u8]) -> Vec<(String, u64)> {
     sections(bytes).into_iter().map(|(name, data)| (name, data.len() as u64)).collect()
 }
@@ -74,7 +74,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<(Elf<'_>, Sections<'_>)> {
     Ok((elf, sections))
 }
 
-/// All problems with a binary, which without `arch` may be for either architecture.
+/// All problems with a binary. Without `arch`, either architecture is accepted.
 pub fn faults(bytes: &[u8], arch: Option<Arch>) -> Vec<String> {
     inspect(bytes, arch).unwrap_or_else(|fault| vec![format!("{fault:#}")])
 }
@@ -122,7 +122,7 @@ fn inspect(bytes: &[u8], arch: Option<Arch>) -> anyhow::Result<Vec<String>> {
         format!("needs a library: {name}")
     }));
     let is_leftover = |name: &&String| LEFTOVERS.iter().any(|start| name.starts_with(start));
-    // A loaded section is part of the program, like `.debug_gdb_scripts`, which rustc adds if there is debug information.
+    // A loaded section, such as the `.debug_gdb_scripts` that rustc adds if there is debug information, is part of the program.
     let leftover = sections.iter().filter(|section| !section.2).map(|(name, ..)| name).find(is_leftover);
     faults.extend(leftover.map(|name| format!("is not stripped: it has the section {name}")));
     Ok(faults)

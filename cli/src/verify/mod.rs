@@ -1,5 +1,5 @@
-//! Describes a deployment package, or lists all problems with it. It only reads: nothing is unpacked to the disk, and nothing
-//! in the package is executed.
+//! Describes a deployment package, or lists all problems with it. The checks only read the package: they unpack nothing to the
+//! disk, and execute nothing in it.
 
 pub mod archive;
 pub mod elf;
@@ -24,10 +24,10 @@ pub const ENTRY_POINT: &[u8] = include_bytes!("../../../function/bootstrap");
 /// The maximum number of problems to show.
 const SHOWN: usize = 40;
 
-/// The maximum number of bytes of a file's text to show.
+/// The maximum number of bytes to show of a text from a file.
 const LONGEST: usize = 120;
 
-/// A package without a problem.
+/// A package without problems.
 pub struct Verified {
     pub bytes: Vec<u8>,
     pub form: Form,
@@ -49,8 +49,8 @@ pub fn run(options: options::Verify) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies the package `zip`. Without `arch`, the package may be for either architecture. It must not contain a path
-/// below any of `roots`, which are absolute.
+/// Verifies the package in `zip`. Without `arch`, either architecture is accepted. The package must not contain a path below
+/// any of `roots`, which are absolute.
 pub fn verify(zip: &Path, arch: Option<Arch>, roots: &[PathBuf]) -> anyhow::Result<Verified> {
     let bytes = read(zip, archive::UNZIPPED)?;
     let (lines, faults) = inspect(&bytes, arch, roots);
@@ -93,7 +93,7 @@ fn inspect_binary(
 ) -> (String, Vec<String>) {
     let mut faults = elf::faults(bytes, arch);
     faults.extend(paths::fault(bytes, roots));
-    // Without an architecture it is not a binary, and other problems do not matter.
+    // A file without an architecture is not a binary, and its other problems do not matter.
     if elf::architecture(bytes).is_err() {
         return (String::new(), faults);
     }
@@ -146,7 +146,7 @@ fn inspect(zip: &[u8], arch: Option<Arch>, roots: &[PathBuf]) -> (String, Vec<St
     (format!("{lines}✓ {description}{note}"), faults)
 }
 
-/// Reads a regular file of at most `limit` bytes. Reading anything else, like a pipe, could block.
+/// Reads a regular file of at most `limit` bytes. Reading anything else, such as a pipe, could block.
 pub fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let name = file_name(path);
     let describe = |error: io::Error| match error.kind() {
@@ -184,7 +184,7 @@ fn file_name(path: &Path) -> String {
     name.replace("\\'", "'").replace("\\\"", "\"")
 }
 
-/// The text up to the first null byte on one line, with unusual characters escaped.
+/// The text up to the first null byte, on one line and with unusual characters escaped.
 fn on_a_line(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(LONGEST)];
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -1,6 +1,6 @@
-//! The record in a binary of the musl, OpenSSL and compilers that it was built with.
+//! The record that a binary contains: the musl, the OpenSSL and the compilers that it was built with.
 //!
-//! It is a note in the format that distributions use for their packages, which `readelf --notes` shows:
+//! The record is a note, which `readelf --notes` shows, in the format that distributions use for their packages:
 //! <https://systemd.io/ELF_PACKAGE_METADATA/>
 
 use memchr::memmem;
@@ -34,10 +34,10 @@ const MOST: usize = 40;
 const LONGEST: usize = 100;
 
 /// Texts that glibc leaves in a static program. Not every program contains glibc's own name, so the list also has names
-/// that it reads from the environment and from libraries, and the start of its error messages.
+/// that glibc reads from the environment and from libraries, and the start of its error messages.
 const GLIBC_TEXTS: [&str; 4] = ["GNU C Library", "GLIBC_TUNABLES", "GLIBC_PRIVATE", "glibc error:"];
 
-/// The sections of glibc. The first is in all versions, the others are in versions up to 2.38.
+/// The sections of glibc. The first is in all versions, the others only in versions up to 2.38.
 const GLIBC_SECTIONS: [&str; 3] = [".note.ABI-tag", "__libc_freeres_fn", "__libc_IO_vtables"];
 
 /// The note with these keys and values.
@@ -58,7 +58,7 @@ pub type Record = Map<String, Value>;
 pub type Sections = [(String, Vec<u8>)];
 
 /// A line that describes what a binary was built from, and everything in the binary and its package that contradicts
-/// its record.
+/// the record.
 pub fn read(binary: &[u8], form: Form, included: Option<&str>) -> (String, Vec<String>) {
     let sections = elf::sections(binary);
     match in_sections(&sections) {
@@ -132,7 +132,7 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     let said = |key: &str| record.get(key).and_then(Value::as_str);
     let required = REQUIRED.map(|key| (said(key).is_some(), format!("its record has no {key}")));
     let mut faults: Vec<String> = broken(required).collect();
-    // A text with a different version can come from a build script that asked the OpenSSL of its host for its version.
+    // A text with a different version can come from a build script that asked the host's OpenSSL for its version.
     let mut versions: Vec<String> = openssl_versions(binary).collect();
     let openssl = versions.iter().position(|version| Some(&**version) == said("openssl")).unwrap_or_default();
     let openssl = (!versions.is_empty()).then(|| versions.swap_remove(openssl));
@@ -145,7 +145,7 @@ fn compare(record: &Record, binary: &[u8], sections: &Sections) -> (String, Vec<
     {
         match (said(key), found) {
             (Some(said), Some(found)) if said == found => confirmed.push(key),
-            // Every binary from rustc contains rustc's version; OpenSSL's is left out if nothing refers to it.
+            // Every binary from rustc contains rustc's version; the linker leaves out OpenSSL's if nothing refers to it.
             (Some(_), None) if key != "rustc" => {}
             (None, found) if key != "openssl" || found.is_none() => {}
             (said, found) => {
@@ -199,8 +199,8 @@ pub fn compilers(sections: &Sections) -> String {
     if names.is_empty() { "none".into() } else { names.chars().take(LONGEST).collect() }
 }
 
-/// The versions of OpenSSL in a binary, from its version text: `OpenSSL 3.5.5 27 Jan 2026`. The text must end in a null byte as
-/// in C: a text from Rust, like one that a build script got from the OpenSSL of its host, does not count.
+/// The versions of OpenSSL in a binary, from version texts such as `OpenSSL 3.5.5 27 Jan 2026`. A text must end in a null byte,
+/// as in C: a text in Rust code, such as one that a build script got from the host's OpenSSL, does not count.
 pub fn openssl_versions(bytes: &[u8]) -> impl Iterator<Item = String> {
     const NAME: &str = "OpenSSL ";
     memmem::find_iter(bytes, NAME).filter_map(|at| {

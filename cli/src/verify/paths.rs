@@ -8,7 +8,7 @@ use super::LONGEST;
 const CURE: &str = "avoid env!(\"CARGO_MANIFEST_DIR\"), env!(\"OUT_DIR\") and the like: include_str!(\"file\") embeds a file, and \
     --include adds one to the package";
 
-/// Directories that a function may use at run time. A build can run in one of them as well, but only the paths of source
+/// Directories that a function can use at run time. A build can run in one of them as well, but only the paths of source
 /// files are evidence of that.
 const RUN_TIME: [&str; 16] = [
     "/bin", "/dev", "/etc", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var",
@@ -16,7 +16,7 @@ const RUN_TIME: [&str; 16] = [
 ];
 
 /// The problem with a binary that contains a path of the machine that built it: a path at or below one of `roots`,
-/// which are absolute and may end in a slash, or a path that looks like one from a different build machine.
+/// which are absolute and can end in a slash, or a path that looks like one from a different build machine.
 pub fn fault(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let known =
         known_path(bytes, roots).map(|path| format!("contains a path of the machine that built it: {path}; {CURE}"));
@@ -31,7 +31,7 @@ const HOMES: [(usize, &[&[u8]]); 2] = [
     (2, &[b"/home/", b"/Users/", b"/builds/", b"/__w/", b"/workspaces/", b"/codebuild/", b"/jenkins/"]),
 ];
 
-/// The extensions of files that a compiler reads or writes. A function may name any other file in a home directory.
+/// The extensions of files that a compiler reads or writes. Paths of other files in a home directory are allowed.
 const ENDINGS: [&[u8]; 14] =
     [b".rs", b".c", b".cc", b".cpp", b".cxx", b".h", b".hh", b".hpp", b".inc", b".s", b".S", b".asm", b".o", b".a"];
 
@@ -44,7 +44,7 @@ const HASHED: [&[u8]; 2] = [b"/registry/src/", b"/git/checkouts/"];
 /// The names that our builds use in place of directories, and the directories of the crates that std was compiled with.
 const MAPPED: [&[u8]; 6] = [b"/rustc/", b"/rust/deps/", b"/cargo/", b"/dependency/", b"/function/", b"/target/"];
 
-/// The first path at or below one of `roots`, which are absolute and may end in a slash.
+/// The first path at or below one of `roots`, which are absolute and can end in a slash.
 fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     let roots = roots.iter().map(|root| {
         let names = root.components().count().saturating_sub(1);
@@ -57,7 +57,7 @@ fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
             let next = rest.get(root.len());
             let is_whole = root.ends_with(b"/") || next.is_none_or(|b| *b == b'/' || !is_path(*b));
             let is_own = match names {
-                // A single name, like /src, also occurs in the middle of other paths.
+                // A single name, such as /src, also occurs in the middle of other paths.
                 1 => path.start == at,
                 _ => !is_mapped,
             };
@@ -74,8 +74,8 @@ fn known_path(bytes: &[u8], roots: &[PathBuf]) -> Option<String> {
     })
 }
 
-/// The first path that looks like one of the machine that built it: a source file in a home directory, or one of cargo's
-/// own directories.
+/// The first path that looks like one of the machine that built the binary: a source file in a home directory, or one of
+/// cargo's own directories.
 fn likely_path(bytes: &[u8]) -> Option<String> {
     slashes(bytes).find_map(|(at, path, is_mapped)| {
         let rest = &bytes[at..path.end];
@@ -87,7 +87,7 @@ fn likely_path(bytes: &[u8]) -> Option<String> {
         let start = if !is_mapped && HOMES.iter().any(is_source) {
             at
         } else if !is_mapped && TOOLS.iter().any(is_in) || HASHED.iter().any(is_hashed) {
-            // Show the path from its start, or from a later byte if the match would be cut off otherwise.
+            // Show the path from its start, or from a later byte if the match would otherwise be cut off.
             path.start.max(at.saturating_sub(LONGEST / 2))
         } else {
             return None;
@@ -97,7 +97,7 @@ fn likely_path(bytes: &[u8]) -> Option<String> {
 }
 
 /// The slashes of a binary, each with the path around it, and whether that path contains a mapped name before the slash. Each
-/// path is scanned only once, because all bytes may be a single path.
+/// path is scanned only once, because a single path can consist of all bytes.
 fn slashes(bytes: &[u8]) -> impl Iterator<Item = (usize, Range<usize>, bool)> {
     let (mut path, mut is_mapped) = (0..0, false);
     memchr::memchr_iter(b'/', bytes).map(move |at| {
@@ -123,7 +123,7 @@ fn is_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte)
 }
 
-/// Whether a path with at least this many names leads to a file that a compiler reads or writes.
+/// Whether a path has at least this many names and the extension of a file that a compiler reads or writes.
 fn is_source(path: &[u8], names: usize) -> bool {
     let stem = ENDINGS.iter().find_map(|ending| path.strip_suffix(*ending));
     stem.is_some_and(|stem| {

@@ -22,7 +22,8 @@ const CONTENTS: &[u8] = b"/lib/ld-musl-x86_64.so.1\0";
 const STRINGS: &[u8] = b"\0libc.so.6\0";
 pub const LIBRARY: u64 = 1;
 
-/// Defines a test for each way to spoil something: its name, the argument for `problems`, and the only line that it returns.
+/// Defines a test for each way to spoil something, from its name, the argument for `problems`, and the only line that `problems`
+/// returns.
 macro_rules! spoilt {
     ($($name:ident: $spoilt:expr => $line:expr;)*) => {
         $(#[test]
@@ -71,7 +72,7 @@ impl Specimen {
         specimen.bytes()
     }
 
-    /// Replaces the record of what it was built from.
+    /// Replaces the record of what the specimen was built from.
     pub fn record(&mut self, json: &str) {
         let note = origin::note(&serde_json::from_str(json).unwrap());
         self.sections.retain(|(name, _)| *name != origin::SECTION);
@@ -108,8 +109,8 @@ impl Specimen {
         self.set(tag, value);
     }
 
-    /// The bytes of the file: headers, the contents of the segments and of the sections, the strings, and the table of
-    /// sections. Everything is loaded at the address that equals its offset in the file.
+    /// The bytes of the file: headers, the contents of the segments and of the sections, the strings, and the section
+    /// header table. Everything is loaded at the address that equals its offset in the file.
     pub fn bytes(&self) -> Vec<u8> {
         let start = 64 + 56 * self.segments.len();
         let mut file = [&vec![0; start], CONTENTS].concat();

@@ -1,5 +1,5 @@
 /* The data that __builtin_cpu_supports and __builtin_cpu_is read. libgcc and clang's builtins contain it, but zig's runtime
- * library does not. The numbers of vendors and features are an interface of both compilers:
+ * library does not. The numbers of vendors and features are part of the interface of both compilers:
  * https://gcc.gnu.org/onlinedocs/gcc/x86-Built-in-Functions.html */
 #include <cpuid.h>
 
@@ -38,7 +38,7 @@ static const struct bit edx_7_avx512[] = {{8, 37}};
 static const struct bit ecx_81[] = {{0, 54}, {5, 57}, {6, 11}};
 static const struct bit ecx_81_avx[] = {{11, 13}, {16, 12}};
 
-/* The levels of the psABI: the features that each requires in addition to those of the previous level. */
+/* The levels of the psABI: the features that each level requires in addition to those of the previous one. */
 static const unsigned char levels[][9] = {
     {3, 2, 5, 6, 7, 8, 46, 54, 0}, {3, 9, 10, 14, 16, 17, 49, 57, 58}, {3, 15, 20, 21, 22, 23, 3, 3, 3}};
 

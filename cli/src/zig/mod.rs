@@ -1,5 +1,5 @@
-//! zig as the C compiler and the linker of a build. This program runs in its place and calls it, so that every compilation of
-//! C and C++ uses the same names, dates and libraries, whichever program starts it.
+//! zig as the C compiler and the linker of a build. This program runs in zig's place and calls zig, so that every compilation of
+//! C and C++ uses the same names, dates and libraries, whichever program starts the compilation.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::{fs::symlink, process::CommandExt};
@@ -16,7 +16,7 @@ use crate::{arch::Arch, cache, cache::Cache, command::output, environment, names
 const ZIG: &str = "LAMBDA_MUSL_ZIG";
 const RUNTIME: &str = "LAMBDA_MUSL_RUNTIME";
 
-/// zig's own variables for the path of its cache.
+/// zig's own variables for the paths of its caches.
 pub const CACHES: [&str; 2] = ["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"];
 
 const CPU_MODEL: &str = include_str!("cpu_model.c");
@@ -63,11 +63,11 @@ impl Tools {
 
     /// Makes cargo and cargo-zigbuild call the wrappers.
     pub fn stand_before(&self, cargo: &mut Command, arch: Arch, zig_cache: &Path) {
-        // cargo-zigbuild writes scripts with the path of this wrapper there, so each wrapper has its own directory.
+        // cargo-zigbuild writes scripts that contain the wrapper's path, so the scripts of each wrapper are in their own directory.
         let scripts = zig_cache.join(self.directory.file_name().unwrap_or_default());
         cargo.env("CARGO_ZIGBUILD_CACHE_DIR", scripts);
         cargo.env("CARGO_ZIGBUILD_ZIG_PATH", self.directory.join("zig")).env(ZIG, &self.zig);
-        // Otherwise cargo-zigbuild prefers a zig that was installed with pip.
+        // Otherwise, cargo-zigbuild would prefer a zig that was installed with pip.
         cargo.env("CARGO_ZIGBUILD_PYTHON_PATH", self.directory.join("no-python"));
         cargo.env("RUSTC_WRAPPER", self.directory.join("rustc-wrapper"));
         let runtime = self.directory.join(format!("{}.a", arch.name()));
@@ -107,7 +107,7 @@ fn run(zig: &OsStr, arguments: &[OsString]) -> Result<ExitCode> {
         Stage::Compile => call.compile(&names),
         Stage::Other => words[1..].to_vec(),
         Stage::Link => {
-            // zig compiles its libc again for each set of processor flags in a link. So only the compilations get these flags.
+            // zig compiles its libc again for each set of processor flags in a link, so only the compilations get these flags.
             let work = tempfile::tempdir()?;
             let mut objects = Vec::new();
             for (index, source) in call.sources.iter().enumerate() {
@@ -141,7 +141,7 @@ struct Call<'a> {
     sources: Vec<&'a str>,
 }
 
-/// Options that would make a function depend on the build machine.
+/// Options that would make a function depend on the build machine's processor.
 const NATIVE: [&str; 3] = ["-march=native", "-mcpu=native", "-mtune=native"];
 
 /// Options that stop before linking.
@@ -170,7 +170,7 @@ impl<'a> Call<'a> {
         Self { stage, words, sources }
     }
 
-    /// The arguments that are neither options nor their values.
+    /// The arguments that are neither options nor values of options.
     fn inputs(words: &'a [String]) -> impl Iterator<Item = &'a str> {
         let mut is_value = false;
         words.iter().map(String::as_str).filter(move |word| {
