@@ -1,4 +1,4 @@
-//! Reports of panics in a program built with `panic = "abort"`, which ends when the panic hook returns.
+//! Reports panics in a program built with `panic = "abort"`. Such a program ends when the panic hook returns.
 
 use std::{
     panic::{self, PanicHookInfo},
@@ -20,13 +20,13 @@ use crate::{
 /// The time limit for flushing standard output.
 const FLUSH: Duration = Duration::from_millis(100);
 
-/// The number of a watch, the address to report to, and the phase that a panic ends.
+/// The number of a watch, the address to report to, and the phase that a panic would end.
 type Entry = (u64, Address, Phase);
 
-/// The number of the last watch, and the phases that are under way: none if panics unwind.
+/// The number of the last watch, and the entries of the phases under way. There are none if panics unwind.
 static WATCHED: Mutex<(u64, Vec<Entry>)> = Mutex::new((0, Vec::new()));
 
-/// While this exists, a panic that ends the program is reported to Lambda, whichever thread it occurs on.
+/// While this exists, a panic that ends the program is reported to Lambda, on whichever thread it occurs.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
@@ -52,7 +52,7 @@ pub(crate) fn watch(address: &Address, phase: impl FnOnce() -> Phase) -> Option<
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // No watch exists if panics unwind, so the optimizer removes the rest.
+        // No watch exists if panics unwind. This check lets the optimizer remove the rest.
         if !cfg!(panic = "abort") {
             return;
         }

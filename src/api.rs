@@ -24,7 +24,7 @@ use crate::{
     wire::transport::{Transport, Upload},
 };
 
-/// The number of bytes of an unexpected response that an error message shows.
+/// The maximum number of bytes of an unexpected response that an error message shows.
 const MAX_WORDS: usize = 1000;
 
 /// An event with its context.
@@ -34,7 +34,7 @@ pub(crate) struct Invocation {
     pub event: Raw,
 }
 
-/// The phase in which a function can fail: its start, its restore from a snapshot, or an invocation.
+/// A phase in which a function can fail: its initialization, its restore from a snapshot, or an invocation.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
     Init,
@@ -59,7 +59,7 @@ pub(crate) struct Api<T> {
     memory: Request,
     /// The memory of the last context, for the request that ends the next invocation.
     pub spare: Memory,
-    /// Wakes the thread that created this.
+    /// Wakes the thread that created this `Api`.
     pub alarm: Arc<Alarm>,
     /// The number of invocations received.
     pub taken: u64,
@@ -77,7 +77,7 @@ impl<T: Transport> Api<T> {
         }
     }
 
-    /// Waits for the next invocation, without a timeout because the environment is frozen meanwhile.
+    /// Waits for the next invocation. There is no timeout, because Lambda may freeze the environment meanwhile.
     pub async fn next(&mut self) -> Result<Invocation, Error> {
         let reply = self.get("/invocation/next").await?;
         self.taken += 1;
@@ -93,8 +93,8 @@ impl<T: Transport> Api<T> {
         Ok(Invocation { context, event })
     }
 
-    /// Sends a GET request; any status except 200 is an error. Lambda may freeze the function meanwhile, so the output of its
-    /// threads is flushed first.
+    /// Sends a GET request; any status except 200 is an error. Lambda may freeze the function meanwhile, so the function's stdout
+    /// is flushed first.
     pub async fn get(&mut self, path: &str) -> Result<Reply, Error> {
         logs::flush();
         let call = self.address.get(path);
@@ -130,7 +130,7 @@ impl<T: Transport> Api<T> {
         settle(call, context, reply, &mut self.memory)
     }
 
-    /// Sends a body while it is being written. A failure ends the body, and the trailers report it.
+    /// Sends a body while it is being written. A failure ends the body and is reported in the trailers.
     pub async fn stream(&mut self, context: &Context, start: Start, body: impl Body) -> Result<(), Error> {
         let call = self.address.post(response_to(context));
         let headers = [
@@ -161,13 +161,13 @@ fn head(call: Call<'_>, context: Option<&Context>, headers: &[(&str, &str)], mem
     head
 }
 
-/// The path for the response of an invocation that succeeds.
+/// The path for the response to a successful invocation.
 fn response_to(context: &Context) -> [&str; 3] {
     ["/invocation/", context.request_id(), "/response"]
 }
 
-/// Takes the memory of an accepted request's response. Returns an error only if the Runtime API itself has failed (500). Other
-/// refusals and lost connections affect only this invocation, so they are logged.
+/// Keeps the memory of the response if the request was accepted. Returns an error only if the Runtime API itself has failed
+/// (500). Other refusals and lost connections affect only this invocation, so they are logged.
 fn settle(
     call: Call<'_>, context: Option<&Context>, reply: io::Result<Reply>, memory: &mut Request,
 ) -> Result<(), Error> {
@@ -224,7 +224,7 @@ fn lost(call: Call<'_>, source: io::Error) -> Error {
     Error::Connection { request, source }
 }
 
-/// An error with the beginning of the response body, usually JSON with an errorType and an errorMessage.
+/// An error with the beginning of the response body, usually JSON with `errorType` and `errorMessage`.
 fn refused(call: Call<'_>, reply: &Reply) -> Error {
     let words = String::from_utf8_lossy(&reply.body);
     let words = words.trim_ascii();
@@ -235,7 +235,7 @@ fn refused(call: Call<'_>, reply: &Reply) -> Error {
     }
 }
 
-/// Whether the text can be a segment of a path without escaping.
+/// Whether the text can be a path segment without percent-encoding.
 fn is_path_segment(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !b"/?#%".contains(&byte);
     !matches!(text, "" | "." | "..") && text.bytes().all(allowed)

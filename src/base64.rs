@@ -10,7 +10,7 @@ pub fn encode(bytes: &[u8]) -> String {
         let [first, second, third] = three;
         let digits = [first >> 2, first << 4 | second >> 4, second << 2 | third >> 6, third];
         let digits = digits.map(|digit| char::from(ALPHABET[usize::from(digit & 63)]));
-        // One byte needs two digits, two bytes need three.
+        // One byte needs two digits, and two bytes need three.
         text.extend(digits.into_iter().take(group.len() + 1));
         text.extend(['=', '='].into_iter().take(3 - group.len()));
     }

@@ -9,17 +9,17 @@ use std::{
 
 use crate::{Error, Failure, FromEvent, LambdaHandler, api::Phase, executor::block_on, logs, runtime::Runtime, stack};
 
-/// The number of retries if the connection to the Runtime API fails.
+/// The maximum number of retries if the connection to the Runtime API fails.
 const RETRIES: u32 = 5;
 
-/// The pause before the first retry; it doubles with each further one.
+/// The pause before the first retry; each further retry doubles it.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Receives invocations like [`run`](crate::run), as many at the same time as `AWS_LAMBDA_MAX_CONCURRENCY` specifies: one,
+/// Receives invocations as [`run`](crate::run) does, but as many at the same time as `AWS_LAMBDA_MAX_CONCURRENCY` specifies: one,
 /// unless the function runs on [Lambda Managed Instances].
 ///
-/// Each worker has its own thread and connection. The workers share the handler, which must be [`Sync`]. They also share the
-/// environment, so the trace ID is available only from the [`Context`](crate::Context).
+/// Each worker has its own thread and connection. The workers share the handler, which must therefore be [`Sync`]. They also share
+/// the environment variables, so the trace ID is available only from the [`Context`](crate::Context).
 ///
 /// `run_concurrent` is tested against the documented Runtime API, but has not yet run on AWS itself.
 ///
@@ -49,8 +49,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// See [`run`](crate::run). If a worker loses its connection while waiting, it reconnects up to five times: first after
-/// 0.1 seconds, then each time after twice the previous pause.
+/// See [`run`](crate::run). If a worker loses its connection while it waits for an invocation, it reconnects up to five times:
+/// first after 0.1 seconds, then each time after twice the previous pause.
 ///
 /// [Lambda Managed Instances]: https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances.html
 pub fn run_concurrent<T, H>(handler: H) -> Result<(), Error>

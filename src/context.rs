@@ -41,7 +41,7 @@ impl Context {
         Context { head }
     }
 
-    /// Returns the memory of the context of an invocation that has ended, unless the function still uses it.
+    /// Returns the memory of this context, whose invocation has ended, unless the function still uses the context.
     pub(crate) fn into_memory(self) -> Memory {
         Arc::into_inner(self.head).map(Head::into_memory).unwrap_or_default()
     }
@@ -99,7 +99,7 @@ impl Context {
         self.header("Lambda-Runtime-Aws-Tenant-Id")
     }
 
-    /// Returns the header that Lambda expects back with the response.
+    /// Returns the value of the header that Lambda expects back with the response.
     pub(crate) fn invocation_id(&self) -> Option<&str> {
         self.header("Lambda-Runtime-Invocation-Id")
     }

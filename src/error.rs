@@ -4,8 +4,8 @@ use std::{fmt, io};
 
 /// The reason why a function stopped accepting invocations.
 ///
-/// No event and no failure of a handler causes an `Error`: these are reported to Lambda, and the loop continues. `Debug` prints
-/// the same text as `Display`, so a `main` that returns this error prints a readable line.
+/// No event and no failure of a handler causes an `Error`: failures are reported to Lambda, and the loop continues. `Debug`
+/// prints the same text as `Display`, so a `main` that returns this error prints a readable line.
 #[non_exhaustive]
 pub enum Error {
     /// The address of the Runtime API is not `host:port` with an optional path.
@@ -14,7 +14,7 @@ pub enum Error {
         address: String,
         /// What is wrong with it.
         reason: &'static str,
-        /// The environment variable that contains it; `None` if the program chose the address.
+        /// The environment variable that contains the address; `None` if the program chose the address.
         variable: Option<&'static str>,
     },
     /// The Runtime API could not be reached, or the connection to it was lost.

@@ -15,10 +15,10 @@ use std::{
 
 use crate::{Context, Failure, failure::panics, logs};
 
-/// How long a handler may wait before the executor checks whether anything can wake it.
+/// How long a handler waits before the executor checks whether anything can wake it.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long before its deadline a handler that is still waiting is logged. Lambda kills the function at the deadline.
+/// The time before the deadline at which a handler that is still waiting is logged. Lambda kills the function at the deadline.
 const NOTICE: Duration = Duration::from_millis(200);
 
 /// Wakes a sleeping thread. Any code that a future calls may consume the thread's only park token, so `rang` records the
@@ -34,7 +34,7 @@ impl Alarm {
         Arc::new(Alarm { thread: thread::current(), rang: AtomicBool::new(false) })
     }
 
-    /// Whether it has rung since the last call.
+    /// Whether the alarm has rung since the last call.
     fn rang(&self) -> bool {
         self.rang.swap(false, Ordering::Acquire)
     }
@@ -45,7 +45,7 @@ impl Alarm {
         }
     }
 
-    /// Waits on behalf of a handler. Returns `false` if nothing is left that could wake it.
+    /// Waits on behalf of a handler. Returns `false` if nothing is left that could wake the handler.
     fn wait_for_handler(&self, context: &Context) -> bool {
         if self.rang() {
             return true;
@@ -114,8 +114,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Runs `future`, a part of an invocation that is the function's own code, to completion on this thread. If nothing can wake
-/// it any more, it is dropped, and the invocation fails.
+/// Runs `future`, which is the function's own code in an invocation, to completion on this thread. If nothing can wake the future
+/// any more, it is dropped, and the invocation fails.
 ///
 /// This happens to a future that needs an async runtime whose only thread is the current one.
 pub(crate) fn block_on_handler<T>(
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use std::{sync::mpsc, time::Duration};
 
-    /// Is pending once, then woken from another thread.
+    /// Is pending once, until another thread wakes it.
     async fn sleep() {
         let mut woken = false;
         std::future::poll_fn(move |context| {

@@ -63,7 +63,7 @@ where
 /// }
 /// ```
 pub trait FromEvent: Sized {
-    /// Converts the event, and takes its body if the value needs it; the response reuses the memory of a body that is left.
+    /// Converts the event, and takes its body if the value needs it. The response reuses the memory of a body that is not taken.
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ where
     block_on(init_async(async { init() }))
 }
 
-/// Awaits `init` once before the first invocation, like [`init`], for an async `main`.
+/// Does for an async `main` what [`init`] does: awaits the `init` future once before the first invocation.
 ///
 /// ```no_run
 /// # async fn connect() -> Result<u32, std::io::Error> { Ok(1) }

@@ -43,24 +43,24 @@ pub use shutdown::on_shutdown;
 pub use snapstart::snapshot;
 pub use stream::Stream;
 
-/// The crate http_req, whose [`Uri`](http_req::uri::Uri), [`Method`](http_req::request::Method),
-/// [`RequestMessage`](http_req::request::RequestMessage) and
-/// [`connect_with_timeout`](http_req::stream::connect_with_timeout) this crate uses. The `tls` feature enables its HTTPS support.
+/// The http_req crate, whose [`Uri`](http_req::uri::Uri), [`Method`](http_req::request::Method),
+/// [`RequestMessage`](http_req::request::RequestMessage) and [`connect_with_timeout`](http_req::stream::connect_with_timeout) this
+/// crate uses. The `tls` feature enables http_req's HTTPS support.
 ///
-/// Use [`client`] for requests. http_req's own functions (`request::get`, `Request::send`) read responses in a way that a
-/// function cannot trust, as of version 0.14.6:
+/// Use [`client`] for requests. As of version 0.14.6, http_req's own functions (`request::get`, `Request::send`) are not reliable
+/// enough for a function:
 ///
 /// - A connection that closes inside a chunk keeps a thread spinning for the lifetime of the process.
-/// - A connection that closes between two chunks or before the announced length, or that fails, counts as the end of the body: a
-///   truncated response is taken for a complete one.
-/// - The size of the head is not limited, one byte in it that is not UTF-8 fails the request, and of two headers with the same
-///   name only the last is kept.
-/// - Each request opens a connection and starts a thread, may take an hour unless a timeout is set, sends the fragment of the
-///   URL, does not check headers for line breaks, and sends them in an order that changes from request to request.
+/// - If a connection fails, or closes between two chunks or before the announced length has arrived, this counts as the end of
+///   the body: a truncated response is taken for a complete one.
+/// - The size of the head is not limited, a single byte in it that is not UTF-8 makes the request fail, and only the last of
+///   several headers with the same name is kept.
+/// - Each request opens a connection, starts a thread, and may take an hour unless a timeout is set. The fragment of the URL is
+///   sent. Headers are not checked for line breaks, and their order changes from request to request.
 ///
 /// The loop uses `Uri` and `Method` for its requests to the Runtime API. It does not use `RequestMessage`, which costs 2 µs per
-/// request, in total a third of an invocation's time, and 5 kB in every zip that uses it nowhere else; nor `Stream`, because
-/// Lambda's address is an IP address and its connection is not encrypted; nor the readers, for the reasons above.
+/// request, or a third of an invocation's time in total, and 5 kB in every zip whose function uses it nowhere else. It uses neither
+/// `Stream`, because the Runtime API has an IP address and no TLS, nor http_req's readers, for the reasons above.
 pub use http_req;
 
 /// Pages of the repository whose code examples run with the tests.

@@ -29,12 +29,12 @@ impl Raw {
         Raw { content_type: content_type.into(), body: body.into() }
     }
 
-    /// Creates a UTF-8 text body of the type `text/plain`.
+    /// Creates a UTF-8 text body of the media type `text/plain`.
     pub fn text(text: impl Into<String>) -> Self {
         Raw::new("text/plain; charset=utf-8", text.into())
     }
 
-    /// Creates a body of the type `application/octet-stream`.
+    /// Creates a body of the media type `application/octet-stream`.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Raw::new("application/octet-stream", bytes)
     }
@@ -64,11 +64,11 @@ pub trait IntoResponse {
     ///
     /// # Errors
     ///
-    /// Returns an error if the value cannot be serialized, such as a map whose keys are not strings.
+    /// Returns an error if the value cannot be serialized, for example because it is a map whose keys are not strings.
     fn into_response(self) -> serde_json::Result<Raw>;
 
-    /// Like `into_response`, in the memory of a body that is no longer needed: for a long body, getting new memory from the
-    /// system takes as long as serializing.
+    /// Like `into_response`, but uses the memory of a body that is no longer needed: for a long response, getting new memory from
+    /// the system takes as long as serializing.
     #[doc(hidden)]
     fn into_response_in(self, _memory: Vec<u8>) -> serde_json::Result<Raw>
     where

@@ -28,8 +28,8 @@ use crate::{
 /// of [`run_concurrent`](crate::run_concurrent) has a stack of 8 MiB as well; other threads have the stack size that they were
 /// started with. A stack overflow on any thread is logged. Child processes inherit the main thread's limit.
 ///
-/// Between two invocations, the function sets the `_X_AMZN_TRACE_ID` environment variable, as Lambda requires of a runtime. No
-/// thread may read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is safe.
+/// Between two invocations, `run` sets the `_X_AMZN_TRACE_ID` environment variable, as Lambda requires of a runtime. Threads must
+/// not read the environment through C's `getenv` at that moment. Reading it through [`std::env`](mod@std::env) is safe.
 ///
 /// ```no_run
 /// use lambda_musl::{Context, run};
@@ -42,15 +42,15 @@ use crate::{
 /// # Inside an async runtime
 ///
 /// In an async runtime, call [`process`] instead, because `run` blocks the calling thread. `run` works only if other threads
-/// drive what a handler waits for: on a thread that tokio's `spawn_blocking` or the program started, and in a multi-threaded
-/// runtime. On the only thread of a runtime, such as tokio's `current_thread`, nothing can wake a handler that waits for a
-/// timer, a socket or a task. On Linux, such an invocation fails with the error type `Function.Deadlock` after 0.1 seconds if
-/// the process has no other thread. Otherwise, a handler that has not been woken is logged 0.2 seconds before its deadline.
+/// drive what a handler waits for. They do in a multi-threaded runtime, and if tokio's `spawn_blocking` or the program started the
+/// calling thread. On the only thread of a single-threaded runtime, such as tokio's `current_thread`, nothing can wake a handler
+/// that waits for a timer, a socket or a task. On Linux, such an invocation fails with the error type `Function.Deadlock` after
+/// 0.1 seconds if the process has no other thread. Otherwise, `run` logs the waiting handler 0.2 seconds before its deadline.
 ///
 /// # Errors
 ///
-/// Returns an [`Error`] if the Runtime API cannot be reached or violates its contract. If `main` returns it, it is printed and
-/// the exit status is 1; Lambda then restarts the function.
+/// Returns an [`Error`] if the Runtime API cannot be reached or violates its contract. If `main` returns this error, it is printed,
+/// and the exit status is 1; Lambda then restarts the function.
 pub fn run<T, H>(handler: H) -> Result<(), Error>
 where
     T: FromEvent,
@@ -59,7 +59,7 @@ where
     Runtime::from_env()?.run(handler)
 }
 
-/// Receives invocations like [`run`], for an async `main`: runs on tokio or any other executor without blocking it.
+/// Receives invocations as [`run`] does, but for an async `main`: runs on tokio or any other executor without blocking it.
 ///
 /// Await the future to completion: an invocation that arrives after the future is dropped gets no response.
 ///
@@ -122,7 +122,7 @@ impl Runtime {
         self.pass_snapshot()
     }
 
-    /// Handles one invocation at a time, with exactly one response or error report each, until the Runtime API fails.
+    /// Handles one invocation at a time, with exactly one response or error report for each, until the Runtime API fails.
     pub(crate) async fn serve<T, H, W>(&self, handler: &H, api: &mut Api<W>) -> Result<Infallible, Error>
     where
         T: FromEvent,
@@ -144,7 +144,7 @@ impl Runtime {
                     api.respond(&context, response).await?;
                     api.spare = context.into_memory();
                 }
-                // Writing the body runs the function's own code, so it is still watched.
+                // Writing the body runs the function's own code, so the watch continues.
                 Ok(Answer::Stream(start, body)) => {
                     api.stream(&context, start, body).await?;
                     drop(watch);

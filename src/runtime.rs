@@ -1,4 +1,4 @@
-//! The address and settings of the Runtime API, and the report to it if the function fails to start.
+//! The address of the Runtime API, the settings of the runtime, and the report to Lambda if the function fails to start.
 
 use std::{env, num::NonZero};
 
@@ -27,7 +27,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// Uses the Runtime API that `AWS_LAMBDA_RUNTIME_API` names ([reserved environment variables]), or the one at `127.0.0.1`,
-    /// port 80, if that is unset.
+    /// port 80, if that variable is unset.
     ///
     /// [reserved environment variables]: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     pub(crate) fn from_env() -> Result<Self, Error> {
@@ -60,17 +60,17 @@ impl Runtime {
         })
     }
 
-    /// Returns the Runtime API over a connection that the first request opens.
+    /// Returns a client for the Runtime API, whose first request opens the connection.
     pub(crate) fn api(&self) -> Api<Connection> {
         Api::new(&self.address, Connection::new(&self.address))
     }
 
-    /// Whether to set the trace ID in the environment: not if concurrent invocations share it.
+    /// Whether to set the environment variable with the trace ID: not if concurrent invocations share the variable.
     pub(crate) fn sets_trace(&self) -> bool {
         self.concurrency.is_none()
     }
 
-    /// Runs a part of the function's start, and reports to Lambda if it fails or panics.
+    /// Runs a part of the function's start. If that part fails or panics, reports this to Lambda.
     pub(crate) async fn start<V, E>(&self, phase: Phase, part: impl Future<Output = Result<V, E>>) -> Result<V, Error>
     where
         E: IntoFailure,

@@ -23,9 +23,9 @@ const IDENTIFIER: &str = "Lambda-Extension-Identifier";
 /// Runs `hook` on its own thread when Lambda shuts down the execution environment, then exits the program. Requires the
 /// `shutdown` feature.
 ///
-/// Call it before [`run`](crate::run). Lambda sends SIGTERM only if an extension is registered, so this function registers an
-/// internal extension without events ([Extensions API]). The hook has about 500 ms. If Lambda refuses the registration, this
-/// is logged, and a SIGTERM from elsewhere still runs the hook.
+/// Call `on_shutdown` before [`run`](crate::run). Lambda sends SIGTERM only if an extension is registered, so `on_shutdown`
+/// registers an internal extension that subscribes to no events ([Extensions API]). The hook has about 500 ms to run. If Lambda
+/// refuses the registration, the refusal is logged, and a SIGTERM from elsewhere still runs the hook.
 ///
 /// `on_shutdown` is tested against the documented Extensions API, but has not yet run on AWS itself.
 ///
@@ -84,7 +84,7 @@ fn register(runtime: &Runtime) -> Result<String, Error> {
     Ok(reply.head.get(IDENTIFIER).unwrap_or_default().to_owned())
 }
 
-/// Requests the first event, which never arrives: Lambda considers an extension ready once it has made this request.
+/// Requests the first event, which never arrives: Lambda considers an extension ready once the extension has sent this request.
 fn rest(runtime: &Runtime, identifier: &str) {
     let Runtime { address, .. } = runtime;
     let call = address.get_extension("/event/next");

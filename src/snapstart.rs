@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, IntoFailure, api::Phase, executor::block_on, runtime::Runtime};
 
-/// Whether this process has passed its only snapshot.
+/// Whether this process is past its only snapshot.
 static PASSED: AtomicBool = AtomicBool::new(false);
 
 /// Runs `before`, waits until the function resumes from its snapshot, and runs `after` ([runtime hooks]). If SnapStart is not
 /// enabled, does nothing.
 ///
-/// Call it once, between [`init`](crate::init) and [`run`](crate::run). Without this call, `run` passes the snapshot without
-/// hooks. Every copy of the function starts from the same memory: create what must be unique or fresh, such as credentials,
-/// random numbers and connections, in `after`.
+/// Call `snapshot` once, between [`init`](crate::init) and [`run`](crate::run). Without this call, `run` waits for the resume and
+/// runs no hooks. Every copy of the function resumes with the same memory: create what must be unique or fresh, such as
+/// credentials, random numbers and connections, in `after`.
 ///
 /// `snapshot` is tested against the documented Runtime API, but has not yet run on AWS itself.
 ///
@@ -53,7 +53,7 @@ where
 }
 
 impl Runtime {
-    /// Passes the snapshot, unless that has already been done.
+    /// Waits until the function resumes from its snapshot, unless it has already resumed.
     pub(crate) fn pass_snapshot(&self) -> Result<(), Error> {
         match self.must_pass() {
             true => self.restore(),

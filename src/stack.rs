@@ -6,7 +6,7 @@ pub(crate) const SIZE: usize = 8 * 1024 * 1024;
 /// Gives the main thread a stack of [`SIZE`], or of the hard limit if that is lower, and logs its overflow.
 ///
 /// std logs the overflow of all other threads, and of the main thread if libc is not musl. musl does not report how far
-/// the stack of the main thread may grow, so a program would die silently of SIGSEGV.
+/// the stack of the main thread can grow, so a program would die silently of SIGSEGV.
 pub(crate) fn prepare() {
     #[cfg(all(target_os = "linux", target_env = "musl", any(target_arch = "x86_64", target_arch = "aarch64")))]
     musl::prepare();
@@ -68,8 +68,8 @@ mod musl {
         fn write(file: c_int, bytes: *const c_void, length: usize) -> isize;
     }
 
-    /// A fault within this many bytes below or above the end of the stack counts as an overflow. The kernel maps nothing that
-    /// close below a stack. `ABOVE` covers the distance between the beginning of the stack and the name of the program, from
+    /// A fault up to `BELOW` bytes below or `ABOVE` bytes above the end of the stack counts as an overflow. The kernel maps nothing
+    /// that close below a stack. `ABOVE` covers the distance between the beginning of the stack and the name of the program, from
     /// whose address the end is calculated.
     const BELOW: usize = 1024 * 1024;
     const ABOVE: usize = 64 * 1024;
@@ -83,8 +83,8 @@ mod musl {
     pub fn prepare() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
-            // SAFETY: all pointers are either null where musl accepts that, or point to values with the layout that it
-            // expects; the signal handler does only what is allowed in a signal handler.
+            // SAFETY: every pointer either is null where musl accepts that or points to a value with the layout that musl
+            // expects. The signal handler does only what is allowed in a signal handler.
             unsafe {
                 let mut limit = Limit { soft: 0, hard: 0 };
                 if prlimit(0, RLIMIT_STACK, ptr::null(), &mut limit) != 0 {
@@ -121,7 +121,7 @@ mod musl {
                 write(2, MESSAGE.as_ptr().cast(), MESSAGE.len());
                 process::abort();
             }
-            // Not a stack overflow: the fault occurs again and reaches the previous handler.
+            // Not a stack overflow: restore the previous handler, which the fault reaches when it occurs again.
             if let Some(before) = BEFORE.get() {
                 sigaction(SIGSEGV, before, ptr::null_mut());
             }

@@ -40,7 +40,7 @@ pub(crate) const END: [u8; 8] = [0; 8];
 /// }
 /// ```
 ///
-/// For a function URL, or an API that supports streaming, a status, headers and cookies can precede the body:
+/// If the caller is a function URL or an API that supports streaming, a status, headers and cookies can precede the body:
 ///
 /// ```
 /// # use lambda_musl::{Stream};

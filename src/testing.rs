@@ -65,7 +65,7 @@ where
     collect(waiting, end)
 }
 
-/// Runs `handler` like [`run`], but in the async runtime of the caller, for a handler that needs one.
+/// Runs `handler` as [`run`] does, but in the async runtime of the caller, for a handler that needs an async runtime.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! tower services, such as axum routers, as functions (feature `tower`).
+//! tower services, such as axum routers, as functions (`tower` feature).
 //!
 //! An axum router needs tokio; `examples/router` in the repository is a complete crate:
 //!
@@ -50,10 +50,10 @@ where
     crate::process(self::service(service)).await
 }
 
-/// Passes requests to a service like [`process`], but streams responses to a function URL with the `RESPONSE_STREAM`
+/// Passes requests to a service as [`process`] does, but streams responses to a function URL with the `RESPONSE_STREAM`
 /// invoke mode.
 ///
-/// It sends data as soon as the body produces it, up to 200 MB. All other callers get the complete response in one piece.
+/// Data is sent as soon as the body produces it, up to 200 MB. All other callers get the complete response in one piece.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ where
 
 /// Converts a service to a handler of events, for example for [`testing`](crate::testing).
 ///
-/// A clone of the service handles each request.
+/// Each request is handled by its own clone of the service.
 pub fn service<S>(service: S) -> Service<S> {
     Service { service, streams: false }
 }

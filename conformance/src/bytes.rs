@@ -8,7 +8,7 @@ pub const EVENT: &str = r#"{"name":"Zoë"}"#;
 /// The error message of a refusal.
 pub const MESSAGE: &str = "this is the error message";
 
-/// The usual headers of an invocation, except its id.
+/// The usual headers of an invocation, except its request ID.
 pub const USUAL: &str = "Lambda-Runtime-Deadline-Ms: 32503680000000\r\n\
     Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:f\r\n\
     Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700\r\n";
@@ -28,7 +28,7 @@ pub fn usual() -> Vec<u8> {
     invocation(USUAL, EVENT)
 }
 
-/// The head of an invocation with the usual headers and these.
+/// The head of an invocation with the usual headers and these additional ones.
 pub fn head(headers: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\n{USUAL}{headers}\r\n").into_bytes()
 }

@@ -30,13 +30,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Reply {
     /// Sends these bytes and keeps the connection open.
     Send(Vec<u8>),
-    /// Sends them and closes the connection.
+    /// Sends these bytes and closes the connection.
     Close(Vec<u8>),
-    /// Sends them and closes the connection without having read the request's body.
+    /// Sends these bytes and closes the connection without having read the request's body.
     Refuse(Vec<u8>),
-    /// Sends them in pieces of this size, with a pause after each.
+    /// Sends these bytes in pieces of this size, with a pause after each.
     Slow(usize, Vec<u8>),
-    /// Sends them after this time.
+    /// Sends these bytes after this time.
     Later(Duration, Vec<u8>),
 }
 
@@ -79,7 +79,7 @@ impl Received {
     ///
     /// # Panics
     ///
-    /// If the body is not JSON. The message contains the body.
+    /// Panics if the body is not JSON. The panic message contains the body.
     pub fn json(&self) -> Value {
         Answer::from(self.request.clone()).json()
     }
@@ -119,7 +119,7 @@ impl RuntimeApi {
     ///
     /// # Panics
     ///
-    /// If no port is available.
+    /// Panics if no port is available.
     pub fn replying(reply: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> RuntimeApi {
         let (received, requests) = channel();
         let (seen, chunks) = channel();
@@ -151,7 +151,7 @@ impl RuntimeApi {
     ///
     /// # Panics
     ///
-    /// If none arrives in time.
+    /// Panics if no request arrives in time.
     pub fn next(&self) -> Received {
         let next = self.requests.recv_timeout(PATIENCE);
         next.expect("a request")
@@ -161,7 +161,7 @@ impl RuntimeApi {
     ///
     /// # Panics
     ///
-    /// If that takes too long.
+    /// Panics if that takes too long.
     pub fn received(self) -> Vec<Received> {
         let mut all: Vec<Received> = (0..self.expected).map(|_| self.next()).collect();
         all.extend(self.requests.try_iter());
@@ -175,7 +175,7 @@ pub fn answer(status: u16, body: &str) -> Vec<u8> {
     http::answer(&status, "Content-Type: application/json\r\n", body)
 }
 
-/// The response to `next`: a request id, more headers as complete lines, and an event.
+/// The response to `next`: a request ID, more headers as complete lines, and an event.
 pub fn invocation(id: &str, headers: impl AsRef<[u8]>, event: impl AsRef<[u8]>) -> Vec<u8> {
     let id = format!("Lambda-Runtime-Aws-Request-Id: {id}\r\n");
     http::answer("200 OK", [id.as_bytes(), headers.as_ref()].concat(), event)
@@ -186,7 +186,7 @@ pub fn event(id: &str, event: &str) -> Reply {
     Reply::Send(invocation(id, "", event))
 }
 
-/// The reply to a response or an error that is accepted.
+/// The reply that accepts a response or an error.
 pub fn accepted() -> Reply {
     Reply::Send(answer(202, r#"{"status":"OK"}"#))
 }

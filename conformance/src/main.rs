@@ -1,8 +1,8 @@
 //! Tests functions against correct and faulty behaviour of the Runtime API, and prints a table of the results.
 //!
 //! `conformance [NAME=]BINARY...` accepts any programs that Lambda could start. The first one determines the exit status. Rows that
-//! need a special handler, such as one that returns an error, run only for the suite's own functions. Other functions may respond with
-//! anything.
+//! need a special handler, such as one that returns an error, run only for the suite's own functions. Other functions can respond
+//! with anything.
 
 mod bytes;
 mod rows;
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 struct Subject {
     name: String,
     binary: PathBuf,
-    /// Whether it is one of the suite's own functions.
+    /// Whether the binary is one of the suite's own functions.
     known: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The rows of the suite: each is a behaviour of the Runtime API and the reaction that it requires of a function.
+//! The rows of the suite: each is a behaviour of the Runtime API and the reaction that this behaviour requires of a function.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ use crate::{
 pub struct Row {
     pub what: &'static str,
     pub expected: &'static str,
-    /// Whether it needs a mode that only the suite's own functions have.
+    /// Whether the row needs a mode that only the suite's own functions have.
     pub own: bool,
     attempt: Box<Attempt>,
 }
@@ -40,13 +40,13 @@ pub struct Outcome {
 }
 
 impl Row {
-    /// Runs a function. If it is `known`, it is one of the suite's own, which returns its event.
+    /// Runs a function. `known` tells whether it is one of the suite's own functions, which return the event.
     pub fn attempt(&self, binary: &Path, known: bool) -> io::Result<Outcome> {
         (self.attempt)(binary, known)
     }
 }
 
-/// A row that plays a script. `judge` returns the fault in the story, or an empty text if the story itself shows it.
+/// A row that plays a script. `judge` returns the fault in the story, if any, or an empty text if the story itself shows the fault.
 fn row(
     what: &'static str, expected: &'static str, script: Script,
     judge: impl Fn(&Story, bool) -> Option<&'static str> + Sync + 'static,
@@ -265,7 +265,7 @@ fn headers() -> Vec<Row> {
         echoes("a Cognito identity that is not JSON", with("Lambda-Runtime-Cognito-Identity: {")),
         echoes("a Cognito identity without its fields", with("Lambda-Runtime-Cognito-Identity: {}")),
         echoes(
-            "a trace id that is not UTF-8",
+            "a trace ID that is not UTF-8",
             Send(bytes::invocation(b"Lambda-Runtime-Deadline-Ms: 1\r\nLambda-Runtime-Trace-Id: \xe4\r\n", EVENT)),
         ),
         echoes(
@@ -275,16 +275,16 @@ fn headers() -> Vec<Row> {
                 EVENT,
             )),
         ),
-        echoes("no header except the request id", Send(bytes::invocation("", EVENT))),
+        echoes("no header except the request ID", Send(bytes::invocation("", EVENT))),
         echoes("empty headers", Send(bytes::invocation(empty + extra, EVENT))),
         echoes("a deadline that is not a number", Send(deadline("tomorrow"))),
         echoes("a negative deadline", Send(deadline("-1"))),
         echoes("a deadline of 30 digits", Send(deadline(&"9".repeat(30)))),
         echoes("a deadline of 2⁶⁴ − 1", Send(deadline("18446744073709551615"))),
         echoes("a duplicate header", with("Lambda-Runtime-Trace-Id: other")),
-        exits("no request id", Send(format!("HTTP/1.1 200 OK\r\n{USUAL}Content-Length: 2\r\n\r\n{{}}").into_bytes())),
+        exits("no request ID", Send(format!("HTTP/1.1 200 OK\r\n{USUAL}Content-Length: 2\r\n\r\n{{}}").into_bytes())),
         exits(
-            "a request id that would change the path",
+            "a request ID that would change the path",
             Send(String::from_utf8_lossy(&bytes::usual()).replace("id-1", "../../init/error?").into_bytes()),
         ),
     ]
@@ -532,7 +532,7 @@ fn modes() -> Vec<Row> {
     ]
 }
 
-/// Checks that the function requests four invocations before it responds to one. Their events arrive late enough for that.
+/// Checks that the function requests four invocations before it responds to any of them. The events arrive late enough for that.
 fn at_once(binary: &Path) -> io::Result<Outcome> {
     let handed = AtomicUsize::new(0);
     let api = RuntimeApi::replying(move |request| {

@@ -1,4 +1,4 @@
-//! Scripts of the Runtime API, and the record of how a function reacts to one.
+//! Scripts for the Runtime API, and the record of how a function reacts to a script.
 
 use std::{
     fmt, io,
@@ -15,10 +15,10 @@ use lambda_musl::testing::{
 };
 use serde_json::Value;
 
-/// How long a function may send nothing. The slowest reply takes less.
+/// How long to wait for a function that sends nothing. The slowest reply takes less time.
 const PATIENCE: Duration = Duration::from_secs(9);
 
-/// The number of failed requests for an invocation after which a function counts as one that never stops.
+/// The number of failed requests for an invocation after which a function counts as one that never stops requesting.
 const ENOUGH: usize = 50;
 
 pub fn is_next(request: &Request) -> bool {
@@ -121,7 +121,7 @@ pub struct Story {
     /// All other requests.
     pub posts: Vec<Received>,
     pub connections: usize,
-    /// Whether it asked for the next invocation at the end of the script.
+    /// Whether the function asked for the next invocation at the end of the script.
     pub goes_on: bool,
     pub exit: Option<ExitStatus>,
     pub silent: bool,
@@ -158,7 +158,7 @@ impl Story {
         self.goes_on && self.posted("/invocation/id-1/error")
     }
 
-    /// Whether it exited with 1 and without a panic, like a program that noticed the error.
+    /// Whether the function exited with status 1 and without a panic, as a program that noticed the error does.
     pub fn exited(&self) -> bool {
         self.exit.and_then(|status| status.code()) == Some(1) && !self.log.contains("panicked at")
     }

@@ -1,7 +1,7 @@
 //! The function that ships with the runtime: an endpoint probe.
 //!
-//! Event: `{"url": "https://…", "timeout_ms": 2000}`. Response: the status, the number of bytes in the body, the elapsed
-//! milliseconds and the version of the TLS library. If the request fails, the error replaces the first two.
+//! Event: `{"url": "https://…", "timeout_ms": 2000}`. Response: the URL, the status, the number of bytes in the body, the elapsed
+//! milliseconds and the version of the TLS library. If the request fails, the error replaces the status and the number of bytes.
 
 use std::time::{Duration, Instant};
 

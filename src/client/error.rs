@@ -6,8 +6,8 @@ use std::{error, fmt, io, time::Duration};
 ///
 /// The variant tells whether the server may have received the request: [`Url`](Error::Url), [`Header`](Error::Header),
 /// [`Method`](Error::Method), [`Resolve`](Error::Resolve), [`Connect`](Error::Connect) and [`Tls`](Error::Tls) occur before any
-/// part of it is sent. This does not count earlier requests that were redirected, or an earlier attempt of an idempotent
-/// request on a kept connection.
+/// part of the request is sent. Earlier requests that were redirected, and an earlier attempt of an idempotent request on a kept
+/// connection, do not count.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,7 +22,7 @@ pub enum Error {
     Header {
         /// The name of the header.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with the header.
         reason: &'static str,
     },
     /// The method is CONNECT, which is only for proxies.
@@ -58,7 +58,7 @@ pub enum Error {
         during: During,
     },
     /// The connection closed before the first byte of the response. The server may have processed the request. An idempotent
-    /// request that failed on a kept connection was already sent a second time.
+    /// request that failed on a kept connection has already been sent a second time.
     NoAnswer {
         /// Host and port.
         address: String,
@@ -76,7 +76,7 @@ pub enum Error {
     Malformed {
         /// Host and port.
         address: String,
-        /// What is wrong with it.
+        /// What is wrong with the response.
         reason: String,
     },
     /// The status line and headers exceed the limit of the request.
@@ -118,7 +118,7 @@ impl fmt::Display for Error {
                 write!(f, "the header {name:?} cannot be sent: {reason}")
             }
             Error::Method(method) => {
-                write!(f, "the method {} is only for proxies: use another method", method.as_str())
+                write!(f, "the {} method is only for proxies: use another one", method.as_str())
             }
             Error::Resolve { host, source } => write!(f, "cannot resolve {host}: {source}"),
             Error::Connect { address, source } => {

@@ -15,10 +15,10 @@ use crate::{
     wire::socket::{Socket, Timed, left},
 };
 
-/// The maximum number of kept connections to all servers.
+/// The maximum number of kept connections, to all servers together.
 const MAX_KEPT: usize = 8;
 
-/// How long an idle connection is kept. AWS's load balancers and address translation drop one after a minute or more.
+/// How long an idle connection is kept. AWS's load balancers and address translation drop idle ones after a minute or more.
 const MAX_REST: Duration = Duration::from_secs(50);
 
 /// The idle connections, with the most recently used one at the end.
@@ -28,7 +28,7 @@ static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 struct Kept {
     origin: String,
     socket: Socket<Box<dyn Link>>,
-    /// Wall-clock time: a monotonic clock may stop while Lambda freezes the function.
+    /// Wall-clock time: a monotonic clock may stop while the function is frozen.
     since: SystemTime,
 }
 
@@ -44,7 +44,7 @@ impl Link for Timed {
     }
 }
 
-/// Takes a kept connection to the same server that still seems to be open.
+/// Takes a kept connection to `origin`, if one still seems to be open.
 pub(super) fn take(origin: &str, deadline: Instant) -> Option<Socket<Box<dyn Link>>> {
     loop {
         let mut kept = {
@@ -92,7 +92,7 @@ pub(super) fn open(url: &Url, deadline: Instant) -> Result<Socket<Box<dyn Link>>
         true => {
             return Err(Error::Url {
                 url: url.as_str().to_owned(),
-                reason: "HTTPS needs the feature tls of lambda-musl",
+                reason: "HTTPS needs the `tls` feature of lambda-musl",
             });
         }
     };
@@ -160,7 +160,7 @@ mod tls {
     }
 
     pub(super) fn connect(host: &str, timed: Timed) -> Result<TlsStream<Announced>, Error> {
-        // Creating a connector reads the certificates of the authorities, which takes longer than a handshake.
+        // Creating a connector reads all CA certificates, which takes longer than a handshake.
         static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
         let failed = |source| Error::Tls { host: host.to_owned(), source };
         let connector = match CONNECTOR.get() {

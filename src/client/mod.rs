@@ -26,34 +26,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! HTTPS needs the `tls` feature. Certificates are verified against the authorities in `SSL_CERT_FILE` or `SSL_CERT_DIR`, or the
-//! system's; on Lambda, these are in `/etc/pki/tls`.
+//! HTTPS needs the `tls` feature. Certificates are verified against the CA certificates in `SSL_CERT_FILE` or `SSL_CERT_DIR`, or
+//! else against the system's, which are in `/etc/pki/tls` on Lambda.
 //!
 //! # Deadlines
 //!
-//! A request has one deadline for the complete exchange: resolving the name, connecting, the TLS handshake, sending, every
-//! redirect, and receiving the last byte of the response. By default, this is the time left in the invocation, minus a
-//! tenth of that time, but at most 100 ms, so that the handler can still respond. [`timeout`](Request::timeout) can shorten it.
+//! A request has one time limit for the complete exchange: resolving the name, connecting, negotiating TLS, sending, following
+//! redirects, and receiving the last byte of the response. By default, this is the time left in the invocation, less a reserve for
+//! the handler to respond: a tenth of that time, but at most 100 ms. [`timeout`](Request::timeout) can shorten the limit.
 //!
 //! The client knows the invocation only on the threads that poll the handler. On other threads, and outside an invocation, the
-//! time limit is that of `timeout`, or 10 seconds, which is also Lambda's limit for the start of a function.
+//! limit is the one that `timeout` sets, or 10 seconds, which is also Lambda's limit for the init phase.
 //!
-//! A request blocks the thread that sends it. In an async runtime, send it on a thread for blocking work, such as one of tokio's
-//! `spawn_blocking`, and set `timeout` from [`Context::time_left`](crate::Context::time_left). Only name resolution has its own
-//! thread, shared by all requests, because the standard library cannot interrupt it.
+//! A request blocks the thread that sends it. In an async runtime, send it on a thread for blocking work, such as one that tokio's
+//! `spawn_blocking` provides, and set `timeout` from [`Context::time_left`](crate::Context::time_left). Only name resolution runs
+//! on a thread of its own, because the standard library cannot interrupt it. All requests share that thread.
 //!
 //! # Truncated responses
 //!
-//! A body has a length, consists of chunks, or ends with the connection (RFC 9112, section 6.3). In the first two cases, a body
-//! that ends early is [`Error::Cut`]. In the third case, over TLS, the body is complete if the server announces the end
-//! (`close_notify`), and is an error if the connection closes without that, because an attacker could have closed it. Without
-//! TLS, an orderly end (FIN) counts as complete, and a reset as an error.
+//! A body has a length, consists of chunks, or ends with the connection (RFC 9112, section 6.3). In the first two cases, an early
+//! end of the body is [`Error::Cut`]. In the third case, a body over TLS is complete only if the server announces its end
+//! (`close_notify`). If the connection closes without that announcement, the result is an error, because an attacker could have
+//! closed the connection. Without TLS, an orderly close (FIN) completes the body, and a reset is an error.
 //!
 //! # Connections
 //!
 //! Connections are kept for later requests to the same scheme, host and port, even across invocations: at most 8, for up to 50
-//! seconds each. If the server has closed a connection, it is replaced before anything is sent. If that is noticed only after
-//! sending, a request with an idempotent method is sent once more; any other request fails with [`Error::NoAnswer`], because
+//! seconds each. If the server has closed a connection, the client replaces it before sending anything. If it notices that only
+//! after sending, it repeats a request with an idempotent method once; any other request fails with [`Error::NoAnswer`], because
 //! the server may already have processed it. The same applies after a SnapStart snapshot, which no connection survives.
 //!
 //! # Limitations
@@ -88,10 +88,10 @@ pub use error::{During, Error};
 use link::Link;
 use url::Url;
 
-/// The time limit of a request outside an invocation.
+/// The default time limit of a request outside an invocation.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The maximum part of an invocation's time that is reserved for the handler to respond.
+/// The maximum time that is reserved for the handler to respond.
 const MARGIN: Duration = Duration::from_millis(100);
 
 /// The default limits for a response, in bytes.
@@ -169,7 +169,7 @@ impl Request {
         Ok(self.header("Content-Type", "application/json").body(body))
     }
 
-    /// Sets the time limit for the complete exchange. It never exceeds the time left in the invocation.
+    /// Sets the time limit for the complete exchange. Within an invocation, it can only shorten the default limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -188,12 +188,12 @@ impl Request {
         self
     }
 
-    /// Sets the maximum number of redirects to follow. The default is 0, which returns a redirect like any other response.
+    /// Sets the maximum number of redirects to follow. The default is 0: a redirect is returned like any other response.
     ///
-    /// The statuses 301, 302, 303, 307 and 308 with a `Location` are followed. After 303, and for a POST also after 301 and 302,
-    /// the request becomes a GET without a body (a HEAD stays a HEAD); otherwise it is repeated unchanged. The headers
-    /// `Authorization`, `Cookie`, `Proxy-Authorization` and an added `Host` are not sent to another scheme, host or port. All
-    /// other headers are, even one of your own that contains a secret.
+    /// Responses with the status 301, 302, 303, 307 or 308 and a `Location` are followed. After 303, and for a POST also after 301
+    /// and 302, the request becomes a GET without a body (a HEAD stays a HEAD); otherwise it is repeated unchanged. If the scheme,
+    /// host or port changes, the headers `Authorization`, `Cookie`, `Proxy-Authorization` and an added `Host` are not sent again.
+    /// All other headers are sent again, even one of your own that contains a secret.
     pub fn redirects(mut self, limit: u32) -> Self {
         self.redirects = limit;
         self
@@ -236,7 +236,7 @@ impl Request {
             let refused = |reason| Error::Header { name: name.clone(), reason };
             // RFC 9110, sections 5.1 and 5.5.
             if !is_token(name) {
-                return Err(refused("its name may contain only letters, digits and !#$%&'*+-.^_`|~"));
+                return Err(refused("its name can contain only letters, digits and !#$%&'*+-.^_`|~"));
             }
             if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
                 return Err(refused("its value contains a control character, such as a line break"));
@@ -443,17 +443,17 @@ impl Response {
         (200..300).contains(&self.status())
     }
 
-    /// Returns the first header with this name, ignoring case. Invalid UTF-8 in it is replaced.
+    /// Returns the value of the first header with this name, ignoring case. Invalid UTF-8 in the value is replaced.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.get(name)
     }
 
-    /// Returns all headers in the order received. A name may occur several times.
+    /// Returns all headers in the order received. A name can occur several times.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.head.iter()
     }
 
-    /// Returns the URL that sent the response, which differs from the requested one after a redirect.
+    /// Returns the URL of the response, which differs from the requested one after a redirect.
     pub fn url(&self) -> &str {
         self.url.as_str()
     }

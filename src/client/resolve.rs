@@ -1,7 +1,7 @@
 //! Name resolution with a deadline.
 //!
 //! The system's resolver has no deadline: it can block for the sum of the name servers' timeouts. Therefore it runs on a thread
-//! that all requests share, which ends when it has been idle for a while.
+//! that all requests share and that ends when it has been idle for a while.
 
 use std::{
     io::{self, ErrorKind},
@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(1);
 type Answer = io::Result<Vec<IpAddr>>;
 type Job = (String, SyncSender<Answer>);
 
-/// The queue of the thread, if it is running.
+/// The queue of the thread, if the thread is running.
 static JOBS: Mutex<Option<Sender<Job>>> = Mutex::new(None);
 
 /// Resolves a host to its addresses.
@@ -38,7 +38,7 @@ pub(super) fn resolve(host: &str, deadline: Instant) -> Answer {
             // The thread has just ended: start another.
             Err(RecvTimeoutError::Disconnected) => {}
             Err(RecvTimeoutError::Timeout) => {
-                // The next name must not wait for this one: it gets another thread. This thread ends after its lookup.
+                // The next name must not wait for this one, so it gets another thread. The current thread ends after its lookup.
                 *JOBS.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 return Err(ErrorKind::TimedOut.into());
             }

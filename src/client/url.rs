@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_location_is_resolved_as_in_rfc_3986() {
         let base = Url::parse("http://a/b/c/d;p?q").unwrap();
-        // The examples of its section 5.4, and more.
+        // The examples of RFC 3986, section 5.4, and more.
         for (location, url) in [
             ("g", "http://a/b/c/g"),
             ("./g", "http://a/b/c/g"),

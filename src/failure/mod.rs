@@ -28,7 +28,7 @@ const MAX_TYPE: usize = 128;
 /// The failure of an invocation, with the parts of the [invocation error] call: an error type, a message and a stack.
 ///
 /// Every error that implements [`Display`] is converted to a `Failure` automatically. Return a `Failure` to choose the error
-/// type. A `Failure` keeps its type inside a boxed error, at any depth.
+/// type. A `Failure` keeps its error type inside a boxed error, at any depth.
 ///
 /// ```
 /// use lambda_musl::Failure;
@@ -54,9 +54,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Creates a failure with the given error type. The [sources](Error::source) of the error become its stack.
+    /// Creates a failure with the given error type. The [sources](Error::source) of the error become the failure's stack.
     ///
-    /// Lambda's logs and metrics recognize error types of the form `Function.Word`; the caller gets an error type of any form.
+    /// Lambda's logs and metrics recognize error types of the form `Function.Word`; callers receive error types of any form.
     pub fn new(error_type: impl Into<Cow<'static, str>>, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Failure { error_type: cut(error_type.into(), MAX_TYPE), ..Failure::of(&*error.into()) }
     }
@@ -64,8 +64,8 @@ impl Failure {
     /// Sets the response to an HTTP caller: this status and a JSON object with this `message`, instead of 500 and "Internal
     /// Server Error" ([`http`](crate::http)). Like the error type, this response is kept inside a boxed error.
     ///
-    /// The caller never sees the failure's own message. It is logged if the status is 500 or higher; a lower status means that
-    /// the caller made the error.
+    /// The caller never sees the failure's own message. The failure is logged only if the status is 500 or higher; a lower status
+    /// means that the caller made the error.
     ///
     /// ```
     /// use lambda_musl::{Failure, http::StatusCode};
@@ -90,7 +90,7 @@ impl Failure {
         }
     }
 
-    /// Converts an error with its sources. If one of them is a failure, its error type is used.
+    /// Converts an error with its sources. If the error or a source is a `Failure`, the error type of that `Failure` is used.
     fn of(error: &(dyn Error + 'static)) -> Self {
         let mut failure = Failure::text("Function.Error", error.to_string());
         let mut next = Some(error);
@@ -118,32 +118,32 @@ impl Failure {
         }
     }
 
-    /// The event is not JSON or does not match the handler's type.
+    /// The failure if the event is not JSON or does not match the handler's type.
     pub(crate) fn unmarshal(error: &serde_json::Error) -> Self {
         let message = format!("the event is not what the function expects: {error}");
         Failure::text("Runtime.UnmarshalError", message)
     }
 
-    /// The response cannot be serialized.
+    /// The failure if the response cannot be serialized.
     pub(crate) fn marshal(error: &serde_json::Error) -> Self {
         let message = format!("the response cannot be serialized: {error}");
         Failure::text("Runtime.MarshalError", message)
     }
 
-    /// A thread cannot be started.
+    /// The failure if a thread cannot be started.
     pub(crate) fn start(error: &std::io::Error) -> Self {
         let message = format!("cannot start a thread: {error}");
         Failure::text("Runtime.ThreadError", message)
     }
 
-    /// The handler waits, but nothing can wake it.
+    /// The failure if the handler waits, but nothing can wake it.
     pub(crate) fn deadlock() -> Self {
         let message = "the handler is waiting, and no other thread could wake it. If it needs the async \
                        runtime that `run` blocks, such as tokio, call `process` instead of `run`";
         Failure::text("Function.Deadlock", message)
     }
 
-    /// The handler panicked at `place`.
+    /// The failure if the handler panicked at `place`.
     pub(crate) fn panic(thrown: &dyn Any, place: Option<Place>) -> Self {
         let message = match thrown.downcast_ref::<&str>() {
             Some(text) => Cow::Borrowed(*text),
@@ -205,13 +205,13 @@ impl<E: Display + 'static> IntoFailure for E {
         let Some(error) = error else { unreachable!() };
         match boxed(&error) {
             Some(error) => Failure::of(error),
-            // In the alternate form, `anyhow` prints the causes as well.
+            // In the alternate form, `anyhow` prints the sources as well.
             None => Failure::text("Function.Error", format!("{error:#}")),
         }
     }
 }
 
-/// Returns the error inside a box, which gives access to its sources.
+/// Returns the error inside `error` if that is a box. The inner error gives access to its sources, but the box does not.
 fn boxed(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
         return Some(&**error);

@@ -51,7 +51,7 @@ pub(crate) fn xray_cause(failure: &Failure) -> String {
     if whole.len() <= MAX_CAUSE {
         return whole;
     }
-    // A byte can need six bytes when escaped, and there are at most 34 texts.
+    // A byte can need six bytes when escaped, and there are at most 35 texts.
     cause(failure, MAX_CAUSE / 6 / 40)
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn list<T>(json: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mu
 
 /// Writes a string as JSON.
 pub(crate) fn text(json: &mut Vec<u8>, text: &str) {
-    // A string always serializes, and writing to a `Vec` cannot fail.
+    // A string can always be serialized, and writing to a `Vec` cannot fail.
     let _ = serde_json::to_writer(json, text);
 }
 

@@ -98,7 +98,7 @@ impl fmt::Debug for Event {
 pub struct RequestContext {
     pub(super) origin: Origin,
     pub(super) json: Bytes,
-    /// The client's address for a load balancer, which sends it only in a header.
+    /// The client's address if the request came through a load balancer, which sends the address only in a header.
     pub(super) forwarded_for: Option<IpAddr>,
     pub(super) value: Arc<OnceLock<Value>>,
 }
@@ -111,9 +111,9 @@ impl RequestContext {
 
     /// Returns the address of the client from the request context, or `None` for VPC Lattice, which does not send it.
     ///
-    /// The context of a load balancer does not contain it. There, this is the last address in `X-Forwarded-For`, which
-    /// the load balancer itself added if its attribute `routing.http.xff_header_processing.mode` is `append`, the
-    /// default.
+    /// The request context from a load balancer does not contain the address. For a load balancer, this method therefore returns
+    /// the last address in `X-Forwarded-For`. The load balancer itself added that address if its
+    /// `routing.http.xff_header_processing.mode` attribute is `append`, the default.
     pub fn source_ip(&self) -> Option<IpAddr> {
         let texts = ["/http/sourceIp", "/identity/sourceIp"].map(|path| self.text(path));
         let known = texts.into_iter().flatten().find_map(|text| text.parse().ok());
@@ -147,7 +147,7 @@ impl RequestContext {
 
     /// Returns the complete context as JSON, or null if the event has none.
     pub fn value(&self) -> &Value {
-        // Parsing the event has checked the syntax, but not the numbers and the depth, so this can still fail.
+        // Parsing the event has checked the syntax, but not the numbers or the depth, so this can still fail.
         self.value.get_or_init(|| self.json().unwrap_or_default())
     }
 
@@ -246,7 +246,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// A string that is borrowed if possible, unlike serde's `Cow`.
+/// A string that is borrowed if possible, whereas serde always copies a string into a `Cow`.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {

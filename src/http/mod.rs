@@ -1,4 +1,4 @@
-//! Handlers of HTTP requests (feature `http`): they accept an [`http::Request`](Request) and return an
+//! Handlers of HTTP requests (`http` feature): they accept an [`http::Request`](Request) and return an
 //! [`http::Response`](Response).
 //!
 //! The same handler works for function URLs, API Gateway's HTTP, REST and WebSocket APIs, Application Load Balancers and VPC
@@ -17,13 +17,13 @@
 //!
 //! # Requests
 //!
-//! - Path and query are as AWS sent them. Characters that a [`Uri`] cannot contain, such as a space in a path that AWS has
+//! - The path and the query are as AWS sent them. Characters that a [`Uri`] cannot contain, such as a space in a path that AWS has
 //!   decoded, are percent-encoded. Nothing is normalized: `..`, `//`, `%00` and `%ff` are kept. The events of a REST API contain
 //!   a decoded query, which is encoded again. The stage is part of the path if AWS sends it there.
-//! - Scheme and host come from `X-Forwarded-Proto` and `Host`, or else are `https` and the domain in the request context. If there
-//!   is no host at all, the URI is only a path.
-//! - The events of a WebSocket API have neither method nor path: `GET /$connect` opens a connection; `POST` to `/` followed by
-//!   the route key is a message or the end of the connection.
+//! - The scheme and the host come from `X-Forwarded-Proto` and `Host`, or else are `https` and the domain in the request context.
+//!   If there is no host at all, the URI consists of only the path and the query.
+//! - The events of a WebSocket API have neither a method nor a path. `GET /$connect` stands for the start of a connection, and
+//!   `POST` to `/` followed by the route key stands for a message or the end of the connection.
 //!
 //! The [extensions](Request::extensions) contain the original [`Event`], the [`RequestContext`] and the
 //! [`Context`](crate::Context). [`RequestExt`] looks up query parameters, path parameters, stage variables and cookies by name.
@@ -32,7 +32,7 @@
 //!
 //! # Responses
 //!
-//! A handler returns a type that implements [`IntoResponse`], a [`Stream`](crate::Stream), or a `Result` of one of these.
+//! A handler returns a value whose type implements [`IntoResponse`], a [`Stream`](crate::Stream), or a `Result` of one of these.
 //!
 //! For an error, the caller gets the status 500 without any details, and the error is logged. A [`Failure`](crate::Failure) can
 //! specify [another response](crate::Failure::answer):
@@ -62,16 +62,16 @@
 //! The status must be from 200 to 599, and header values must be UTF-8. If a response cannot be sent or is longer than 6,291,556
 //! bytes as JSON ([Lambda quotas]), the reason is logged, and the caller gets the status 500.
 //!
-//! A UTF-8 body is sent unchanged if it has a text type (`text/…`, JSON, XML, JavaScript, YAML, forms, or no content type) and no
-//! content encoding. All other bodies are sent in base64, which a REST API decodes only for the [binary media types] that it is
-//! configured with.
+//! A UTF-8 body is sent unchanged if it has no content encoding and its content type is text (`text/…`, JSON, XML, JavaScript,
+//! YAML, GraphQL or a form) or missing. All other bodies are sent in base64, which a REST API decodes only for the
+//! [binary media types] in its configuration.
 //!
 //! # Streams
 //!
 //! With the `RESPONSE_STREAM` invoke mode, a function URL forwards a stream while it is being written and accepts no other
-//! responses; with the `BUFFERED` mode, it accepts no streams. The handler's return type decides: if it is a
-//! [`Stream`](crate::Stream), every request of a function URL gets a stream, even for errors. All other callers get the complete
-//! response in one piece of up to 6 MB.
+//! responses; with the `BUFFERED` mode, it accepts no streams. The handler's return type decides what is sent: if it is a
+//! [`Stream`](crate::Stream), every request from a function URL gets a stream, even if an error occurs. All other callers get the
+//! complete response in one piece of up to 6 MB.
 //!
 //! [Lambda quotas]: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 //! [binary media types]: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings.html
@@ -94,7 +94,7 @@ pub(crate) use response::{Sent, send};
 
 use crate::{Context, Error, Failure, LambdaHandler, Raw};
 
-/// Receives invocations like [`run`](crate::run), and passes them to `handler` as HTTP requests.
+/// Receives invocations as [`run`](crate::run) does, and passes them to `handler` as HTTP requests.
 ///
 /// # Errors
 ///
@@ -107,7 +107,7 @@ where
     crate::run(self::handler(handler))
 }
 
-/// Receives invocations like [`process`](crate::process), and passes them to `handler` as HTTP requests.
+/// Receives invocations as [`process`](crate::process) does, and passes them to `handler` as HTTP requests.
 ///
 /// ```no_run
 /// use lambda_musl::http;
@@ -129,7 +129,7 @@ where
     crate::process(self::handler(handler)).await
 }
 
-/// Receives invocations like [`run_concurrent`](crate::run_concurrent), and passes them to `handler` as HTTP requests.
+/// Receives invocations as [`run_concurrent`](crate::run_concurrent) does, and passes them to `handler` as HTTP requests.
 ///
 /// ```no_run
 /// use lambda_musl::http;

@@ -35,7 +35,7 @@ pub trait RequestExt {
     #[doc(hidden)]
     fn event(&self) -> Option<&Event>;
 
-    /// Returns the names and values of the query in their original order. They are decoded like a form: `+` is a space, and
+    /// Returns the names and values of the query in their original order. They are decoded like form data: `+` is a space, and
     /// invalid UTF-8 is replaced.
     fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         let pairs = self.uri_and_headers().0.query().unwrap_or_default().split('&');
@@ -112,7 +112,7 @@ pub(crate) fn parse(event: Raw, context: &Context) -> Result<(Request<Body>, For
             (path.into(), query(&members, encoded))
         }
         Origin::RestApi => (required(&members, "path")?, query(&members, encoded)),
-        // A load balancer, like VPC Lattice, does not decode the query.
+        // Neither a load balancer nor VPC Lattice decodes the query.
         Origin::LoadBalancer => (required(&members, "path")?, query(&members, |text| carried(text, QUERY))),
         Origin::Lattice => {
             let path = members.text("raw_path").map_or_else(|| required(&members, "path"), Ok)?;
@@ -285,7 +285,7 @@ fn query(members: &Object<'_>, write: impl Fn(&str) -> String) -> Option<String>
     (!query.is_empty()).then_some(query)
 }
 
-/// The characters that the crate http rejects or interprets in a path and in a query.
+/// The characters that the http crate rejects or interprets in a path and in a query.
 const PATH: &[u8] = b"?#<>`";
 const QUERY: &[u8] = b"\"#<>";
 
@@ -323,7 +323,7 @@ fn percent(out: &mut String, byte: u8) {
     let _ = write!(out, "%{byte:02X}");
 }
 
-/// Decodes a name or a value of a query like a form.
+/// Decodes a name or a value of a query like form data.
 fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return text.into();
@@ -351,7 +351,7 @@ fn decode(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The last address, which the load balancer has added, possibly with a port.
+/// The last address in `X-Forwarded-For`, which the load balancer has added, possibly with a port.
 fn forwarded_for(headers: &HeaderMap) -> Option<std::net::IpAddr> {
     let last = headers.get_all("x-forwarded-for").into_iter().next_back()?;
     let last = last.to_str().ok()?.rsplit(',').next()?.trim();

@@ -23,12 +23,12 @@ use crate::{
 /// The maximum length of a response that Lambda accepts, in bytes.
 const MAX: usize = 6_291_556;
 
-/// The statuses that a response may have: lower ones are interim responses, and higher ones are not HTTP statuses.
+/// The statuses that a response can have: lower ones are interim responses, and higher ones are not HTTP statuses.
 const STATUSES: RangeInclusive<u16> = 200..=599;
 
 /// A response that is sent in one piece.
 ///
-/// It is implemented for an [`http::Response`](Response) whose body is text, bytes or `()`; for text, [`Json`] and [`Raw`],
+/// This trait is implemented for an [`http::Response`](Response) whose body is text, bytes or `()`; for text, [`Json`] and [`Raw`],
 /// which get the status 200; and for a [`StatusCode`], by itself or in a tuple in front of one of these.
 ///
 /// ```
@@ -180,9 +180,9 @@ pub enum Reply<B> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     headers: Headers,
-    /// Whether it accepts streams.
+    /// Whether the sender accepts streams.
     streams: bool,
-    /// Whether it expects a `statusDescription`.
+    /// Whether the sender expects a `statusDescription`.
     description: bool,
 }
 
@@ -276,8 +276,8 @@ impl Form {
                 report::list(json, values(name), report::text);
                 json.push(b']');
             }
-            // Cookies cannot be joined, because they can contain commas. Most readers treat names that differ in case as
-            // separate headers.
+            // Cookies cannot be joined, because they can contain commas. Each gets a header name in a different case instead,
+            // because most readers treat such names as separate headers.
             Headers::Single if *name == SET_COOKIE => {
                 report::list(json, values(name).enumerate(), |json, (number, value)| {
                     report::text(json, &set_cookie(number));
@@ -350,7 +350,7 @@ fn too_long(length: usize) -> Failure {
     ))
 }
 
-/// The response to the invocation of a request.
+/// The response to an invocation whose event is an HTTP request.
 pub struct Sent<B>(Answer<Sending<B>>);
 
 impl<B: response::Body> Sealed for Sent<B> {}
@@ -382,7 +382,7 @@ impl<B: response::Body> response::Body for Sending<B> {
     }
 }
 
-/// Encodes a response in the form that the sender of the request expects. `streams` is whether function URLs get only
+/// Encodes a response in the form that the sender of the request expects. `streams` tells whether function URLs get only
 /// streams.
 pub(crate) async fn send<B: response::Body>(
     reply: Result<Reply<B>, Failure>, form: Form, streams: bool, context: &Context,
@@ -426,7 +426,7 @@ async fn whole<B: response::Body>(reply: Reply<B>) -> Result<Response<Body>, Fai
     Ok(Response::from_parts(head, out.0.into()))
 }
 
-/// Converts a failure to the caller's response, and logs it if the status is a server error.
+/// Converts a failure to the response that the caller gets, and logs the failure if the status is a server error.
 fn failed(failure: Failure, context: &Context) -> Response<Body> {
     let (status, message) = match failure.answer.as_deref() {
         Some((status, message)) if STATUSES.contains(&status.as_u16()) => (*status, message.clone()),

@@ -9,7 +9,7 @@ thread_local! {
     static CURRENT: RefCell<ManuallyDrop<Option<Context>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
-/// Runs `future` as a part of an invocation, on any thread that polls it.
+/// Runs `future` as part of an invocation, on any thread that polls it.
 pub(crate) async fn with<F: Future>(context: &Context, future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(move |poll| {

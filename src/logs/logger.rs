@@ -11,8 +11,8 @@ use crate::{
 
 /// Installs a logger that writes the records of the [`log`] crate to Lambda's log, on stderr. Requires the `log` feature.
 ///
-/// The lines are text, or, if `AWS_LAMBDA_LOG_FORMAT` is `JSON`, JSON objects with `timestamp`, `level`, `requestId`, `target`
-/// and `message`. `AWS_LAMBDA_LOG_LEVEL` sets the minimum level; the default is `INFO` ([advanced logging]).
+/// By default, the lines are text. If `AWS_LAMBDA_LOG_FORMAT` is `JSON`, they are JSON objects with `timestamp`, `level`,
+/// `requestId`, `target` and `message`. `AWS_LAMBDA_LOG_LEVEL` sets the minimum level; the default is `INFO` ([advanced logging]).
 ///
 /// If the program has already set a logger, it is kept.
 ///

@@ -79,7 +79,7 @@ pub(crate) fn is_json() -> bool {
 }
 
 /// Flushes the function's stdout: std buffers an unfinished line, and Lambda freezes the function once it has the response.
-/// Call this after the runtime has logged, or its lines would be appended to the unfinished one.
+/// Call this after the runtime has logged; otherwise, the runtime's lines would be appended to the unfinished one.
 pub(crate) fn flush() {
     let _ = io::stdout().flush();
 }
@@ -100,13 +100,13 @@ pub(crate) fn failure(request_id: &str, failure: &Failure) {
         report::texts(&mut line.bytes, stack);
         return line.write(format_args!("{error_type}: {message}"));
     }
-    // Quote the message, so that a failure is a single line of the log.
+    // Quote the message, so that the failure is a single line in the log.
     let stack = stack.iter().map(|at| format!(" at {}", escaped(at)));
     let stack: String = stack.collect();
     line.write(format_args!("{}: {message:?}{stack}", escaped(error_type)));
 }
 
-/// Escapes a text to a single line. std's `escape_debug` does the same, but adds 2 kB to the program.
+/// Escapes a text so that it is a single line. std's `escape_debug` does the same, but adds 2 kB to the program.
 fn escaped(text: &str) -> String {
     let quoted = format!("{text:?}");
     quoted[1..quoted.len() - 1].to_owned()
@@ -129,7 +129,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // Five months that begin with March or August have 153 days.
+    // Five consecutive months that begin with March or August have 153 days.
     let month = (5 * day + 2) / 153;
     let first = (153 * month + 2) / 5;
     let next = u64::from(month >= 10);

@@ -76,12 +76,12 @@ impl Answer {
         self.header("Content-Type")
     }
 
-    /// Returns a header of the request that contained the response, ignoring the case of its name.
+    /// Returns the value of a header of the request that contained the response, ignoring the case of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
 
-    /// Returns a trailer of the request that contained the response, ignoring the case of its name.
+    /// Returns the value of a trailer of the request that contained the response, ignoring the case of its name.
     pub fn trailer(&self, name: &str) -> Option<&str> {
         find(&self.trailers, name)
     }

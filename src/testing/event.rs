@@ -35,7 +35,7 @@ impl Event {
         Event { body: body.into(), timeout: Duration::from_secs(60), headers: Vec::new() }
     }
 
-    /// Sets a header. Its value may contain any bytes except line breaks.
+    /// Sets a header. Its value can contain any bytes except line breaks.
     ///
     /// # Panics
     ///
@@ -52,7 +52,7 @@ impl Event {
         self
     }
 
-    /// Sets the time limit of the invocation, from which the function's deadline is calculated. The default is 60 s.
+    /// Sets the time limit of the invocation, from which the function's deadline is calculated. The default is 60 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

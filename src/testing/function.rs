@@ -29,11 +29,11 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("_HANDLER", "test"),
 ];
 
-/// A function that is killed when this is dropped.
+/// A function that is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Function {
     child: Mutex<Child>,
-    /// The threads that read stdout and stderr if they are captured. Without them, a child would block on a full pipe.
+    /// The threads that read stdout and stderr if they are captured. Without these threads, a child would block on a full pipe.
     output: [Option<JoinHandle<Vec<u8>>>; 2],
 }
 
@@ -49,8 +49,8 @@ pub enum Happening<T> {
 }
 
 impl Function {
-    /// Starts a program whose Runtime API is at `address`. Environment variables that `command` sets are kept, except for that
-    /// address.
+    /// Starts a program whose Runtime API is at `address`. Environment variables that `command` sets are kept, except the one with
+    /// that address.
     pub fn start(command: &mut Command, address: &str) -> io::Result<Self> {
         for (name, value) in ENVIRONMENT {
             if !command.get_envs().any(|(known, _)| known == name) {

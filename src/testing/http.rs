@@ -21,7 +21,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server that passes each connection to `converse` on a separate thread, with its number from 0.
+    /// Starts a server that passes each connection, with its number from 0, to `converse` on a separate thread.
     pub fn start(
         converse: impl Fn(usize, BufReader<TcpStream>) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Self> {

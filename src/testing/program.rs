@@ -11,7 +11,7 @@ use super::{
     server::Server,
 };
 
-/// A function that runs as a child process, whether it uses this crate or not. Dropping this kills the process.
+/// A function that runs as a child process, whether it uses this crate or not. Dropping this value kills the process.
 ///
 /// ```no_run
 /// use lambda_musl::testing::Program;
@@ -33,8 +33,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts a program with its own Runtime API. Environment variables that `command` sets are kept, except for the address of
-    /// the Runtime API.
+    /// Starts a program with its own Runtime API. Environment variables that `command` sets are kept, except the one with the
+    /// address of the Runtime API.
     ///
     /// # Errors
     ///
@@ -45,13 +45,13 @@ impl Program {
         Ok(Program { server, function })
     }
 
-    /// Sends an event and waits for the response. Several threads may call this at the same time, to test a program that handles
-    /// concurrent invocations.
+    /// Sends an event and waits for the response. Several threads can call this method at the same time, to test a program that
+    /// handles concurrent invocations.
     ///
     /// # Errors
     ///
-    /// Returns an error if the program ends instead, with its exit status and the error that it reported for its init phase, or
-    /// if the event's time limit passes.
+    /// Returns an error if the event's time limit passes or the program ends. If the program ends, the error contains its exit
+    /// status and any error that it reported for its init phase.
     pub fn invoke(&self, event: impl Into<Event>) -> io::Result<Answer> {
         let event = event.into();
         let timeout = event.timeout;

@@ -150,7 +150,7 @@ impl Shared {
         answer(OK, headers, event.body)
     }
 
-    /// Accepts the only response to an invocation.
+    /// Accepts the first response to an invocation, and refuses all others.
     fn take(&self, id: &str, answer: Answer) -> Vec<u8> {
         let mut state = self.lock();
         let Some(index) = state.pending.iter().position(|(known, _)| known == id) else {

@@ -34,7 +34,7 @@ struct Bases {
     extension: [Base; 2],
 }
 
-/// Lambda's address is an IPv4 address. Code to resolve a name or to parse an IPv6 address is optional, to keep functions small.
+/// Lambda's Runtime API has an IPv4 address. The code for names and IPv6 addresses is optional, which keeps functions small.
 #[derive(Clone, Debug, PartialEq)]
 enum Host {
     Ip(Ipv4Addr),
@@ -56,7 +56,7 @@ impl Host {
             Err(_) => Ok(Host::Name(host.trim_matches(['[', ']']).to_owned())),
             #[cfg(not(feature = "dns"))]
             Err(_) => {
-                Err("the host is not an IPv4 address; names and IPv6 addresses need the feature dns of lambda-musl")
+                Err("the host is not an IPv4 address; names and IPv6 addresses need the `dns` feature of lambda-musl")
             }
         }
     }
@@ -96,23 +96,23 @@ impl Address {
         }
     }
 
-    /// A GET call of the Runtime API.
+    /// A GET call to the Runtime API.
     pub fn get<'a>(&'a self, path: &'a str) -> Call<'a> {
         Call { base: &self.bases.get, path: [path, "", ""] }
     }
 
-    /// A POST call of the Runtime API, with the path in parts.
+    /// A POST call to the Runtime API, with the path in parts.
     pub fn post<'a>(&'a self, path: [&'a str; 3]) -> Call<'a> {
         Call { base: &self.bases.post, path }
     }
 
-    /// A GET call of the Extensions API.
+    /// A GET call to the Extensions API.
     #[cfg(feature = "shutdown")]
     pub fn get_extension<'a>(&'a self, path: &'a str) -> Call<'a> {
         Call { base: &self.bases.extension[0], path: [path, "", ""] }
     }
 
-    /// A POST call of the Extensions API.
+    /// A POST call to the Extensions API.
     #[cfg(feature = "shutdown")]
     pub fn post_extension<'a>(&'a self, path: &'a str) -> Call<'a> {
         Call { base: &self.bases.extension[1], path: [path, "", ""] }
@@ -153,7 +153,7 @@ mod tests {
     #[cfg(not(feature = "dns"))]
     fn a_host_that_is_a_name_is_an_error_that_names_the_feature() {
         let error = Address::parse("runtime.api:9001").unwrap_err();
-        assert!(error.to_string().contains("the feature dns"), "{error}");
+        assert!(error.to_string().contains("the `dns` feature"), "{error}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
 /// The number of pieces of a body that are queued for a slow peer before the writer blocks.
 const PIECES: usize = 4;
 
-/// A thread that performs one exchange at a time. It ends after its last exchange once this is dropped.
+/// A thread that performs one exchange at a time. Once this value is dropped, the thread ends after its last exchange.
 #[derive(Debug)]
 pub(crate) struct Background {
     jobs: Sender<(Job, Promise)>,
@@ -64,7 +64,7 @@ impl Background {
     fn start_job(&mut self, job: Job) -> Pending {
         let promise = Promise::default();
         let slot = Arc::clone(&promise.slot);
-        // If the thread has ended, the promise is dropped with the message, which resolves it with an error.
+        // If the thread has ended, the promise is dropped with the message, which resolves the promise with an error.
         let _ = self.jobs.send((job, promise));
         Pending { slot }
     }

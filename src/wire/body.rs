@@ -82,7 +82,7 @@ impl Framing {
             Framing::Chunks => read_chunks(reader, limit, body),
             Framing::Length(length) if length > limit => Err(too_long("the body", limit)),
             Framing::Length(length) => {
-                // The socket writes to this memory directly.
+                // The bytes from the socket go directly to this memory.
                 body.resize(length.min(MAX_RESERVE) as usize, 0);
                 let mut filled = 0;
                 let read = fill(reader, body, &mut filled);
@@ -134,7 +134,7 @@ fn expect(all: bool) -> io::Result<()> {
     }
 }
 
-/// The chunked coding with its trailers (RFC 9112, section 7.1).
+/// Reads a body in the chunked transfer coding, with its trailers (RFC 9112, section 7.1).
 fn read_chunks(reader: &mut impl BufRead, limit: u64, body: &mut Vec<u8>) -> io::Result<()> {
     let mut line = Vec::new();
     loop {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 /// The maximum length of a chunk, in bytes; shorter writes are collected.
 const MAX_CHUNK: usize = 64 * 1024;
 
-/// A placeholder for the size of a chunk, eight hexadecimal digits, and its line break.
+/// A placeholder for the line with the size of a chunk: eight hexadecimal digits and a line break.
 const SIZE_LINE: &[u8] = b"00000000\r\n";
 
 /// Writes a head, chunks and trailers in as few pieces as possible: each is sent with one system call.

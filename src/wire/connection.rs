@@ -1,6 +1,6 @@
 //! A persistent connection to the Runtime API: HTTP/1.1 over unencrypted TCP.
 //!
-//! http_req's own client opens a connection and a thread for every request, with a timeout that would end a frozen function.
+//! http_req's own client opens a connection and starts a thread for every request, with a timeout that would end a frozen function.
 //! Its readers take a lost connection for the end of a body and have no limits. Therefore this module reads responses itself
 //! and turns every fault into an error.
 
@@ -18,12 +18,12 @@ use crate::wire::{
     socket::{Socket, Timed, is_close},
 };
 
-/// How long a connection may be idle before it is checked. The check takes up to three system calls, which matter only to
-/// functions faster than this.
+/// How long a connection can be idle before it is checked. The check takes up to three system calls, which matter only to
+/// functions that respond within this time.
 const REST: Duration = Duration::from_millis(1);
 
-/// The time limit for reading the body of a response that is not an invocation, and its maximum length in bytes. Such a body
-/// only explains a refusal.
+/// The time limit for reading the body of a response that is not an invocation, and the maximum length of that body in bytes. Such
+/// a body only explains a refusal.
 const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_EXPLANATION: u64 = 64 * 1024;
 
@@ -50,10 +50,10 @@ impl Reply {
     }
 }
 
-/// The outcome of an exchange without a failure on this side.
+/// The outcome of an exchange that did not fail on this side.
 enum End {
     Reply(Reply),
-    /// The peer closed the connection without a response; `unread` if it has not read the request.
+    /// The peer closed the connection without a response. `unread` tells whether it has not read the request.
     Closed {
         unread: bool,
     },
@@ -137,7 +137,7 @@ impl Connection {
         self.read_reply(stream, closed, request.is_idempotent(), request)
     }
 
-    /// Reads the response into the memory of the request. `asked` is whether the response body is the purpose of the request.
+    /// Reads the response into the memory of the request. `asked` tells whether the response body is the purpose of the request.
     fn read_reply(
         &mut self, mut stream: Socket<Timed>, closed: bool, asked: bool, request: &mut Request,
     ) -> io::Result<End> {

@@ -29,7 +29,7 @@ impl Head {
         Self::read_into(Memory::default(), reader, limit)
     }
 
-    /// Like [`read`](Self::read), in memory that an earlier head used.
+    /// Like [`read`](Self::read), but in memory that an earlier head used.
     pub fn read_into(mut memory: Memory, reader: &mut impl BufRead, limit: u64) -> io::Result<Self> {
         let mut lines = Lines::new("the head", reader, limit);
         loop {
@@ -201,7 +201,7 @@ pub(crate) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Creates a reader. `what` names the lines in the error if they exceed `limit` bytes.
+    /// Creates a reader. `what` names the lines in the error message if they exceed `limit` bytes.
     pub fn new(what: &'static str, reader: R, limit: u64) -> Self {
         let reader = reader.take(limit);
         Lines { reader, what, limit }

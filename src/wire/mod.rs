@@ -1,5 +1,5 @@
-//! The client side of HTTP/1.1. The loop and [`client`](crate::client) share the first group of modules; only the loop uses the
-//! second.
+//! The client side of HTTP/1.1. The modules of the first group are independent of Lambda, and [`client`](crate::client) uses most
+//! of them as well. Those of the second group send requests to Lambda's APIs.
 
 pub(crate) mod body;
 pub(crate) mod chunks;

@@ -15,7 +15,7 @@ pub(crate) const USER_AGENT: &str = concat!("lambda-musl/", env!("CARGO_PKG_VERS
 
 /// The common part of all requests with one method to one API, formatted once; each request inserts its path.
 ///
-/// http_req's `RequestMessage` would cost 2 µs per request, a sixth of an invocation, because it formats two maps of
+/// http_req's `RequestMessage` would cost 2 µs per request, a sixth of an invocation's time, because it formats two maps of
 /// headers. It would also add 5 kB to a zip that uses it only for this.
 #[derive(Debug)]
 pub(crate) struct Base {
@@ -27,7 +27,7 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Formats the common part. `server` must not end with a slash; the path `api` begins with one.
+    /// Formats the common part. `server` must not end with a slash; the `api` path begins with one.
     pub fn new(method: Method, server: &Uri<'_>, api: &str) -> Self {
         let url = server.get_ref();
         let host = url.split('/').nth(2).unwrap_or_default();
@@ -56,7 +56,7 @@ impl fmt::Display for Call<'_> {
 }
 
 /// A request, owned so that it can be sent to another thread. `head` includes the body if that is short. The response is read
-/// into its memory, which the next request reuses.
+/// into the memory of the request, which the next request reuses.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     pub head: Memory,
@@ -64,7 +64,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Whether it can safely be sent twice (RFC 9110, section 9.2.2).
+    /// Whether the request can safely be sent twice (RFC 9110, section 9.2.2).
     pub fn is_idempotent(&self) -> bool {
         self.head.text.starts_with(b"GET ")
     }

@@ -10,7 +10,7 @@ use std::{
 /// The size of the read buffer, in bytes: enough to read a head and a short event at once.
 const AHEAD: usize = 8 * 1024;
 
-/// A connection with its own read buffer instead of a `BufReader`. With the latter, the compiler, optimizing for size, no longer
+/// A connection with its own read buffer instead of a `BufReader`. With a `BufReader`, a compiler that optimizes for size no longer
 /// inlines what serde_json does for every byte of a string, which doubles the time for a long response.
 #[derive(Debug)]
 pub(crate) struct Socket<S> {
@@ -38,7 +38,7 @@ impl<S: Read + Write> Socket<S> {
         &self.ahead[self.start..self.end]
     }
 
-    /// Writes the head and the body without copying them together, because the body may be long.
+    /// Writes the head and the body without copying them into one buffer, because the body may be long.
     pub fn send(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
         if body.is_empty() {
             return self.stream.write_all(head);
@@ -146,7 +146,7 @@ impl Timed {
         self.deadline.map(left).transpose()
     }
 
-    /// Converts the error of a socket whose timeout has passed, which is `WouldBlock`.
+    /// Converts `WouldBlock`, the error of a socket whose timeout has passed, to `TimedOut`.
     fn timed<T>(&self, done: io::Result<T>) -> io::Result<T> {
         done.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock if self.deadline.is_some() => ErrorKind::TimedOut.into(),
@@ -187,7 +187,7 @@ impl Write for Timed {
     }
 }
 
-/// The time until `deadline`, or an error if it has passed. It is never zero, because sockets do not accept that as a timeout.
+/// The time until `deadline`, or an error if it has passed. It is never zero: sockets do not accept a timeout of zero.
 pub(crate) fn left(deadline: Instant) -> io::Result<Duration> {
     match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(ErrorKind::TimedOut.into()),

@@ -20,7 +20,7 @@ pub(crate) trait Transport {
     async fn exchange(&mut self, request: Request) -> io::Result<Reply>;
     async fn begin(&mut self) -> io::Result<Self::Upload<'_>>;
 
-    /// Runs a part of an invocation that is the function's own code.
+    /// Runs `future`, which is the function's own code in an invocation.
     async fn handle<T>(
         alarm: &Arc<Alarm>, context: &Context, future: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure>;
@@ -28,7 +28,7 @@ pub(crate) trait Transport {
 
 /// A request in progress. Dropping it before it is finished leaves the request incomplete.
 pub(crate) trait Upload: Send {
-    /// Sends the contents of `bytes` and empties it.
+    /// Sends the contents of `bytes` and leaves the vector empty.
     fn send(&mut self, bytes: &mut Vec<u8>) -> io::Result<()>;
     /// Waits for the response, which may arrive before the complete body is sent.
     async fn finish(self) -> io::Result<Reply>;

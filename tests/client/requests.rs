@@ -150,5 +150,5 @@ fn the_resolver_handles_several_requests() {
 fn https_without_tls_is_an_error_that_names_the_feature() {
     let server = Server::start(vec![vec![send(ANSWER)]]);
     let error = client::get(format!("https://127.0.0.1:{}/", server.port)).unwrap_err();
-    assert!(error.to_string().contains("the feature tls"), "{error}");
+    assert!(error.to_string().contains("the `tls` feature"), "{error}");
 }

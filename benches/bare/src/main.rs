@@ -1,4 +1,4 @@
-//! The function without a runtime: a loop over a socket that supports only this exchange and trusts its peer. Its cost is the
+//! The function without a runtime: a loop that supports only this exchange over a socket and trusts its peer. Its cost is the
 //! minimum for any runtime.
 
 use std::{

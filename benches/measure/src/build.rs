@@ -33,7 +33,7 @@ impl Built {
         compile(root, name, features)
     }
 
-    /// Compiles with the results of an earlier run, if there are any.
+    /// Compiles, and reuses the results of an earlier run if there are any.
     pub fn with_features(root: &str, name: &str, features: &[&str]) -> Result<Self> {
         eprintln!("compiling {} …", [&[name], features].concat().join(" with "));
         compile(root, name, features)

@@ -24,13 +24,13 @@ use crate::{
     process::{cpu, peak, resident},
 };
 
-/// How long a function may take for one measurement.
+/// The time limit of a function for one measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long to wait for every worker to ask for another invocation.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// A request id. Its last digits are the number of the invocation.
+/// A request ID. Its last digits are the number of the invocation.
 const ID: &str = "00000000-0000-4000-8000-000000000000";
 const COUNT: usize = 12;
 
@@ -58,7 +58,7 @@ pub struct Load {
 enum Answer {
     /// The event itself.
     Event,
-    /// A response that contains this, because each runtime has its own format.
+    /// A response that contains this text. Each runtime formats the rest in its own way.
     Contains(&'static str),
 }
 
@@ -68,9 +68,9 @@ pub struct Cost {
     pub wall: f64,
     /// Seconds of CPU time that the function used per invocation.
     pub cpu: f64,
-    /// The peak of its resident memory, in KiB.
+    /// The function's peak resident memory, in KiB.
     pub peak: f64,
-    /// The number of invocations that it handles concurrently.
+    /// The number of invocations that the function handles concurrently.
     pub workers: usize,
 }
 
@@ -114,8 +114,8 @@ impl Load {
         })
     }
 
-    /// Runs a function and passes each sample to `look`. Returns how many invocations it handles concurrently, and its peak memory in
-    /// KiB.
+    /// Runs a function and passes each sample to `look`. Returns how many invocations the function handles concurrently, and its
+    /// peak memory in KiB.
     pub fn watch(&self, binary: &Path, mut look: impl FnMut(Moment)) -> Result<(usize, f64)> {
         let (sender, moments) = mpsc::channel();
         let server = Arc::new(Server {
@@ -180,7 +180,7 @@ pub fn start(binary: &Path) -> Result<f64> {
         sender.send(answer)
     });
     let (after, read, stream) = wait(&first, &function, binary)??;
-    // Stop the function first, or it logs the closed connection.
+    // Stop the function first, or it would log the closed connection.
     drop(function);
     drop(stream);
     if read == 0 {
@@ -341,7 +341,7 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<(usize, usize, 
     Ok((head, head, Some(body)))
 }
 
-/// The Content-Length of a head. The name of the header may be in any case.
+/// The Content-Length of a head. The name of the header can be in any case.
 fn length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"\r\ncontent-length:";
     let found = head.windows(NAME.len()).position(|text| text.eq_ignore_ascii_case(NAME));

@@ -1,8 +1,8 @@
 //! Measures the functions of this workspace.
 //!
-//! `bench` measures them in turn in one run. It prints a table in Markdown, and writes the table and a chart next to the zips. It
+//! `bench` measures them in turn in one run. It prints a table in Markdown, and writes the table and a chart to a directory. It
 //! fails if a function could not be measured and, with `--check`, if a target was missed. `soak` sends many events to one function,
-//! and fails if an event is lost or memory grows.
+//! and fails if an event is lost, the connection is not kept, or memory grows.
 
 mod build;
 mod load;
@@ -19,13 +19,13 @@ use table::{Figure, Group, Report, Samples};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The number of rounds, whose medians are reported. One round takes several seconds.
+/// The number of rounds, over which the medians are taken. One round takes several seconds.
 const ROUNDS: usize = 25;
 
 /// How often each function is started in a round.
 const STARTS: usize = 4;
 
-const USAGE: &str = "expected one of these, as scripts/measure calls it:
+const USAGE: &str = "expected one of these commands, as in scripts/measure:
   bench [--check] ROOT TOOLS OUT    measure the functions against each other
   soak ROOT INVOCATIONS             send this number of events to ours";
 
@@ -87,7 +87,7 @@ fn bench(check: bool, root: &str, tools: &str, out: &Path) -> Result<ExitCode> {
 
     for round in 0..ROUNDS {
         eprint!("\rround {} of {ROUNDS} …", round + 1);
-        // The first function finds the caches in a different state from the others.
+        // Rotate the order, because the first function finds the caches in a different state from the others.
         single.rotate_left(1);
         concurrent.rotate_left(1);
         http.rotate_left(1);

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::Result;
 
-/// The unit of the times in `stat`, in ticks per second. Linux has always used this value for programs.
+/// The number of ticks per second, for the times in `stat`. Linux has always used this value in its interface to programs.
 const TICKS: f64 = 100.0;
 
 /// The CPU time of all threads of a process in seconds, in user mode and in the kernel, with a resolution of a nanosecond.

@@ -1,4 +1,4 @@
-//! Sends many events to one function. Its memory must not grow, its connection must be kept, and no event may be lost.
+//! Sends many events to one function, which must not grow in memory, open a second connection or lose an event.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use crate::{Result, build::Built, load::Load};
 /// The number of samples during the run.
 const LOOKS: usize = 10;
 
-/// The memory growth to accept between the first sample and the last, in KiB. The kernel counts memory in batches.
+/// The maximum memory growth between the first sample and the last, in KiB. The kernel counts memory in batches.
 const GROWTH: f64 = 64.0;
 
 pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {
@@ -38,7 +38,7 @@ pub fn soak(root: &str, invocations: &str) -> Result<ExitCode> {
     let [first, .., last] = &moments[..] else { return Err("expected at least two samples".into()) };
     let grown = last.resident - first.resident;
     println!(
-        "\n{} events, each answered once; {} connection(s); memory {:.0} KiB after {}, {:.0} KiB at the end, {peak:.0} KiB at the peak",
+        "\n{} events, each answered once; {} connection(s); memory {:.0} KiB after {} events, {:.0} KiB at the end, {peak:.0} KiB at the peak",
         last.answered, last.connections, first.resident, first.answered, last.resident,
     );
     if last.connections != 1 {

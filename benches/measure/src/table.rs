@@ -143,7 +143,7 @@ impl Samples {
     }
 }
 
-/// One figure for all functions. It is `None` for a function without that figure.
+/// One figure for all functions: `None` for a function without that figure.
 pub struct Row {
     pub figure: Figure,
     group: Group,

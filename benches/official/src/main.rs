@@ -1,4 +1,4 @@
-//! The function, with lambda_runtime: the example in the documentation of its `run`.
+//! The function, with lambda_runtime: the example in the documentation of its `run` function.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

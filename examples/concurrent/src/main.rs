@@ -18,7 +18,7 @@ struct Outcome {
 }
 
 async fn fetch_all(event: Event, context: Context) -> Result<Vec<Outcome>, tokio::task::JoinError> {
-    // The client applies the invocation's deadline only on this thread, so the others need a timeout.
+    // The client applies the invocation's deadline only on this thread, so requests on other threads need a timeout.
     let left = context.time_left().unwrap_or(Duration::from_secs(3));
     let fetch = |url: String| {
         spawn_blocking(move || {

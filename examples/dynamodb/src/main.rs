@@ -23,7 +23,7 @@ fn handle_change(record: &EventRecord) -> Result<(), serde_dynamo::Error> {
     Ok(())
 }
 
-/// Lambda reads this response only if the event source mapping has `ReportBatchItemFailures`.
+/// Lambda reads this response only if the event source mapping specifies `ReportBatchItemFailures`.
 async fn handle(event: Event, _: Context) -> Result<DynamoDbEventResponse, String> {
     let mut response = DynamoDbEventResponse::default();
     for record in event.records {

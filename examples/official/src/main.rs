@@ -1,4 +1,4 @@
-//! A function with AWS's own runtime, which this toolchain builds without changes.
+//! A function that uses AWS's own runtime. This toolchain builds it without changes.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::{Value, json};

@@ -19,11 +19,11 @@ fn take(body: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Lambda reads this response only if the event source mapping has `ReportBatchItemFailures`.
+/// Lambda reads this response only if the event source mapping specifies `ReportBatchItemFailures`.
 async fn handle(event: SqsEvent, _: Context) -> Result<SqsBatchResponse, String> {
     let mut response = SqsBatchResponse::default();
     for message in event.records {
-        let id = message.message_id.ok_or("the message has no id")?;
+        let id = message.message_id.ok_or("the message has no ID")?;
         if let Err(error) = take(message.body.as_deref().unwrap_or_default()) {
             println!("{id}: {error}");
             response.add_failure(id);
