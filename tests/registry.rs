@@ -18,15 +18,15 @@ const HEAD: &str = "\
 # Crates of the registry
 
 Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or bundled programs. Unless its
-row says that it fails, the function was built, verified and invoked, and returned the expected response. `diesel` shows the error message
-for a missing library, which names the feature that compiles the library.
+row says that the build fails, the function was built, verified and invoked, and returned the expected response. `diesel` shows the error
+message for a missing library, which names the feature that compiles the library.
 
 The seconds are the longest time that a build of these versions took on two cores that also had other work. Crates shared with earlier rows
-were already compiled. The last column lists the pinned libraries of the container. An empty cell means that this build was
-never tried.
+were already compiled. The last column lists the pinned libraries of the container. An empty cell for a zip means that
+this build was never tried.
 
-`make crates` writes this page. `ONLY='ring rocksdb'` tries only these functions, and `HOW=build` or `HOW=docker-build` only one way to
-build. The other cells stay unchanged.
+`make crates` writes this page. `ONLY='ring rocksdb'` tries only these functions, and `HOW=build` or `HOW=docker-build` tries only
+one way to build. The other cells stay unchanged.
 
 | crates | version | `build`: zip, bytes | s | `docker-build`: zip, bytes | s | with |
 | --- | --- | --: | --: | --: | --: | --- |

@@ -54,14 +54,14 @@ async fn main() -> Result<()> {
     let version = version(&lock);
     let notes: String = cases.notes.iter().map(|(name, note)| format!("- **{name}**: {note}\n")).collect();
     let page = format!(
-        "{before}{MARK}\n## Compared with lambda_http {version}\n\nBoth processed the same {} events and {} responses. {}\n\n{}\n{}\n\n{}\n{}\n\n{notes}",
+        "{before}{MARK}\n## Compared with lambda_http {version}\n\nBoth runtimes processed the same {} events and {} responses. {}\n\n{}\n{}\n\n{}\n{}\n\n{notes}",
         requests.recorded.len(),
         responses.recorded.len(),
         "A cell is empty if both agree.",
         requests.table("event"),
-        "A response is what the client receives according to AWS's documentation of the service that sent the request.",
+        "A response is what the client receives, according to AWS's documentation of the service that sent the request.",
         responses.table("response"),
-        "Each note names the one that is right according to AWS's documentation.",
+        "Each note says which runtime is right according to AWS's documentation: ours, lambda_http, both or neither.",
     );
     fs::write(root.join(TABLE), page)?;
     for line in requests.unexplained.iter().chain(&responses.unexplained) {
