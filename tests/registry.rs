@@ -1,5 +1,5 @@
-//! `make crates`: builds functions that use registry crates that are hard to link, both with `build` and with `docker-build`, verifies
-//! and invokes them, and writes the results to docs/crates.md. It compiles for an hour, so no other make target runs it.
+//! `make crates`: functions with registry crates that are hard to link are built with `build` and `docker-build`, verified and invoked.
+//! The results are written to docs/crates.md. It compiles for an hour, so no other make target runs it.
 
 #[path = "support/machine.rs"]
 mod machine;
@@ -18,15 +18,15 @@ const HEAD: &str = "\
 # Crates of the registry
 
 Each row is a function in `tests/crates/registry` that uses crates with C, C++, assembly, generated code or bundled programs. Unless its
-row says that it fails, the function was built, verified and invoked, and returned the expected response or error. `diesel` shows the
-error message for a missing library, which names the feature that compiles the library.
+row says that the build fails, the function was built, verified and invoked, and returned the expected response or error. `diesel` shows
+the error message for a missing library, which names the feature that compiles the library.
 
 The seconds are the longest time that a build of these versions took on two cores that also had other work. Crates shared with earlier rows
-were already compiled. The last column lists the pinned libraries of the container. An empty cell means that this build was
-never tried.
+were already compiled. The last column lists the pinned libraries of the container. An empty cell for a zip means that
+this build was never tried.
 
-`make crates` writes this page. `ONLY='ring rocksdb'` tests only these functions, and `HOW=build` or `HOW=docker-build` tests only one way
-to build. The other cells stay unchanged.
+`make crates` writes this page. `ONLY='ring rocksdb'` tries only these functions, and `HOW=build` or `HOW=docker-build` tries only
+one way to build. The other cells stay unchanged.
 
 | crates | version | `build`: zip, bytes | s | `docker-build`: zip, bytes | s | with |
 | --- | --- | --: | --: | --: | --: | --- |
@@ -63,7 +63,7 @@ fn each_crate_is_built_verified_and_invoked() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// The value of a make variable, if it is set and not empty.
+/// A make variable that is set and not empty.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -88,7 +88,7 @@ fn has_engine() -> bool {
     machine::find_program(&engine).is_some() && call(engine, &["info"]).success
 }
 
-/// Runs make with the `LAMBDA_MUSL_CACHE` of this program.
+/// Runs make with this program's `LAMBDA_MUSL_CACHE`.
 fn make(arguments: &[String]) -> Run {
     let mut make = command("make", root());
     make.args(arguments);
@@ -131,8 +131,8 @@ impl Function {
         Self { name, crates, versions, expected }
     }
 
-    /// Builds, verifies and invokes the function. Returns the size of the zip in bytes, the seconds that the build took and the
-    /// libraries of the container, or the expected failure. An error is the reason why the function failed.
+    /// Builds, verifies and invokes the function. Returns the bytes of the zip, the seconds of the build and the libraries of the
+    /// container, or the expected failure. An error is the reason why the function failed.
     fn try_out(&self, way: &str) -> Result<[String; 3], String> {
         let out = format!("OUT=target/registry/{way}/{}", self.name);
         let make = |target: &str, more: &[String]| make(&[&[target.to_owned(), out.clone()], more].concat());
@@ -220,8 +220,8 @@ fn rows() -> BTreeMap<String, [String; 7]> {
     rows.map(|cells| (cells[0].clone(), cells)).collect()
 }
 
-/// Writes the size of a zip, the seconds that its build took and its libraries, or the reason for a failure, to docs/crates.md.
-/// Replaces the results of other versions.
+/// Writes the bytes of a zip, the seconds of its build and its libraries, or a reason, to docs/crates.md. Replaces the results of other
+/// versions.
 fn record(function: &Function, way: usize, [bytes, seconds, libraries]: [String; 3]) {
     let Function { crates, versions, .. } = function;
     let mut rows = rows();

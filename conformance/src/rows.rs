@@ -334,8 +334,8 @@ fn cuts() -> Vec<Row> {
             Script::one(Send(bytes::usual())).answer(Close(answer(202, "{}"))),
             |story, known| responded_with(story, EVENT.as_bytes(), known),
         ),
-        loses("a response is read, then closed without a reply", Close(Vec::new()), ""),
-        loses("a response is read, then closed in the status line", Close(b"HTTP/1.1 2".to_vec()), ""),
+        loses("closed without a reply to the response", Close(Vec::new()), ""),
+        loses("closed in the status line of the reply to the response", Close(b"HTTP/1.1 2".to_vec()), ""),
     ]);
     rows
 }

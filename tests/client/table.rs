@@ -262,13 +262,13 @@ fn every_case_ends_in_time_with_the_expected_outcome() {
 /// The outcomes of the client and of http_req, as a page in Markdown.
 fn table(cases: &[Case], seen: &[String]) -> String {
     let mut text = "# The client and http_req, case by case\n\n\
-        Each row is something that a server may do, with the outcome for `lambda_musl::client` and for `http_req::request::Request` 0.14.6: the\n\
-        status and the body, or the error. Both had a timeout of 400 ms. The client was limited to a head of 16 KiB and a body of 64 KiB;\n\
-        http_req has no such limits. \"Hangs\" means that there was no outcome after a second; \"spins\" means that a processor was busy during\n\
-        that time or afterwards.\n\n\
-        ✗ marks a wrong outcome: a truncated, malformed or endless body that was accepted as complete, a complete response that was refused, or\n\
-        no outcome at all. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
-        | the server | client | http_req |\n| --- | --- | --- |\n"
+        Each row is something that a server can do. The columns show the outcome for `lambda_musl::client` and for `http_req::request::Request`\n\
+        0.14.6: the status and the body, or the error. Both had a timeout of 400 ms. The client was limited to a head of 16 KiB and a body of\n\
+        64 KiB; http_req has no such limits. \"Hangs\" means that there was no outcome after 1.3 seconds; \"spins\" means that a processor was busy\n\
+        during that time or afterwards.\n\n\
+        ✗ marks a wrong outcome: a truncated, malformed or endless response that was accepted as complete, a complete response that was refused or\n\
+        misread, or no outcome at all. `CLIENT_TABLE=docs/client.md cargo test --test client table` writes this page.\n\n\
+        | case | client | http_req |\n| --- | --- | --- |\n"
         .to_owned();
     let (mut faults, mut rows) = (0, 0);
     for (case, seen) in cases.iter().zip(seen) {

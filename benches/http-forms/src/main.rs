@@ -1,6 +1,6 @@
 //! Passes the events and responses of `tests/http/cases.json` to this runtime and to lambda_http. Writes this runtime's results
-//! to `tests/http/recorded.json` and the differences to `docs/http.md`. A difference without a note is an error, and so is a note
-//! without a difference.
+//! to `tests/http/recorded.json` and the differences to `docs/http.md`. A difference without an explanation is an error, and so is an
+//! explanation without a difference.
 
 #[path = "../../../tests/http/forms.rs"]
 mod forms;
@@ -57,11 +57,11 @@ async fn main() -> Result<()> {
         "{before}{MARK}\n## Compared with lambda_http {version}\n\nBoth runtimes processed the same {} events and {} responses. {}\n\n{}\n{}\n\n{}\n{}\n\n{notes}",
         requests.recorded.len(),
         responses.recorded.len(),
-        "A cell is empty if both runtimes agree.",
+        "A cell is empty if both agree.",
         requests.table("event"),
-        "A response is what the client receives according to AWS's documentation of the service that sent the request.",
+        "A response is what the client receives, according to AWS's documentation of the service that sent the request.",
         responses.table("response"),
-        "Each note names the runtime that is right according to AWS's documentation.",
+        "Each note says which runtime is right according to AWS's documentation: ours, lambda_http, both or neither.",
     );
     fs::write(root.join(TABLE), page)?;
     for line in requests.unexplained.iter().chain(&responses.unexplained) {
@@ -124,7 +124,7 @@ fn differences(ours: &Value, theirs: &Value) -> Vec<[String; 3]> {
             format!("``{short}``{mark}")
         }
     };
-    // The messages of errors always differ.
+    // The texts of errors always differ.
     let is_error = |value: &Value| value["error"].is_string();
     if is_error(ours) || is_error(theirs) {
         if is_error(ours) && is_error(theirs) {
@@ -222,7 +222,7 @@ async fn response(reply: &Reply, event: &Value) -> Value {
     }
 }
 
-/// The response of lambda_http, the error that it reports, or its panic.
+/// The response of lambda_http, or the error that it reports, or its panic.
 async fn answer<R: IntoResponse + Send + 'static>(
     event: &Value, handler: impl Fn(Request) -> R + Send + Sync + 'static,
 ) -> std::result::Result<Value, Value> {
