@@ -52,7 +52,7 @@ impl fmt::Display for Error {
                 write!(f, "{name} is {address:?}: {reason}; expected host:port")
             }
             Error::Connection { request, source } => {
-                write!(f, "{request}: the Runtime API cannot be reached: {source}")
+                write!(f, "{request}: the connection to the Runtime API failed: {source}")
             }
             Error::Refused { request, status, message } => {
                 write!(f, "{request}: the Runtime API responded with {status}: {message}")

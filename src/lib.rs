@@ -58,8 +58,8 @@ pub use stream::Stream;
 /// - Each request opens a connection, starts a thread, and may take an hour unless a timeout is set. The fragment of the URL is
 ///   sent. Headers are not checked for line breaks, and their order changes from request to request.
 ///
-/// The loop uses `Uri` and `Method` for its requests to the Runtime API. It does not use `RequestMessage`, which costs 2 µs per
-/// request, or a third of an invocation's time in total, and 5 kB in every zip whose function uses it nowhere else. It uses neither
+/// The loop uses `Uri` and `Method` for its requests to the Runtime API. It does not use `RequestMessage`, which costs 2 µs of CPU
+/// time per request, and 5 kB in every zip whose function uses it nowhere else. It uses neither
 /// `Stream`, because the Runtime API has an IP address and no TLS, nor http_req's readers, for the reasons above.
 pub use http_req;
 

@@ -48,7 +48,10 @@ pub fn on_shutdown(hook: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let runtime = Runtime::from_env()?;
     let reporter = runtime.clone();
     let not_started = |error: io::Error| reporter.not_started(&Phase::Init, Failure::start(&error));
-    let mut signals = Signals::new([SIGTERM]).map_err(not_started)?;
+    let mut signals = Signals::new([SIGTERM]).map_err(|error| {
+        let message = format!("cannot handle SIGTERM: {error}");
+        reporter.not_started(&Phase::Init, Failure::text("Runtime.SignalError", message))
+    })?;
     let wait = move || {
         if signals.forever().next().is_some() {
             // The process must exit even if the hook panics.

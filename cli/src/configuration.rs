@@ -215,8 +215,8 @@ impl Home {
     pub fn prepare(&self, cache: &Cache) -> Result<PathBuf> {
         let Some(text) = &self.counts else { return Ok(self.directory.clone()) };
         say(&format!(
-            "note: these settings in {} are ignored, because the zip depends only on the sources: {}",
-            self.directory.join("config.toml").display(),
+            "note: these settings of cargo in {} are ignored, because the zip depends only on the sources: {}",
+            self.directory.display(),
             self.left_out.join(" ")
         ));
         // The downloads are shared, and so are the locks that protect them.

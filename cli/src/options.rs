@@ -309,7 +309,7 @@ pub struct Invoke {
     /// Send an example event of a service; without a name, list the examples
     #[arg(long, env, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "event")]
     pub example: Option<String>,
-    /// The directory of the package, which is built if there is no deployment package [default: the current directory]
+    /// The directory of the package, which is built if its zip is missing or older than its sources [default: the current directory]
     #[arg(long = "crate", env = "CRATE", value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub krate: PathBuf,
     /// Run the function in this container image, such as public.ecr.aws/lambda/provided:al2023, instead of on this machine

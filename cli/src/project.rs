@@ -159,7 +159,7 @@ impl Function {
     /// A cargo command for this package, with its own lock file or with `lock`.
     pub fn cargo(&self, rust: &Rust, verb: &str, lock: Option<&Path>) -> Result<Command> {
         let mut cargo = rust.program("cargo")?;
-        // cargo runs in the package's directory, where it looks for the project's configuration.
+        // Cargo runs in the package's directory, where it looks for the project's configuration.
         cargo.args([verb, "--locked", "--manifest-path"]).arg(self.directory.join("Cargo.toml"));
         cargo.current_dir(&self.directory);
         if let Some(lock) = lock {

@@ -79,7 +79,7 @@ impl Failure {
         self
     }
 
-    fn text(error_type: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn text(error_type: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Failure {
             error_type: error_type.into(),
             message: cut(message.into(), MAX_MESSAGE).into_owned(),

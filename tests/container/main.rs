@@ -130,7 +130,7 @@ fn complete_build(what: &str) -> Option<[String; 3]> {
 /// Gives a crate outside the clone the versions in the clone's lock file.
 fn copy_lock_file(krate: &Path) {
     fs::copy(root().join("Cargo.lock"), krate.join("Cargo.lock")).unwrap();
-    // The clone's lock file lists more crates than this crate needs. cargo removes them.
+    // The clone's lock file lists more crates than this crate needs. Cargo removes them.
     let mut update = command("cargo", krate);
     update.args(["update", "--workspace", "--quiet"]);
     run(update).succeeded();

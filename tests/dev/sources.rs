@@ -82,7 +82,7 @@ fn compiler_errors_are_shown_and_the_last_working_function_responds_until_they_a
 fn a_function_that_never_compiled_responds_with_the_compilers_message() {
     let directory = new_directory();
     let project = project(directory.path(), "never", "fn main() { nothing }");
-    // cargo creates the missing lock file.
+    // Cargo creates the missing lock file.
     fs::remove_file(project.join("Cargo.lock")).unwrap();
     let dev = Dev::start(&project, &[]);
     let answer = dev.get("");

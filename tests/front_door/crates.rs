@@ -205,6 +205,6 @@ fn a_setting_in_cargos_home_does_not_reach_the_function() {
     fs::write(home.join("config.toml"), format!("{usual}\n[env]\nSTAGE = \"of this machine\"\n")).unwrap();
     let mut build = cargo_lambda_musl(&project);
     build.args(["build", "--pass-env", "NONE"]).env("CARGO_HOME", &home);
-    run(build).succeeded().reported(&["these settings in", "are ignored", "env.STAGE"]);
+    run(build).succeeded().reported(&["these settings of cargo in", "are ignored", "env.STAGE"]);
     assert_eq!(invoke(&project), "[1,null]\n");
 }

@@ -140,7 +140,7 @@ fn ok() -> u16 {
 
 impl Head {
     fn response(self, content_type: &str) -> Result<Builder> {
-        let status = StatusCode::from_u16(self.status_code).ok().filter(|status| status.as_u16() >= 200);
+        let status = StatusCode::from_u16(self.status_code).ok().filter(|status| (200..600).contains(&status.as_u16()));
         let status = status.with_context(|| format!("its statusCode is {}: expected 200 to 599", self.status_code))?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type)?);
@@ -312,6 +312,7 @@ mod tests {
         for (answer, expected) in [
             ("no JSON", "it is not JSON"),
             (r#"{"statusCode":199}"#, "expected 200 to 599"),
+            (r#"{"statusCode":600}"#, "expected 200 to 599"),
             (r#"{"statusCode":"ok"}"#, "invalid type"),
             (r#"{"statusCode":200,"headers":{"a b":"c"}}"#, "\"a b\": \"c\" is not a valid header"),
             (r#"{"statusCode":200,"headers":{"a":{}}}"#, "its header a is {}: expected a string"),

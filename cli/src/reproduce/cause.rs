@@ -111,7 +111,7 @@ pub fn causes(function: &str, crates: &[Crate], builds: [&Left; 2]) -> Vec<Strin
     if !lines.is_empty() {
         return lines;
     }
-    // cargo keeps no library of the function's own package.
+    // Cargo keeps no library of the function's own package.
     vec![format!(
         "{function} itself, because no crate that it depends on differs: a procedural macro that it uses, or a compiler, \
          embeds something specific to the machine"

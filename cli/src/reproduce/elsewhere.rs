@@ -101,7 +101,7 @@ impl Elsewhere {
         fs::write(&source, CLOCK)?;
         let compiled = || succeeds(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source));
         let has_clock = cfg!(target_os = "linux") && compiled();
-        conditions.push(("clock of dynamically linked programs", has_clock, "needs Linux"));
+        conditions.push(("clock of dynamically linked programs", has_clock, "needs Linux and cc"));
         if has_clock {
             self.set(environment::PRELOAD, library);
         }
