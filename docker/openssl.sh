@@ -77,7 +77,8 @@ EOF
   rm -f ./*/lib ./*/*/lib # the files that mark a directory as archived
   jobs=1
 fi
-# In the old release, ar already writes the index of each archive, so ranlib would only rewrite the archives for each directory.
+# In the old release, ar already writes the index of each archive. Running ranlib after every directory would only rewrite the same
+# archives.
 make -j"$jobs" ${old:+RANLIB=:} build_libs
 
 # Create the prefix completely or not at all. The headers of 1.0.1 are links to its sources.

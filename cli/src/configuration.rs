@@ -46,7 +46,8 @@ impl Configuration {
             let directories = ["paths", "source", "patch"].into_iter().filter(|key| names_directory(table.get(*key)));
             if let Some(key) = directories.into_iter().next() {
                 bail!(
-                    "{}: [{key}] names a directory that is not in the container; move this table to {}",
+                    "{}: {key} names a directory that is not in the container; move this setting to {}, and the directory into the \
+                     workspace",
                     path.display(),
                     workspace.join(".cargo/config.toml").display()
                 );
@@ -404,7 +405,7 @@ mod tests {
         assert_eq!(table(&above), table("[env]\nA = 'near'\nB = 'far'"));
         assert_eq!(files(["[env]\nA = 'project'", "", ""]).above(Path::new("/a/b")).unwrap(), None);
         let vendored = files(["", "[source.vendored]\ndirectory = 'vendor'", ""]).above(Path::new("/a/b"));
-        assert!(vendored.unwrap_err().to_string().contains("/a/.cargo/config.toml: [source]"));
+        assert!(vendored.unwrap_err().to_string().contains("/a/.cargo/config.toml: source names a directory"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct Function {
 
 /// The settings in a Cargo.toml under `[package.metadata.lambda-musl]` or `[workspace.metadata.lambda-musl]`: `deploy` is a
 /// table of settings for `deploy`, and `classic-lock` is the path, relative to the workspace, of a lock file with crate versions
-/// that support OpenSSL 1.0. Each other key has the name and the meaning of an option.
+/// that support OpenSSL 1.0. All other keys have the names and meanings of options.
 #[derive(Clone)]
 pub struct Defaults(Map<String, Value>);
 

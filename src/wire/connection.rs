@@ -90,8 +90,8 @@ impl Connection {
         };
         match end {
             End::Reply(reply) => Ok(reply),
-            // A peer may close a kept connection at any time (RFC 9112, section 9.3.1), so the request is sent again on a new
-            // one, unless the peer may have processed it.
+            // A peer may close a persistent connection at any time (RFC 9112, section 9.3.1). The request is sent again on a new
+            // one if the peer has not read it or if it is idempotent.
             End::Closed { unread } if unread || request.is_idempotent() => self.once(request),
             End::Closed { .. } => Err(ErrorKind::UnexpectedEof.into()),
         }

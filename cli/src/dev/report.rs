@@ -179,7 +179,7 @@ impl Report {
                 let lines = functions.iter().map(|Served { name, url }| format!("\n  {name}: {url}"));
                 match &functions[..] {
                     [one] => bold(&format!("{} is served at {url}", one.name)) + &hint,
-                    _ => bold(&format!("functions are served at {url}")) + &lines.collect::<String>() + &hint,
+                    _ => bold(&format!("the functions are served at {url}")) + &lines.collect::<String>() + &hint,
                 }
             }
             Record::Build { ok: true, seconds, .. } => dim(&format!("compiled in {seconds:.1} s")),

@@ -1,4 +1,4 @@
-//! Responds with values that show how the build used the configuration, the dependency, the C and the C++ of this crate.
+//! Responds with values that show how the build used the configuration, the dependency, the C and C++ code of this crate.
 
 use std::ffi::{CStr, c_char};
 
