@@ -358,29 +358,23 @@ fn a_vendored_library_and_the_cpp_library_are_components_with_their_licences() {
 #[ignore = "run by make test"]
 fn a_library_of_this_machine_is_not_linked_and_the_message_says_how_to_link_an_archive() {
     let directory = tempfile::tempdir().unwrap();
-    let krate = directory.path().join("wanting");
-    let manifest =
-        "[package]\nname = 'wanting'\nversion = '1.2.3'\nedition = '2024'\n[features]\nbundled = []\n[workspace]\n";
-    let code = "unsafe extern \"C\" { fn PQlibVersion() -> i32; }
-        fn main() { println!(\"{}\", unsafe { PQlibVersion() }) }";
-    write_crate(&krate, manifest, code);
-    // Like pq-sys 0.7, it does not declare the variable, and names no kind of library.
+    // Like that of pq-sys 0.7, this build script does not declare the variable, and names no kind of library.
     let build = "fn main() {
         let directory = std::env::var(\"WANTING_LIB_DIR\").unwrap_or(\"/usr/lib/x86_64-linux-gnu\".into());
         println!(\"cargo::rerun-if-changed=build.rs\");
         println!(\"cargo::rustc-link-search=native={directory}\");
         println!(\"cargo::rustc-link-lib=pq\");
+        println!(\"cargo::rustc-env=TEXT={}\", if directory.starts_with(\"/usr\") { \"host\" } else { \"own\" });
     }";
-    fs::write(krate.join("build.rs"), build).unwrap();
+    let krate = function_with("wanting", directory.path(), build);
     let out = directory.path().join("dist");
     let variable = "[env]\n    WANTING_LIB_DIR = { value = \"lib\", relative = true }";
     build_crate(&krate, &out, &[]).failed_with(&[
-        "wanting 1.2.3 needs the library pq, and there is no libpq.a for x86_64-unknown-linux-musl",
-        "features = [\"bundled\"]",
+        "wanting 1.4.2 needs the library pq, and there is no libpq.a for x86_64-unknown-linux-musl",
         variable,
     ]);
 
-    // The same build succeeds after the user has done what the message says.
+    // The same build succeeds after the user has done what the message says, and compiles the crate again.
     for directory in ["lib", ".cargo"] {
         fs::create_dir(krate.join(directory)).unwrap();
     }
@@ -392,6 +386,10 @@ fn a_library_of_this_machine_is_not_linked_and_the_message_says_how_to_link_an_a
         run(shell).succeeded();
     }
     build_crate(&krate, &out, &[]).succeeded();
+    let zip = out.join("function.zip");
+    let print = "import os, sys, zipfile; file = zipfile.ZipFile(sys.argv[1]).extract('binary', sys.argv[2]); \
+                 os.chmod(file, 0o755); os.execv(file, [file])";
+    assert_eq!(python(print, &[&zip, directory.path()]), "own\n");
 }
 
 #[test]

@@ -33,8 +33,9 @@ const SEARCHES: [&str; 4] = ["pkg-config", "pkg_config", "PKG_CONFIG", "pg_confi
 
 /// Explains the output of a failed build, and prepares for the next one.
 pub fn failed(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
+    let why = explain(crates, said, triple)?;
     forget_scripts(crates);
-    explain(crates, said, triple)
+    Some(why)
 }
 
 /// Explains the output of a failed build if a crate needs a system library, which no function can link.
@@ -58,7 +59,12 @@ fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
     if not_found.is_empty() && !said.contains("linking with") {
         return None;
     }
-    let missing = missing(crates);
+    let mut missing = missing(crates);
+    if not_found.is_empty() {
+        // The linker has found the libraries of all crates that look outside of the host's directories.
+        let is_of_host = |path: &String| is_of_host(directory(path));
+        missing.retain(|(krate, _)| krate.script.iter().any(|script| script.paths.iter().any(is_of_host)));
+    }
     let unclaimed: Vec<&str> =
         not_found.into_iter().filter(|name| missing.iter().all(|(_, library)| library != name)).collect();
     let texts = missing.iter().map(|(krate, library)| {
@@ -152,10 +158,11 @@ fn variable(krate: &Crate) -> Option<String> {
     let is_of_a_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let mut words = texts.iter().flat_map(|text| text.split(|c: char| !is_of_a_name(c)));
     let letters = |text: &str| text.replace(['-', '_'], "").to_lowercase();
-    let own = letters(&krate.name);
+    let own = letters(krate.name.trim_end_matches("-sys").trim_end_matches("_sys"));
     let is_own = |word: &&str| {
         let library = word.strip_suffix("_LIB_DIR").map(letters).unwrap_or_default();
-        !library.is_empty() && own.contains(library.strip_prefix("lib").unwrap_or(&library))
+        let library = library.strip_prefix("lib").unwrap_or(&library);
+        !library.is_empty() && own.contains(library)
     };
     words.find(is_own).map(Into::into)
 }
@@ -163,12 +170,8 @@ fn variable(krate: &Crate) -> Option<String> {
 /// Makes Cargo repeat the build scripts that found no library. Not every script declares the variables that it reads, so after
 /// the user has set one, Cargo would use the script's old output.
 fn forget_scripts(crates: &[Crate]) {
-    for (krate, _) in missing(crates) {
-        let Some(directory) = krate.script.as_ref().and_then(|script| script.out.parent()) else { continue };
-        // target/TRIPLE/release/build/CRATE-HASH and target/TRIPLE/release/.fingerprint/CRATE-HASH
-        if let (Some(release), Some(name)) = (directory.ancestors().nth(2), directory.file_name()) {
-            let _ = fs::remove_dir_all(release.join(".fingerprint").join(name));
-        }
+    for script in missing(crates).iter().filter_map(|(krate, _)| krate.script.as_ref()) {
+        let _ = fs::remove_file(script.out.with_file_name("output"));
     }
 }
 
@@ -223,6 +226,7 @@ mod tests {
     fn another_failure_is_not_explained_by_a_library() {
         let crates = [pq(&["pq"], &[])];
         assert_eq!(explain(&crates, "error[E0308]: mismatched types", TRIPLE), None);
+        assert_eq!(explain(&crates, &format!("{FAILED}\nundefined symbol: f"), TRIPLE), None);
         let said = "error: failed to run custom build command for `pq-sys v0.7.2`\n  thread main panicked: no bison";
         assert_eq!(explain(&crates, said, TRIPLE), None);
     }
@@ -239,7 +243,7 @@ mod tests {
     #[test]
     fn a_build_script_that_looks_for_a_system_library_is_named_with_the_variable_that_it_reads() {
         let directory = tempfile::tempdir().unwrap();
-        let script = "fn main() { env::var(\"PQ_LIB_DIR\"); }";
+        let script = "const SYS_LIB_DIR: &str = env!(\"OPENSSL_LIB_DIR\"); fn main() { env::var(\"PQ_LIB_DIR\"); }";
         fs::write(directory.path().join("build.rs"), script).unwrap();
         let krate = Crate { directory: directory.path().into(), script: None, features: Vec::new(), ..pq(&[], &[]) };
         let said =

@@ -82,8 +82,12 @@ impl Framing {
             Framing::Chunks => read_chunks(reader, limit, body),
             Framing::Length(length) if length > limit => Err(too_long("the body", limit)),
             Framing::Length(length) => {
-                // The bytes from the socket go directly to this memory.
-                body.resize(length.min(MAX_RESERVE) as usize, 0);
+                // The bytes from the socket go directly to this memory. If it is new, zeroing it costs nothing.
+                let room = length.min(MAX_RESERVE) as usize;
+                if room > body.capacity() {
+                    *body = vec![0; room];
+                }
+                body.resize(room, 0);
                 let mut filled = 0;
                 let read = fill(reader, body, &mut filled);
                 body.truncate(filled);

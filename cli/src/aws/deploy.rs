@@ -94,8 +94,8 @@ fn check_current(zip: &Path) -> Result<()> {
     let name = zip.display();
     ensure!(
         !again::is_outdated(zip, &cache)?,
-        "{name}: its sources have changed since it was built; rebuild it with `cargo lambda-musl build` (in the \
-         clone: `make`), or deploy it unchanged with --zip {name}"
+        "{name}: its sources are newer; rebuild it with `cargo lambda-musl build` (in the clone: `make`), or \
+         deploy it unchanged with --zip {name}"
     );
     Ok(())
 }

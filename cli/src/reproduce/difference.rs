@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Map, Value};
 
 use crate::files::At;
-use crate::verify::{archive, elf, first_difference};
+use crate::verify::{archive, elf, first_difference, on_a_line};
 
 /// The number of bytes to show of each side.
 const SHOWN: usize = 32;
@@ -21,18 +21,19 @@ pub fn difference(a: &Path, b: &Path) -> Result<()> {
     let mut differences = Vec::new();
     if a.is_dir() && b.is_dir() {
         let (in_a, in_b) = (names(a)?, names(b)?);
-        for name in in_a.union(&in_b) {
+        let (checksums, files): (BTreeSet<_>, BTreeSet<_>) =
+            in_a.union(&in_b).partition(|name| name.as_os_str() == "SHA256SUMS");
+        ensure!(!files.is_empty(), "{} and {} contain no build outputs", a.display(), b.display());
+        for name in files.into_iter().chain(checksums) {
             let shown = name.display().to_string();
             match (in_a.contains(name), in_b.contains(name)) {
+                // The checksums differ only because other files do.
+                (true, true) if shown == "SHA256SUMS" && !differences.is_empty() => {}
                 (true, true) => {
                     differences.extend(compare(&shown, &read(&a.join(name))?, &read(&b.join(name))?, DEPTH))
                 }
                 (first, _) => differences.push(only_in(&shown, first)),
             }
-        }
-        // The checksums differ only because other files do.
-        if differences.len() > 1 {
-            differences.retain(|difference| !difference.starts_with("SHA256SUMS: "));
         }
     } else {
         let name = a.file_name().unwrap_or_default().to_string_lossy();
@@ -68,7 +69,15 @@ fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
         return Vec::new();
     }
     let mut differences = compare_members(name, a, b).unwrap_or_default();
-    let (in_a, in_b) = if depth > 0 { (parts(a), parts(b)) } else { Default::default() };
+    let [(in_a, faults_of_a), (in_b, faults_of_b)] =
+        [a, b].map(|bytes| if depth > 0 { parts(bytes) } else { Default::default() });
+    for (which, faults) in [("first", faults_of_a), ("second", faults_of_b)] {
+        let damage = faults.into_iter().filter(|fault| fault.contains("is damaged"));
+        differences.extend(damage.map(|fault| format!("{name} in the {which} build: {fault}")));
+    }
+    if !differences.is_empty() {
+        return differences;
+    }
     for part in in_a.keys().chain(in_b.keys()).collect::<BTreeSet<_>>() {
         let shown = format!("{name}: {part}");
         match (in_a.get(part), in_b.get(part)) {
@@ -88,7 +97,7 @@ fn compare_members(name: &str, a: &[u8], b: &[u8]) -> Option<Vec<String>> {
     let (a, b) = (a?, b?);
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let lines = keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).map(|key| {
-        let name = format!("{name}: {key}");
+        let name = format!("{name}: {}", on_a_line(key.as_bytes()));
         match [&a, &b].map(|object| object.get(key).map(Value::to_string)) {
             [Some(a), Some(b)] if a.len().max(b.len()) > SHOWN => shown_difference(&name, a.as_bytes(), b.as_bytes()),
             [Some(a), Some(b)] => format!("{name}: {a} in the first build, {b} in the second"),
@@ -98,12 +107,13 @@ fn compare_members(name: &str, a: &[u8], b: &[u8]) -> Option<Vec<String>> {
     Some(lines.collect())
 }
 
-/// The files of a zip, or the sections of an ELF file.
-fn parts(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
-    match bytes.starts_with(b"PK\x03\x04") {
-        true => archive::read(bytes).files.into_iter().map(|(name, file)| (name, file.bytes)).collect(),
-        false => elf::sections(bytes).into_iter().collect(),
+/// The files of a zip and its faults, or the sections of an ELF file.
+fn parts(bytes: &[u8]) -> (BTreeMap<String, Vec<u8>>, Vec<String>) {
+    if !bytes.starts_with(b"PK\x03\x04") {
+        return (elf::sections(bytes).into_iter().collect(), Vec::new());
     }
+    let archive = archive::read(bytes);
+    (archive.files.into_iter().map(|(name, file)| (name, file.bytes)).collect(), archive.faults)
 }
 
 pub fn shown_difference(name: &str, a: &[u8], b: &[u8]) -> String {
@@ -144,8 +154,35 @@ mod tests {
             fs::write(b.path().join(name), text).unwrap();
             difference(a.path(), b.path()).unwrap_err().to_string()
         };
+        fs::write(a.path().join("build.json"), "1").unwrap();
+        fs::write(b.path().join("build.json"), "1").unwrap();
         assert!(write("SHA256SUMS", "2").starts_with("SHA256SUMS: first difference"));
         assert!(write("build.json", "2").starts_with("build.json: first difference"));
+        assert!(write("SHA256SUMS", "{}").starts_with("build.json: first difference"));
+        fs::remove_file(b.path().join("SHA256SUMS")).unwrap();
+        let error = difference(a.path(), b.path()).unwrap_err().to_string();
+        assert!(error.ends_with("error: SHA256SUMS: exists only in the first build"), "{error}");
+    }
+
+    #[test]
+    fn directories_without_build_outputs_are_not_identical() {
+        let [a, b] = [0, 1].map(|_| tempfile::tempdir().unwrap());
+        let error = difference(a.path(), b.path()).unwrap_err().to_string();
+        assert!(error.ends_with("contain no build outputs"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_file_of_a_zip_is_reported_as_damaged() {
+        let zip = package(&Specimen::default().bytes(), ENTRY_POINT);
+        let mut damaged = zip.clone();
+        let middle = zip.len() / 3;
+        damaged[middle] ^= 1;
+        let differences = compare("function.zip", &zip, &damaged, DEPTH);
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        assert!(
+            differences[0].starts_with("function.zip in the second build: binary: is damaged: "),
+            "{differences:?}"
+        );
     }
 
     #[test]

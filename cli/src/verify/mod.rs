@@ -185,7 +185,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// The text up to the first null byte, on one line and with unusual characters escaped.
-fn on_a_line(bytes: &[u8]) -> String {
+pub fn on_a_line(bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(LONGEST)];
     let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(text).escape_debug().collect()
