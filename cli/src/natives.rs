@@ -28,6 +28,13 @@ const NOT_FOUND: [&str; 5] = [
     "could not find native static library `",
 ];
 
+/// The texts before the name of an undefined symbol in errors of LLVM's linker and GNU's.
+const UNDEFINED: [&str; 2] = ["undefined symbol: ", "undefined reference to `"];
+
+/// Functions that glibc also defines with the suffix 64.
+const OF_FILES: [&str; 10] =
+    ["fopen", "freopen", "fseeko", "fstat", "ftruncate", "lseek", "mmap", "open", "pread", "pwrite"];
+
 /// Names of the programs with which build scripts look for system libraries.
 const SEARCHES: [&str; 4] = ["pkg-config", "pkg_config", "PKG_CONFIG", "pg_config"];
 
@@ -75,9 +82,23 @@ fn explain(crates: &[Crate], said: &str, triple: &str) -> Option<String> {
     });
     match missing.is_empty() {
         false => Some(texts.collect::<Vec<_>>().join("\n")),
-        true if unclaimed.is_empty() => None,
+        true if unclaimed.is_empty() => compiled_for_glibc(said),
         true => Some(format!("these libraries have no static archive for {triple}: {}", unclaimed.join(", "))),
     }
+}
+
+/// Explains undefined symbols that only glibc defines: those of its fortified functions, of its parsers and of large files.
+fn compiled_for_glibc(said: &str) -> Option<String> {
+    let mut symbols = UNDEFINED.iter().flat_map(|start| said.split(start).skip(1)).map(name_in);
+    let is_of_glibc = |name: &&str| {
+        let is_of_files = name.strip_suffix("64").is_some_and(|name| OF_FILES.contains(&name));
+        name.starts_with("__") && name.ends_with("_chk") || name.starts_with("__isoc") || is_of_files
+    };
+    let symbol = symbols.find(is_of_glibc)?;
+    Some(format!(
+        "a static archive was compiled for glibc, which defines {symbol}; compile it for musl, for example with the musl-gcc \
+         that `cargo lambda-musl toolchain` creates"
+    ))
 }
 
 fn name_in(text: &str) -> &str {
@@ -254,6 +275,19 @@ mod tests {
             text.contains("PQ_LIB_DIR = { value = \"lib\", relative = true }") && !text.contains("feature"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_archive_that_was_compiled_for_glibc_is_recognized_by_its_symbols() {
+        for symbol in ["__memcpy_chk", "__isoc99_sscanf", "pwrite64"] {
+            for said in [format!("lld: undefined symbol: {symbol}\n"), format!("undefined reference to `{symbol}'\n")] {
+                let text = explain(&[], &format!("{FAILED}\n{said}"), TRIPLE).unwrap();
+                assert!(text.contains(&format!("compiled for glibc, which defines {symbol}; ")), "{text}");
+            }
+        }
+        for symbol in ["f", "__stack_chk_fail", "base64", "x_chk"] {
+            assert_eq!(explain(&[], &format!("{FAILED}\nundefined symbol: {symbol}\n"), TRIPLE), None, "{symbol}");
+        }
     }
 
     #[test]
