@@ -150,8 +150,8 @@ impl Prepared {
     }
 }
 
-/// The value of `CARGO_ENCODED_RUSTFLAGS`: the project's flags, those in `flags`, and the flag that keeps the symbols. The value is
-/// the same for every function, so functions share compiled crates.
+/// The value of `CARGO_ENCODED_RUSTFLAGS`: the project's flags, those in `flags`, and the flag that keeps the symbols.
+/// None is specific to one function, so functions with the same configuration share compiled crates.
 pub fn rustflags<'a>(flags: impl IntoIterator<Item = &'a str>, function: &Function, rust: &Rust) -> Result<String> {
     let mut all = function.configuration.rustflags(function.arch, rust)?;
     all.extend(flags.into_iter().chain(["-Cstrip=none"]).map(Into::into));

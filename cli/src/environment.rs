@@ -146,7 +146,7 @@ pub fn cargo_home() -> Result<PathBuf> {
 }
 
 /// Directories of this machine whose paths a package built here could contain: the workspace, and cargo's home. The path
-/// of the latter ends in a slash, so that a longer name with the same start does not match.
+/// of the latter ends in a slash, so that it does not match a longer name that begins with it.
 pub fn roots() -> Result<Vec<PathBuf>> {
     let here = env::current_dir()?;
     let workspace = here.ancestors().filter(|directory| directory.join("Cargo.lock").is_file()).last();

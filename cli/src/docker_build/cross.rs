@@ -40,7 +40,7 @@ impl Cross {
             let target = cache.temporary("cross")?;
             let mut cargo = rust.program("cargo")?;
             cargo.args(["install", "cross", "--bin", "cross", "--locked", "--version", &format!("={VERSION}")]);
-            // cross only starts the engine, so it is compiled as fast as possible, while the image is built.
+            // cross only runs a container, so compile it without optimization, which takes less time.
             cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
             cargo.arg("--root").arg(directory).arg("--target-dir").arg(target.path());
             step::cargo_install(cache, &format!("cross {VERSION}"), &mut cargo)
