@@ -116,7 +116,7 @@ fn an_engine_that_does_not_run_is_reported_with_its_message() {
 fn a_socket_without_permission_is_reported_with_the_solution() {
     let message = "permission denied while trying to connect to the Docker daemon socket";
     docker_build_with_failing_docker(message)
-        .failed_with(&["no permission to use its socket", "group docker", message]);
+        .failed_with(&["no permission to use its socket", "the docker group", message]);
 }
 
 #[test]
