@@ -67,7 +67,8 @@ impl<'a> Image<'a> {
         let image = if stage == Stage::Packages { &packages } else { &builder };
         // Without a lock, two processes could build the same image at the same time.
         let _lock = cache.lock(&format!("image-{}", tag(image)))?;
-        let existing = self.engine.inspect(image, "{{.Id}}");
+        let id = || self.engine.inspect(image, "{{.Id}}");
+        let existing = id();
         if self.options.fresh || existing.is_none() {
             let context = cache.temporary("image")?;
             files::write_docker(context.path())?;
@@ -99,7 +100,9 @@ impl<'a> Image<'a> {
             // `cross build` needs a tag that does not change.
             self.engine.output(["tag", &builder, &self.engine.own(&format!("lambda-musl-builder:{arch}"))])?;
         }
-        if let Some(replaced) = existing.filter(|id| self.engine.inspect(image, "{{.Id}}").as_ref() != Some(id)) {
+        if let Some(replaced) =
+            existing.filter(|_| self.options.fresh).filter(|existing| id().as_ref() != Some(existing))
+        {
             // An image without a tag would only use disk space. The engine keeps one that is in use.
             clean_up(&mut self.engine.command(["rmi", &replaced]));
         }

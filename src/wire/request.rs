@@ -15,7 +15,8 @@ pub(crate) const USER_AGENT: &str = concat!("lambda-musl/", env!("CARGO_PKG_VERS
 
 /// The common part of all requests with one method to one API, formatted once; each request inserts its path.
 ///
-/// http_req's `RequestMessage` would cost 2 µs of CPU time per request, because it formats two maps of headers. It would also add 5 kB to a zip that uses it only for this.
+/// http_req's `RequestMessage` would cost 2 µs of CPU time per request, because it formats two maps of headers. It would also
+/// add 5 kB to a zip that uses it only for this.
 #[derive(Debug)]
 pub(crate) struct Base {
     method: Method,

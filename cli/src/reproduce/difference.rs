@@ -72,8 +72,9 @@ fn compare(name: &str, a: &[u8], b: &[u8], depth: usize) -> Vec<String> {
     let [(in_a, faults_of_a), (in_b, faults_of_b)] =
         [a, b].map(|bytes| if depth > 0 { parts(bytes) } else { Default::default() });
     for (which, faults) in [("first", faults_of_a), ("second", faults_of_b)] {
-        let damage = faults.into_iter().filter(|fault| fault.contains("is damaged"));
-        differences.extend(damage.map(|fault| format!("{name} in the {which} build: {fault}")));
+        let damage = ["is damaged: ", "is truncated or damaged: "];
+        let faults = faults.into_iter().filter(|fault| damage.iter().any(|words| fault.contains(words)));
+        differences.extend(faults.map(|fault| format!("{name} in the {which} build: {fault}")));
     }
     if !differences.is_empty() {
         return differences;
@@ -181,6 +182,12 @@ mod tests {
         assert_eq!(differences.len(), 1, "{differences:?}");
         assert!(
             differences[0].starts_with("function.zip in the second build: binary: is damaged: "),
+            "{differences:?}"
+        );
+        let differences = compare("function.zip", &zip[..middle], &zip, DEPTH);
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        assert!(
+            differences[0].starts_with("function.zip in the first build: is truncated or damaged: "),
             "{differences:?}"
         );
     }
